@@ -1,0 +1,301 @@
+//! The agent: what all threads share, and how they wait, ask and answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::manners::Manners;
+use crate::message::{self, Fault, Frame, Reply, Request};
+use crate::store::Store;
+use crate::turn::{Ending, Running};
+use crate::wire::{Wire, lock};
+use crate::{faults, methods, turn};
+
+/// What a request is answered with: JSON as it is to be sent, or an error.
+pub(crate) type Outcome = Result<String, Fault>;
+
+/// The turn ended while a command of it was waiting.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+/// The one agent of the process.
+pub(crate) struct Agent {
+    pub(crate) manners: Manners,
+    pub(crate) relaunch: Vec<String>,
+    pub(crate) wire: Wire,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What changes, and what threads wait for.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) turns: BTreeMap<u64, Running>,
+    pub(crate) next_turn: u64,
+    pub(crate) next_tool: u64,
+    pub(crate) logged_in: bool,
+    pub(crate) provider: Value,
+    next_ask: u64,
+    /// Our own requests, by id; `Some` once they are answered.
+    asked: BTreeMap<String, Option<Reply>>,
+    permissions_open: usize,
+    held: VecDeque<Request>,
+    /// Answers that wait for their delay; `true` once the client does not want them any more.
+    delayed: BTreeMap<String, bool>,
+}
+
+impl Agent {
+    pub(crate) fn new(manners: Manners, relaunch: Vec<String>, wire: Wire) -> Result<Self, String> {
+        let state = State {
+            store: Store::open(&manners)?,
+            turns: BTreeMap::new(),
+            next_turn: 0,
+            next_tool: 1,
+            logged_in: false,
+            provider: Value::Null,
+            next_ask: 0,
+            asked: BTreeMap::new(),
+            permissions_open: 0,
+            held: VecDeque::new(),
+            delayed: BTreeMap::new(),
+        };
+        Ok(Self { manners, relaunch, wire, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Changes the state and wakes whoever waits for it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let outcome = change(&mut self.lock());
+        self.changed.notify_all();
+        outcome
+    }
+
+    /// Waits until `ready` has something, or the limit is over.
+    pub(crate) fn wait<T>(
+        &self,
+        limit: Option<Duration>,
+        mut ready: impl FnMut(&mut State) -> Option<T>,
+    ) -> Option<T> {
+        let start = Instant::now();
+        let mut state = self.lock();
+        loop {
+            if let Some(outcome) = ready(&mut state) {
+                return Some(outcome);
+            }
+            state = match limit.map(|limit| limit.saturating_sub(start.elapsed())) {
+                Some(Duration::ZERO) => return None,
+                Some(left) => {
+                    let woken = self.changed.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Takes one line from the client.
+    pub(crate) fn receive(self: &Arc<Self>, line: &[u8]) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        self.wire.received(&String::from_utf8_lossy(line));
+        if self.manners.silent {
+            return;
+        }
+        let text = str::from_utf8(line).unwrap_or_default();
+        match message::parse(text) {
+            Frame::Request(request) => {
+                let held = {
+                    let mut state = self.lock();
+                    let hold = self.manners.block_while_asking && state.permissions_open > 0;
+                    hold.then(|| state.held.push_back(request.clone()))
+                };
+                if held.is_none() {
+                    self.handle(request);
+                }
+            }
+            Frame::Notification { method, params } => self.notified(method, params),
+            Frame::Reply { id, reply } => self.change(|state| {
+                if let Some(slot @ None) = state.asked.get_mut(&id) {
+                    *slot = Some(reply);
+                }
+            }),
+            Frame::Broken(fault) => self.wire.send(&message::error("null", &fault)),
+        }
+    }
+
+    /// Does what the flags say about a method before anyone looks at the request itself.
+    fn handle(self: &Arc<Self>, request: Request) {
+        let method = request.method.as_str();
+        self.leave_on(method);
+        if self.manners.never.contains(method) {
+            return;
+        }
+        match self.manners.refuse.get(method).cloned() {
+            Some(fault) => self.answer(&request, Err(fault)),
+            None => methods::handle(self, request),
+        }
+    }
+
+    fn leave_on(&self, method: &str) {
+        if self.manners.abort_on.contains(method) {
+            faults::abort();
+        }
+        if let Some(code) = self.manners.exit_on.get(method) {
+            self.wire.exit(*code);
+        }
+    }
+
+    fn notified(self: &Arc<Self>, method: String, params: Value) {
+        self.leave_on(&method);
+        if self.manners.never.contains(&method) || self.manners.ignore_cancel {
+            return;
+        }
+        let agent = Arc::clone(self);
+        let delay = self.manners.delay.get(&method).copied();
+        let act = move || match method.as_str() {
+            "session/cancel" => {
+                let session = message::text(&params["sessionId"]);
+                agent.change(|state| turn::end_turns(state, &session, &Ending::Cancelled));
+            }
+            "$/cancel_request" => agent.change(|state| {
+                let id = params["requestId"].to_string();
+                if let Some(unwanted) = state.delayed.get_mut(&id) {
+                    *unwanted = true;
+                }
+                turn::end_request(state, &id);
+            }),
+            _ => {}
+        };
+        match delay {
+            None => act(),
+            Some(delay) => {
+                thread::spawn(move || {
+                    thread::sleep(delay);
+                    act();
+                });
+            }
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(self: &Arc<Self>, request: &Request, outcome: Outcome) {
+        self.answer_then(request, outcome, |_| {});
+    }
+
+    /// Answers a request, after the delay that is due, and goes on with `then`.
+    pub(crate) fn answer_then(
+        self: &Arc<Self>,
+        request: &Request,
+        outcome: Outcome,
+        then: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
+        let id = request.id.clone();
+        let exotic = self.manners.exotic
+            && ["initialize", "session/new", "session/prompt"].contains(&request.method.as_str());
+        let line = match outcome {
+            Ok(result) if exotic => message::exotic_result(&id, &result),
+            Ok(result) => message::result(&id, &result),
+            Err(fault) => message::error(&id, &fault),
+        };
+        let Some(delay) = self.manners.delay.get(&request.method).copied() else {
+            self.wire.send(&line);
+            return then(self);
+        };
+        self.lock().delayed.insert(id.clone(), false);
+        let agent = Arc::clone(self);
+        thread::spawn(move || {
+            let unwanted = |state: &mut State| state.delayed.get(&id).copied().filter(|no| *no);
+            match agent.wait(Some(delay), unwanted) {
+                None => agent.wire.send(&line),
+                Some(_) => agent.wire.send(&message::error(&id, &cancelled_request())),
+            }
+            agent.lock().delayed.remove(&id);
+            then(&agent);
+        });
+    }
+
+    /// Sends an update of a session.
+    pub(crate) fn update(&self, session: &str, update: &Value) {
+        self.wire.send(&message::update(session, update));
+    }
+
+    /// Sends a request of our own and waits for its answer, or for the end of the turn.
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        turn: Option<u64>,
+        method: &str,
+        params: &Value,
+    ) -> Result<Reply, Interrupted> {
+        let permission = method == "session/request_permission";
+        let id = {
+            let mut state = self.lock();
+            let id = state.next_ask;
+            state.next_ask += 1;
+            state.asked.insert(id.to_string(), None);
+            state.permissions_open += usize::from(permission);
+            id
+        };
+        self.wire.send(&message::request(id, method, params));
+        let key = id.to_string();
+        let reply = self.wait(None, |state| {
+            if let Some(reply) = state.asked.get_mut(&key).and_then(Option::take) {
+                return Some(Ok(reply));
+            }
+            turn.filter(|turn| turn::is_ending(state, *turn)).map(|_| Err(Interrupted))
+        });
+        let held = self.change(|state| {
+            state.asked.remove(&key);
+            state.permissions_open -= usize::from(permission);
+            if state.permissions_open == 0 {
+                std::mem::take(&mut state.held)
+            } else {
+                VecDeque::new()
+            }
+        });
+        held.into_iter().for_each(|request| self.handle(request));
+        reply.unwrap_or(Err(Interrupted))
+    }
+
+    /// Asks the user's permission for something that never happens.
+    pub(crate) fn ask_permission(
+        self: &Arc<Self>,
+        turn: Option<u64>,
+        session: &str,
+    ) -> Result<Reply, Interrupted> {
+        let tool = self.tool_id();
+        let params = json!({
+            "sessionId": session,
+            "toolCall": { "toolCallId": tool, "title": "May I?", "kind": "other", "status": "pending" },
+            "options": [
+                { "optionId": "allow", "name": "Allow once", "kind": "allow_once" },
+                { "optionId": "reject", "name": "Reject", "kind": "reject_once" },
+            ],
+        });
+        self.ask(turn, "session/request_permission", &params)
+    }
+
+    /// The next tool call id.
+    pub(crate) fn tool_id(&self) -> String {
+        let mut state = self.lock();
+        let id = format!("call-{}", state.next_tool);
+        state.next_tool += 1;
+        id
+    }
+
+    /// With `--block-while-asking`: waits until no permission is open.
+    pub(crate) fn wait_for_gate(&self) {
+        if self.manners.block_while_asking {
+            self.wait(None, |state| (state.permissions_open == 0).then_some(()));
+        }
+    }
+}
+
+/// The error for a request that the client took back.
+pub(crate) fn cancelled_request() -> Fault {
+    Fault::new(-32800, "request cancelled")
+}

@@ -1,0 +1,276 @@
+//! The core: it holds the books and decides; it never waits.
+//!
+//! A [`Bridge`] is told the time and what happened ([`Event`]), and says what
+//! is to be done ([`Effect`]). It has no clock, does no I/O and knows no tokio,
+//! so that a test can drive it through a year of trouble in a second. One task
+//! owns it; everything around that task is dumb.
+//!
+//! The rules that never break are checked by [`Bridge::check`], which the tests
+//! call after every event. `docs/architecture.md` says what each is for.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`event`], [`effect`], [`notice`] | the core's face: what comes in, what goes out |
+//! | [`config`], [`time`], [`id`] | limits, moments, names |
+//! | `registry`, `channel`, `session`, `client`, `pending` | the tables and their rows |
+//! | `route_client`, `route_agent` | what happens to each message |
+//! | `handshake`, `place`, `open`, `close`, `question`, `turn` | the life of channels, sessions and questions |
+//! | `idle`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
+//! | `refusal`, `compose` | what the bridge says itself |
+
+pub mod config;
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod notice;
+pub mod refusal;
+#[cfg(feature = "seeded-bugs")]
+pub mod seeded;
+pub mod time;
+
+mod carry;
+mod channel;
+mod check;
+mod client;
+mod close;
+mod compose;
+mod deadline;
+mod fanout;
+mod handshake;
+mod idle;
+mod open;
+mod pending;
+mod place;
+mod question;
+mod registry;
+mod route_agent;
+mod route_client;
+mod session;
+mod shutdown;
+mod stop;
+mod translate;
+mod turn;
+
+use std::collections::VecDeque;
+
+use crate::wire::{Method, Outgoing, Token};
+
+pub use config::Config;
+pub use effect::Effect;
+pub use event::{Event, Exit, ExitStatus, Process, ShutdownCause};
+pub use id::{ChannelId, ClientId, SessionKey};
+pub use notice::{EndReason, Notice, StopReason};
+pub use refusal::Refusal;
+pub use time::{Limit, Moment};
+
+use client::{Client, Restarts};
+use deadline::Due;
+use id::CallId;
+use pending::{Asker, Call};
+use registry::Registry;
+
+/// Nothing is reaped or timed out for this long after the host stood still (ms).
+pub const PAUSE_GRACE: u64 = 60_000;
+
+/// What was thrown away, and why. Nothing is lost without a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Notifications of an agent for a session that was closed.
+    pub late_frames: u64,
+    /// Notifications of an agent for a session that nobody knows.
+    pub unknown_session_frames: u64,
+    /// Notifications before the answer that makes their session known, over the cap.
+    pub early_frames: u64,
+    /// Answers under an unknown id, and second answers.
+    pub stray_answers: u64,
+    /// Lines of agents that are no message.
+    pub stray_lines: u64,
+    /// Lines over the frame limit.
+    pub overlong_lines: u64,
+    /// Bytes of unfinished last lines.
+    pub half_line_bytes: u64,
+    /// Tombstones that gave way.
+    pub tombstones: u64,
+    /// Notifications that had nowhere to go.
+    pub unrouted: u64,
+    /// Requests that were refused, whoever sent them.
+    pub refused: u64,
+}
+
+/// Where the bridge stands in its own life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Ending {
+        since: Moment,
+        cause: ShutdownCause,
+        /// Every process was sent SIGKILL already.
+        forced: bool,
+    },
+    Over,
+}
+
+/// The core.
+#[derive(Debug)]
+pub struct Bridge {
+    config: Config,
+    registry: Registry,
+    restarts: Restarts,
+    phase: Phase,
+    /// Until then nothing is reaped or timed out, because the host stood still.
+    paused_until: Moment,
+    effects: VecDeque<Effect>,
+    counters: Counters,
+}
+
+impl Bridge {
+    /// A bridge without clients or channels.
+    pub fn new(config: Config) -> Self {
+        Bridge {
+            config,
+            registry: Registry::default(),
+            restarts: Restarts::default(),
+            phase: Phase::Running,
+            paused_until: Moment::START,
+            effects: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Moment, event: Event) {
+        match event {
+            Event::ClientConnected { client, cwd } => {
+                self.registry.clients.insert(client, Client::new(cwd.into()));
+            }
+            Event::ClientFrame { client, frame } => self.client_frame(client, frame, now),
+            Event::ClientGone { client } => self.client_gone(client, now),
+            Event::ChannelSpawned { channel, pid } => {
+                self.publish(Notice::ChannelStarted { channel, pid });
+            }
+            Event::SpawnFailed { channel, error } => self.spawn_failed(channel, error, now),
+            Event::ChannelFrame { channel, frame } => self.channel_frame(channel, frame, now),
+            Event::ChannelExited { channel, exit } => self.channel_exited(channel, exit, now),
+            Event::ClientSaturated { client, over } => self.client_saturated(client, over),
+            Event::ChannelSaturated { channel, over } => self.channel_saturated(channel, over),
+            Event::Surveyed { channel, processes } => self.surveyed(channel, &processes, now),
+            Event::HostPaused => {
+                self.paused_until = now.plus_millis(PAUSE_GRACE);
+                self.publish(Notice::HostPaused);
+            }
+            Event::Preheat { cwd } => self.preheat(&cwd, now),
+            Event::Shutdown(cause) => self.shutdown(cause, now),
+        }
+        self.finish_step(now);
+    }
+
+    /// The time that [`Bridge::poll_timeout`] gave has come. Extra calls are harmless.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        while let Some(due) = self.registry.deadlines.pop(now) {
+            match self.deadline(due) {
+                Some(at) if at <= now => self.act_on(due, now),
+                Some(at) => self.registry.deadlines.watch(due, at),
+                None => {}
+            }
+        }
+        self.finish_step(now);
+    }
+
+    /// What is to be done next, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Bridge::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.registry.deadlines.first()
+    }
+
+    /// What was thrown away so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether everything is over.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// The end of every step: what was touched is settled, what waits is placed.
+    fn finish_step(&mut self, now: Moment) {
+        loop {
+            while let Some(session) = self.registry.touched_sessions.pop_first() {
+                self.settle_session(session, now);
+            }
+            while let Some(channel) = self.registry.touched_channels.pop_first() {
+                self.settle(channel, now);
+            }
+            self.place_waiting(now);
+            if self.registry.touched_channels.is_empty()
+                && self.registry.touched_sessions.is_empty()
+            {
+                break;
+            }
+        }
+        self.finish_shutdown();
+    }
+
+    /// Makes sure that a row comes up when it is due.
+    fn watch(&mut self, due: Due) {
+        if let Some(at) = self.deadline(due) {
+            self.registry.deadlines.watch(due, at);
+        }
+    }
+
+    fn publish(&mut self, notice: Notice) {
+        self.effects.push_back(Effect::Publish(notice));
+    }
+
+    fn send_to_client(&mut self, client: ClientId, frame: Outgoing) {
+        if self.registry.clients.contains_key(&client) {
+            self.effects.push_back(Effect::ToClient { client, frame });
+        }
+    }
+
+    fn send_to_channel(&mut self, channel: ChannelId, frame: Outgoing) {
+        self.effects.push_back(Effect::ToChannel { channel, frame });
+    }
+
+    /// Answers a request of a client that never became a call.
+    fn refuse(&mut self, client: ClientId, token: &Token, refusal: &Refusal) {
+        self.counters.refused += 1;
+        self.send_to_client(client, compose::failure(token, refusal));
+    }
+
+    /// Answers one who asked, if it is still there.
+    fn answer(&mut self, asker: &Asker, answer: impl FnOnce(&Token) -> Outgoing) {
+        if let Asker::Client(client, token) = asker {
+            self.send_to_client(*client, answer(token));
+        }
+    }
+
+    /// Ends a call with a result of the bridge's own.
+    fn answer_call(&mut self, id: CallId, result: &[u8]) -> Option<Call> {
+        let call = self.registry.take_call(id)?;
+        self.answer(&call.asker, |token| compose::success(token, result));
+        Some(call)
+    }
+
+    /// Ends a call with a refusal.
+    fn refuse_call(&mut self, id: CallId, refusal: &Refusal) -> Option<Call> {
+        let call = self.registry.take_call(id)?;
+        if call.asker != Asker::Nobody {
+            self.counters.refused += 1;
+        }
+        self.answer(&call.asker, |token| compose::failure(token, refusal));
+        Some(call)
+    }
+
+    fn agent_name(&self) -> String {
+        self.config.agent.clone()
+    }
+
+    fn is_ending(&self) -> bool {
+        self.phase != Phase::Running
+    }
+}

@@ -1,0 +1,277 @@
+//! The rules that never break, as code. The tests run this after every event.
+
+use std::collections::BTreeSet;
+
+use super::channel::{MAX_TOMBSTONES, State};
+use super::client::MAX_PENDING;
+use super::deadline::Due;
+use super::id::{CallId, QuestionId, SessionKey};
+use super::pending::{Purpose, Stage};
+use super::{Bridge, Phase};
+
+impl Bridge {
+    /// Says which rule is broken, and where. To be called between two events.
+    ///
+    /// # Errors
+    /// The number of the rule (see `docs/architecture.md`) and the rows.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_owner()?;
+        self.check_stopping()?;
+        self.check_calls()?;
+        self.check_questions()?;
+        self.check_wake_up()?;
+        self.check_fence()?;
+        self.check_bounds()?;
+        self.check_end()
+    }
+
+    /// I1: a live session's channel exists and lists it; a channel lists only its own.
+    fn check_owner(&self) -> Result<(), String> {
+        for (key, session) in &self.registry.sessions {
+            let Some(row) = self.registry.channel(session.channel) else {
+                return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
+            };
+            if !row.sessions.contains(key) || row.by_id.get(&session.agent_id) != Some(key) {
+                return Err(format!("I1: {key} is not listed by its {}", session.channel));
+            }
+            if self.registry.public.get(&session.id) != Some(key) {
+                return Err(format!("I1: {key} is not found by its id {}", session.id));
+            }
+            for client in session.clients() {
+                let row = self.registry.clients.get(client);
+                if !row.is_some_and(|row| row.sessions.contains(key)) {
+                    return Err(format!("I1: {client} does not know that it is attached to {key}"));
+                }
+            }
+        }
+        for (id, row) in &self.registry.channels {
+            let owner = |key: &SessionKey| self.registry.sessions.get(key).map(|row| row.channel);
+            if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
+                return Err(format!("I1: {id} lists {key}, which is not its own"));
+            }
+            if row.by_id.values().any(|key| !row.sessions.contains(key)) {
+                return Err(format!("I1: {id} knows an id of a session that is not its own"));
+            }
+        }
+        for (id, row) in &self.registry.clients {
+            for key in &row.sessions {
+                let session = self.registry.sessions.get(key);
+                if !session.is_some_and(|session| session.clients().contains(id)) {
+                    return Err(format!("I1: {id} believes that it is attached to {key}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I3: what enters Stopping has nothing open.
+    fn check_stopping(&self) -> Result<(), String> {
+        for (id, row) in self.registry.channels.iter().filter(|(_, row)| row.is_stopping()) {
+            if !row.sessions.is_empty() || !row.calls.is_empty() || !row.questions.is_empty() {
+                return Err(format!(
+                    "I3: {id} is stopping with {} sessions, {} calls, {} questions",
+                    row.sessions.len(),
+                    row.calls.len(),
+                    row.questions.len()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// I4 and I8, for calls: every row is in the tables of those it concerns,
+    /// and in no other, so that it is answered when any of them ends.
+    fn check_calls(&self) -> Result<(), String> {
+        let fail = |id: &CallId, what: &str| Err(format!("I4: {id} {what}"));
+        for (id, call) in &self.registry.calls {
+            if let Some(client) = call.client() {
+                let row = self.registry.clients.get(&client);
+                if !row.is_some_and(|row| row.calls.contains(id)) {
+                    return fail(id, "is not known to the client that asked");
+                }
+            }
+            match call.channel {
+                Some(channel) => {
+                    let row = self.registry.channel(channel);
+                    if !row.is_some_and(|row| row.calls.contains(id)) {
+                        return fail(id, "is not known to its channel");
+                    }
+                }
+                None if !self.registry.unplaced.contains(id) => {
+                    return fail(id, "has no channel and does not wait for one");
+                }
+                None => {}
+            }
+            if let (Some(key), false) = (call.session, matches!(call.purpose, Purpose::Close(_))) {
+                let live = self.registry.sessions.get(&key);
+                let is_kept = match live {
+                    Some(session) => {
+                        session.calls.contains(id) && call.channel == Some(session.channel)
+                    }
+                    None => {
+                        call.channel.and_then(|id| self.registry.channel(id)).is_some_and(|row| {
+                            row.tombstones
+                                .values()
+                                .any(|tomb| tomb.key == key && tomb.calls.contains(id))
+                        })
+                    }
+                };
+                if !is_kept {
+                    return fail(id, "is in no session and in no tombstone");
+                }
+            }
+            let waits_for_turn = call.session.is_some_and(|key| {
+                self.registry.sessions.get(&key).is_some_and(|row| row.queue.contains(id))
+            });
+            if call.purpose == Purpose::Prompt && call.is_unsent() && !waits_for_turn {
+                return fail(id, "is a prompt that is held and not queued");
+            }
+        }
+        for session in self.registry.sessions.values() {
+            if let Some(id) = session.calls.iter().find(|id| !self.registry.calls.contains_key(id))
+            {
+                return fail(id, "is in a session and in no table");
+            }
+            if !session.queue.is_empty() && self.running_prompts(session.key).next().is_none() {
+                return Err(format!("I4: {} has prompts that wait for nothing", session.key));
+            }
+        }
+        for (channel, row) in &self.registry.channels {
+            for id in &row.calls {
+                if self.registry.calls.get(id).map(|call| call.channel) != Some(Some(*channel)) {
+                    return fail(id, "is on a channel that is not its own");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I4, for questions; and I9: none is open in a session that is closed.
+    fn check_questions(&self) -> Result<(), String> {
+        let fail = |id: &QuestionId, what: &str| Err(format!("I4: {id} {what}"));
+        for (id, question) in &self.registry.questions {
+            if !self
+                .registry
+                .channel(question.channel)
+                .is_some_and(|row| row.questions.contains(id))
+            {
+                return fail(id, "is not known to the channel that asked");
+            }
+            if let Some(key) = question.session {
+                let session = self.registry.sessions.get(&key);
+                if !session.is_some_and(|session| session.questions.contains(id)) {
+                    return Err(format!("I9: {id} is open in {key}, which is closed"));
+                }
+            }
+            for client in &question.asked {
+                let row = self.registry.clients.get(client);
+                if !row.is_some_and(|row| row.questions.contains(id)) {
+                    return fail(id, "is not known to a client that was asked");
+                }
+            }
+        }
+        for (client, row) in &self.registry.clients {
+            for id in &row.questions {
+                let question = self.registry.questions.get(id);
+                if !question.is_some_and(|question| question.asked.contains(client)) {
+                    return fail(id, "is shown by a client that was not asked");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I6: no bound is later than what the facts imply.
+    fn check_wake_up(&self) -> Result<(), String> {
+        let channels = self.registry.channels.keys().map(|id| Due::Channel(*id));
+        let calls = self.registry.calls.keys().map(|id| Due::Call(*id));
+        let questions = self.registry.questions.keys().map(|id| Due::Question(*id));
+        let sessions = self.registry.sessions.keys().map(|key| Due::Session(*key));
+        let rows = channels.chain(calls).chain(questions).chain(sessions);
+        for due in rows.chain([Due::Shutdown]) {
+            let (Some(at), bound) = (self.deadline(due), self.registry.deadlines.bound(due)) else {
+                continue;
+            };
+            if bound.is_none_or(|bound| bound > at) {
+                return Err(format!("I6: {due:?} is due at {at:?}, its bound is {bound:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I12: no conversation is held by two channels.
+    fn check_fence(&self) -> Result<(), String> {
+        for (id, row) in &self.registry.channels {
+            let opening = row.calls.iter().filter_map(|call| self.registry.calls.get(call));
+            let restored = opening
+                .filter(|call| matches!(call.stage, Stage::Sent(_)))
+                .filter_map(|call| call.opening()?.restores());
+            for restored in restored {
+                let other = self.registry.channels.iter().find(|(other, row)| {
+                    *other != id && (row.fences(restored) || row.by_id.contains_key(restored))
+                });
+                if let Some((other, _)) = other
+                    && !self.is_foreign(restored)
+                {
+                    return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ids that agents number per process mean another conversation in another
+    /// process; only what clients know by that very id is the stored one.
+    fn is_foreign(&self, id: &str) -> bool {
+        let holder = self.registry.channels.values().find_map(|row| row.tombstones.get(id));
+        holder.is_some_and(|tombstone| *tombstone.id != *id)
+    }
+
+    /// I10: what is kept is bounded in number and bytes.
+    fn check_bounds(&self) -> Result<(), String> {
+        for (id, row) in &self.registry.channels {
+            if !row.early.is_sound() {
+                return Err(format!("I10: {id} holds too many early frames"));
+            }
+            let waiting = row.tombstones.values().filter(|tomb| !tomb.calls.is_empty()).count();
+            if row.tombstones.len() > MAX_TOMBSTONES.max(waiting + 1) {
+                return Err(format!("I10: {id} has too many tombstones"));
+            }
+            if row.questions.len() > MAX_PENDING {
+                return Err(format!("I10: {id} asks too many questions"));
+            }
+        }
+        let over = self.registry.clients.iter().find(|(_, row)| row.calls.len() > MAX_PENDING);
+        match over {
+            Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
+            None => Ok(()),
+        }
+    }
+
+    /// I7: when it is over, nothing is left but what would not die.
+    fn check_end(&self) -> Result<(), String> {
+        if self.phase != Phase::Over {
+            return Ok(());
+        }
+        let left: BTreeSet<&str> = [
+            ("sessions", self.registry.sessions.is_empty()),
+            ("calls", self.registry.calls.is_empty()),
+            ("questions", self.registry.questions.is_empty()),
+            (
+                "channels",
+                self.registry.channels.values().all(|row| {
+                    matches!(row.state, State::Stopping { rung: super::channel::Rung::Stuck, .. })
+                }),
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, is_gone)| !is_gone)
+        .map(|(name, _)| name)
+        .collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("I7: it is over, but there are {left:?}"))
+        }
+    }
+}

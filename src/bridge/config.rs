@@ -1,0 +1,174 @@
+//! What the core may be told to do: every limit and policy, already validated.
+//!
+//! Where a value came from (flag, environment, file) and how it is spelled is
+//! the command line's business; the core sees numbers that make sense.
+
+use super::time::Limit;
+
+/// The limits and policies of one bridge. [`Config::default`] holds the
+/// documented defaults of the embedded mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The agent's name, as messages to people give it.
+    pub agent: String,
+    /// How long a channel without work is kept; 0 stops it at once.
+    pub channel_idle_timeout: Limit,
+    /// How long an idle session without a client lives; 0 and `never`: never reaped.
+    pub session_idle_timeout: Limit,
+    /// The same for a session with a client attached, where the policy allows it.
+    pub attached_idle_timeout: Limit,
+    /// The grid on which due sessions are collected; 0 and `never`: no reaper.
+    pub session_reap_interval: Limit,
+    /// Which idle sessions may be reaped.
+    pub idle_policy: IdlePolicy,
+    /// What a process left over from a turn means for its session.
+    pub background_work: BackgroundWork,
+    /// Sessions, live and opening together; 0: no cap.
+    pub max_sessions: usize,
+    /// What happens to the session that is one too many.
+    pub at_capacity: AtCapacity,
+    /// Channels, starting, live and dying together; 0: no cap.
+    pub max_channels: usize,
+    /// Which sessions may share a channel.
+    pub share: Share,
+    /// Sessions on one channel; 0: no cap.
+    pub sessions_per_channel: usize,
+    /// Closed sessions that an agent without `session/close` may still hold
+    /// before its channel is retired; 0: no cap.
+    pub max_husks: usize,
+    /// Start a process before anybody asks.
+    pub preheat: bool,
+    /// Spawn and handshake.
+    pub initialize_timeout: Limit,
+    /// The agent's answer to new, load, resume and fork.
+    pub session_open_timeout: Limit,
+    /// The agent's answer to a close.
+    pub session_close_timeout: Limit,
+    /// The agent's answer to a prompt.
+    pub prompt_timeout: Limit,
+    /// Whose prompts wait while a turn runs.
+    pub prompt_queue: PromptQueue,
+    /// Prompts that may wait per session, the running one not counted.
+    pub max_queued_prompts: usize,
+    /// Who is asked when the agent wants a permission.
+    pub permission_policy: PermissionPolicy,
+    /// How long a question waits while no client is attached.
+    pub permission_timeout: Limit,
+    /// From the end of the agent's stdin to SIGTERM.
+    pub stdin_grace: Limit,
+    /// From SIGTERM to SIGKILL.
+    pub term_grace: Limit,
+    /// From SIGKILL to the admission that a process does not die.
+    pub kill_grace: Limit,
+    /// The bound of a whole shutdown, in milliseconds.
+    pub shutdown_timeout: u64,
+    /// Crashes within `restart_window` before starts are refused; 0: no limit.
+    pub restart_limit: usize,
+    /// The window in which crashes are counted, in milliseconds.
+    pub restart_window: u64,
+    /// Who gets the notifications of our own extension.
+    pub extension_events: ExtensionEvents,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            agent: "agent".to_owned(),
+            channel_idle_timeout: Limit::After(600_000),
+            session_idle_timeout: Limit::After(1_800_000),
+            attached_idle_timeout: Limit::After(7_200_000),
+            session_reap_interval: Limit::After(60_000),
+            idle_policy: IdlePolicy::Detached,
+            background_work: BackgroundWork::Keep,
+            max_sessions: 0,
+            at_capacity: AtCapacity::Evict,
+            max_channels: 0,
+            share: Share::Agent,
+            sessions_per_channel: 0,
+            max_husks: 8,
+            preheat: false,
+            initialize_timeout: Limit::After(300_000),
+            session_open_timeout: Limit::After(120_000),
+            session_close_timeout: Limit::After(10_000),
+            prompt_timeout: Limit::Never,
+            prompt_queue: PromptQueue::Others,
+            max_queued_prompts: 8,
+            permission_policy: PermissionPolicy::Originator,
+            permission_timeout: Limit::After(3_600_000),
+            stdin_grace: Limit::After(4_000),
+            term_grace: Limit::After(5_000),
+            kill_grace: Limit::After(2_000),
+            shutdown_timeout: 2_500,
+            restart_limit: 5,
+            restart_window: 60_000,
+            extension_events: ExtensionEvents::Asked,
+        }
+    }
+}
+
+/// Which idle sessions the reaper may close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdlePolicy {
+    /// Only sessions that no client is attached to.
+    Detached,
+    /// Every idle session; what is lost is documented.
+    All,
+}
+
+/// What a process that outlived the turn it was born in says about its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackgroundWork {
+    /// The session may still be working: it is kept while a client is attached.
+    Keep,
+    /// Nothing.
+    Ignore,
+}
+
+/// What happens when a session more than the cap is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtCapacity {
+    /// The longest-idle session that the policy allows gives way.
+    Evict,
+    /// The newcomer is refused.
+    Refuse,
+}
+
+/// Which sessions may live on the same channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All sessions of the agent.
+    Agent,
+    /// Sessions with the same working directory.
+    Cwd,
+    /// None: a channel each.
+    Session,
+}
+
+/// Whose prompts wait while a turn of the session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptQueue {
+    /// Those of other clients; a client's own pass at once, as without a bridge.
+    Others,
+    /// All of them.
+    All,
+}
+
+/// Who is asked when the agent wants a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermissionPolicy {
+    /// The client whose prompt runs; everyone attached if it is gone.
+    Originator,
+    /// Everyone attached; the first valid answer wins.
+    All,
+}
+
+/// Who gets the notifications of our own extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionEvents {
+    /// Clients that asked for them in `initialize`.
+    Asked,
+    /// Every client.
+    On,
+    /// Nobody.
+    Off,
+}

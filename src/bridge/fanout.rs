@@ -1,0 +1,183 @@
+//! Requests about the agent as a whole: to every channel, or to the right one.
+//!
+//! Logins, providers, and the list of stored conversations.
+
+use bytes::Bytes;
+
+use crate::wire::json::quoted;
+use crate::wire::{Frame, Kind, Method, Token, json, splice};
+
+use super::Bridge;
+use super::channel::Login;
+use super::compose;
+use super::id::{CallId, ChannelId, ClientId, FanoutId};
+use super::pending::{Asker, Call, Fanout, Purpose, Stage};
+use super::refusal::Refusal;
+use super::time::Moment;
+use super::translate::with_edits;
+
+/// Cursors remembered with the channel that gave them.
+const MAX_CURSORS: usize = 256;
+
+impl Bridge {
+    /// A request that every channel of the client's pool must hear: it succeeds
+    /// if all of them say so.
+    pub(super) fn fan_out(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+        let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
+        let channels: Vec<ChannelId> = self.open_channels(pool).collect();
+        if let (Method::ProvidersSet | Method::ProvidersDisable, Some(pool)) = (frame.method, pool)
+        {
+            self.remember_for_rehearsal(pool, frame);
+        }
+        let (Some(_), false) = (pool, channels.is_empty()) else {
+            // None runs: one is started for it, and the others will hear it at their start.
+            self.loose_call(client, Purpose::Connection { unknown: false }, frame, now);
+            return;
+        };
+        let fanout = FanoutId(self.registry.number());
+        let asker = Asker::Client(client, frame.id());
+        self.registry.fanouts.insert(fanout, Fanout { asker, answer: None });
+        for channel in channels {
+            let id = self.registry.add_call(Call {
+                asker: Asker::Nobody,
+                purpose: Purpose::Part(fanout),
+                channel: Some(channel),
+                session: None,
+                asked_at: now,
+                stage: Stage::Sent(now),
+            });
+            self.send_to_channel(channel, frame.with_id(Token::number(id.0)));
+        }
+    }
+
+    /// One of the channels answered; its call is over.
+    pub(super) fn part_answered(&mut self, id: FanoutId, frame: &Frame) {
+        let Some(fanout) = self.registry.fanouts.get_mut(&id) else { return };
+        let is_worse = frame.kind == Kind::Failure
+            && fanout.answer.as_ref().is_none_or(|answer| answer.kind == Kind::Success);
+        if is_worse || fanout.answer.is_none() {
+            fanout.answer = Some(frame.detached());
+        }
+        let is_open = self.registry.calls.values().any(|call| call.purpose == Purpose::Part(id));
+        if is_open {
+            return;
+        }
+        let Some(Fanout { asker, answer: Some(answer) }) = self.registry.fanouts.remove(&id) else {
+            return;
+        };
+        self.answer(&asker, |token| answer.with_id(token.clone()));
+    }
+
+    /// One of the channels will not answer any more.
+    pub(super) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal) {
+        let error = compose::failure(&Token::number(0), refusal);
+        if let Ok(frame) = Frame::parse(error.to_bytes()) {
+            self.part_answered(id, &frame);
+        }
+    }
+
+    /// A login was answered.
+    pub(super) fn logged_in(
+        &mut self,
+        channel: ChannelId,
+        again: Option<Frame>,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        if frame.kind == Kind::Failure {
+            return;
+        }
+        let Some(row) = self.registry.channel_mut(channel) else { return };
+        row.login = Login::Done { at: now };
+        let pool = row.pool;
+        // One with `_meta` carries its credentials; another one may open a
+        // browser and is not repeated.
+        if let (Some(pool), Some(frame)) = (pool, again) {
+            self.remember_for_rehearsal(pool, &frame);
+        }
+    }
+
+    /// A client's `session/list`. A cursor goes back to the channel that gave it.
+    pub(super) fn client_list(
+        &mut self,
+        client: ClientId,
+        purpose: Purpose,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let Some(cursor) = frame.find_text(&["cursor"]) else {
+            self.loose_call(client, purpose, frame, now);
+            return;
+        };
+        let Some(channel) = self.registry.cursors.get(&*cursor).copied() else {
+            return self.refuse(client, &frame.id(), &Refusal::StaleCursor);
+        };
+        let id = self.loose_call(client, purpose, frame, now);
+        self.registry.move_call(id, Some(channel));
+        self.send_when_ready(id, now);
+    }
+
+    /// A page of stored conversations: live sessions that the agent does not
+    /// list yet are added to the first one, aliases take the place of ids.
+    pub(super) fn list_answered(
+        &mut self,
+        channel: ChannelId,
+        id: CallId,
+        first: bool,
+        cwd: Option<&str>,
+        frame: &Frame,
+    ) {
+        let Some(call) = self.registry.take_call(id) else { return };
+        let Asker::Client(client, token) = &call.asker else { return };
+        if let Some(cursor) = frame.find_text(&["nextCursor"]) {
+            if self.registry.cursors.len() >= MAX_CURSORS {
+                self.registry.cursors.pop_first();
+            }
+            self.registry.cursors.insert(cursor.into(), channel);
+        }
+        let place = frame.find(&["sessions"]).filter(|_| frame.kind == Kind::Success);
+        let Some(place) = place else {
+            return self.send_to_client(*client, frame.with_id(token.clone()));
+        };
+        let text = frame.bytes();
+        let mut edits = Vec::new();
+        let mut listed = Vec::new();
+        for entry in json::elements(text, place) {
+            let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
+            let Some(agent_id) = json::text(text, at) else { continue };
+            let row = self.registry.channel(channel);
+            let key = row.and_then(|row| row.by_id.get(&*agent_id).copied());
+            let session = key.and_then(|key| self.registry.sessions.get(&key));
+            if let Some(session) = session.filter(|session| session.is_aliased()) {
+                edits.push((at, Bytes::from(quoted(&session.id))));
+            }
+            listed.push(agent_id.into_owned());
+        }
+        let mut outgoing = with_edits(frame, None, edits).to_bytes();
+        if first {
+            let pool = self.registry.channel(channel).and_then(|row| row.pool);
+            for session in self.registry.sessions.values() {
+                let same_pool =
+                    self.registry.channel(session.channel).is_some_and(|row| row.pool == pool);
+                let wanted = cwd.is_none_or(|cwd| *cwd == *session.cwd);
+                let is_listed = listed.iter().any(|id| **id == *session.agent_id);
+                if !same_pool || !wanted || is_listed {
+                    continue;
+                }
+                let entry = format!(
+                    "{{\"sessionId\":{},\"cwd\":{}}}",
+                    quoted(&session.id),
+                    quoted(&session.cwd)
+                );
+                let list = json::whole(&outgoing)
+                    .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
+                if let Some(list) = list {
+                    outgoing = splice::push(&outgoing, list, &entry);
+                }
+            }
+        }
+        if let Ok(page) = Frame::parse(outgoing) {
+            self.send_to_client(*client, page.with_id(token.clone()));
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! From facts to due items: deadlines, idle channels, the reaper, eviction.
+//!
+//! A deadline is a function of what the rows say and what the configuration
+//! allows; it is asked again when it comes up, and what is not due any more is
+//! simply not done.
+
+use super::channel::{Channel, Rung, State};
+use super::client::Carry;
+use super::config::{BackgroundWork, IdlePolicy};
+use super::deadline::Due;
+use super::event::Process;
+use super::handshake::SLOW_HANDSHAKE;
+use super::id::{CallId, ChannelId, QuestionId, SessionKey};
+use super::notice::{EndReason, Notice, StopReason};
+use super::pending::{Purpose, Stage};
+use super::question::{CANCEL_GRACE, UNATTENDED_LIMIT};
+use super::refusal::Refusal;
+use super::session::{Background, Session};
+use super::time::{Limit, Moment};
+use super::{Bridge, Effect, Method, Phase};
+
+/// A channel that a client started and has not used yet, or on which somebody
+/// has just logged in, is kept for at least this long (ms).
+const FIRST_USE_GRACE: u64 = 60_000;
+/// For how long a look at a process tree is believed (ms).
+const SURVEY_AGE: u64 = 1_000;
+
+/// What came of the wish to make room for a session.
+pub(super) enum Eviction {
+    /// A session gave way.
+    Done,
+    /// It is being looked whether one may.
+    Looking,
+    /// None may.
+    Impossible,
+}
+
+impl Bridge {
+    /// When a row is due, as the facts stand now. `None`: never.
+    pub(super) fn deadline(&self, due: Due) -> Option<Moment> {
+        match due {
+            Due::Channel(id) => self.channel_deadline(id),
+            Due::Call(id) => self.call_deadline(id),
+            Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
+            Due::Session(key) => self.not_in_pause(self.session_deadline(key)?),
+            Due::Placing => {
+                let waits = !self.registry.unplaced.is_empty();
+                Some(self.restarts.not_before()).filter(|at| waits && *at > Moment::START)
+            }
+            Due::Shutdown => match self.phase {
+                Phase::Ending { since, forced: false, .. } => {
+                    Some(since.plus_millis(self.config.shutdown_timeout))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// After the host stood still, nothing is over before everybody had time to wake up.
+    fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+        Some(at.max(self.paused_until))
+    }
+
+    fn channel_deadline(&self, id: ChannelId) -> Option<Moment> {
+        let row = self.registry.channel(id)?;
+        match &row.state {
+            State::Spawned | State::Draining { .. } => None,
+            State::Starting { since, slow } => {
+                let late = since.plus(self.config.initialize_timeout);
+                let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
+                late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
+            }
+            State::Ready => {
+                let at = row.idle_since?.plus(self.idle_limit(row))?;
+                self.not_in_pause(at)
+            }
+            State::Stopping { rung, since, .. } => since.plus(self.grace(*rung)?),
+        }
+    }
+
+    /// How long a channel is kept without work.
+    fn idle_limit(&self, row: &Channel) -> Limit {
+        let limit = self.config.channel_idle_timeout;
+        let Limit::After(millis) = limit else { return limit };
+        let idle_since = row.idle_since.unwrap_or(row.born);
+        let just_logged_in = matches!(
+            row.login,
+            super::channel::Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
+        );
+        if !row.used && self.config.preheat {
+            Limit::Never
+        } else if !row.used || just_logged_in {
+            Limit::After(millis.max(FIRST_USE_GRACE))
+        } else {
+            limit
+        }
+    }
+
+    fn call_deadline(&self, id: CallId) -> Option<Moment> {
+        let call = self.registry.calls.get(&id)?;
+        if call.channel.is_none() {
+            return self.not_in_pause(call.asked_at.plus(self.config.session_open_timeout)?);
+        }
+        let Stage::Sent(at) = call.stage else { return None };
+        let limit = match call.purpose {
+            Purpose::Open(_) => self.config.session_open_timeout,
+            Purpose::Prompt => self.config.prompt_timeout,
+            Purpose::Close(_) => {
+                let over = at.plus(self.config.session_close_timeout);
+                return match self.phase {
+                    // A shutdown leaves the closes a quarter of its time.
+                    Phase::Ending { since, .. } => {
+                        let end = since.plus_millis(self.config.shutdown_timeout / 4);
+                        Some(over.map_or(end, |over| over.min(end)))
+                    }
+                    _ => self.not_in_pause(over?),
+                };
+            }
+            _ => return None,
+        };
+        self.not_in_pause(at.plus(limit)?)
+    }
+
+    fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
+        let question = self.registry.questions.get(&id)?;
+        let cancelled = question.cancelled_at.map(|at| at.plus_millis(CANCEL_GRACE));
+        let alone = question.alone_since.and_then(|since| {
+            since.plus(match question.method {
+                Method::RequestPermission => self.config.permission_timeout,
+                _ => Limit::After(UNATTENDED_LIMIT),
+            })
+        });
+        cancelled.into_iter().chain(alone).min()
+    }
+
+    /// When the reaper may take a session: on its grid, at the first tick at
+    /// which the session has been idle for long enough.
+    fn session_deadline(&self, key: SessionKey) -> Option<Moment> {
+        let session = self.registry.sessions.get(&key)?;
+        if self.is_ending() || self.is_busy(session) {
+            return None;
+        }
+        let Limit::After(interval @ 1..) = self.config.session_reap_interval else { return None };
+        let idle = session.last_seen.plus(self.session_limit(session)?)?;
+        let at = match session.background {
+            // Something still ran when it was looked at: look again at the next tick.
+            Background::Working { at } => idle.max(at.plus_millis(interval)),
+            Background::Asked => return None,
+            _ => idle,
+        };
+        Some(Moment::from_millis(at.as_millis().div_ceil(interval).saturating_mul(interval)))
+    }
+
+    fn is_busy(&self, session: &Session) -> bool {
+        #[cfg(feature = "seeded-bugs")]
+        if super::seeded::is(super::seeded::Bug::ReapBetweenQueuedPrompts) {
+            return self.running_prompts(session.key).next().is_some();
+        }
+        session.is_busy()
+    }
+
+    /// How long this session may be idle, if the policy lets it be reaped at all.
+    fn session_limit(&self, session: &Session) -> Option<Limit> {
+        let detached = self.config.session_idle_timeout.zero_is_never();
+        let limit = match (session.clients().is_empty(), self.config.idle_policy) {
+            (true, _) => detached,
+            (false, IdlePolicy::Detached) => return None,
+            // Reaping is off as a whole when the first limit is.
+            (false, IdlePolicy::All) if detached == Limit::Never => return None,
+            (false, IdlePolicy::All) => self.config.attached_idle_timeout.zero_is_never(),
+        };
+        (limit != Limit::Never).then_some(limit)
+    }
+
+    /// Something is due, as the facts stand now.
+    pub(super) fn act_on(&mut self, due: Due, now: Moment) {
+        match due {
+            Due::Channel(id) => self.channel_due(id, now),
+            Due::Call(id) => self.call_due(id, now),
+            Due::Question(id) => self.question_timed_out(id, now),
+            Due::Session(key) => self.reap(key, now),
+            Due::Placing => {} // The end of the step looks at what waits.
+            Due::Shutdown => self.force(now),
+        }
+    }
+
+    fn channel_due(&mut self, id: ChannelId, now: Moment) {
+        let limit = self.config.initialize_timeout;
+        let Some(row) = self.registry.channel_mut(id) else { return };
+        match &mut row.state {
+            State::Starting { since, slow } => {
+                let after_ms = now.since(*since);
+                if since.plus(limit).is_some_and(|end| end <= now) {
+                    self.stop(id, StopReason::HandshakeTimeout, now);
+                } else {
+                    *slow = true;
+                    self.publish(Notice::HandshakeSlow { channel: id, after_ms });
+                }
+            }
+            State::Ready => {
+                let idle_for = row.idle_since.map_or(0, |since| now.since(since));
+                self.stop(id, StopReason::Idle(idle_for), now);
+            }
+            State::Stopping { .. } => self.next_rung(id, now),
+            State::Spawned | State::Draining { .. } => {}
+        }
+    }
+
+    fn call_due(&mut self, id: CallId, now: Moment) {
+        let Some(call) = self.registry.calls.get(&id) else { return };
+        match (&call.purpose, call.channel) {
+            (_, None) => {
+                let agent = self.agent_name();
+                self.refuse_call(id, &Refusal::OpenTimeout { agent });
+            }
+            (Purpose::Open(_), _) => self.open_timed_out(id, now),
+            (Purpose::Prompt, _) => self.prompt_timed_out(id, now),
+            (Purpose::Close(agent_id), Some(channel)) => {
+                let agent_id = agent_id.clone();
+                let outcome = super::close::CloseOutcome::TimedOut;
+                self.conclude(channel, id, &agent_id, outcome, None, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether processes left over from the session's turns must be looked for
+    /// before it is ended by choice.
+    fn must_look(&self, session: &Session, now: Moment) -> bool {
+        let fresh = matches!(session.background, Background::Quiet { at }
+            if now.since(at) <= SURVEY_AGE && at >= session.last_seen);
+        self.config.background_work == BackgroundWork::Keep
+            && !session.clients().is_empty()
+            && !fresh
+    }
+
+    fn look(&mut self, key: SessionKey) {
+        let Some(session) = self.registry.session_mut(key) else { return };
+        if session.background != Background::Asked {
+            session.background = Background::Asked;
+            let channel = session.channel;
+            self.effects.push_back(Effect::Survey(channel));
+        }
+    }
+
+    fn reap(&mut self, key: SessionKey, now: Moment) {
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        if self.must_look(session, now) {
+            self.look(key);
+        } else {
+            self.end_session(key, EndReason::IdleTimeout, None, None, now);
+        }
+    }
+
+    /// The process tree of a channel was looked at.
+    pub(super) fn surveyed(&mut self, channel: ChannelId, processes: &[Process], now: Moment) {
+        let Some(row) = self.registry.channel(channel) else { return };
+        let keys: Vec<SessionKey> = row.sessions.iter().copied().collect();
+        for key in keys {
+            let Some(session) = self.registry.session_mut(key) else { continue };
+            if session.background != Background::Asked {
+                continue;
+            }
+            let left: Vec<String> = processes
+                .iter()
+                .filter(|process| session.bore(process.born))
+                .map(|process| format!("{} ({})", process.name, process.pid))
+                .collect();
+            if left.is_empty() {
+                session.background = Background::Quiet { at: now };
+                // Asked again in the step that closes: it may have come to life meanwhile.
+                if self.session_deadline(key).is_some_and(|at| at <= now) {
+                    self.reap(key, now);
+                }
+            } else {
+                session.background = Background::Working { at: now };
+                let (session, id) = (key, session.id.to_string());
+                let processes = left.join(", ");
+                self.publish(Notice::BackgroundWork { session, id, processes });
+            }
+        }
+    }
+
+    /// The longest-idle session that the policy allows gives way.
+    pub(super) fn evict(&mut self, now: Moment) -> Eviction {
+        if self.config.at_capacity == super::config::AtCapacity::Refuse {
+            return Eviction::Impossible;
+        }
+        let may_go = |session: &&Session| {
+            let allowed =
+                session.clients().is_empty() || self.config.idle_policy == IdlePolicy::All;
+            let works = matches!(session.background, Background::Working { at }
+                if self.must_look(session, now) && now.since(at) <= FIRST_USE_GRACE);
+            allowed && !session.is_busy() && !works
+        };
+        let oldest = self.registry.sessions.values().filter(may_go).min_by_key(|row| row.last_seen);
+        let Some(session) = oldest else { return Eviction::Impossible };
+        let key = session.key;
+        if self.must_look(session, now) {
+            self.look(key);
+            return Eviction::Looking;
+        }
+        self.end_session(key, EndReason::Evicted, None, None, now);
+        Eviction::Done
+    }
+
+    /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
+    pub(super) fn is_without_work(&self, row: &Channel) -> bool {
+        let is_waited_for = |id: &CallId| {
+            self.registry.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue)
+        };
+        row.sessions.is_empty() && row.leases.is_empty() && !row.calls.iter().any(is_waited_for)
+    }
+
+    /// Decides at the end of a step that touched a channel whether it is idle,
+    /// and what follows from it.
+    pub(super) fn settle(&mut self, id: ChannelId, now: Moment) {
+        let Some(row) = self.registry.channels.get(&id) else { return };
+        let is_idle = self.is_without_work(row);
+        let should_pause = self.feeds_slow_client(id, row);
+        let is_private = row
+            .pool
+            .and_then(|pool| self.registry.pools.get(&pool))
+            .is_some_and(|pool| pool.carry == Carry::Transparent);
+        let lost_early = !row.early.is_empty() && self.open_in_flight(id, None).is_none();
+        let Some(row) = self.registry.channels.get_mut(&id) else { return };
+        if lost_early {
+            self.counters.early_frames += row.early.clear() as u64;
+        }
+        if row.paused != should_pause {
+            row.paused = should_pause;
+            self.effects.push_back(if should_pause {
+                Effect::Pause(id)
+            } else {
+                Effect::Resume(id)
+            });
+        }
+        row.idle_since = match (is_idle, row.idle_since) {
+            (false, _) => None,
+            (true, None) => Some(now),
+            (true, since) => since,
+        };
+        match &row.state {
+            // What is carried as it is may hold what nobody can see from outside.
+            State::Ready if is_private => {}
+            State::Ready if is_idle => match self.channel_deadline(id) {
+                Some(at) if at <= now => self.channel_due(id, now),
+                _ => self.watch(Due::Channel(id)),
+            },
+            State::Draining { reason } if is_idle => {
+                let reason = reason.clone();
+                self.stop(id, reason, now);
+            }
+            State::Starting { .. } | State::Stopping { .. } => self.watch(Due::Channel(id)),
+            _ => {}
+        }
+    }
+
+    fn feeds_slow_client(&self, id: ChannelId, row: &Channel) -> bool {
+        if row.is_stopping() || !self.registry.clients.values().any(|client| client.saturated) {
+            return false;
+        }
+        let is_slow = |client| self.registry.clients.get(client).is_some_and(|row| row.saturated);
+        let sessions = row.sessions.iter().filter_map(|key| self.registry.sessions.get(key));
+        let mut listeners = sessions.flat_map(Session::clients);
+        listeners.any(is_slow)
+            || self.registry.clients.values().any(|row| row.saturated && row.served_by == Some(id))
+    }
+
+    /// The rung's grace; `None`: there is nothing to wait for.
+    fn grace(&self, rung: Rung) -> Option<Limit> {
+        let graces = [self.config.stdin_grace, self.config.term_grace, self.config.kill_grace];
+        let index = match rung {
+            Rung::ClosingStdin => 0,
+            Rung::Terminated => 1,
+            Rung::Killed => 2,
+            Rung::Stuck => return None,
+        };
+        if !self.is_ending() {
+            return Some(graces[index]);
+        }
+        // In a shutdown the whole ladder fits into what the closes leave.
+        let bound = self.config.shutdown_timeout;
+        let left = bound - bound / 4;
+        let millis = graces.map(|grace| match grace {
+            Limit::After(millis) => millis.min(left),
+            Limit::Never => left,
+        });
+        let whole: u64 = millis.iter().sum();
+        let scaled = if whole <= left { millis[index] } else { millis[index] * left / whole };
+        Some(Limit::After(scaled))
+    }
+}

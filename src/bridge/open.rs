@@ -1,0 +1,373 @@
+//! Opening sessions: new, load, resume, fork.
+//!
+//! The answer registers the session before it is forwarded. What the agent says
+//! about a session before that: notifications are held and follow the answer
+//! (some editors hang on an update for a session they do not know), requests go
+//! on at once, because the agent may wait for them before it answers.
+
+use bytes::Bytes;
+
+use crate::wire::json::quoted;
+use crate::wire::{Frame, Kind, Method};
+
+use super::Bridge;
+use super::channel::{Login, Tombstone};
+use super::compose;
+use super::deadline::Due;
+use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use super::notice::{Notice, StopReason};
+use super::pending::{Asker, Call, OpenKind, Opening, Purpose, Stage};
+use super::refusal::Refusal;
+use super::session::Session;
+use super::time::Moment;
+use super::translate::{param, with_edits};
+
+impl Bridge {
+    /// A client wants to open a session.
+    pub(super) fn client_open(
+        &mut self,
+        client: ClientId,
+        kind: OpenKind,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let named = frame.session();
+        let (source, public) = match (kind, named) {
+            (OpenKind::New, _) => (None, None),
+            (_, None) => {
+                let refusal = Refusal::MissingField { field: "sessionId" };
+                return self.refuse(client, &frame.id(), &refusal);
+            }
+            (OpenKind::Fork, Some(id)) => {
+                let key = self.registry.public.get(&*id);
+                let live = key.and_then(|key| self.registry.sessions.get(key));
+                match live.map(|session| (session.channel, session.agent_id.clone())) {
+                    // A copy of a live session is made where it lives.
+                    Some((channel, source)) => {
+                        return self.open_on(client, frame, Some(source), channel, now);
+                    }
+                    None => (Some(self.without_prefix(&id)), None),
+                }
+            }
+            (OpenKind::Load | OpenKind::Resume, Some(id)) => {
+                if let Some(key) = self.registry.public.get(&*id).copied() {
+                    return self.reload(client, key, frame, now);
+                }
+                (Some(self.without_prefix(&id)), Some(id.into()))
+            }
+        };
+        let cwd = param(frame, "cwd").unwrap_or_default();
+        let opening = Opening { kind, source, public, cwd };
+        self.registry.add_call(Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose: Purpose::Open(opening),
+            channel: None,
+            session: None,
+            asked_at: now,
+            stage: Stage::Held(frame.detached()),
+        });
+    }
+
+    fn open_on(
+        &mut self,
+        client: ClientId,
+        frame: &Frame,
+        source: Option<Box<str>>,
+        channel: ChannelId,
+        now: Moment,
+    ) {
+        let cwd = param(frame, "cwd").unwrap_or_default();
+        let opening = Opening { kind: OpenKind::Fork, source, public: None, cwd };
+        let id = self.registry.add_call(Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose: Purpose::Open(opening),
+            channel: Some(channel),
+            session: None,
+            asked_at: now,
+            stage: Stage::Held(frame.detached()),
+        });
+        self.send_when_ready(id, now);
+    }
+
+    /// The stored id behind an id with our own prefix.
+    pub(super) fn without_prefix(&self, id: &str) -> Box<str> {
+        id.strip_prefix(&format!("{}:", self.config.agent)).unwrap_or(id).into()
+    }
+
+    /// A load or resume of a session that is live: it goes to its owner, and
+    /// the client is attached. In the middle of a turn the agent is left alone.
+    fn reload(&mut self, client: ClientId, key: SessionKey, frame: &Frame, now: Moment) {
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        if session.is_busy() {
+            let refusal = Refusal::SessionBusy { id: session.id.to_string() };
+            return self.refuse(client, &frame.id(), &refusal);
+        }
+        self.attach(client, key);
+        self.session_call(client, key, Purpose::Session, frame, now);
+    }
+
+    /// A load that waited for another of the same conversation.
+    pub(super) fn reopen(&mut self, id: CallId, now: Moment) {
+        let Some(call) = self.registry.take_call(id) else { return };
+        let public = call.opening().and_then(|opening| opening.public.clone());
+        let key = public.and_then(|id| self.registry.public.get(&id).copied());
+        if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) =
+            (call.asker, call.stage, key)
+        {
+            self.reload(client, key, &frame, now);
+        }
+    }
+
+    /// The agent answered an open.
+    pub(super) fn open_answered(
+        &mut self,
+        channel: ChannelId,
+        id: CallId,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let Some(call) = self.registry.take_call(id) else { return };
+        let Some(opening) = call.opening() else { return };
+        if frame.kind == Kind::Failure {
+            if frame.error_code() == Some(-32000)
+                && let Some(row) = self.registry.channel_mut(channel)
+            {
+                row.login = Login::Wanted;
+            }
+            let named = opening.public.clone().filter(|_| opening.public != opening.source);
+            return self.answer(&call.asker, |token| {
+                let place = frame.find(&["data", "sessionId"]);
+                let edit = place.zip(named).map(|(place, id)| (place, Bytes::from(quoted(&id))));
+                with_edits(frame, Some(token.clone()), edit.into_iter().collect())
+            });
+        }
+        let agent_id: Option<Box<str>> = match opening.restores() {
+            Some(id) => Some(id.into()),
+            None => frame.find_text(&["sessionId"]).map(Into::into),
+        };
+        let taken =
+            |id: &str| self.registry.channel(channel).is_none_or(|row| row.by_id.contains_key(id));
+        let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
+            let what = "its answer names no session, or one that is open already".to_owned();
+            let refusal = Refusal::ProtocolBroken { agent: self.agent_name(), what };
+            return self.answer(&call.asker, |token| compose::failure(token, &refusal));
+        };
+        match call.client().filter(|client| self.registry.clients.contains_key(client)) {
+            Some(client) => {
+                let key = self.register(channel, client, &agent_id, opening, now);
+                self.forward_opened(key, &call, frame);
+                self.after_opened(channel, key, &agent_id, now);
+            }
+            // Nobody waits for it any more: it must not live on unseen.
+            None => self.close_unseen(channel, &agent_id, now),
+        }
+    }
+
+    fn register(
+        &mut self,
+        channel: ChannelId,
+        client: ClientId,
+        agent_id: &str,
+        opening: &Opening,
+        now: Moment,
+    ) -> SessionKey {
+        let public = match &opening.public {
+            Some(id) => id.clone(),
+            None => self.free_id(agent_id),
+        };
+        // What a tombstone of that id still waits for is settled; the id lives again.
+        self.flush_tombstone(channel, agent_id, false);
+        if let Some(row) = self.registry.channel_mut(channel) {
+            row.tombstones.remove(agent_id);
+            row.used = true;
+        }
+        let key = SessionKey(self.registry.number());
+        let (agent_id, cwd) = (agent_id.into(), opening.cwd.clone());
+        self.registry.add_session(Session::new(key, channel, public, agent_id, cwd, now));
+        self.registry.attach(client, key);
+        key
+    }
+
+    fn forward_opened(&mut self, key: SessionKey, call: &Call, frame: &Frame) {
+        let Asker::Client(client, token) = &call.asker else { return };
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        let (id, channel) = (session.id.to_string(), session.channel);
+        let place = frame.find(&["sessionId"]).filter(|_| session.is_aliased());
+        let edit = place.map(|place| (place, Bytes::from(quoted(&id))));
+        let outgoing = match edit {
+            Some(edit) => with_edits(frame, Some(token.clone()), vec![edit]),
+            None => frame.with_id(token.clone()),
+        };
+        self.send_to_client(*client, outgoing);
+        self.publish(Notice::SessionOpened { session: key, id, channel });
+    }
+
+    /// What came before the answer follows it.
+    fn after_opened(&mut self, channel: ChannelId, key: SessionKey, agent_id: &str, now: Moment) {
+        let Some(row) = self.registry.channel_mut(channel) else { return };
+        let early = row.early.take(agent_id);
+        let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
+        for id in asked {
+            let Some(question) = self.registry.questions.get_mut(&id) else { continue };
+            if question.opening.as_deref() == Some(agent_id) {
+                question.opening = None;
+                question.session = Some(key);
+                if let Some(session) = self.registry.session_mut(key) {
+                    session.questions.insert(id);
+                }
+            }
+        }
+        for frame in early {
+            match frame.kind {
+                Kind::Request => self.agent_request(channel, &frame, now),
+                _ => self.deliver(key, &frame, now),
+            }
+        }
+    }
+
+    /// The id under which clients will know a new conversation: the agent's own,
+    /// unless that is another conversation's.
+    fn free_id(&self, agent_id: &str) -> Box<str> {
+        let is_buried =
+            |id: &str| self.registry.channels.values().any(|row| row.tombstones.contains_key(id));
+        if !self.registry.public.contains_key(agent_id) && !is_buried(agent_id) {
+            return agent_id.into();
+        }
+        let is_taken = |id: &str| {
+            self.registry.public.contains_key(id)
+                || self
+                    .registry
+                    .channels
+                    .values()
+                    .any(|row| row.tombstones.values().any(|tombstone| *tombstone.id == *id))
+        };
+        let alias = format!("{}:{agent_id}", self.config.agent);
+        if !is_taken(&alias) {
+            return alias.into();
+        }
+        let mut number = 2_u64;
+        loop {
+            let numbered = format!("{alias}~{number}");
+            if !is_taken(&numbered) {
+                return numbered.into();
+            }
+            number += 1;
+        }
+    }
+
+    /// Closes a session at the agent that no client ever heard of.
+    fn close_unseen(&mut self, channel: ChannelId, agent_id: &str, now: Moment) {
+        self.publish(Notice::LateOpenClosed { channel, id: agent_id.to_owned() });
+        let key = SessionKey(self.registry.number());
+        let hold = self.tell_agent_to_close(channel, key, agent_id, None, now);
+        let Some(row) = self.registry.channel_mut(channel) else { return };
+        let _ = row.early.take(agent_id);
+        let tombstone =
+            Tombstone { key, id: agent_id.into(), since: now, hold, calls: Default::default() };
+        self.counters.tombstones += row.bury(agent_id.into(), tombstone) as u64;
+        self.retire_if_full_of_husks(channel, now);
+    }
+
+    /// An open's budget is over. The agent may still answer: a session that
+    /// comes then is closed again.
+    pub(super) fn open_timed_out(&mut self, id: CallId, now: Moment) {
+        let agent = self.agent_name();
+        let asker = self.registry.disown_call(id);
+        let Some(call) = self.registry.calls.get_mut(&id) else { return };
+        call.stage = Stage::Overdue;
+        let channel = call.channel;
+        self.registry.deadlines.forget(Due::Call(id));
+        self.counters.refused += 1;
+        self.answer(&asker, |token| compose::failure(token, &Refusal::OpenTimeout { agent }));
+        if let Some(channel) = channel {
+            self.publish(Notice::OpenUnanswered { channel });
+            self.drain(channel, StopReason::OpenUnanswered, now);
+        }
+    }
+
+    /// The open in flight on a channel that a frame for an unknown session
+    /// belongs to: the restore of just that id, otherwise the oldest that will
+    /// bring a new one.
+    pub(super) fn open_in_flight(
+        &self,
+        channel: ChannelId,
+        agent_id: Option<&str>,
+    ) -> Option<CallId> {
+        let row = self.registry.channel(channel)?;
+        let mut fallback = None;
+        for id in &row.calls {
+            let Some(call) = self.registry.calls.get(id).filter(|call| call.is_sent()) else {
+                continue;
+            };
+            match call.opening().map(Opening::restores) {
+                Some(Some(restored)) if Some(restored) == agent_id => return Some(*id),
+                Some(None) if fallback.is_none() => fallback = Some(*id),
+                _ => {}
+            }
+        }
+        fallback
+    }
+
+    /// A frame of a session whose open is in flight.
+    pub(super) fn early_notification(
+        &mut self,
+        channel: ChannelId,
+        agent_id: &str,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let Some(id) = self.open_in_flight(channel, Some(agent_id)) else {
+            let is_late = self
+                .registry
+                .channel(channel)
+                .is_some_and(|row| row.tombstones.contains_key(agent_id));
+            if is_late {
+                self.counters.late_frames += 1;
+            } else {
+                self.counters.unknown_session_frames += 1;
+            }
+            return;
+        };
+        let Some(call) = self.registry.calls.get_mut(&id) else { return };
+        let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
+        match restored {
+            // A replay precedes the answer; while it comes, the agent is at work.
+            Some(opening) => {
+                call.stage = Stage::Sent(now);
+                let Some(client) = call.client() else { return };
+                let differs =
+                    opening.public.filter(|public| Some(public) != opening.source.as_ref());
+                let outgoing = match (differs, frame.session_place()) {
+                    (Some(public), Some(place)) => {
+                        with_edits(frame, None, vec![(place, Bytes::from(quoted(&public)))])
+                    }
+                    _ => frame.whole(),
+                };
+                self.send_to_client(client, outgoing);
+            }
+            None => {
+                let is_buried = self
+                    .registry
+                    .channel(channel)
+                    .is_some_and(|row| row.tombstones.contains_key(agent_id));
+                let Some(row) = self.registry.channels.get_mut(&channel) else { return };
+                if is_buried {
+                    self.counters.late_frames += 1;
+                } else if !row.early.hold(agent_id, frame) {
+                    self.counters.early_frames += 1;
+                }
+            }
+        }
+    }
+}
+
+/// How a method opens a session, if it does.
+pub(super) fn open_kind(method: Method) -> Option<OpenKind> {
+    match method {
+        Method::SessionNew => Some(OpenKind::New),
+        Method::SessionLoad => Some(OpenKind::Load),
+        Method::SessionResume => Some(OpenKind::Resume),
+        Method::SessionFork => Some(OpenKind::Fork),
+        _ => None,
+    }
+}

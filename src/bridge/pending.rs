@@ -1,0 +1,221 @@
+//! Requests that await an answer: calls go to agents, questions to clients.
+//!
+//! Each keeps the asker's own spelling of its id, gets a number of the bridge
+//! for the other wire, and is answered exactly once (I4).
+
+use bytes::Bytes;
+
+use crate::wire::{Frame, Method, Token};
+
+use super::id::{ChannelId, ClientId, FanoutId, SessionKey};
+use super::time::Moment;
+
+/// Who wants the answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A client, under its own id.
+    Client(ClientId, Token),
+    /// The bridge itself; or the client that asked is gone or was refused meanwhile.
+    Nobody,
+}
+
+/// How far a call has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Not sent: it waits for a channel, for its handshake, or for a turn's end.
+    Held(Frame),
+    /// Sent at this moment.
+    Sent(Moment),
+    /// Its budget is over and the asker was answered; the agent's answer, if it
+    /// ever comes, is recognised.
+    Overdue,
+}
+
+/// The four ways to open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenKind {
+    /// `session/new`.
+    New,
+    /// `session/load`.
+    Load,
+    /// `session/resume`.
+    Resume,
+    /// `session/fork`.
+    Fork,
+}
+
+/// A session that is being opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// How.
+    pub kind: OpenKind,
+    /// The stored conversation that is restored or copied, as the agent knows it.
+    pub source: Option<Box<str>>,
+    /// The id by which the client names it.
+    pub public: Option<Box<str>>,
+    /// Its working directory; empty if it was not said.
+    pub cwd: Box<str>,
+}
+
+impl Opening {
+    /// The id that it will have, where that is known before the answer.
+    pub fn restores(&self) -> Option<&str> {
+        match self.kind {
+            OpenKind::Load | OpenKind::Resume => self.source.as_deref(),
+            OpenKind::New | OpenKind::Fork => None,
+        }
+    }
+}
+
+/// What a call is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    /// The handshake.
+    Initialize,
+    /// What every further channel must hear before its first session.
+    Rehearse {
+        /// Whether no session may be opened if it is refused.
+        needed: bool,
+    },
+    /// A new session.
+    Open(Opening),
+    /// A turn.
+    Prompt,
+    /// The end of a session; the agent's id of it.
+    Close(Box<str>),
+    /// A login; the request, if it is to be repeated on further channels.
+    Login(Option<Frame>),
+    /// The stored conversations; `first` page or not.
+    List {
+        /// Whether it asked for the first page.
+        first: bool,
+        /// The directory it asked for.
+        cwd: Option<Box<str>>,
+    },
+    /// One of several channels' answers.
+    Part(FanoutId),
+    /// Something about a stored conversation, by the agent's id of it.
+    Stored(Box<str>),
+    /// Anything else in a session.
+    Session,
+    /// Anything else without a session.
+    Connection {
+        /// Whether the method is unknown, so that the agent may hold something
+        /// for this client.
+        unknown: bool,
+    },
+}
+
+/// A row: a request on its way to an agent.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who wants the answer.
+    pub asker: Asker,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The channel it is on; none: it waits for one.
+    pub channel: Option<ChannelId>,
+    /// The session it belongs to, live or closed meanwhile.
+    pub session: Option<SessionKey>,
+    /// When it was asked.
+    pub asked_at: Moment,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+impl Call {
+    /// The client that waits for it.
+    pub fn client(&self) -> Option<ClientId> {
+        match self.asker {
+            Asker::Client(client, _) => Some(client),
+            Asker::Nobody => None,
+        }
+    }
+
+    /// It waits for a channel to be ready, not for a turn or a prompt to end.
+    pub fn waits_for_channel(&self) -> bool {
+        !matches!(self.purpose, Purpose::Prompt | Purpose::Close(_))
+    }
+
+    /// It was sent and is neither answered nor overdue.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent(_))
+    }
+
+    /// It still waits here. A close that is only waited for counts as sent.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self.stage, Stage::Held(_))
+    }
+
+    /// What is being opened, if something is.
+    pub fn opening(&self) -> Option<&Opening> {
+        match &self.purpose {
+            Purpose::Open(opening) => Some(opening),
+            _ => None,
+        }
+    }
+}
+
+/// A request of a client that several channels answer together.
+#[derive(Clone, Debug)]
+pub struct Fanout {
+    /// Who wants the answer.
+    pub asker: Asker,
+    /// The answer so far: the first failure, otherwise the first success.
+    pub answer: Option<Frame>,
+}
+
+/// A row: a request of an agent, on its way to clients.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The channel whose agent asks.
+    pub channel: ChannelId,
+    /// Its id, as the agent spells it.
+    pub token: Token,
+    /// What it asks.
+    pub method: Method,
+    /// The session it belongs to.
+    pub session: Option<SessionKey>,
+    /// The session id it names, while that session is being opened.
+    pub opening: Option<Box<str>>,
+    /// The request itself, for those who come later.
+    pub frame: Frame,
+    /// The clients that have it open.
+    pub asked: Vec<ClientId>,
+    /// The last error of a client that could not answer.
+    pub last_error: Option<Frame>,
+    /// Since when nobody is there to answer it.
+    pub alone_since: Option<Moment>,
+    /// When the turn was cancelled in which it was asked.
+    pub cancelled_at: Option<Moment>,
+}
+
+impl Question {
+    /// A question that belongs to no session, yet or at all.
+    pub fn new(channel: ChannelId, frame: &Frame, asked: Vec<ClientId>, now: Moment) -> Self {
+        Question {
+            channel,
+            token: frame.id(),
+            method: frame.method,
+            session: None,
+            opening: None,
+            frame: frame.detached(),
+            alone_since: asked.is_empty().then_some(now),
+            asked,
+            last_error: None,
+            cancelled_at: None,
+        }
+    }
+
+    /// The result that ends a question of this kind without anybody's consent.
+    /// `None`: it is ended by an error.
+    pub fn withdrawal(method: Method) -> Option<Bytes> {
+        let result: &'static [u8] = match method {
+            Method::RequestPermission => br#"{"outcome":{"outcome":"cancelled"}}"#,
+            Method::ElicitationCreate => br#"{"action":"cancel"}"#,
+            Method::TerminalRelease | Method::TerminalKill => b"{}",
+            _ => return None,
+        };
+        Some(Bytes::from_static(result))
+    }
+}

@@ -1,0 +1,464 @@
+//! Which channel a call goes to. The one place where "the current channel" is
+//! asked for; it is computed from facts and stored nowhere (I2).
+//!
+//! A call that cannot be placed yet stays unplaced and is looked at again at
+//! the end of every step: for want of room, because an agent that crashed is
+//! given a pause, or because another channel may still hold the conversation.
+
+use std::cmp::Reverse;
+
+use super::channel::{Channel, Hold, Login, Rung, State};
+use super::client::MAX_PENDING;
+use super::config::Share;
+use super::deadline::Due;
+use super::id::{CallId, ChannelId, ClientId, PoolId};
+use super::notice::{Notice, StopReason};
+use super::pending::{Opening, Purpose, Stage};
+use super::refusal::Refusal;
+use super::time::Moment;
+use super::{Bridge, Effect};
+
+/// Where a call goes.
+enum Placement {
+    /// To this channel, now or when it is ready.
+    On(ChannelId),
+    /// Nowhere yet.
+    Wait,
+    /// Nowhere.
+    Refuse(Refusal),
+    /// What it wants to open is open: it is no call for a channel any more.
+    AlreadyLive,
+}
+
+/// Whether a channel may still be holding a conversation.
+enum Fence {
+    /// None does.
+    Open,
+    /// This one does, and can go on with it.
+    Reinstate(ChannelId),
+    /// One is about to let go of it.
+    Soon(ChannelId),
+    /// One that does not answer holds it.
+    Shut(ChannelId),
+}
+
+impl Bridge {
+    /// Tries to place every call that waits, in the order in which they came.
+    pub(super) fn place_waiting(&mut self, now: Moment) {
+        let waiting: Vec<CallId> = self.registry.unplaced.iter().copied().collect();
+        for id in waiting {
+            self.place(id, now);
+        }
+    }
+
+    fn place(&mut self, id: CallId, now: Moment) {
+        let Some(call) = self.registry.calls.get(&id) else { return };
+        let Some((client, pool)) = call
+            .client()
+            .and_then(|client| Some((client, self.registry.clients.get(&client)?.pool?)))
+        else {
+            // Nobody waits for it any more.
+            self.registry.take_call(id);
+            return;
+        };
+        let placement = match call.purpose.clone() {
+            Purpose::Initialize => self.place_handshake(id, client, pool, now),
+            Purpose::Open(opening) => self.place_open(id, &opening, client, pool, now),
+            Purpose::Stored(stored) => self.place_stored(&stored, client, pool, now),
+            Purpose::Login(_) => self.place_login(client, pool, now),
+            _ => self.place_anywhere(client, pool, now),
+        };
+        match placement {
+            Placement::On(channel) => {
+                self.registry.move_call(id, Some(channel));
+                if let Some(row) = self.registry.clients.get_mut(&client) {
+                    row.served_by = Some(channel);
+                }
+                self.send_when_ready(id, now);
+            }
+            Placement::Wait => {
+                self.watch(Due::Call(id));
+                self.watch(Due::Placing);
+            }
+            Placement::Refuse(refusal) => {
+                self.refuse_call(id, &refusal);
+            }
+            Placement::AlreadyLive => self.reopen(id, now),
+        }
+    }
+
+    fn place_handshake(
+        &mut self,
+        id: CallId,
+        client: ClientId,
+        pool: PoolId,
+        now: Moment,
+    ) -> Placement {
+        let mut of_pool = self.registry.channels.iter().filter(|(_, row)| row.pool == Some(pool));
+        if let Some((channel, _)) =
+            of_pool.find(|(_, row)| row.is_open() || matches!(row.state, State::Starting { .. }))
+        {
+            return Placement::On(*channel);
+        }
+        let cwd = self.client_cwd(client);
+        match self.process(&cwd, now) {
+            Ok(channel) => {
+                self.begin_handshake(channel, pool, Some(id), now);
+                Placement::On(channel)
+            }
+            Err(other) => other,
+        }
+    }
+
+    fn place_open(
+        &mut self,
+        id: CallId,
+        opening: &Opening,
+        client: ClientId,
+        pool: PoolId,
+        now: Moment,
+    ) -> Placement {
+        if let Some(source) = opening.restores() {
+            if opening.public.as_ref().is_some_and(|id| self.registry.public.contains_key(id)) {
+                return Placement::AlreadyLive;
+            }
+            let before = self.registry.calls.range(..id).find(|(_, other)| {
+                other.stage != Stage::Overdue
+                    && other.opening().is_some_and(|other| other.restores() == Some(source))
+            });
+            match before.and_then(|(_, other)| other.opening()) {
+                Some(other) if other.kind == opening.kind => return Placement::Wait,
+                Some(_) => {
+                    return Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() });
+                }
+                None => {}
+            }
+            match self.fence(source) {
+                Fence::Open => {}
+                Fence::Reinstate(channel) => return Placement::On(channel),
+                Fence::Soon(channel) => {
+                    self.hurry(id, channel, now);
+                    return Placement::Wait;
+                }
+                Fence::Shut(channel) => {
+                    self.close_again(channel, source, now);
+                    return Placement::Refuse(Refusal::SessionFenced { id: source.into() });
+                }
+            }
+        }
+        if let Some(refused) = self.make_session_room(id, now) {
+            return refused;
+        }
+        let cwd: Box<str> = if opening.cwd.is_empty() || self.config.share == Share::Agent {
+            self.client_cwd(client)
+        } else {
+            opening.cwd.clone()
+        };
+        let key = (self.config.share != Share::Agent).then(|| cwd.clone());
+        self.current(pool, key, &cwd, now)
+    }
+
+    /// A request about a stored conversation, in a session or not.
+    fn place_stored(
+        &mut self,
+        stored: &str,
+        client: ClientId,
+        pool: PoolId,
+        now: Moment,
+    ) -> Placement {
+        match self.fence(stored) {
+            Fence::Reinstate(channel) => Placement::On(channel),
+            Fence::Soon(_) => Placement::Wait,
+            Fence::Open | Fence::Shut(_) => self.place_anywhere(client, pool, now),
+        }
+    }
+
+    /// A login goes to a channel that wants one, or that at least had none.
+    fn place_login(&mut self, client: ClientId, pool: PoolId, now: Moment) -> Placement {
+        let wanting = self
+            .registry
+            .channels
+            .iter()
+            .filter(|(_, row)| row.pool == Some(pool) && row.is_open())
+            .filter(|(_, row)| !matches!(row.login, Login::Done { .. }))
+            .max_by_key(|(id, row)| (row.login == Login::Wanted, Reverse(**id)));
+        match wanting {
+            Some((channel, _)) => Placement::On(*channel),
+            None => self.place_anywhere(client, pool, now),
+        }
+    }
+
+    /// A request without a session: to the channel that served this client
+    /// last, otherwise to any.
+    fn place_anywhere(&mut self, client: ClientId, pool: PoolId, now: Moment) -> Placement {
+        let serves = |row: &Channel| row.pool == Some(pool) && !row.is_stopping();
+        let last = self.registry.clients.get(&client).and_then(|row| row.served_by);
+        let channels = &self.registry.channels;
+        if let Some(channel) = last.filter(|id| channels.get(id).is_some_and(serves)) {
+            return Placement::On(channel);
+        }
+        let best = channels
+            .iter()
+            .filter(|(_, row)| serves(row))
+            .max_by_key(|(id, row)| (row.is_open(), Reverse(**id)));
+        if let Some((channel, _)) = best {
+            return Placement::On(*channel);
+        }
+        let cwd = self.client_cwd(client);
+        self.start(pool, None, &cwd, now)
+    }
+
+    /// The channel that new sessions of this pool and key go to: the fullest
+    /// ready one with room, the lowest id among equals; else one that is
+    /// starting; else a new one.
+    fn current(
+        &mut self,
+        pool: PoolId,
+        key: Option<Box<str>>,
+        cwd: &str,
+        now: Moment,
+    ) -> Placement {
+        self.retire_login_seekers(pool, now);
+        let found = self
+            .registry
+            .channels
+            .iter()
+            .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
+            .filter(|(_, row)| row.key.is_none() || row.key == key)
+            .filter(|(_, row)| self.has_room(row))
+            .max_by_key(|(id, row)| (row.is_open(), self.load(row), Reverse(**id)));
+        if let Some((channel, _)) = found {
+            let channel = *channel;
+            if let Some(row) = self.registry.channel_mut(channel) {
+                row.key = key;
+            }
+            return Placement::On(channel);
+        }
+        self.start(pool, key, cwd, now)
+    }
+
+    /// Sessions on a channel, live and opening.
+    fn load(&self, row: &Channel) -> usize {
+        let opening = row
+            .calls
+            .iter()
+            .filter_map(|id| self.registry.calls.get(id))
+            .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
+        row.sessions.len() + opening.count()
+    }
+
+    fn has_room(&self, row: &Channel) -> bool {
+        let cap = match self.config.share {
+            // What cannot be closed is still there: such a process is not shared either.
+            Share::Session if row.husks() > 0 => return false,
+            Share::Session => 1,
+            Share::Agent | Share::Cwd => self.config.sessions_per_channel,
+        };
+        cap == 0 || self.load(row) < cap
+    }
+
+    /// Channels that refused an open for want of a login are asked no more: the
+    /// login may have been made elsewhere, and a new process sees it.
+    fn retire_login_seekers(&mut self, pool: PoolId, now: Moment) {
+        let seekers: Vec<ChannelId> = self
+            .registry
+            .channels
+            .iter()
+            .filter(|(_, row)| row.pool == Some(pool) && row.state == State::Ready)
+            .filter(|(_, row)| row.login == Login::Wanted)
+            .map(|(id, _)| *id)
+            .collect();
+        for channel in seekers {
+            self.drain(channel, StopReason::LoginElsewhere, now);
+        }
+    }
+
+    /// A new channel whose handshake the bridge itself begins.
+    fn start(&mut self, pool: PoolId, key: Option<Box<str>>, cwd: &str, now: Moment) -> Placement {
+        match self.process(cwd, now) {
+            Ok(channel) => {
+                if let Some(row) = self.registry.channel_mut(channel) {
+                    row.key = key;
+                }
+                self.begin_handshake(channel, pool, None, now);
+                Placement::On(channel)
+            }
+            Err(other) => other,
+        }
+    }
+
+    /// A process without a handshake: one that was preheated, or a new one.
+    fn process(&mut self, cwd: &str, now: Moment) -> Result<ChannelId, Placement> {
+        let spawned = self.registry.channels.iter().find(|(_, row)| row.state == State::Spawned);
+        if let Some((channel, _)) = spawned {
+            return Ok(*channel);
+        }
+        let (limit, window) = (self.config.restart_limit, self.config.restart_window);
+        if let Some(retry_after_ms) = self.restarts.refused_for(now, limit, window) {
+            let (agent, last) = (self.agent_name(), self.restarts.last.clone());
+            return Err(Placement::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
+        }
+        if now < self.restarts.not_before() {
+            return Err(Placement::Wait);
+        }
+        self.make_channel_room(now)?;
+        Ok(self.spawn(cwd, now))
+    }
+
+    fn spawn(&mut self, cwd: &str, now: Moment) -> ChannelId {
+        // The row is there before the process: a kill in between finds it.
+        let channel = self.registry.add_channel(Channel::new(State::Spawned, None, now));
+        self.publish(Notice::ChannelSpawning { channel });
+        self.effects.push_back(Effect::Spawn { channel, cwd: cwd.to_owned() });
+        channel
+    }
+
+    /// Starts the process that is wanted before any client asks.
+    pub(super) fn preheat(&mut self, cwd: &str, now: Moment) {
+        if !self.is_ending() && self.registry.channels.is_empty() {
+            self.spawn(cwd, now);
+        }
+    }
+
+    fn make_channel_room(&mut self, now: Moment) -> Result<(), Placement> {
+        let stuck =
+            |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
+        let count = self.registry.channels.values().filter(stuck).count();
+        if self.config.max_channels == 0 || count < self.config.max_channels {
+            return Ok(());
+        }
+        if self.registry.channels.values().filter(stuck).any(Channel::is_stopping) {
+            return Err(Placement::Wait);
+        }
+        let idle = self
+            .registry
+            .channels
+            .iter()
+            .filter(|(_, row)| row.state == State::Ready && self.is_without_work(row))
+            .min_by_key(|(_, row)| row.idle_since)
+            .map(|(id, _)| *id);
+        match idle {
+            Some(channel) => {
+                self.stop(channel, StopReason::MakeRoom, now);
+                Err(Placement::Wait)
+            }
+            None => Err(Placement::Refuse(Refusal::ChannelLimit { count })),
+        }
+    }
+
+    /// At the cap of sessions, the longest-idle one that the policy allows gives way.
+    fn make_session_room(&mut self, id: CallId, now: Moment) -> Option<Placement> {
+        if self.config.max_sessions == 0 {
+            return None;
+        }
+        // Those that came later do not count against this one.
+        let opening = self
+            .registry
+            .calls
+            .range(..=id)
+            .filter(|(_, call)| call.opening().is_some() && call.stage != Stage::Overdue);
+        let count = self.registry.sessions.len() + opening.count();
+        if count <= self.config.max_sessions {
+            return None;
+        }
+        match self.evict(now) {
+            super::idle::Eviction::Done => None,
+            super::idle::Eviction::Looking => Some(Placement::Wait),
+            super::idle::Eviction::Impossible => {
+                Some(Placement::Refuse(Refusal::SessionLimit { count: count - 1 }))
+            }
+        }
+    }
+
+    fn fence(&self, id: &str) -> Fence {
+        #[cfg(feature = "seeded-bugs")]
+        if super::seeded::is(super::seeded::Bug::OpenFencedId) {
+            return Fence::Open;
+        }
+        let mut holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
+        let Some((channel, row)) = holders.next() else { return Fence::Open };
+        let hold = row.tombstones.get(id).map_or(Hold::Nothing, |tomb| tomb.hold);
+        match hold {
+            _ if row.is_stopping() => Fence::Soon(*channel),
+            Hold::Husk if row.is_open() => Fence::Reinstate(*channel),
+            Hold::Unanswered => Fence::Shut(*channel),
+            _ => Fence::Soon(*channel),
+        }
+    }
+
+    /// A waiter moves the channel that holds its conversation one rung on, once.
+    fn hurry(&mut self, id: CallId, channel: ChannelId, now: Moment) {
+        let since = match self.registry.channel(channel).map(|row| &row.state) {
+            Some(State::Stopping {
+                since, rung: Rung::ClosingStdin | Rung::Terminated, ..
+            }) => *since,
+            _ => return,
+        };
+        let asked_at = self.registry.calls.get(&id).map(|call| call.asked_at);
+        if asked_at == Some(now) && since < now {
+            self.next_rung(channel, now);
+        }
+    }
+
+    /// Sends a call as soon as its channel is ready for it.
+    pub(super) fn send_when_ready(&mut self, id: CallId, now: Moment) {
+        let Some(call) = self.registry.calls.get(&id) else { return };
+        let Some(channel) = call.channel else { return };
+        let Some(row) = self.registry.channel(channel) else { return };
+        if call.purpose == Purpose::Initialize {
+            if row.is_open() {
+                self.answer_from_memory(id);
+            }
+        } else if row.is_open() && !self.is_rehearsing(row) {
+            self.send(id, now);
+        }
+    }
+
+    /// Whether further channels' first words are still unanswered on this one.
+    pub(super) fn is_rehearsing(&self, row: &Channel) -> bool {
+        row.calls
+            .iter()
+            .filter_map(|id| self.registry.calls.get(id))
+            .any(|call| matches!(call.purpose, Purpose::Rehearse { .. }))
+    }
+
+    /// Sends everything that waited for this channel to become ready.
+    pub(super) fn send_held(&mut self, channel: ChannelId, now: Moment) {
+        for id in self.calls_on(channel) {
+            let waits = self.registry.calls.get(&id).is_some_and(|call| {
+                matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
+            });
+            if waits {
+                self.send_when_ready(id, now);
+            }
+        }
+    }
+
+    /// The calls on a channel, in the order in which they were asked.
+    pub(super) fn calls_on(&self, channel: ChannelId) -> Vec<CallId> {
+        self.registry
+            .channel(channel)
+            .map_or_else(Vec::new, |row| row.calls.iter().copied().collect())
+    }
+
+    /// Whether a client has as many requests open as it may have.
+    pub(super) fn is_at_pending_cap(&self, client: ClientId) -> bool {
+        self.registry.clients.get(&client).is_none_or(|row| row.calls.len() >= MAX_PENDING)
+    }
+
+    pub(super) fn client_cwd(&self, client: ClientId) -> Box<str> {
+        self.registry.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
+    }
+}
+
+fn may_be_joined(row: &Channel) -> bool {
+    #[cfg(feature = "seeded-bugs")]
+    if super::seeded::is(super::seeded::Bug::JoinStoppingChannel) && row.is_stopping() {
+        return true;
+    }
+    match row.state {
+        State::Ready => row.login != Login::Wanted,
+        State::Starting { .. } => true,
+        State::Spawned | State::Draining { .. } | State::Stopping { .. } => false,
+    }
+}

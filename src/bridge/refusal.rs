@@ -1,0 +1,380 @@
+//! Every way to say no: code, kind, a sentence for a person, data.
+//!
+//! Editors show the message as it is, so it is whole and says what to do.
+
+use crate::wire::json::quoted;
+
+use super::event::ExitStatus;
+
+/// A refusal, answered as a JSON-RPC error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The line is not JSON.
+    NotJson,
+    /// The line is an array.
+    Batch,
+    /// The line is JSON, but no message.
+    NotMessage,
+    /// The line is longer than the frame limit.
+    TooLong {
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Something came before `initialize`.
+    BeforeInitialize,
+    /// A second `initialize` after work began.
+    Reinitialize,
+    /// Nobody to forward this method to.
+    NoRoute {
+        /// The method.
+        method: String,
+    },
+    /// A needed field is missing or odd.
+    MissingField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A cursor whose agent process is gone.
+    StaleCursor,
+    /// The session is not known, or not this client's.
+    UnknownSession {
+        /// As the client names it.
+        id: String,
+    },
+    /// The session was ended by the bridge.
+    SessionEnded {
+        /// As the client names it.
+        id: String,
+        /// Why, in one word.
+        reason: &'static str,
+    },
+    /// The request was withdrawn by the one who made it.
+    Cancelled,
+    /// The session was closed while the request was open.
+    SessionClosing,
+    /// The bridge ends.
+    ShuttingDown,
+    /// No more sessions.
+    SessionLimit {
+        /// Live and opening sessions.
+        count: usize,
+    },
+    /// No more processes.
+    ChannelLimit {
+        /// Processes, dying ones included.
+        count: usize,
+    },
+    /// Too many prompts wait already.
+    PromptQueueFull {
+        /// The cap.
+        limit: usize,
+    },
+    /// Too many requests of this peer are open.
+    TooManyRequests,
+    /// The agent does not read what it is sent.
+    AgentNotReading {
+        /// The agent's name.
+        agent: String,
+    },
+    /// The agent's program could not be started.
+    SpawnFailed {
+        /// The agent's name.
+        agent: String,
+        /// The system's words.
+        error: String,
+    },
+    /// The agent's process ended.
+    AgentExited {
+        /// The agent's name.
+        agent: String,
+        /// How.
+        status: ExitStatus,
+        /// The last lines of its stderr.
+        stderr_tail: String,
+        /// While it was starting.
+        in_handshake: bool,
+    },
+    /// The agent was ended by the bridge.
+    AgentStopped {
+        /// The agent's name.
+        agent: String,
+        /// Why.
+        reason: String,
+    },
+    /// The agent did not answer `initialize` in time.
+    HandshakeTimeout {
+        /// The agent's name.
+        agent: String,
+        /// The budget.
+        millis: u64,
+    },
+    /// The agent answered with something that the protocol does not allow.
+    ProtocolBroken {
+        /// The agent's name.
+        agent: String,
+        /// What.
+        what: String,
+    },
+    /// The agent crashed too often.
+    RestartLimit {
+        /// The agent's name.
+        agent: String,
+        /// How it ended the last time.
+        last: String,
+        /// When it may be tried again.
+        retry_after_ms: u64,
+    },
+    /// The agent did not open the session in time.
+    OpenTimeout {
+        /// The agent's name.
+        agent: String,
+    },
+    /// The agent did not answer the prompt in time.
+    PromptTimeout {
+        /// The agent's name.
+        agent: String,
+    },
+    /// Another restore of the same conversation is under way.
+    RestoreUnderWay {
+        /// The conversation.
+        id: String,
+    },
+    /// An agent process that does not answer still holds the conversation.
+    SessionFenced {
+        /// The conversation.
+        id: String,
+    },
+    /// The session has a turn or a question open.
+    SessionBusy {
+        /// The session.
+        id: String,
+    },
+    /// The agent does not offer what is asked.
+    NotOffered {
+        /// The agent's name.
+        agent: String,
+        /// The method.
+        method: &'static str,
+    },
+    /// The answer was longer than the frame limit.
+    AnswerTooLong {
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Towards an agent: no client can answer this.
+    NobodyToAsk {
+        /// The method.
+        method: String,
+    },
+}
+
+impl Refusal {
+    /// The JSON-RPC error code.
+    pub const fn code(&self) -> i64 {
+        match self {
+            Refusal::NotJson => -32700,
+            Refusal::Batch
+            | Refusal::NotMessage
+            | Refusal::TooLong { .. }
+            | Refusal::BeforeInitialize
+            | Refusal::Reinitialize => -32600,
+            Refusal::NoRoute { .. } | Refusal::NotOffered { .. } => -32601,
+            Refusal::MissingField { .. } | Refusal::StaleCursor => -32602,
+            Refusal::UnknownSession { .. } | Refusal::SessionEnded { .. } => -32002,
+            Refusal::Cancelled | Refusal::SessionClosing | Refusal::ShuttingDown => -32800,
+            _ => -32603,
+        }
+    }
+
+    /// The machine-readable word in `data.kind`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Refusal::NotJson => "not_json",
+            Refusal::Batch => "batch",
+            Refusal::NotMessage => "not_a_message",
+            Refusal::TooLong { .. } => "frame_too_long",
+            Refusal::BeforeInitialize => "before_initialize",
+            Refusal::Reinitialize => "already_initialized",
+            Refusal::NoRoute { .. } => "no_route",
+            Refusal::MissingField { .. } => "missing_field",
+            Refusal::StaleCursor => "stale_cursor",
+            Refusal::UnknownSession { .. } => "unknown_session",
+            Refusal::SessionEnded { .. } => "session_closed",
+            Refusal::Cancelled => "cancelled",
+            Refusal::SessionClosing => "session_closing",
+            Refusal::ShuttingDown => "shutting_down",
+            Refusal::SessionLimit { .. } => "session_limit",
+            Refusal::ChannelLimit { .. } => "channel_limit",
+            Refusal::PromptQueueFull { .. } => "prompt_queue_full",
+            Refusal::TooManyRequests => "too_many_requests",
+            Refusal::AgentNotReading { .. } => "agent_not_reading",
+            Refusal::SpawnFailed { .. } => "agent_spawn_failed",
+            Refusal::AgentExited { .. } => "agent_exited",
+            Refusal::AgentStopped { .. } => "agent_stopped",
+            Refusal::HandshakeTimeout { .. } => "handshake_timeout",
+            Refusal::ProtocolBroken { .. } => "protocol_broken",
+            Refusal::RestartLimit { .. } => "restart_limit",
+            Refusal::OpenTimeout { .. } => "open_timeout",
+            Refusal::PromptTimeout { .. } => "prompt_timeout",
+            Refusal::RestoreUnderWay { .. } => "restore_under_way",
+            Refusal::SessionFenced { .. } => "session_fenced",
+            Refusal::SessionBusy { .. } => "session_busy",
+            Refusal::NotOffered { .. } => "not_offered",
+            Refusal::AnswerTooLong { .. } => "answer_too_long",
+            Refusal::NobodyToAsk { .. } => "nobody_to_ask",
+        }
+    }
+
+    /// The sentence for a person.
+    pub fn message(&self) -> String {
+        match self {
+            Refusal::NotJson => {
+                "The line is not valid JSON (one JSON-RPC message a line, UTF-8).".into()
+            }
+            Refusal::Batch => {
+                "Batches are not part of the Agent Client Protocol; send one message a line.".into()
+            }
+            Refusal::NotMessage => {
+                "The line is neither a request, a notification nor an answer of JSON-RPC 2.0."
+                    .into()
+            }
+            Refusal::TooLong { length } => format!(
+                "The request has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
+            ),
+            Refusal::BeforeInitialize => "The first request must be `initialize`.".into(),
+            Refusal::Reinitialize => "`initialize` was answered already and work has begun.".into(),
+            Refusal::NoRoute { method } => format!("Nothing here answers `{method}`."),
+            Refusal::MissingField { field } => {
+                format!("The request needs `{field}`, and it is missing or not a string.")
+            }
+            Refusal::StaleCursor => {
+                "The agent process that gave this cursor is gone; ask for the first page again."
+                    .into()
+            }
+            Refusal::UnknownSession { id } => {
+                format!("There is no session `{id}` for this client.")
+            }
+            Refusal::SessionEnded { id, reason } => format!(
+                "The session `{id}` was ended ({reason}); load or resume it, or open a new one."
+            ),
+            Refusal::Cancelled => "The request was cancelled.".into(),
+            Refusal::SessionClosing => "The session was closed while the request was open.".into(),
+            Refusal::ShuttingDown => "drawbridge is shutting down.".into(),
+            Refusal::SessionLimit { count } => format!(
+                "{count} sessions are open, which is the limit, and none of them may give way: \
+                 close one or raise --max-sessions."
+            ),
+            Refusal::ChannelLimit { count } => format!(
+                "{count} agent processes run, which is the limit, and all of them have work: \
+                 close a session or raise --max-channels."
+            ),
+            Refusal::PromptQueueFull { limit } => format!(
+                "{limit} prompts wait for the running turn already; wait, or raise --max-queued-prompts."
+            ),
+            Refusal::TooManyRequests => {
+                "Too many requests of this connection are open; wait for answers.".into()
+            }
+            Refusal::AgentNotReading { agent } => format!(
+                "The agent `{agent}` does not read what it is sent; try again later or close its sessions."
+            ),
+            Refusal::SpawnFailed { agent, error } => format!(
+                "The agent `{agent}` could not be started: {error}. \
+                 Check the command behind `--` in the editor's settings."
+            ),
+            Refusal::AgentExited { agent, status, stderr_tail, in_handshake } => {
+                let during = if *in_handshake { "while it was starting " } else { "" };
+                let words = stderr_tail
+                    .lines()
+                    .rfind(|line| !line.trim().is_empty())
+                    .map_or_else(String::new, |line| format!(" Its last words: {line}"));
+                format!("The agent `{agent}` ended {during}with {status}.{words}")
+            }
+            Refusal::AgentStopped { agent, reason } => {
+                format!("The agent `{agent}` was stopped: {reason}.")
+            }
+            Refusal::HandshakeTimeout { agent, millis } => format!(
+                "The agent `{agent}` did not answer `initialize` within {millis} ms; \
+                 start it by hand to see what it does, or raise --initialize-timeout-ms."
+            ),
+            Refusal::ProtocolBroken { agent, what } => {
+                format!("The agent `{agent}` broke the protocol: {what}.")
+            }
+            Refusal::RestartLimit { agent, last, .. } => format!(
+                "The agent `{agent}` crashed too often and is not started for a while. Last: {last}"
+            ),
+            Refusal::OpenTimeout { agent } => format!(
+                "The agent `{agent}` did not open the session in time; \
+                 try again, or raise --session-open-timeout-ms."
+            ),
+            Refusal::PromptTimeout { agent } => format!(
+                "The agent `{agent}` did not end the turn within --prompt-timeout-ms; it was cancelled."
+            ),
+            Refusal::RestoreUnderWay { id } => {
+                format!("The session `{id}` is being restored in another way at this moment.")
+            }
+            Refusal::SessionFenced { id } => format!(
+                "An agent process that does not answer still holds the session `{id}`; try again later."
+            ),
+            Refusal::SessionBusy { id } => format!(
+                "The session `{id}` is open and in the middle of a turn; load it when the turn is over."
+            ),
+            Refusal::NotOffered { agent, method } => {
+                format!("The agent `{agent}` does not offer `{method}` any more.")
+            }
+            Refusal::AnswerTooLong { length } => format!(
+                "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
+            ),
+            Refusal::NobodyToAsk { method } => {
+                format!("No client is there that could answer `{method}`.")
+            }
+        }
+    }
+
+    /// The error object.
+    pub fn to_json(&self) -> String {
+        let mut data = format!("\"kind\":{}", quoted(self.kind()));
+        let mut add = |key: &str, value: String| {
+            data.push_str(&format!(",\"{key}\":{value}"));
+        };
+        match self {
+            Refusal::UnknownSession { id }
+            | Refusal::RestoreUnderWay { id }
+            | Refusal::SessionBusy { id } => add("sessionId", quoted(id)),
+            Refusal::SessionFenced { id } => {
+                add("sessionId", quoted(id));
+                add("retryAfterMs", "1000".into());
+            }
+            Refusal::SessionEnded { id, reason } => {
+                add("sessionId", quoted(id));
+                add("reason", quoted(reason));
+            }
+            Refusal::AgentExited { agent, status, stderr_tail, .. } => {
+                add("agent", quoted(agent));
+                match status {
+                    ExitStatus::Code(code) => add("exitCode", code.to_string()),
+                    ExitStatus::Signal(signal) => add("signal", signal.to_string()),
+                    ExitStatus::Unknown => {}
+                }
+                add("stderrTail", quoted(stderr_tail));
+            }
+            Refusal::RestartLimit { agent, retry_after_ms, .. } => {
+                add("agent", quoted(agent));
+                add("retryAfterMs", retry_after_ms.to_string());
+            }
+            Refusal::AgentNotReading { agent } => {
+                add("agent", quoted(agent));
+                add("retryAfterMs", "1000".into());
+            }
+            Refusal::SpawnFailed { agent, .. }
+            | Refusal::AgentStopped { agent, .. }
+            | Refusal::HandshakeTimeout { agent, .. }
+            | Refusal::OpenTimeout { agent }
+            | Refusal::PromptTimeout { agent }
+            | Refusal::ProtocolBroken { agent, .. }
+            | Refusal::NotOffered { agent, .. } => add("agent", quoted(agent)),
+            _ => {}
+        }
+        let message = quoted(&self.message());
+        format!("{{\"code\":{},\"message\":{message},\"data\":{{{data}}}}}", self.code())
+    }
+}

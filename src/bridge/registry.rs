@@ -1,0 +1,293 @@
+//! All tables, and the only place where two of them change together.
+//!
+//! Every method here leaves the tables in agreement with each other; the rules
+//! that they keep are checked in [`check`](super::check). Rows that changed are
+//! remembered as *touched*, so that the end of a step can settle them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::channel::Channel;
+use super::client::{Client, Pool};
+use super::deadline::{Deadlines, Due};
+use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
+use super::pending::{Asker, Call, Fanout, Purpose, Question};
+use super::session::{Audience, Session};
+
+/// The tables.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pub(super) clients: BTreeMap<ClientId, Client>,
+    pub(super) pools: BTreeMap<PoolId, Pool>,
+    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    pub(super) sessions: BTreeMap<SessionKey, Session>,
+    pub(super) calls: BTreeMap<CallId, Call>,
+    pub(super) fanouts: BTreeMap<FanoutId, Fanout>,
+    pub(super) questions: BTreeMap<QuestionId, Question>,
+    /// Live sessions and their children, by the id that clients know.
+    pub(super) public: HashMap<Box<str>, SessionKey>,
+    /// Calls that wait for a channel.
+    pub(super) unplaced: BTreeSet<CallId>,
+    /// Which channel gave a cursor of `session/list`.
+    pub(super) cursors: BTreeMap<Box<str>, ChannelId>,
+    pub(super) deadlines: Deadlines,
+    pub(super) touched_channels: BTreeSet<ChannelId>,
+    pub(super) touched_sessions: BTreeSet<SessionKey>,
+    next: u64,
+}
+
+impl Registry {
+    /// The next number; all ids share one row of numbers.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn channel(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(&id)
+    }
+
+    /// A channel that is about to change: it is settled at the end of the step.
+    pub(super) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.touched_channels.insert(id);
+        self.channels.get_mut(&id)
+    }
+
+    /// A session that is about to change: its deadline is looked at again.
+    pub(super) fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.touched_sessions.insert(key);
+        self.sessions.get_mut(&key)
+    }
+
+    pub(super) fn add_channel(&mut self, channel: Channel) -> ChannelId {
+        let id = ChannelId(self.number());
+        self.channels.insert(id, channel);
+        self.touched_channels.insert(id);
+        id
+    }
+
+    /// Removes a channel's row. Its calls, questions and sessions must be settled.
+    pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
+        self.deadlines.forget(Due::Channel(id));
+        self.touched_channels.remove(&id);
+        self.cursors.retain(|_, channel| *channel != id);
+        for client in self.clients.values_mut() {
+            if client.served_by == Some(id) {
+                client.served_by = None;
+            }
+        }
+        self.channels.remove(&id)
+    }
+
+    /// Registers a session that its agent opened.
+    pub(super) fn add_session(&mut self, session: Session) {
+        let key = session.key;
+        self.public.insert(session.id.clone(), key);
+        if let Some(channel) = self.channel_mut(session.channel) {
+            channel.sessions.insert(key);
+            channel.by_id.insert(session.agent_id.clone(), key);
+        }
+        self.touched_sessions.insert(key);
+        self.sessions.insert(key, session);
+    }
+
+    /// Makes the session of a sub-agent part of its parent.
+    pub(super) fn add_child(&mut self, key: SessionKey, child: &str) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(channel) = self.channels.get_mut(&session.channel) else { return };
+        if channel.by_id.contains_key(child) {
+            return;
+        }
+        channel.by_id.insert(child.into(), key);
+        session.children.push(child.into());
+        self.public.entry(child.into()).or_insert(key);
+    }
+
+    /// Part 1 of the close order: the session is gone from every table, and
+    /// from *its own* channel's set. What was pending in it is in the row.
+    pub(super) fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
+        let session = self.sessions.remove(&key)?;
+        self.deadlines.forget(Due::Session(key));
+        self.touched_sessions.remove(&key);
+        for id in session.children.iter().chain([&session.id]) {
+            if self.public.get(id) == Some(&key) {
+                self.public.remove(id);
+            }
+        }
+        for client in session.clients() {
+            if let Some(client) = self.clients.get_mut(client) {
+                client.sessions.remove(&key);
+            }
+        }
+        let owner = self.owner_of(&session);
+        if let Some(channel) = self.channel_mut(owner) {
+            channel.sessions.remove(&key);
+            for id in session.children.iter().chain([&session.agent_id]) {
+                channel.by_id.remove(id);
+            }
+        }
+        Some(session)
+    }
+
+    /// The channel whose books a session is in: its own (I1).
+    fn owner_of(&self, session: &Session) -> ChannelId {
+        #[cfg(feature = "seeded-bugs")]
+        if super::seeded::is(super::seeded::Bug::CloseOnCurrentChannel) {
+            let newest = self.channels.iter().rev().find(|(_, channel)| channel.is_open());
+            return newest.map_or(session.channel, |(id, _)| *id);
+        }
+        session.channel
+    }
+
+    pub(super) fn attach(&mut self, client: ClientId, key: SessionKey) {
+        let (Some(session), Some(row)) =
+            (self.sessions.get_mut(&key), self.clients.get_mut(&client))
+        else {
+            return;
+        };
+        match &mut session.audience {
+            Audience::Attached(clients) if clients.contains(&client) => {}
+            Audience::Attached(clients) => clients.push(client),
+            audience => *audience = Audience::Attached(vec![client]),
+        }
+        row.sessions.insert(key);
+        row.ended.forget(&session.id);
+        let channel = session.channel;
+        self.touched_sessions.insert(key);
+        self.touched_channels.insert(channel);
+    }
+
+    /// Ends an attachment; `then` is who is there if that was the last one.
+    pub(super) fn detach(&mut self, client: ClientId, key: SessionKey, then: Audience) {
+        if let Some(row) = self.clients.get_mut(&client) {
+            row.sessions.remove(&key);
+        }
+        let Some(session) = self.session_mut(key) else { return };
+        if let Audience::Attached(clients) = &mut session.audience {
+            clients.retain(|other| *other != client);
+            if clients.is_empty() {
+                session.audience = then;
+            }
+        }
+        let channel = session.channel;
+        self.touched_channels.insert(channel);
+    }
+
+    pub(super) fn add_call(&mut self, call: Call) -> CallId {
+        let id = CallId(self.number());
+        if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
+            client.calls.insert(id);
+        }
+        match call.channel {
+            Some(channel) => {
+                if let Some(channel) = self.channel_mut(channel) {
+                    channel.calls.insert(id);
+                }
+            }
+            None => {
+                self.unplaced.insert(id);
+            }
+        }
+        // A close belongs to the tombstone's `hold`, not to what waits in it.
+        if !matches!(call.purpose, Purpose::Close(_))
+            && let Some(session) = call.session.and_then(|key| self.session_mut(key))
+        {
+            session.calls.insert(id);
+        }
+        self.calls.insert(id, call);
+        id
+    }
+
+    /// Gives a waiting call a channel, or takes it away again.
+    pub(super) fn move_call(&mut self, id: CallId, to: Option<ChannelId>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let from = std::mem::replace(&mut call.channel, to);
+        self.unplaced.remove(&id);
+        if let Some(from) = from.and_then(|from| self.channel_mut(from)) {
+            from.calls.remove(&id);
+        }
+        match to {
+            Some(to) => {
+                if let Some(to) = self.channel_mut(to) {
+                    to.calls.insert(id);
+                }
+            }
+            None => {
+                self.unplaced.insert(id);
+            }
+        }
+        self.deadlines.forget(Due::Call(id));
+    }
+
+    /// Takes a call out of every table. It is over, or about to be answered.
+    pub(super) fn take_call(&mut self, id: CallId) -> Option<Call> {
+        let call = self.calls.remove(&id)?;
+        self.deadlines.forget(Due::Call(id));
+        self.unplaced.remove(&id);
+        if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
+            client.calls.remove(&id);
+        }
+        if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel)) {
+            channel.calls.remove(&id);
+        }
+        let Some(key) = call.session else { return Some(call) };
+        if let Some(session) = self.session_mut(key) {
+            session.calls.remove(&id);
+            session.queue.retain(|queued| *queued != id);
+        } else if let Some(channel) = call.channel.and_then(|id| self.channels.get_mut(&id)) {
+            // Of a session that is gone, the tombstone keeps what waits.
+            for tombstone in channel.tombstones.values_mut().filter(|tomb| tomb.key == key) {
+                tombstone.calls.remove(&id);
+            }
+        }
+        Some(call)
+    }
+
+    /// The asker is answered or gone; the call goes on for the bridge's sake.
+    pub(super) fn disown_call(&mut self, id: CallId) -> Asker {
+        let Some(call) = self.calls.get_mut(&id) else { return Asker::Nobody };
+        let asker = std::mem::replace(&mut call.asker, Asker::Nobody);
+        if let Asker::Client(client, _) = &asker
+            && let Some(client) = self.clients.get_mut(client)
+        {
+            client.calls.remove(&id);
+        }
+        if let Some(channel) = call.channel {
+            self.touched_channels.insert(channel);
+        }
+        asker
+    }
+
+    pub(super) fn add_question(&mut self, question: Question) -> QuestionId {
+        let id = QuestionId(self.number());
+        if let Some(channel) = self.channel_mut(question.channel) {
+            channel.questions.insert(id);
+        }
+        if let Some(session) = question.session.and_then(|key| self.session_mut(key)) {
+            session.questions.insert(id);
+        }
+        for client in &question.asked {
+            if let Some(client) = self.clients.get_mut(client) {
+                client.questions.insert(id);
+            }
+        }
+        self.questions.insert(id, question);
+        id
+    }
+
+    pub(super) fn take_question(&mut self, id: QuestionId) -> Option<Question> {
+        let question = self.questions.remove(&id)?;
+        self.deadlines.forget(Due::Question(id));
+        if let Some(channel) = self.channel_mut(question.channel) {
+            channel.questions.remove(&id);
+        }
+        if let Some(session) = question.session.and_then(|key| self.session_mut(key)) {
+            session.questions.remove(&id);
+        }
+        for client in &question.asked {
+            if let Some(client) = self.clients.get_mut(client) {
+                client.questions.remove(&id);
+            }
+        }
+        Some(question)
+    }
+}

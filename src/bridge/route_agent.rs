@@ -1,0 +1,216 @@
+//! What happens to each message of an agent.
+
+use crate::wire::frame::Glimpse;
+use crate::wire::{Frame, Kind, Malformed, Method};
+
+use super::Bridge;
+use super::client::Carry;
+use super::compose;
+use super::id::{CallId, ChannelId, SessionKey};
+use super::notice::Notice;
+use super::pending::{Asker, Purpose};
+use super::question::announced_child;
+use super::refusal::Refusal;
+use super::time::Moment;
+use super::translate::for_client;
+
+/// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
+const STRAY_REPORTS: u32 = 3;
+/// See [`STRAY_REPORTS`] (ms).
+const STRAY_WINDOW: u64 = 60_000;
+
+impl Bridge {
+    /// A line of an agent.
+    pub(super) fn channel_frame(
+        &mut self,
+        channel: ChannelId,
+        frame: Result<Frame, Malformed>,
+        now: Moment,
+    ) {
+        if self.registry.channel(channel).is_none() {
+            return;
+        }
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(malformed) => return self.stray_line(channel, malformed, now),
+        };
+        match frame.kind {
+            Kind::Success | Kind::Failure => self.agent_answer(channel, &frame, now),
+            Kind::Request if self.is_carried(channel) => self.carry_question(channel, &frame, now),
+            Kind::Request => self.agent_request(channel, &frame, now),
+            Kind::Notification => self.agent_notification(channel, &frame, now),
+        }
+    }
+
+    /// Whether a channel's frames are carried without books.
+    pub(super) fn is_carried(&self, channel: ChannelId) -> bool {
+        let pool = self.registry.channel(channel).and_then(|row| row.pool);
+        pool.and_then(|pool| self.registry.pools.get(&pool))
+            .is_some_and(|pool| pool.carry == Carry::Transparent)
+    }
+
+    fn agent_notification(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+        if frame.method == Method::CancelRequest {
+            return self.agent_cancels(channel, frame);
+        }
+        let Some(row) = self.registry.channel(channel) else { return };
+        if row.is_stopping() {
+            self.counters.late_frames += 1;
+            return;
+        }
+        match frame.session() {
+            Some(named) if !self.is_carried(channel) => match row.by_id.get(&*named).copied() {
+                Some(key) => self.deliver(key, frame, now),
+                None => self.early_notification(channel, &named, frame, now),
+            },
+            _ => {
+                let clients = self.clients_of(channel);
+                if clients.is_empty() {
+                    self.counters.unrouted += 1;
+                }
+                for client in clients {
+                    self.send_to_client(client, frame.whole());
+                }
+            }
+        }
+    }
+
+    /// A notification of a live session, for all who are attached to it.
+    pub(super) fn deliver(&mut self, key: SessionKey, frame: &Frame, now: Moment) {
+        if let Some(child) = announced_child(frame) {
+            self.registry.add_child(key, &child);
+        }
+        let Some(session) = self.registry.sessions.get_mut(&key) else { return };
+        session.last_seen = now;
+        session.seq += 1;
+        let outgoing = for_client(session, frame, None);
+        // Few clients: the list is walked by place, so that nothing is allocated for it.
+        let mut place = 0;
+        while let Some(client) =
+            self.registry.sessions.get(&key).and_then(|row| row.clients().get(place)).copied()
+        {
+            self.send_to_client(client, outgoing.clone());
+            place += 1;
+        }
+    }
+
+    fn agent_answer(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+        let id = frame.number().map(CallId);
+        let on_this_channel = |id: &CallId| {
+            self.registry
+                .calls
+                .get(id)
+                .is_some_and(|call| call.channel == Some(channel) && !call.is_unsent())
+        };
+        let Some(id) = id.filter(on_this_channel) else {
+            self.counters.stray_answers += 1;
+            return;
+        };
+        let Some(call) = self.registry.calls.get(&id) else { return };
+        match call.purpose.clone() {
+            Purpose::Initialize => self.handshake_answered(channel, id, frame, now),
+            Purpose::Open(_) => self.open_answered(channel, id, frame, now),
+            Purpose::Close(agent_id) => self.close_answered(channel, id, &agent_id, frame, now),
+            Purpose::Part(fanout) => {
+                self.registry.take_call(id);
+                self.part_answered(fanout, frame);
+            }
+            Purpose::Rehearse { needed } => {
+                self.registry.take_call(id);
+                self.rehearsed(channel, needed, frame, now);
+            }
+            Purpose::Prompt => self.prompt_answered(channel, id, frame, now),
+            Purpose::Login(again) => {
+                self.forward_answer(id, frame);
+                self.logged_in(channel, again, frame, now);
+            }
+            Purpose::List { first, cwd } => {
+                self.list_answered(channel, id, first, cwd.as_deref(), frame)
+            }
+            Purpose::Connection { unknown } => {
+                if let Some(call) = self.forward_answer(id, frame)
+                    && let (true, Kind::Success, Some(client)) = (unknown, frame.kind, call)
+                    && let Some(row) = self.registry.channel_mut(channel)
+                {
+                    row.leases.insert(client);
+                }
+            }
+            Purpose::Stored(_) | Purpose::Session => {
+                let key = self.registry.calls.get(&id).and_then(|call| call.session);
+                self.forward_answer(id, frame);
+                if let Some(session) = key.and_then(|key| self.registry.session_mut(key)) {
+                    session.last_seen = now;
+                }
+            }
+        }
+    }
+
+    /// Ends a call with the agent's answer; gives back the client that asked.
+    fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<Option<super::ClientId>> {
+        // The alias is looked up while the call still has its session.
+        let call = self.registry.calls.get(&id)?.clone();
+        if let Asker::Client(client, token) = &call.asker {
+            let outgoing = self.for_asker(&call, frame, token);
+            self.send_to_client(*client, outgoing);
+        }
+        self.registry.take_call(id);
+        Some(call.client())
+    }
+
+    fn prompt_answered(&mut self, channel: ChannelId, id: CallId, frame: &Frame, now: Moment) {
+        let key = self.registry.calls.get(&id).and_then(|call| call.session);
+        self.forward_answer(id, frame);
+        let Some(key) = key else { return };
+        if self.registry.sessions.contains_key(&key) {
+            self.turn_over(key, now);
+            return;
+        }
+        // The session is closed: its tombstone may have waited for just this.
+        let agent_id = self.registry.channel(channel).and_then(|row| {
+            row.tombstones.iter().find(|(_, tomb)| tomb.key == key).map(|(id, _)| id.clone())
+        });
+        if let Some(agent_id) = agent_id {
+            self.conclude_if_quiet(channel, &agent_id, now);
+        }
+    }
+
+    fn stray_line(&mut self, channel: ChannelId, malformed: Malformed, now: Moment) {
+        match malformed {
+            Malformed::TooLong { length, glimpse } => {
+                self.counters.overlong_lines += 1;
+                self.publish(Notice::OverlongLine { from: channel.to_string(), length });
+                self.overlong(channel, length, &glimpse, now);
+            }
+            other => {
+                self.counters.stray_lines += 1;
+                let Some(row) = self.registry.channels.get_mut(&channel) else { return };
+                if now.since(row.stray.0) >= STRAY_WINDOW {
+                    row.stray = (now, 0);
+                }
+                row.stray.1 += 1;
+                if row.stray.1 <= STRAY_REPORTS {
+                    let what = match other {
+                        Malformed::Batch => "a batch".to_owned(),
+                        Malformed::NotMessage { .. } => "JSON, but no message".to_owned(),
+                        Malformed::NotJson { beginning } => format!("{beginning:?}"),
+                        Malformed::TooLong { .. } => "too long".to_owned(),
+                    };
+                    self.publish(Notice::StrayLine { channel, what });
+                }
+            }
+        }
+    }
+
+    /// A line of an agent was too long: whoever waits for it is told.
+    fn overlong(&mut self, channel: ChannelId, length: u64, glimpse: &Glimpse, now: Moment) {
+        let Some(token) = &glimpse.id else { return };
+        if glimpse.has_method {
+            let refusal = Refusal::TooLong { length };
+            return self.send_to_channel(channel, compose::failure(token, &refusal));
+        }
+        let error = compose::failure(token, &Refusal::AnswerTooLong { length });
+        if let Ok(frame) = Frame::parse(error.to_bytes()) {
+            self.agent_answer(channel, &frame, now);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! What happens to each message of a client.
+
+use crate::wire::{Frame, Kind, Malformed, Method, Token, json};
+
+use super::Bridge;
+use super::client::Carry;
+use super::compose;
+use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use super::notice::{EndReason, Notice};
+use super::open::open_kind;
+use super::pending::{Asker, Call, Purpose, Stage};
+use super::refusal::Refusal;
+use super::time::Moment;
+use super::translate::{self, with_request_id};
+
+impl Bridge {
+    /// A line of a client.
+    pub(super) fn client_frame(
+        &mut self,
+        client: ClientId,
+        frame: Result<Frame, Malformed>,
+        now: Moment,
+    ) {
+        if !self.registry.clients.contains_key(&client) {
+            return;
+        }
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(malformed) => return self.bad_line(client, malformed, now),
+        };
+        let carried = self.carried_channel(client);
+        match frame.kind {
+            Kind::Success | Kind::Failure => self.client_answer(client, &frame, now),
+            Kind::Notification if frame.method == Method::CancelRequest => {
+                self.client_cancels_request(client, &frame);
+            }
+            Kind::Request if self.is_ending() => {
+                self.refuse(client, &frame.id(), &Refusal::ShuttingDown);
+            }
+            Kind::Request if frame.method == Method::Initialize => {
+                self.client_initialize(client, &frame, now);
+            }
+            _ if !self.registry.clients.get(&client).is_some_and(|row| row.initialized) => {
+                if frame.kind == Kind::Request {
+                    self.refuse(client, &frame.id(), &Refusal::BeforeInitialize);
+                }
+            }
+            Kind::Request if self.is_at_pending_cap(client) => {
+                self.refuse(client, &frame.id(), &Refusal::TooManyRequests);
+            }
+            _ if carried.is_some() => self.carry_to_agent(client, carried, &frame, now),
+            Kind::Request => self.client_request(client, &frame, now),
+            Kind::Notification => self.client_notification(client, &frame, now),
+        }
+    }
+
+    fn client_request(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+        if self.refuse_if_clogged(client, frame) {
+            return;
+        }
+        if let Some(kind) = open_kind(frame.method) {
+            return self.client_open(client, kind, frame, now);
+        }
+        match frame.method {
+            Method::SessionClose => self.client_close(client, frame, now),
+            Method::SessionPrompt => {
+                if let Some(key) = self.named_session(client, frame) {
+                    self.client_prompt(client, key, frame, now);
+                }
+            }
+            Method::SessionDelete
+            | Method::SessionArchive
+            | Method::SessionUnarchive
+            | Method::SessionStatus
+            | Method::SessionSetTitle => self.client_stored(client, frame, now),
+            Method::SessionSetMode | Method::SessionSetConfigOption => {
+                if let Some(key) = self.named_session(client, frame) {
+                    self.touch(key, now);
+                    self.session_call(client, key, Purpose::Session, frame, now);
+                }
+            }
+            Method::SessionList => {
+                let purpose = Purpose::List {
+                    first: frame.find_text(&["cursor"]).is_none(),
+                    cwd: translate::param(frame, "cwd"),
+                };
+                self.client_list(client, purpose, frame, now);
+            }
+            Method::Authenticate | Method::AuthLogin => {
+                let again = frame.find(&["_meta"]).is_some().then(|| frame.detached());
+                self.loose_call(client, Purpose::Login(again), frame, now);
+            }
+            Method::Logout
+            | Method::AuthLogout
+            | Method::ProvidersList
+            | Method::ProvidersSet
+            | Method::ProvidersDisable => self.fan_out(client, frame, now),
+            Method::AuthStatus => {
+                self.loose_call(client, Purpose::Connection { unknown: false }, frame, now);
+            }
+            Method::BridgeDetach => self.client_detach(client, frame, now),
+            Method::BridgeHeartbeat => {
+                if let Some(beat) = self.heartbeat(client, frame, now) {
+                    self.send_to_client(client, compose::success(&frame.id(), beat.as_bytes()));
+                }
+            }
+            _ if frame.method_name().starts_with("_drawbridge/") => {
+                let method = frame.method_name().into_owned();
+                self.refuse(client, &frame.id(), &Refusal::NoRoute { method });
+            }
+            _ if frame.session().is_some() => {
+                if let Some(key) = self.named_session(client, frame) {
+                    self.touch(key, now);
+                    self.session_call(client, key, Purpose::Session, frame, now);
+                }
+            }
+            _ => {
+                self.loose_call(client, Purpose::Connection { unknown: true }, frame, now);
+            }
+        }
+    }
+
+    fn client_notification(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+        if frame.method == Method::BridgeHeartbeat {
+            self.heartbeat(client, frame, now);
+            return;
+        }
+        match frame.session() {
+            Some(id) => {
+                let Ok(key) = self.attached_session(client, &id) else {
+                    self.counters.unrouted += 1;
+                    return;
+                };
+                self.touch(key, now);
+                if frame.method == Method::SessionCancel {
+                    return self.client_cancel(client, key, frame, now);
+                }
+                let Some(channel) = self.registry.sessions.get(&key).map(|row| row.channel) else {
+                    return;
+                };
+                let outgoing = self.for_agent(key, frame, None);
+                self.send_to_channel(channel, outgoing);
+            }
+            None => {
+                let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
+                let channels: Vec<ChannelId> = self.open_channels(pool).collect();
+                if channels.is_empty() {
+                    self.counters.unrouted += 1;
+                }
+                for channel in channels {
+                    self.send_to_channel(channel, frame.whole());
+                }
+            }
+        }
+    }
+
+    /// The channels of a pool that may be sent requests.
+    pub(super) fn open_channels(
+        &self,
+        pool: Option<super::id::PoolId>,
+    ) -> impl Iterator<Item = ChannelId> {
+        let channels = self.registry.channels.iter();
+        channels
+            .filter(move |(_, row)| pool.is_some() && row.pool == pool && row.is_open())
+            .map(|(id, _)| *id)
+    }
+
+    /// The session that an id means for this client: one that it is attached to.
+    pub(super) fn attached_session(
+        &self,
+        client: ClientId,
+        id: &str,
+    ) -> Result<SessionKey, Refusal> {
+        let Some(row) = self.registry.clients.get(&client) else {
+            return Err(Refusal::UnknownSession { id: id.to_owned() });
+        };
+        match self.registry.public.get(id) {
+            Some(key) if row.sessions.contains(key) => Ok(*key),
+            _ => Err(match row.ended.reason(id) {
+                Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
+                None => Refusal::UnknownSession { id: id.to_owned() },
+            }),
+        }
+    }
+
+    /// The session that a request names; if there is none for this client, the
+    /// request is refused.
+    fn named_session(&mut self, client: ClientId, frame: &Frame) -> Option<SessionKey> {
+        let named = match frame.session() {
+            Some(id) => self.attached_session(client, &id),
+            None => Err(Refusal::MissingField { field: "sessionId" }),
+        };
+        match named {
+            Ok(key) => Some(key),
+            Err(refusal) => {
+                self.refuse(client, &frame.id(), &refusal);
+                None
+            }
+        }
+    }
+
+    fn touch(&mut self, key: SessionKey, now: Moment) {
+        if let Some(session) = self.registry.sessions.get_mut(&key) {
+            session.last_seen = now;
+        }
+    }
+
+    /// Requests for an agent that does not read are refused; nothing else is lost.
+    fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
+        let named = frame.session().and_then(|id| self.registry.public.get(&*id).copied());
+        let channel = match named.and_then(|key| self.registry.sessions.get(&key)) {
+            Some(session) => Some(session.channel),
+            None => self.registry.clients.get(&client).and_then(|row| row.served_by),
+        };
+        let is_clogged = channel
+            .and_then(|channel| self.registry.channel(channel))
+            .is_some_and(|row| row.clogged);
+        if is_clogged && frame.method != Method::SessionClose {
+            let agent = self.agent_name();
+            self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
+            return true;
+        }
+        false
+    }
+
+    /// A request without a session.
+    pub(super) fn loose_call(
+        &mut self,
+        client: ClientId,
+        purpose: Purpose,
+        frame: &Frame,
+        now: Moment,
+    ) -> CallId {
+        self.registry.add_call(Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose,
+            channel: None,
+            session: None,
+            asked_at: now,
+            stage: Stage::Held(frame.detached()),
+        })
+    }
+
+    /// Delete, archive and the like: about a stored conversation, live or not.
+    fn client_stored(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+        let Some(id) = frame.session() else {
+            let refusal = Refusal::MissingField { field: "sessionId" };
+            return self.refuse(client, &frame.id(), &refusal);
+        };
+        let live = self.registry.public.get(&*id).copied();
+        let stored = live
+            .and_then(|key| self.registry.sessions.get(&key))
+            .map_or_else(|| self.without_prefix(&id), |session| session.agent_id.clone());
+        let ends_it = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
+        match live {
+            Some(key) if ends_it => {
+                self.end_session(key, EndReason::Deleted, None, None, now);
+                self.loose_call(client, Purpose::Stored(stored), frame, now);
+            }
+            Some(key) => self.session_call(client, key, Purpose::Session, frame, now),
+            None => {
+                self.loose_call(client, Purpose::Stored(stored), frame, now);
+            }
+        }
+    }
+
+    /// `_drawbridge/heartbeat`: moves last-seen, of one session or of all of
+    /// this client; says how they are.
+    fn heartbeat(&mut self, client: ClientId, frame: &Frame, now: Moment) -> Option<String> {
+        let keys: Vec<SessionKey> = match frame.session() {
+            Some(id) => match self.attached_session(client, &id) {
+                Ok(key) => vec![key],
+                Err(refusal) => {
+                    if frame.kind == Kind::Request {
+                        self.refuse(client, &frame.id(), &refusal);
+                    }
+                    return None;
+                }
+            },
+            None => {
+                let row = self.registry.clients.get(&client)?;
+                row.sessions.iter().copied().collect()
+            }
+        };
+        let mut sessions = Vec::new();
+        for key in keys {
+            let Some(session) = self.registry.sessions.get_mut(&key) else { continue };
+            let idle_ms = now.since(session.last_seen);
+            session.last_seen = now;
+            let state = match session.background {
+                _ if session.is_busy() => "busy",
+                super::session::Background::Working { .. } => "unknown",
+                _ => "idle",
+            };
+            let id = json::quoted(&session.id);
+            sessions
+                .push(format!("{{\"sessionId\":{id},\"state\":\"{state}\",\"idleMs\":{idle_ms}}}"));
+        }
+        Some(format!("{{\"sessions\":[{}]}}", sessions.join(",")))
+    }
+
+    /// A client withdraws a request of its own.
+    fn client_cancels_request(&mut self, client: ClientId, frame: &Frame) {
+        let Some((token, _)) = frame.request() else { return };
+        let asker = Asker::Client(client, token);
+        let open = self.registry.clients.get(&client).map(|row| row.calls.clone());
+        let found = open.into_iter().flatten().find_map(|id| {
+            let call = self.registry.calls.get(&id)?;
+            (call.asker == asker).then(|| (id, call.is_unsent(), call.channel))
+        });
+        match found {
+            Some((id, true, _)) => {
+                self.refuse_call(id, &Refusal::Cancelled);
+            }
+            Some((id, false, Some(channel))) => {
+                let number = Token::number(id.0);
+                self.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
+            }
+            _ => self.counters.unrouted += 1,
+        }
+    }
+
+    fn bad_line(&mut self, client: ClientId, malformed: Malformed, now: Moment) {
+        let null = Token::new(b"null");
+        match malformed {
+            Malformed::NotJson { .. } => self.refuse(client, &null, &Refusal::NotJson),
+            Malformed::Batch => self.refuse(client, &null, &Refusal::Batch),
+            Malformed::NotMessage { id } => {
+                self.refuse(client, &id.unwrap_or(null), &Refusal::NotMessage);
+            }
+            Malformed::TooLong { length, glimpse } => {
+                self.counters.overlong_lines += 1;
+                self.publish(Notice::OverlongLine { from: client.to_string(), length });
+                match glimpse.id {
+                    Some(id) if glimpse.has_method => {
+                        self.refuse(client, &id, &Refusal::TooLong { length });
+                    }
+                    // An answer that the agent waits for: it gets an error in its place.
+                    Some(id) => self.fail_question(client, &id, length, now),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn fail_question(&mut self, client: ClientId, id: &Token, length: u64, now: Moment) {
+        let error = compose::failure(id, &Refusal::AnswerTooLong { length });
+        if let Ok(frame) = Frame::parse(error.to_bytes())
+            && frame
+                .number()
+                .is_some_and(|id| self.registry.questions.contains_key(&QuestionId(id)))
+        {
+            self.client_answer(client, &frame, now);
+        }
+    }
+
+    /// The channel of a client whose frames are carried without books.
+    fn carried_channel(&self, client: ClientId) -> Option<super::id::PoolId> {
+        let pool = self.registry.clients.get(&client)?.pool?;
+        let carry = self.registry.pools.get(&pool)?.carry;
+        (carry == Carry::Transparent).then_some(pool)
+    }
+}

@@ -1,0 +1,125 @@
+//! The end of the bridge: in order, within a bound, and with nothing left.
+//!
+//! Sessions are ended and closed at their agents, all at once; then every
+//! channel goes down the stop ladder at the same time; at the bound whatever is
+//! left is killed. Hosts give little time, so everything inside is scaled to it.
+
+use super::channel::{Rung, State};
+use super::deadline::Due;
+use super::event::ShutdownCause;
+use super::id::{CallId, ChannelId, SessionKey};
+use super::notice::{EndReason, Notice, StopReason};
+use super::pending::Purpose;
+use super::refusal::Refusal;
+use super::time::Moment;
+use super::{Bridge, Effect, Phase};
+
+impl Bridge {
+    /// The bridge is to end; or somebody asks again, more urgently.
+    pub(super) fn shutdown(&mut self, cause: ShutdownCause, now: Moment) {
+        match (self.phase, cause) {
+            (Phase::Running, _) => self.begin_shutdown(cause, now),
+            // After the editor's own way of ending, its first SIGTERM only hurries.
+            (
+                Phase::Ending { cause: ShutdownCause::StdinEnded, since, forced: false },
+                ShutdownCause::Signal,
+            ) => {
+                self.phase = Phase::Ending { cause, since, forced: false };
+                for channel in self.all_channels() {
+                    self.stop(channel, StopReason::Shutdown, now);
+                    self.next_rung(channel, now);
+                }
+            }
+            (Phase::Ending { forced: false, .. }, ShutdownCause::Signal) => self.force(now),
+            _ => {}
+        }
+    }
+
+    fn begin_shutdown(&mut self, cause: ShutdownCause, now: Moment) {
+        self.phase = Phase::Ending { since: now, cause, forced: false };
+        self.publish(Notice::ShuttingDown {
+            cause: match cause {
+                ShutdownCause::StdinEnded => "the editor closed our stdin".to_owned(),
+                ShutdownCause::Signal => "signal".to_owned(),
+            },
+            channels: self.registry.channels.len(),
+            sessions: self.registry.sessions.len(),
+        });
+        let sessions: Vec<SessionKey> = self.registry.sessions.keys().copied().collect();
+        for key in sessions {
+            self.end_session(key, EndReason::Shutdown, None, None, now);
+        }
+        // What belongs to no session is not waited for.
+        let calls: Vec<CallId> = self.registry.calls.keys().copied().collect();
+        for id in calls {
+            let is_loose =
+                self.registry.calls.get(&id).is_some_and(|call| {
+                    call.session.is_none() && call.purpose != Purpose::Initialize
+                });
+            if is_loose {
+                self.refuse_part_or_call(id);
+            }
+        }
+        let closes: Vec<CallId> = self.registry.calls.keys().copied().collect();
+        for id in closes {
+            self.watch(Due::Call(id));
+        }
+        for channel in self.all_channels() {
+            let Some(row) = self.registry.channel_mut(channel) else { continue };
+            row.leases.clear();
+            if row.is_open() {
+                self.drain(channel, StopReason::Shutdown, now);
+            } else {
+                self.stop(channel, StopReason::Shutdown, now);
+            }
+            self.watch(Due::Channel(channel));
+        }
+        let unplaced: Vec<CallId> = self.registry.unplaced.iter().copied().collect();
+        for id in unplaced {
+            self.refuse_call(id, &Refusal::ShuttingDown);
+        }
+        self.watch(Due::Shutdown);
+    }
+
+    fn refuse_part_or_call(&mut self, id: CallId) {
+        let fanout = match self.registry.calls.get(&id).map(|call| &call.purpose) {
+            Some(Purpose::Part(fanout)) => Some(*fanout),
+            _ => None,
+        };
+        self.refuse_call(id, &Refusal::ShuttingDown);
+        if let Some(fanout) = fanout {
+            self.part_failed(fanout, &Refusal::ShuttingDown);
+        }
+    }
+
+    fn all_channels(&self) -> Vec<ChannelId> {
+        self.registry.channels.keys().copied().collect()
+    }
+
+    /// No more patience: SIGKILL to every process.
+    pub(super) fn force(&mut self, now: Moment) {
+        let Phase::Ending { since, cause, .. } = self.phase else { return };
+        self.phase = Phase::Ending { since, cause, forced: true };
+        if !self.registry.channels.is_empty() {
+            self.publish(Notice::ShutdownForced);
+        }
+        for channel in self.all_channels() {
+            self.kill(channel, now);
+        }
+    }
+
+    /// The end of a step: everything is over when every process is, or will not die.
+    pub(super) fn finish_shutdown(&mut self) {
+        let Phase::Ending { .. } = self.phase else { return };
+        let is_stuck = |state: &State| matches!(state, State::Stopping { rung: Rung::Stuck, .. });
+        if !self.registry.channels.values().all(|row| is_stuck(&row.state)) {
+            return;
+        }
+        let survivors = self.all_channels();
+        if !survivors.is_empty() {
+            self.publish(Notice::Survivors { channels: survivors.clone() });
+        }
+        self.phase = Phase::Over;
+        self.effects.push_back(Effect::Exit { survivors });
+    }
+}

@@ -1,0 +1,130 @@
+//! Ids and session ids, exchanged on the way through. Nothing else of a message
+//! is touched.
+//!
+//! Session ids pass verbatim except where two conversations have the same one:
+//! then clients know the newcomer by an alias, and it is exchanged in every
+//! place where a session id occurs.
+
+use bytes::Bytes;
+
+use crate::wire::json::quoted;
+use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
+
+use super::Bridge;
+use super::deadline::Due;
+use super::id::{CallId, SessionKey};
+use super::pending::{Call, Stage};
+use super::session::Session;
+use super::time::Moment;
+
+impl Bridge {
+    /// Sends a call that was held.
+    pub(super) fn send(&mut self, id: CallId, now: Moment) {
+        let Some(call) = self.registry.calls.get_mut(&id) else { return };
+        let Some(channel) = call.channel else { return };
+        let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
+            return;
+        };
+        // What is about a session names it as the agent does.
+        let agent_id = match (call.opening(), call.session) {
+            (Some(opening), _) => opening.source.clone(),
+            (None, Some(key)) => {
+                let session = self.registry.sessions.get(&key);
+                session
+                    .filter(|session| session.is_aliased())
+                    .map(|session| session.agent_id.clone())
+            }
+            (None, None) => match &call.purpose {
+                super::pending::Purpose::Stored(id) => Some(id.clone()),
+                _ => None,
+            },
+        };
+        let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
+        self.send_to_channel(channel, outgoing);
+        self.watch(Due::Call(id));
+    }
+
+    /// A frame of a client for the agent of a session, under a new id if it has one.
+    pub(super) fn for_agent(&self, key: SessionKey, frame: &Frame, id: Option<Token>) -> Outgoing {
+        let aliased = self.registry.sessions.get(&key).filter(|session| session.is_aliased());
+        to_agent(frame, id, aliased.map(|session| &*session.agent_id))
+    }
+
+    /// The answer of an agent, for the one who asked.
+    pub(super) fn for_asker(&self, call: &Call, frame: &Frame, token: &Token) -> Outgoing {
+        let aliased = call.session.and_then(|key| self.registry.sessions.get(&key));
+        let Some(session) = aliased.filter(|session| session.is_aliased()) else {
+            return frame.with_id(token.clone());
+        };
+        let mut edits = vec![];
+        if let Some(place) = frame.find(&["sessionId"]) {
+            edits.push((place, Bytes::from(quoted(&session.id))));
+        }
+        if let Some(place) = frame.find(&["data", "sessionId"]) {
+            edits.push((place, Bytes::from(quoted(&session.id))));
+        }
+        with_edits(frame, Some(token.clone()), edits)
+    }
+}
+
+/// A frame of an agent's session as its clients get it.
+pub(super) fn for_client(session: &Session, frame: &Frame, id: Option<Token>) -> Outgoing {
+    let names_alias =
+        session.is_aliased() && frame.session().is_some_and(|named| *named == *session.agent_id);
+    if names_alias {
+        let place = frame.session_place();
+        let edits = place.map(|place| (place, Bytes::from(quoted(&session.id))));
+        with_edits(frame, id, edits.into_iter().collect())
+    } else {
+        match id {
+            Some(token) => frame.with_id(token),
+            None => frame.whole(),
+        }
+    }
+}
+
+/// A frame of a client as the agent gets it: under another id, and naming the
+/// session as the agent does where that differs.
+pub(super) fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Outgoing {
+    let differs = |agent_id: &&str| frame.session().is_some_and(|named| named != *agent_id);
+    match (agent_id.filter(differs), frame.session_place(), id) {
+        (Some(agent_id), Some(place), id) => {
+            with_edits(frame, id, vec![(place, Bytes::from(quoted(agent_id)))])
+        }
+        (_, _, Some(token)) => frame.with_id(token),
+        (_, _, None) => frame.whole(),
+    }
+}
+
+/// A frame with another id and with other parts.
+pub(super) fn with_edits(
+    frame: &Frame,
+    id: Option<Token>,
+    mut edits: Vec<(Span, Bytes)>,
+) -> Outgoing {
+    if let (Some(token), Some(place)) = (id, frame.id_place()) {
+        edits.push((place, Bytes::copy_from_slice(token.as_bytes())));
+    }
+    Outgoing::ready(splice::replace(frame.bytes(), edits))
+}
+
+/// A frame whose `params.requestId` names a request of the other wire.
+pub(super) fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> Outgoing {
+    let edits = frame.request().map(|(_, place)| (place, Bytes::copy_from_slice(request)));
+    with_edits(frame, id, edits.into_iter().collect())
+}
+
+/// The string member `key` of a frame's params, decoded.
+pub(super) fn param(frame: &Frame, key: &str) -> Option<Box<str>> {
+    frame.find_text(&[key]).map(Into::into)
+}
+
+/// Whether the value at `place` is there and not `null` or `false`.
+pub(super) fn is_offered(text: &[u8], place: Option<Span>) -> bool {
+    place.is_some_and(|place| !matches!(place.of(text), b"null" | b"false"))
+}
+
+/// The member at `path` of a JSON text.
+pub(super) fn member(text: &[u8], path: &[&str]) -> Option<Span> {
+    json::find(text, json::whole(text)?, path)
+}

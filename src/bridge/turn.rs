@@ -1,0 +1,206 @@
+//! Turns: prompts, the queue behind a running one, and cancelling.
+
+use crate::wire::{Frame, Method, Token};
+
+use super::Bridge;
+use super::close::CANCELLED_TURN;
+use super::compose;
+use super::config::PromptQueue;
+use super::deadline::Due;
+use super::id::{CallId, ClientId, SessionKey};
+use super::notice::EndReason;
+use super::pending::{Asker, Call, Purpose, Stage};
+use super::refusal::Refusal;
+use super::session::Audience;
+use super::time::Moment;
+
+impl Bridge {
+    /// A client's `session/prompt`.
+    pub(super) fn client_prompt(
+        &mut self,
+        client: ClientId,
+        key: SessionKey,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let waits = self.running_prompts(key).any(|call| match self.config.prompt_queue {
+            PromptQueue::Others => call.client() != Some(client),
+            PromptQueue::All => true,
+        });
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        let channel = session.channel;
+        let limit = self.config.max_queued_prompts;
+        let waits = waits || !session.queue.is_empty();
+        if waits && session.queue.len() >= limit {
+            return self.refuse(client, &frame.id(), &Refusal::PromptQueueFull { limit });
+        }
+        let id = self.registry.add_call(Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose: Purpose::Prompt,
+            channel: Some(channel),
+            session: Some(key),
+            asked_at: now,
+            stage: Stage::Held(frame.detached()),
+        });
+        if waits {
+            if let Some(session) = self.registry.session_mut(key) {
+                session.queue.push_back(id);
+            }
+        } else {
+            self.begin_turn(key, id, now);
+        }
+    }
+
+    fn begin_turn(&mut self, key: SessionKey, id: CallId, now: Moment) {
+        if let Some(session) = self.registry.session_mut(key) {
+            session.last_seen = now;
+            session.turn_began(now);
+        }
+        self.send(id, now);
+    }
+
+    /// A prompt was answered, or given up: the next one may run.
+    pub(super) fn turn_over(&mut self, key: SessionKey, now: Moment) {
+        let Some(session) = self.registry.session_mut(key) else { return };
+        session.last_seen = now;
+        session.turn_ended(now);
+        if self.running_prompts(key).next().is_some() {
+            return;
+        }
+        let next = self.registry.session_mut(key).and_then(|session| session.queue.pop_front());
+        if let Some(next) = next {
+            self.begin_turn(key, next, now);
+        }
+    }
+
+    /// The prompts of a session that its agent is working on, oldest first.
+    pub(super) fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
+        let calls = self.registry.sessions.get(&key).map(|session| session.calls.iter());
+        calls
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.registry.calls.get(id))
+            .filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
+    }
+
+    /// A client's `session/cancel`: it ends the running turn, and the queued
+    /// prompts of that client alone.
+    pub(super) fn client_cancel(
+        &mut self,
+        client: ClientId,
+        key: SessionKey,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let Some(session) = self.registry.session_mut(key) else { return };
+        let channel = session.channel;
+        let questions: Vec<_> = session.questions.iter().copied().collect();
+        let queued: Vec<CallId> = session.queue.iter().copied().collect();
+        let outgoing = self.for_agent(key, frame, None);
+        self.send_to_channel(channel, outgoing);
+        for id in queued {
+            let is_own =
+                self.registry.calls.get(&id).is_some_and(|call| call.client() == Some(client));
+            if is_own {
+                self.answer_call(id, CANCELLED_TURN);
+            }
+        }
+        for id in questions {
+            if let Some(question) = self.registry.questions.get_mut(&id) {
+                question.cancelled_at.get_or_insert(now);
+            }
+            self.watch(Due::Question(id));
+        }
+    }
+
+    /// A client leaves a session that others stay in: its own turn ends.
+    pub(super) fn cancel_own_turn(&mut self, client: ClientId, key: SessionKey, now: Moment) {
+        if !self.running_prompts(key).any(|call| call.client() == Some(client)) {
+            return;
+        }
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        let params = compose::session_params(&session.id);
+        let cancel = compose::notification(Method::SessionCancel.name(), &params);
+        if let Ok(frame) = Frame::parse(cancel.to_bytes()) {
+            self.client_cancel(client, key, &frame, now);
+        }
+    }
+
+    /// A client's `_drawbridge/detach`: from one session, or from all.
+    pub(super) fn client_detach(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+        let keys: Vec<SessionKey> = match frame.session() {
+            Some(id) => match self.attached_session(client, &id) {
+                Ok(key) => vec![key],
+                Err(refusal) => return self.refuse(client, &frame.id(), &refusal),
+            },
+            None => self
+                .registry
+                .clients
+                .get(&client)
+                .map_or_else(Vec::new, |row| row.sessions.iter().copied().collect()),
+        };
+        for key in keys {
+            self.leave(client, key, now);
+        }
+        self.send_to_client(client, compose::success(&frame.id(), b"{}"));
+    }
+
+    /// A client leaves a session on purpose.
+    pub(super) fn leave(&mut self, client: ClientId, key: SessionKey, now: Moment) {
+        self.unask(client, Some(key), now);
+        let id = self.registry.sessions.get(&key).map(|session| session.id.clone());
+        self.registry.detach(client, key, Audience::Left);
+        if let (Some(row), Some(id)) = (self.registry.clients.get_mut(&client), id) {
+            row.ended.remember(&id, EndReason::LastClientDetached.word());
+        }
+    }
+
+    /// The end of a step that touched a session: one that was left on purpose
+    /// is closed as soon as its turn is over.
+    pub(super) fn settle_session(&mut self, key: SessionKey, now: Moment) {
+        let is_left =
+            self.registry.sessions.get(&key).is_some_and(|session| {
+                session.audience == Audience::Left && session.calls.is_empty()
+            });
+        if is_left {
+            self.end_session(key, EndReason::LastClientDetached, None, None, now);
+        } else {
+            self.watch(Due::Session(key));
+        }
+    }
+
+    /// A prompt's budget is over: the turn is cancelled and the asker told.
+    pub(super) fn prompt_timed_out(&mut self, id: CallId, now: Moment) {
+        let agent = self.agent_name();
+        let Some(call) = self.refuse_call(id, &Refusal::PromptTimeout { agent }) else { return };
+        let Some(key) = call.session else { return };
+        if let Some(session) = self.registry.sessions.get(&key) {
+            let (channel, agent_id) = (session.channel, session.agent_id.clone());
+            self.cancel_turn_at_agent(channel, &agent_id);
+        }
+        self.turn_over(key, now);
+    }
+
+    /// Any other request of a client in a session.
+    pub(super) fn session_call(
+        &mut self,
+        client: ClientId,
+        key: SessionKey,
+        purpose: Purpose,
+        frame: &Frame,
+        now: Moment,
+    ) {
+        let Some(session) = self.registry.session_mut(key) else { return };
+        let channel = session.channel;
+        let id = self.registry.add_call(Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose,
+            channel: Some(channel),
+            session: Some(key),
+            asked_at: now,
+            stage: Stage::Sent(now),
+        });
+        let outgoing = self.for_agent(key, frame, Some(Token::number(id.0)));
+        self.send_to_channel(channel, outgoing);
+    }
+}

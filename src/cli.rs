@@ -1,0 +1,115 @@
+//! The command line: from arguments to one command and its exit code.
+//!
+//! It knows every option and where its value came from; what it hands on are
+//! [`Settings`] that make sense. Nothing here touches the protocol.
+
+mod args;
+pub mod demo;
+mod environment;
+mod error;
+mod file;
+mod kinds;
+mod login;
+mod manual;
+mod near;
+mod numbers;
+mod options;
+mod print;
+pub mod run;
+mod settings;
+mod show;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+
+use self::args::{Flags, Line, RunArgs, Subcommands};
+use self::environment::Environment;
+pub use self::error::{ConfigError, Origin};
+pub use self::login::login_start;
+pub use self::settings::Settings;
+
+/// The exit code of a command line or configuration that is refused.
+const USAGE: u8 = 2;
+/// The exit codes of shells for a command that is not there, and for one that cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUN: u8 = 126;
+
+/// Runs the command that this process was started with.
+pub fn main() -> ExitCode {
+    let mut arguments = env::args_os().peekable();
+    let program = arguments.next().unwrap_or_else(|| "drawbridge".into());
+    // The demonstration's agent is ours alone and reads its own arguments.
+    if arguments.next_if(|first| first == "demo-agent").is_some() {
+        return demo::agent(arguments.collect());
+    }
+    match Line::try_parse_from([program].into_iter().chain(arguments)) {
+        Ok(line) => dispatch(line),
+        Err(error) => explain(&error),
+    }
+}
+
+fn dispatch(line: Line) -> ExitCode {
+    match line.command {
+        None => run_agent(line.run),
+        Some(Subcommands::Run(run)) => run_agent(run),
+        Some(Subcommands::Config(flags)) => show_config(&flags),
+        Some(Subcommands::Demo) => demo::run(),
+        Some(Subcommands::Completions { shell }) => completions(shell),
+        Some(Subcommands::Man) => print_manual(),
+    }
+}
+
+fn run_agent(run: RunArgs) -> ExitCode {
+    let settings = settings::resolve(&run.flags, &Environment::of_process())
+        .and_then(|resolved| resolved.settings.with_agent(run.agent));
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return print::failure(&error, USAGE),
+    };
+    if !run.acp && login::in_terminal() {
+        return log_in(&settings.agent);
+    }
+    run::run(settings)
+}
+
+fn log_in(agent: &[OsString]) -> ExitCode {
+    let error = login_start(agent);
+    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
+    let program = agent.first().cloned().unwrap_or_default();
+    print::failure(&format_args!("cannot start {}: {error}", program.display()), code)
+}
+
+fn show_config(flags: &Flags) -> ExitCode {
+    match settings::resolve(flags, &Environment::of_process()) {
+        Ok(resolved) => print::output(show::table(&resolved).as_bytes()),
+        Err(error) => print::failure(&error, USAGE),
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Line::command(), "drawbridge", &mut script);
+    print::output(&script)
+}
+
+fn print_manual() -> ExitCode {
+    match manual::page() {
+        Ok(page) => print::output(&page),
+        Err(error) => print::failure(&error, 1),
+    }
+}
+
+/// What the parser has to say: an error, or the help or version that was asked for.
+fn explain(error: &clap::Error) -> ExitCode {
+    // A reader that has left had enough of it.
+    let _ = error.print();
+    if let Some(tip) = args::tip(error) {
+        let _ = io::stderr().lock().write_all(tip.as_bytes());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+}

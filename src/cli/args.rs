@@ -1,0 +1,223 @@
+//! The command line: subcommands by hand, options from the table.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
+};
+use clap_complete::Shell;
+
+use super::kinds::Bare;
+use super::options::{LOGS, OPTIONS, Opt, variable};
+
+/// One ACP endpoint in front of many agent processes: shared, closed when idle,
+/// never orphaned.
+#[derive(Debug, Parser)]
+#[command(
+    name = "drawbridge",
+    version,
+    args_conflicts_with_subcommands = true,
+    next_line_help = true,
+    max_term_width = 100,
+    override_usage = "drawbridge [OPTIONS] -- AGENT [ARGS]...\n       drawbridge <COMMAND>",
+    after_help = PRECEDENCE
+)]
+pub(super) struct Line {
+    #[command(subcommand)]
+    pub(super) command: Option<Subcommands>,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// Ends the help, and is a section of the manual page.
+pub(super) const PRECEDENCE: &str = "\
+Every option but --acp is also an environment variable (DRAWBRIDGE_MAX_SESSIONS), and every one but
+--acp and --config a key of the table [defaults] in the configuration file (max-sessions = 8).
+A flag wins over a variable, a variable over the file.
+A DURATION is a whole number of milliseconds, or one with a unit: 250ms, 30s, 5m, 2h, 1d.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Subcommands {
+    /// Stand between an editor on stdin and stdout and the agent; also done without `run`
+    #[command(
+        next_line_help = true,
+        override_usage = "drawbridge run [OPTIONS] -- AGENT [ARGS]...",
+        after_help = PRECEDENCE
+    )]
+    Run(RunArgs),
+    /// Print the value of every option and where it came from
+    #[command(next_line_help = true, after_help = PRECEDENCE)]
+    Config(Flags),
+    /// Show what drawbridge does with an agent that is built in
+    Demo,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What `run` takes.
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+    /// Bridge even if stdin and stdout are terminals, where the agent would otherwise be run in
+    /// drawbridge's place so that a person can log in [default: off]
+    #[arg(long, help_heading = "Wire")]
+    pub(super) acp: bool,
+    /// The agent's command and its arguments
+    #[arg(last = true, value_name = "AGENT")]
+    pub(super) agent: Vec<OsString>,
+}
+
+/// What was given for the options of the table, and the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flags {
+    /// Index of [`OPTIONS`] and the text.
+    given: Vec<(usize, OsString)>,
+    config_file: Option<OsString>,
+}
+
+impl Flags {
+    /// What was given: an index of [`OPTIONS`] and the text.
+    pub(super) fn given(&self) -> impl Iterator<Item = (usize, &OsStr)> {
+        self.given.iter().map(|(index, value)| (*index, value.as_os_str()))
+    }
+
+    /// The file that was named.
+    pub(super) fn config_file(&self) -> Option<&OsStr> {
+        self.config_file.as_deref()
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(OsString))
+            .help_heading(LOGS)
+            .help(format!(
+                "Read this configuration file, also {}; it must be there [default: config.toml in \
+                 the user's configuration directory, if it is there]",
+                variable("config")
+            ));
+        command.args(OPTIONS.iter().map(argument)).arg(config)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Flags::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let value = |name| matches.get_one::<OsString>(name).cloned();
+        let given = OPTIONS.iter().enumerate();
+        self.given = given.filter_map(|(index, o)| Some((index, value(o.name)?))).collect();
+        self.config_file = value("config");
+        Ok(())
+    }
+}
+
+/// The flag of an option.
+fn argument(option: &'static Opt) -> Arg {
+    let face = (option.face)();
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .value_name(face.value_name)
+        .help_heading(option.heading)
+        .help(format!("{} [default: {}]", option.help, option.default()))
+        .hide_possible_values(true)
+        .action(ArgAction::Set)
+        // So that a negative number reaches the reader, which can say what is accepted.
+        .allow_negative_numbers(true)
+        .value_parser(Raw { words: face.words });
+    match face.bare {
+        Bare::Boolean => {
+            argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
+        Bare::Nothing | Bare::Integer => argument,
+    }
+}
+
+/// Takes any text: values are read in one place, whether flag, variable or key.
+/// The words are there for the completion scripts.
+#[derive(Clone)]
+struct Raw {
+    words: Vec<&'static str>,
+}
+
+impl TypedValueParser for Raw {
+    type Value = OsString;
+
+    fn parse_ref(
+        &self,
+        _: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let values = self.words.iter().map(|word| PossibleValue::new(*word));
+        (!self.words.is_empty()).then(|| Box::new(values) as Box<_>)
+    }
+}
+
+/// What to add to an error of the parser, for the two mistakes that its own
+/// words do not explain: a command behind options, and an agent without dashes.
+pub(super) fn tip(error: &clap::Error) -> Option<String> {
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => return None,
+    };
+    let Some(ContextValue::String(stranger)) = error.get(kind) else { return None };
+    if stranger.starts_with('-') {
+        return None;
+    }
+    Some(match Line::command().find_subcommand(stranger) {
+        Some(_) => {
+            format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n")
+        }
+        None => format!("An agent's command stands after --: drawbridge -- {stranger}\n"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_left_alone() {
+        let line = Line::try_parse_from(["drawbridge", "--share", "cwd", "--", "a", "--", "-h"]);
+        let agent = line.map(|line| line.run.agent).unwrap_or_default();
+        assert_eq!(agent, ["a", "--", "-h"]);
+        let line = Line::try_parse_from(["drawbridge", "run", "--acp", "--", "run", "--acp"]);
+        match line.map(|line| line.command) {
+            Ok(Some(Subcommands::Run(run))) => {
+                assert!(run.acp);
+                assert_eq!(run.agent, ["run", "--acp"]);
+            }
+            other => assert!(other.is_err(), "not a run"),
+        }
+    }
+}

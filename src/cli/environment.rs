@@ -1,0 +1,85 @@
+//! The surroundings of the process: variables and the user's directories.
+//!
+//! Taken once, so that everything below works on the same values and a test
+//! can hand in its own.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// Environment variables and the home directory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// That of this process.
+    pub(super) fn of_process() -> Self {
+        Environment {
+            variables: env::vars_os().collect(),
+            home: env::home_dir().filter(|home| home.is_absolute()),
+        }
+    }
+
+    /// The value of a variable.
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Where the configuration file is when nobody says; `None` without a home.
+    pub(super) fn config_file(&self) -> Option<PathBuf> {
+        let directory = if cfg!(target_os = "macos") {
+            self.home.as_ref()?.join("Library/Application Support")
+        } else {
+            self.base("XDG_CONFIG_HOME", ".config")?
+        };
+        Some(directory.join("drawbridge/config.toml"))
+    }
+
+    /// Where the log file is when nobody says; `None` without a home.
+    pub(super) fn log_directory(&self) -> Option<PathBuf> {
+        let directory = if cfg!(target_os = "macos") {
+            self.home.as_ref()?.join("Library/Logs")
+        } else {
+            self.base("XDG_STATE_HOME", ".local/state")?
+        };
+        Some(directory.join("drawbridge"))
+    }
+
+    /// A base directory: the variable if it is an absolute path (the others are
+    /// to be ignored, says the standard), else the place under the home directory.
+    fn base(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
+        self.get(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| self.home.as_ref().map(|home| home.join(under_home)))
+    }
+}
+
+#[cfg(test)]
+impl Environment {
+    /// One with these variables and without a home.
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Environment { variables, home: None }
+    }
+}
+
+#[cfg(all(test, not(target_os = "macos")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_base_directories_are_ignored() {
+        let mut environment = Environment::of(&[("XDG_CONFIG_HOME", "here")]);
+        assert_eq!(environment.config_file(), None);
+        environment.home = Some(PathBuf::from("/home/ada"));
+        let expected = PathBuf::from("/home/ada/.config/drawbridge/config.toml");
+        assert_eq!(environment.config_file(), Some(expected));
+        let expected = PathBuf::from("/home/ada/.local/state/drawbridge");
+        assert_eq!(environment.log_directory(), Some(expected));
+    }
+}

@@ -1,0 +1,131 @@
+//! What can be wrong with a configuration, said to a person.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The flag of this name, without its dashes.
+    Flag(&'static str),
+    /// The environment variable of this name.
+    Variable(String),
+    /// A key of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key.
+        key: String,
+    },
+}
+
+impl Origin {
+    /// The origin as a column of `drawbridge config`, whose row names the option already.
+    pub(super) fn short(&self) -> String {
+        match self {
+            Origin::Default => "default".to_owned(),
+            Origin::Flag(_) => "flag".to_owned(),
+            Origin::Variable(name) => name.clone(),
+            Origin::File { path, line, .. } => format!("{}:{line}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("the default"),
+            Origin::Flag(name) => write!(f, "--{name}"),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::File { path, line, key } => write!(f, "{}:{line}: {key}", path.display()),
+        }
+    }
+}
+
+/// Why the start was stopped. Its `Display` is the sentence for the person who
+/// wrote the configuration and names the place to mend.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A value that its option does not take.
+    #[error("{origin}: \"{value}\" is refused: {reason}")]
+    Value {
+        /// Where the value stands.
+        origin: Origin,
+        /// The value.
+        value: String,
+        /// What would be taken instead, or why it is not.
+        reason: String,
+    },
+    /// Two values that exclude each other.
+    #[error(
+        "--max-channels {channels} (from {channels_origin}) is below --max-sessions {sessions} \
+         (from {sessions_origin}): with --share session (from {share_origin}) every session needs \
+         a channel of its own; raise the one, lower the other, or share differently"
+    )]
+    TooFewChannels {
+        /// The cap on channels.
+        channels: usize,
+        /// Where it came from.
+        channels_origin: Box<Origin>,
+        /// The cap on sessions.
+        sessions: usize,
+        /// Where it came from.
+        sessions_origin: Box<Origin>,
+        /// Where the rule for sharing came from.
+        share_origin: Box<Origin>,
+    },
+    /// A file that was named and cannot be read, or one that is there and cannot.
+    #[error("the configuration file {}{} cannot be read: {error}", .path.display(), named_by(.origin))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Who named it.
+        origin: Origin,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file that is not TOML.
+    #[error("{}:{line}: not valid TOML: {message}", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A key or table that the file may not have.
+    #[error("{}:{line}: {what}{hint}", .path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What stands there.
+        what: String,
+        /// What may have been meant, with its punctuation; empty if nothing is near.
+        hint: String,
+    },
+    /// A command without an agent to run.
+    #[error(
+        "no agent was given: put its command after --, for example\n\n    \
+         drawbridge -- npx -y @agentclientprotocol/claude-agent-acp\n\n\
+         or see drawbridge --help"
+    )]
+    NoAgent,
+}
+
+fn named_by(origin: &Origin) -> String {
+    match origin {
+        Origin::Default => String::new(),
+        named => format!(" (from {named})"),
+    }
+}

@@ -1,0 +1,337 @@
+//! The kinds of values an option can have: how each is read and written.
+//!
+//! A kind knows nothing of flags, variables or files. It turns text into a
+//! value or into the end of a sentence that says why not; whoever asked knows
+//! where the text came from and puts that in front.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use tracing_subscriber::EnvFilter;
+
+use super::numbers::{count, millis, spell_bytes, spell_millis};
+use crate::bridge::time::Limit;
+use crate::logs::LogFile;
+
+/// What the help, the completions and the configuration file need to know of a kind.
+pub(super) struct Face {
+    /// The placeholder in the help, such as `DURATION`.
+    pub(super) value_name: &'static str,
+    /// Which TOML types are taken besides a string.
+    pub(super) bare: Bare,
+    /// The words to choose from, if there is a choice of words.
+    pub(super) words: Vec<&'static str>,
+}
+
+/// Which TOML type besides a string a kind takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bare {
+    /// Only a string.
+    Nothing,
+    /// An integer too.
+    Integer,
+    /// A boolean too.
+    Boolean,
+}
+
+/// A kind of value.
+pub(super) trait Kind {
+    /// What the text becomes.
+    type Value;
+
+    /// The value that `text` stands for, or why it is refused.
+    fn read(&self, text: &OsStr) -> Result<Self::Value, String>;
+
+    /// The value as a person reads it.
+    fn write(&self, value: &Self::Value) -> String;
+
+    /// See [`Face`].
+    fn face(&self) -> Face;
+}
+
+/// A duration that may be `never`.
+pub(super) struct Timeout {
+    /// The shortest that makes sense, in milliseconds.
+    pub(super) at_least: u64,
+}
+
+impl Kind for Timeout {
+    type Value = Limit;
+
+    fn read(&self, text: &OsStr) -> Result<Limit, String> {
+        let accepted = || {
+            format!(
+                "give whole milliseconds, a number with a unit (ms, s, m, h or d, such as 30s) or never{}",
+                at_least(self.at_least)
+            )
+        };
+        if text == "never" {
+            return Ok(Limit::Never);
+        }
+        millis(text).filter(|value| *value >= self.at_least).map(Limit::After).ok_or_else(accepted)
+    }
+
+    fn write(&self, value: &Limit) -> String {
+        match value {
+            Limit::After(millis) => spell_millis(*millis),
+            Limit::Never => "never".to_owned(),
+        }
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "DURATION", bare: Bare::Integer, words: Vec::new() }
+    }
+}
+
+/// A duration that must end, in milliseconds.
+pub(super) struct Millis {
+    /// The shortest that makes sense, in milliseconds.
+    pub(super) at_least: u64,
+}
+
+impl Kind for Millis {
+    type Value = u64;
+
+    fn read(&self, text: &OsStr) -> Result<u64, String> {
+        millis(text).filter(|value| *value >= self.at_least).ok_or_else(|| {
+            format!(
+                "give whole milliseconds or a number with a unit (ms, s, m, h or d, such as 30s){}; \
+                 it cannot be never",
+                at_least(self.at_least)
+            )
+        })
+    }
+
+    fn write(&self, value: &u64) -> String {
+        spell_millis(*value)
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "DURATION", bare: Bare::Integer, words: Vec::new() }
+    }
+}
+
+/// A number of things.
+pub(super) struct Count;
+
+impl Kind for Count {
+    type Value = usize;
+
+    fn read(&self, text: &OsStr) -> Result<usize, String> {
+        text.to_str().and_then(count).ok_or_else(|| "give a whole number, 0 or more".to_owned())
+    }
+
+    fn write(&self, value: &usize) -> String {
+        value.to_string()
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "NUMBER", bare: Bare::Integer, words: Vec::new() }
+    }
+}
+
+/// A number of bytes.
+pub(super) struct Bytes {
+    /// The smallest that makes sense.
+    pub(super) at_least: usize,
+}
+
+impl Kind for Bytes {
+    type Value = usize;
+
+    fn read(&self, text: &OsStr) -> Result<usize, String> {
+        text.to_str()
+            .and_then(count)
+            .filter(|value| *value >= self.at_least)
+            .ok_or_else(|| format!("give a whole number of bytes, {} or more", self.at_least))
+    }
+
+    fn write(&self, value: &usize) -> String {
+        spell_bytes(*value)
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "BYTES", bare: Bare::Integer, words: Vec::new() }
+    }
+}
+
+/// On or off.
+pub(super) struct Switch;
+
+impl Kind for Switch {
+    type Value = bool;
+
+    fn read(&self, text: &OsStr) -> Result<bool, String> {
+        match text.to_str() {
+            Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            _ => Err("give true, false, 1 or 0".to_owned()),
+        }
+    }
+
+    fn write(&self, value: &bool) -> String {
+        value.to_string()
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "BOOL", bare: Bare::Boolean, words: vec!["true", "false"] }
+    }
+}
+
+/// One of a few words.
+pub(super) struct Words<T: 'static> {
+    /// Each word and what it stands for.
+    pub(super) words: &'static [(&'static str, T)],
+    /// Words that one could expect here, and why they are refused.
+    pub(super) refused: &'static [(&'static str, &'static str)],
+}
+
+impl<T: Copy + PartialEq> Kind for Words<T> {
+    type Value = T;
+
+    fn read(&self, text: &OsStr) -> Result<T, String> {
+        if let Some((_, value)) = self.words.iter().find(|(word, _)| text == *word) {
+            return Ok(*value);
+        }
+        Err(match self.refused.iter().find(|(word, _)| text == *word) {
+            Some((_, reason)) => (*reason).to_owned(),
+            None => format!("give {}", listed(&self.face().words)),
+        })
+    }
+
+    fn write(&self, value: &T) -> String {
+        let word = self.words.iter().find(|(_, candidate)| candidate == value);
+        word.map_or("?", |(word, _)| word).to_owned()
+    }
+
+    fn face(&self) -> Face {
+        let words = self.words.iter().map(|(word, _)| *word).collect();
+        Face { value_name: "WORD", bare: Bare::Nothing, words }
+    }
+}
+
+/// A filter for log lines.
+pub(super) struct Filter;
+
+impl Kind for Filter {
+    type Value = String;
+
+    fn read(&self, text: &OsStr) -> Result<String, String> {
+        text.to_str()
+            .filter(|text| !text.is_empty() && EnvFilter::builder().parse(text).is_ok())
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                "give a level (error, warn, info, debug, trace or off) or a list of TARGET=LEVEL, \
+                 such as info,drawbridge=debug"
+                    .to_owned()
+            })
+    }
+
+    fn write(&self, value: &String) -> String {
+        value.clone()
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "FILTER", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
+/// Where the log file is.
+pub(super) struct LogPath;
+
+impl Kind for LogPath {
+    type Value = LogFile;
+
+    fn read(&self, text: &OsStr) -> Result<LogFile, String> {
+        match text.to_str() {
+            Some("") => Err("give a path, auto or off".to_owned()),
+            Some("auto") => Ok(LogFile::Auto),
+            Some("off") => Ok(LogFile::Off),
+            _ => Ok(LogFile::At(PathBuf::from(text))),
+        }
+    }
+
+    fn write(&self, value: &LogFile) -> String {
+        match value {
+            LogFile::Auto => "auto".to_owned(),
+            LogFile::Off => "off".to_owned(),
+            LogFile::At(path) => path.display().to_string(),
+        }
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "PATH", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
+fn at_least(millis: u64) -> String {
+    if millis == 0 { String::new() } else { format!(", at least {millis} ms") }
+}
+
+/// `a, b or c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Timeout = Timeout { at_least: 0 };
+
+    fn timeout(text: &str) -> Result<Limit, String> {
+        TIMEOUT.read(OsStr::new(text))
+    }
+
+    #[test]
+    fn durations_are_milliseconds_or_carry_a_unit() {
+        assert_eq!(timeout("250"), Ok(Limit::After(250)));
+        assert_eq!(timeout("250ms"), Ok(Limit::After(250)));
+        assert_eq!(timeout("30s"), Ok(Limit::After(30_000)));
+        assert_eq!(timeout("5 m"), Ok(Limit::After(300_000)));
+        assert_eq!(timeout("2h"), Ok(Limit::After(7_200_000)));
+        assert_eq!(timeout("1d"), Ok(Limit::After(86_400_000)));
+        assert_eq!(timeout("never"), Ok(Limit::Never));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "-1", "+1", "1.5s", "s", "5x", "1e3", "NEVER", " 5", "5 ", "5s s", "٣"] {
+            assert!(timeout(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn too_large_is_the_largest() {
+        assert_eq!(timeout("99999999999999999999999"), Ok(Limit::After(u64::MAX)));
+        assert_eq!(timeout("18446744073709551615d"), Ok(Limit::After(u64::MAX)));
+        assert_eq!(Count.read(OsStr::new("99999999999999999999999")), Ok(usize::MAX));
+    }
+
+    #[test]
+    fn minimums_hold() {
+        assert!(Timeout { at_least: 1 }.read(OsStr::new("0")).is_err());
+        assert!(Millis { at_least: 0 }.read(OsStr::new("never")).is_err());
+        assert!(Bytes { at_least: 1024 }.read(OsStr::new("1023")).is_err());
+        assert_eq!(Bytes { at_least: 1024 }.read(OsStr::new("1024")), Ok(1024));
+    }
+
+    #[test]
+    fn values_are_spelled_so_that_a_person_can_check_them() {
+        assert_eq!(TIMEOUT.write(&Limit::After(600_000)), "600000 (10m)");
+        assert_eq!(TIMEOUT.write(&Limit::After(2_500)), "2500");
+        assert_eq!(TIMEOUT.write(&Limit::After(0)), "0");
+        assert_eq!(listed(&["a", "b", "c"]), "a, b or c");
+    }
+
+    #[test]
+    fn filters_are_checked_before_they_are_used() {
+        assert!(Filter.read(OsStr::new("info,drawbridge=debug")).is_ok());
+        assert!(Filter.read(OsStr::new("drawbridge=loud")).is_err());
+        assert!(Filter.read(OsStr::new("")).is_err());
+    }
+}

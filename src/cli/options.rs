@@ -1,0 +1,301 @@
+//! The table of options: the one place where an option is known.
+//!
+//! Flags, variables, keys of the file, the help and the output of
+//! `drawbridge config` are all made from its rows, so none of them can say
+//! something that the others do not know.
+
+use std::ffi::OsStr;
+
+use super::kinds::{Bytes, Count, Face, Filter, Kind, LogPath, Millis, Switch, Timeout, Words};
+use super::settings::Settings;
+use crate::bridge::config::{
+    AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
+};
+use crate::logs::LogFormat;
+
+/// One option: a flag, a variable and a key of the file.
+pub(super) struct Opt {
+    /// `session-idle-timeout-ms`: the flag without its dashes, and the key.
+    pub(super) name: &'static str,
+    /// The heading that the help lists it under.
+    pub(super) heading: &'static str,
+    /// What it means, with its edge values; the default is added from the settings.
+    pub(super) help: &'static str,
+    /// What its values look like.
+    pub(super) face: fn() -> Face,
+    /// Reads the text into the settings, or says why not.
+    pub(super) set: fn(&mut Settings, &OsStr) -> Result<(), String>,
+    /// The value in the settings, as a person reads it.
+    pub(super) get: fn(&Settings) -> String,
+}
+
+impl Opt {
+    /// `DRAWBRIDGE_SESSION_IDLE_TIMEOUT_MS`.
+    pub(super) fn variable(&self) -> String {
+        variable(self.name)
+    }
+
+    /// The value that holds where nobody says otherwise.
+    pub(super) fn default(&self) -> String {
+        (self.get)(&Settings::default())
+    }
+}
+
+/// The environment variable of the option `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("DRAWBRIDGE_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The option called `name`.
+pub(super) fn find(name: &str) -> Option<usize> {
+    OPTIONS.iter().position(|option| option.name == name)
+}
+
+const LIMIT: Timeout = Timeout { at_least: 0 };
+// A budget of nothing fails everything it is for; who writes 0 there means `never`.
+const BUDGET: Timeout = Timeout { at_least: 1 };
+
+const IDLE_POLICY: Words<IdlePolicy> = Words {
+    words: &[("detached", IdlePolicy::Detached), ("all", IdlePolicy::All)],
+    refused: &[("restorable", "sessions cannot be revived yet; use detached or all")],
+};
+const BACKGROUND_WORK: Words<BackgroundWork> = Words {
+    words: &[("keep", BackgroundWork::Keep), ("ignore", BackgroundWork::Ignore)],
+    refused: &[],
+};
+const AT_CAPACITY: Words<AtCapacity> =
+    Words { words: &[("evict", AtCapacity::Evict), ("refuse", AtCapacity::Refuse)], refused: &[] };
+const SHARE: Words<Share> = Words {
+    words: &[("agent", Share::Agent), ("cwd", Share::Cwd), ("session", Share::Session)],
+    refused: &[],
+};
+const PROMPT_QUEUE: Words<PromptQueue> =
+    Words { words: &[("others", PromptQueue::Others), ("all", PromptQueue::All)], refused: &[] };
+const PERMISSION_POLICY: Words<PermissionPolicy> = Words {
+    words: &[("originator", PermissionPolicy::Originator), ("all", PermissionPolicy::All)],
+    refused: &[],
+};
+const EXTENSION_EVENTS: Words<ExtensionEvents> = Words {
+    words: &[
+        ("asked", ExtensionEvents::Asked),
+        ("on", ExtensionEvents::On),
+        ("off", ExtensionEvents::Off),
+    ],
+    refused: &[],
+};
+const LOG_FORMAT: Words<LogFormat> =
+    Words { words: &[("text", LogFormat::Text), ("json", LogFormat::Json)], refused: &[] };
+
+const IDLE_SESSIONS: &str = "Idle sessions";
+const CHANNELS: &str = "Idle channels and sharing";
+const LIMITS: &str = "Limits";
+const BUDGETS: &str = "Time budgets";
+const STOPPING: &str = "Stopping";
+const QUESTIONS: &str = "Prompts and questions";
+const WIRE: &str = "Wire";
+/// Also the heading of `--config`, which is no row: it says where rows come from.
+pub(super) const LOGS: &str = "Logs and configuration";
+
+macro_rules! option {
+    ($name:literal, $heading:expr, $kind:expr => $($field:ident).+, $help:literal) => {
+        Opt {
+            name: $name,
+            heading: $heading,
+            help: $help,
+            face: || $kind.face(),
+            set: |settings, text| {
+                settings.$($field).+ = $kind.read(text)?;
+                Ok(())
+            },
+            get: |settings| $kind.write(&settings.$($field).+),
+        }
+    };
+}
+
+/// Every option, in the order in which help and `config` list them.
+pub(super) static OPTIONS: &[Opt] = &[
+    option!(
+        "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.session_idle_timeout,
+        "Close a session without a client after it was idle this long; 0 or never: sessions are \
+         never closed for being idle"
+    ),
+    option!(
+        "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.attached_idle_timeout,
+        "The same for a session with a client attached, where --idle-policy allows it; 0 or never: \
+         such sessions stay"
+    ),
+    option!(
+        "session-reap-interval-ms", IDLE_SESSIONS, LIMIT => config.session_reap_interval,
+        "How often idle sessions are collected; 0 or never: not at all"
+    ),
+    option!(
+        "idle-policy", IDLE_SESSIONS, IDLE_POLICY => config.idle_policy,
+        "Which idle sessions may be closed; detached: those that no client is attached to; all: \
+         every one, and what the agent does not keep itself is lost"
+    ),
+    option!(
+        "background-work", IDLE_SESSIONS, BACKGROUND_WORK => config.background_work,
+        "What processes that outlived their turn mean; keep: the session may still be working and \
+         stays while a client is attached; ignore: nothing"
+    ),
+    option!(
+        "channel-idle-timeout-ms", CHANNELS, LIMIT => config.channel_idle_timeout,
+        "Stop an agent process that has had no work for this long; 0: at once; never: it is kept"
+    ),
+    option!(
+        "share", CHANNELS, SHARE => config.share,
+        "Which sessions may share an agent process; agent: all; cwd: those with the same working \
+         directory; session: none, each has its own"
+    ),
+    option!(
+        "sessions-per-channel", CHANNELS, Count => config.sessions_per_channel,
+        "Sessions on one agent process at most; 0: no cap"
+    ),
+    option!(
+        "max-husks", CHANNELS, Count => config.max_husks,
+        "Closed sessions that an agent without session/close may still hold before its process is \
+         replaced; 0: no cap"
+    ),
+    option!(
+        "preheat", CHANNELS, Switch => config.preheat,
+        "Start an agent process at once, before the first session asks for one; --preheat=false: \
+         only when asked, whatever the environment or the file say"
+    ),
+    option!(
+        "max-sessions", LIMITS, Count => config.max_sessions,
+        "Sessions at most, live and opening together; 0: no cap"
+    ),
+    option!(
+        "at-capacity", LIMITS, AT_CAPACITY => config.at_capacity,
+        "What a session more than --max-sessions meets; evict: the longest-idle session that \
+         --idle-policy allows gives way; refuse: an error"
+    ),
+    option!(
+        "max-channels", LIMITS, Count => config.max_channels,
+        "Agent processes at most, starting, live and ending together; 0: no cap; with --share \
+         session not below --max-sessions"
+    ),
+    option!(
+        "restart-limit", LIMITS, Count => config.restart_limit,
+        "Crashes of the agent within --restart-window-ms before starts are refused for a while; 0: \
+         no limit"
+    ),
+    option!(
+        "restart-window-ms", LIMITS, Millis { at_least: 1 } => config.restart_window,
+        "The time in which crashes are counted; at least 1, not never"
+    ),
+    option!(
+        "initialize-timeout-ms", BUDGETS, BUDGET => config.initialize_timeout,
+        "For the start of an agent and its answer to initialize; at least 1; never: no limit"
+    ),
+    option!(
+        "session-open-timeout-ms", BUDGETS, BUDGET => config.session_open_timeout,
+        "For the agent's answer to session/new, load, resume and fork; at least 1; never: no limit"
+    ),
+    option!(
+        "session-close-timeout-ms", BUDGETS, LIMIT => config.session_close_timeout,
+        "For the agent's answer to session/close; 0: not waited for; never: no limit"
+    ),
+    option!(
+        "prompt-timeout-ms", BUDGETS, BUDGET => config.prompt_timeout,
+        "For the agent's answer to a prompt; at least 1; never: no limit"
+    ),
+    option!(
+        "stdin-grace-ms", STOPPING, LIMIT => config.stdin_grace,
+        "From the end of the agent's stdin to SIGTERM; 0: at once; never: SIGTERM only at a shutdown"
+    ),
+    option!(
+        "term-grace-ms", STOPPING, LIMIT => config.term_grace,
+        "From SIGTERM to SIGKILL; 0: at once; never: SIGKILL only at a shutdown"
+    ),
+    option!(
+        "kill-grace-ms", STOPPING, LIMIT => config.kill_grace,
+        "From SIGKILL to an error line that names a process which does not die; 0: at once; never: \
+         no such line"
+    ),
+    option!(
+        "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.shutdown_timeout,
+        "Bound of a whole shutdown, into which all else is scaled; 0: SIGKILL at once; not never"
+    ),
+    option!(
+        "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,
+        "Whose prompts wait while a turn runs; others: those of other clients; all: every one"
+    ),
+    option!(
+        "max-queued-prompts", QUESTIONS, Count => config.max_queued_prompts,
+        "Prompts that may wait per session, the running one not counted; 0: none may wait"
+    ),
+    option!(
+        "permission-policy", QUESTIONS, PERMISSION_POLICY => config.permission_policy,
+        "Who is asked for a permission; originator: the client whose prompt runs; all: every \
+         attached client, and the first valid answer counts"
+    ),
+    option!(
+        "permission-timeout-ms", QUESTIONS, LIMIT => config.permission_timeout,
+        "How long a question waits while no client is attached, before it is answered as cancelled; \
+         0: not at all; never: without limit"
+    ),
+    option!(
+        "max-frame-bytes", WIRE, Bytes { at_least: 1024 } => max_frame_bytes,
+        "Longest message that is taken from either side; at least 1024"
+    ),
+    option!(
+        "outbox-bytes", WIRE, Bytes { at_least: 65_536 } => outbox_bytes,
+        "What may wait for a peer that does not read; at least 65536"
+    ),
+    option!(
+        "extension-events", WIRE, EXTENSION_EVENTS => config.extension_events,
+        "Who gets drawbridge's own notifications; asked: clients that asked for them; on: every \
+         client; off: nobody"
+    ),
+    option!(
+        "log", LOGS, Filter => log.filter,
+        "Which lines are logged: a level or a list of TARGET=LEVEL, such as drawbridge=debug; off: \
+         none. Read from RUST_LOG if it is said nowhere else. On a stderr that is no terminal only \
+         warnings, errors and the startup line appear, whatever is said here"
+    ),
+    option!(
+        "log-format", LOGS, LOG_FORMAT => log.format,
+        "How lines are written; text: for people; json: one object a line"
+    ),
+    option!(
+        "log-file", LOGS, LogPath => log.file,
+        "Log to this file, which is rotated at 8 MiB; auto: to drawbridge.log in the state \
+         directory unless stderr is a terminal; off: to no file"
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_become_variables() {
+        for (index, option) in OPTIONS.iter().enumerate() {
+            assert_eq!(find(option.name), Some(index), "{} is there twice", option.name);
+        }
+        assert_eq!(variable("max-sessions"), "DRAWBRIDGE_MAX_SESSIONS");
+    }
+
+    #[test]
+    fn every_default_is_accepted_where_it_is_written() {
+        for option in OPTIONS {
+            let default = option.default();
+            let text = default.split(' ').next().unwrap_or_default();
+            let mut settings = Settings::default();
+            assert_eq!((option.set)(&mut settings, OsStr::new(text)), Ok(()), "{}", option.name);
+            assert_eq!(settings, Settings::default(), "{}", option.name);
+        }
+    }
+
+    #[test]
+    fn every_word_reads_back_as_itself() {
+        for option in OPTIONS {
+            for word in (option.face)().words {
+                let mut settings = Settings::default();
+                assert_eq!((option.set)(&mut settings, OsStr::new(word)), Ok(()));
+                assert_eq!((option.get)(&settings), word, "{}", option.name);
+            }
+        }
+    }
+}

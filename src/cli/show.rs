@@ -1,0 +1,43 @@
+//! `drawbridge config`: every option, its value, and where that came from.
+
+use super::options::OPTIONS;
+use super::settings::{Presence, Resolved};
+
+/// The aligned table.
+pub(super) fn table(resolved: &Resolved) -> String {
+    let mut rows = vec![["OPTION".to_owned(), "VALUE".to_owned(), "FROM".to_owned()]];
+    for (option, origin) in OPTIONS.iter().zip(&resolved.origins) {
+        rows.push([option.name.to_owned(), (option.get)(&resolved.settings), origin.short()]);
+    }
+    if let Some(file) = &resolved.file {
+        let absent = match file.presence {
+            Presence::Read => "",
+            Presence::Absent => " (absent)",
+        };
+        let path = format!("{}{absent}", file.path.display());
+        rows.push(["config".to_owned(), path, file.origin.short()]);
+    }
+    aligned(&rows)
+}
+
+/// Columns two spaces apart, the last as long as it is.
+fn aligned(rows: &[[String; 3]]) -> String {
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let (first, second) = (width(0), width(1));
+    let line = |[a, b, c]: &[String; 3]| format!("{a:first$}  {b:second$}  {c}\n");
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let row = |a: &str, b: &str, c: &str| [a.to_owned(), b.to_owned(), c.to_owned()];
+        let rows = [row("a", "bbb", "c"), row("aaa", "b", "ccc")];
+        assert_eq!(aligned(&rows), "a    bbb  c\naaa  b    ccc\n");
+    }
+}

@@ -1,0 +1,225 @@
+//! Where log lines go: stderr and a file, neither of which may hold us up.
+//!
+//! An editor shows what we write to stderr, some as an error in the chat, and
+//! may stop reading it at any time. So a stderr that is no terminal gets
+//! warnings and the one startup line, and INFO goes to a file. Each of the two
+//! is a bounded lossy queue with a writer thread of its own: a call that logs
+//! never blocks, and the exit waits only for [`Logs::flush`].
+
+mod line;
+mod queue;
+mod rotate;
+mod stamp;
+mod stderr;
+mod tee;
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::subscriber::set_global_default;
+use tracing_subscriber::EnvFilter;
+
+use self::line::Line;
+use self::queue::Queue;
+use self::rotate::RotatingFile;
+use self::stderr::Stderr;
+use self::tee::{Taken, Tee};
+
+/// The target of the startup line, which reaches a stderr that is no terminal too.
+pub const STARTUP: &str = "drawbridge::startup";
+
+/// What may wait for stderr, and for the file, in bytes.
+const QUEUE_BYTES: usize = 1 << 20;
+
+/// What is logged, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Which lines: a level, or a list of `TARGET=LEVEL`.
+    pub filter: String,
+    /// How lines are written.
+    pub format: LogFormat,
+    /// The log file.
+    pub file: LogFile,
+    /// Where [`LogFile::Auto`] puts it; `None` if the user has no such place.
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+            file: LogFile::Auto,
+            directory: None,
+        }
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which file lines go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogFile {
+    /// `drawbridge.log` in the state directory, unless stderr is a terminal.
+    Auto,
+    /// None.
+    Off,
+    /// This one, in any case.
+    At(PathBuf),
+}
+
+/// The running logs.
+#[derive(Debug)]
+pub struct Logs {
+    stderr: Queue,
+    file: Option<OpenFile>,
+}
+
+/// The log file that is written to.
+#[derive(Debug)]
+struct OpenFile {
+    queue: Queue,
+    path: PathBuf,
+}
+
+impl Logs {
+    /// Starts the writers and makes this the place where this process logs to,
+    /// which can be done once. A file that cannot be opened is one WARN.
+    ///
+    /// # Errors
+    ///
+    /// A filter that does not parse, a thread that cannot be started, or logs
+    /// that run already.
+    pub fn start(settings: &LogSettings) -> io::Result<Logs> {
+        let filter = EnvFilter::builder().parse(&settings.filter).map_err(io::Error::other)?;
+        let line = Line::new(settings.format);
+        let stderr = Queue::start("log-stderr", QUEUE_BYTES, Stderr::open()?, line)?;
+        let terminal = io::stderr().is_terminal();
+        let opened = wanted_file(settings, terminal).map(|wanted| wanted.open(line)).transpose();
+        let (file, failure) = match opened {
+            Ok(file) => (file, None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let tee = Tee {
+            stderr: stderr.clone(),
+            stderr_takes: if terminal { Taken::All } else { Taken::Warnings },
+            file: file.as_ref().map(|file| file.queue.clone()),
+        };
+        set_global_default(tee::subscriber(filter, line, tee)).map_err(io::Error::other)?;
+        if let Some(Failure { path, error }) = failure {
+            tracing::warn!("no log file: {}: {error}", path.display());
+        }
+        Ok(Logs { stderr, file })
+    }
+
+    /// The log file that is written to, if one is.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// A handle through which lines of others go to stderr.
+    pub fn stderr(&self) -> StderrSink {
+        StderrSink { queue: self.stderr.clone() }
+    }
+
+    /// Waits until what was logged so far is written, `timeout` at most in all.
+    pub fn flush(&self, timeout: Duration) {
+        // The core's clock may be gone when this is called.
+        #[allow(clippy::disallowed_methods)]
+        let begun = Instant::now();
+        if let Some(file) = &self.file {
+            file.queue.flush(timeout);
+        }
+        self.stderr.flush(timeout.saturating_sub(begun.elapsed()));
+    }
+}
+
+/// The way to stderr for lines that are not log lines, such as those of the
+/// agents: through the same bounded, lossy queue.
+#[derive(Clone, Debug)]
+pub struct StderrSink {
+    queue: Queue,
+}
+
+impl StderrSink {
+    /// Queues one line, as it is; a missing line end is added. Never blocks: if
+    /// stderr is not being read and the queue is full, the line is dropped, and
+    /// stderr says how many were when it is read again.
+    pub fn write_line(&self, line: &[u8]) {
+        self.queue.push(line);
+    }
+}
+
+/// A log file to be opened.
+enum Wanted<'a> {
+    /// One that was named.
+    Named(&'a Path),
+    /// Our own, in a directory that we make.
+    Own(&'a Path),
+    /// Our own, without a place for it.
+    Nowhere,
+}
+
+/// Why there is no log file.
+struct Failure {
+    path: PathBuf,
+    error: io::Error,
+}
+
+fn wanted_file(settings: &LogSettings, terminal: bool) -> Option<Wanted<'_>> {
+    match (&settings.file, &settings.directory) {
+        (LogFile::At(path), _) => Some(Wanted::Named(path)),
+        (LogFile::Auto, Some(directory)) if !terminal => Some(Wanted::Own(directory)),
+        (LogFile::Auto, None) if !terminal => Some(Wanted::Nowhere),
+        (LogFile::Auto | LogFile::Off, _) => None,
+    }
+}
+
+impl Wanted<'_> {
+    fn open(&self, line: Line) -> Result<OpenFile, Failure> {
+        let path = match self {
+            Wanted::Named(path) => path.to_path_buf(),
+            Wanted::Own(directory) => directory.join("drawbridge.log"),
+            Wanted::Nowhere => PathBuf::from("drawbridge.log"),
+        };
+        match self.start(&path, line) {
+            Ok(queue) => Ok(OpenFile { queue, path }),
+            Err(error) => Err(Failure { path, error }),
+        }
+    }
+
+    fn start(&self, path: &Path, line: Line) -> io::Result<Queue> {
+        match self {
+            Wanted::Named(_) => {}
+            Wanted::Own(directory) => rotate::make_directory(directory)?,
+            Wanted::Nowhere => return Err(io::Error::other("the user has no home directory")),
+        }
+        Queue::start("log-file", QUEUE_BYTES, RotatingFile::open(path)?, line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_needs_no_file_but_gets_the_one_that_was_named() {
+        let mut settings = LogSettings::default();
+        assert!(wanted_file(&settings, true).is_none());
+        assert!(matches!(wanted_file(&settings, false), Some(Wanted::Nowhere)));
+        settings.directory = Some(PathBuf::from("/state"));
+        assert!(matches!(wanted_file(&settings, false), Some(Wanted::Own(_))));
+        settings.file = LogFile::At(PathBuf::from("/log"));
+        assert!(matches!(wanted_file(&settings, true), Some(Wanted::Named(_))));
+        settings.file = LogFile::Off;
+        assert!(wanted_file(&settings, false).is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! What one log line looks like: a time, the process, a level, and one line
+//! however many the message has.
+
+use std::fmt::{self, Write};
+use std::process;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{Format, Json, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::LogFormat;
+use super::stamp::Stamp;
+
+/// The format of lines. Several processes write to one file, so each line has the pid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    /// How they are written.
+    pub(super) format: LogFormat,
+    pid: u32,
+}
+
+impl Line {
+    /// Lines of this process.
+    pub(super) fn new(format: LogFormat) -> Line {
+        Line { format, pid: process::id() }
+    }
+
+    /// The line that stands where `lost` others should.
+    pub(super) fn notice(&self, lost: u64) -> Vec<u8> {
+        let were = if lost == 1 { "line was" } else { "lines were" };
+        let message = format!("{lost} {were} lost here: they came faster than they were read");
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write_notice(&mut Writer::new(&mut line), &message);
+        line.into_bytes()
+    }
+
+    fn write_notice(&self, writer: &mut Writer<'_>, message: &str) -> fmt::Result {
+        match self.format {
+            LogFormat::Text => {
+                self.write_head(writer, Level::WARN)?;
+                writeln!(writer, "{}: {message}", module_path!())
+            }
+            LogFormat::Json => {
+                write!(writer, r#"{{"pid":{},"timestamp":""#, self.pid)?;
+                Stamp.format_time(writer)?;
+                let fields = format_args!(r#""fields":{{"message":"{message}"}}"#);
+                writeln!(writer, r#"","level":"WARN",{fields},"target":"{}"}}"#, module_path!())
+            }
+        }
+    }
+
+    /// `2026-01-31T12:00:00.000Z  INFO drawbridge[4711] `
+    fn write_head(&self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
+        Stamp.format_time(writer)?;
+        write!(writer, " {level:>5} drawbridge[{}] ", self.pid)
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        match self.format {
+            LogFormat::Text => self.write_text(context, &mut writer, event),
+            LogFormat::Json => self.write_json(context, &mut writer, event),
+        }
+    }
+}
+
+impl Line {
+    fn write_text<S, N>(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: &mut Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        let metadata = event.metadata();
+        self.write_head(writer, *metadata.level())?;
+        let mut rest = String::new();
+        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+            write!(rest, "{}", span.name())?;
+            match span.extensions().get::<FormattedFields<N>>() {
+                Some(fields) if !fields.is_empty() => write!(rest, "{{{fields}}}: ")?,
+                _ => rest.push_str(": "),
+            }
+        }
+        write!(rest, "{}: ", metadata.target())?;
+        context.format_fields(Writer::new(&mut rest), event)?;
+        // Agents and clients have their words in our messages: a line stays a
+        // line, and a terminal is not theirs to command.
+        for letter in rest.chars() {
+            if letter.is_control() {
+                write!(writer, "{}", letter.escape_default())?;
+            } else {
+                writer.write_char(letter)?;
+            }
+        }
+        writer.write_char('\n')
+    }
+
+    fn write_json<S, N>(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: &mut Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        let json: Format<Json, Stamp> = Format::default().json().with_timer(Stamp);
+        let mut object = String::new();
+        json.format_event(context, Writer::new(&mut object), event)?;
+        match object.strip_prefix('{') {
+            Some(rest) => write!(writer, "{{\"pid\":{},{rest}", self.pid),
+            None => writer.write_str(&object),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_fit_their_format() {
+        let notice = |format, lost| {
+            let line = Line { format, pid: 7 }.notice(lost);
+            String::from_utf8(line).unwrap_or_default()
+        };
+        let text = notice(LogFormat::Text, 1);
+        assert!(text.contains("  WARN drawbridge[7] "), "{text}");
+        assert!(text.contains(": 1 line was lost here"), "{text}");
+        assert!(text.ends_with('\n'));
+        let json = notice(LogFormat::Json, 2);
+        assert!(json.starts_with(r#"{"pid":7,"timestamp":"2"#), "{json}");
+        assert!(json.contains(r#"Z","level":"WARN","fields":{"message":"2 lines were"#), "{json}");
+        assert!(json.ends_with("}\n"), "{json}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing to a peer that may let us wait.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use super::queue::Output;
+
+/// Our stderr, as an output of a writer thread.
+///
+/// **Hazard:** not through the standard library's handle. Its lock would be
+/// held while a reader lets us wait, and a panic elsewhere would wait for it
+/// before it ends the children.
+pub(super) struct Stderr(File);
+
+impl Stderr {
+    /// A descriptor of our own for it.
+    pub(super) fn open() -> io::Result<Stderr> {
+        Ok(Stderr(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
+    }
+}
+
+impl Output for Stderr {
+    fn write_line(&mut self, line: &[u8]) {
+        write_patiently(&mut self.0, line);
+    }
+}
+
+/// Writes all of `line`, unless the output is broken.
+///
+/// **Hazard:** whether stderr blocks is a property that we share with everyone
+/// who inherited it, and some of them switch it off.
+pub(super) fn write_patiently(output: &mut impl Write, mut line: &[u8]) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    while !line.is_empty() {
+        match output.write(line) {
+            Ok(0) => return,
+            Ok(written) => line = &line[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_does_not_block_gets_the_whole_line() {
+        struct Reluctant(Vec<u8>, bool);
+        impl Write for Reluctant {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                self.0.push(bytes[0]);
+                Ok(1)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut output = Reluctant(Vec::new(), false);
+        write_patiently(&mut output, b"ab\n");
+        assert_eq!(output.0, b"ab\n");
+    }
+}

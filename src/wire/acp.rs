@@ -1,0 +1,114 @@
+//! The method names of the Agent Client Protocol that the bridge treats apart.
+//!
+//! Source: the ACP schema, stable v1 and the unstable methods in use
+//! (`agent-client-protocol-schema` 1.15). A name that is not here is carried,
+//! not judged.
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// A method, by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Method {
+            $($(#[$doc])* $variant,)*
+            /// Any other name.
+            Other,
+        }
+
+        impl Method {
+            /// The method with this name.
+            pub fn named(name: &str) -> Method {
+                match name {
+                    $($name => Method::$variant,)*
+                    _ => Method::Other,
+                }
+            }
+
+            /// The name on the wire; empty for [`Method::Other`].
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Method::$variant => $name,)*
+                    Method::Other => "",
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// Client → agent: versions and capabilities.
+    Initialize = "initialize",
+    /// Client → agent: log in.
+    Authenticate = "authenticate",
+    /// Client → agent: log in (newer name).
+    AuthLogin = "auth/login",
+    /// Client → agent: is anybody logged in.
+    AuthStatus = "auth/status",
+    /// Client → agent: log out.
+    Logout = "logout",
+    /// Client → agent: log out (newer name).
+    AuthLogout = "auth/logout",
+    /// Client → agent: model providers.
+    ProvidersList = "providers/list",
+    /// Client → agent: configure a provider.
+    ProvidersSet = "providers/set",
+    /// Client → agent: switch a provider off.
+    ProvidersDisable = "providers/disable",
+    /// Client → agent: a new conversation.
+    SessionNew = "session/new",
+    /// Client → agent: a stored conversation, with its history.
+    SessionLoad = "session/load",
+    /// Client → agent: a stored conversation, without its history.
+    SessionResume = "session/resume",
+    /// Client → agent: a copy of a conversation.
+    SessionFork = "session/fork",
+    /// Client → agent: the stored conversations.
+    SessionList = "session/list",
+    /// Client → agent: delete a stored conversation.
+    SessionDelete = "session/delete",
+    /// Client → agent: put a stored conversation away.
+    SessionArchive = "session/archive",
+    /// Client → agent: take it out again.
+    SessionUnarchive = "session/unarchive",
+    /// Client → agent: what a session is doing.
+    SessionStatus = "session/status",
+    /// Client → agent: rename a stored conversation.
+    SessionSetTitle = "session/set_title",
+    /// Client → agent: this conversation is over for now.
+    SessionClose = "session/close",
+    /// Client → agent: a turn.
+    SessionPrompt = "session/prompt",
+    /// Client → agent, notification: end the turn.
+    SessionCancel = "session/cancel",
+    /// Client → agent: ask, code, …
+    SessionSetMode = "session/set_mode",
+    /// Client → agent: model and other choices.
+    SessionSetConfigOption = "session/set_config_option",
+    /// Agent → client, notification: what happens in a session.
+    SessionUpdate = "session/update",
+    /// Agent → client: may I?
+    RequestPermission = "session/request_permission",
+    /// Agent → client: read a file as the editor sees it.
+    FsRead = "fs/read_text_file",
+    /// Agent → client: write a file through the editor.
+    FsWrite = "fs/write_text_file",
+    /// Agent → client: start a command in a terminal.
+    TerminalCreate = "terminal/create",
+    /// Agent → client: what the command printed.
+    TerminalOutput = "terminal/output",
+    /// Agent → client: wait for the command.
+    TerminalWait = "terminal/wait_for_exit",
+    /// Agent → client: end the command.
+    TerminalKill = "terminal/kill",
+    /// Agent → client: forget the terminal.
+    TerminalRelease = "terminal/release",
+    /// Agent → client: ask the person for structured input.
+    ElicitationCreate = "elicitation/create",
+    /// Agent → client, notification: an elicitation is over.
+    ElicitationComplete = "elicitation/complete",
+    /// Either way: withdraw a request.
+    CancelRequest = "$/cancel_request",
+    /// Ours: the client leaves sessions on purpose.
+    BridgeDetach = "_drawbridge/detach",
+    /// Ours: the client is still there.
+    BridgeHeartbeat = "_drawbridge/heartbeat",
+}

@@ -1,0 +1,449 @@
+//! One message: its bytes, and the few places in them that the bridge must know.
+//!
+//! A frame is read once, from front to back, without building anything. What
+//! the bridge does not know stays as it came: unknown members, the spelling of
+//! numbers, the order of keys, white space.
+//!
+//! - A request is told from a notification by the *presence* of `id`: `null` is
+//!   an id too. `"result": null` is an answer.
+//! - Strings may be escaped; they are compared decoded.
+//! - Of a member that occurs twice, the last one counts.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::acp::Method;
+use super::json::{self, NotJson, Scanner, Span};
+
+/// How much of a line that is no message is shown to people (bytes).
+const SHOWN: usize = 256;
+
+/// What sort of message a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Method and id: wants an answer.
+    Request,
+    /// Method without id.
+    Notification,
+    /// The answer to a request, with a result.
+    Success,
+    /// The answer to a request, with an error.
+    Failure,
+}
+
+/// Why a line is no message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Not UTF-8, not JSON, or nested too deeply.
+    NotJson {
+        /// How the line begins, cut to 256 bytes.
+        beginning: String,
+    },
+    /// An array: batches are not part of ACP.
+    Batch,
+    /// JSON, but neither a request, a notification nor an answer.
+    NotMessage {
+        /// The id, if it had a usable one.
+        id: Option<Token>,
+    },
+    /// Longer than the frame limit.
+    TooLong {
+        /// How long, in bytes.
+        length: u64,
+        /// What could be seen of it.
+        glimpse: Glimpse,
+    },
+}
+
+/// What could be seen of a line that was too long to keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its id, from its beginning or its very end.
+    pub id: Option<Token>,
+    /// Whether it named a method, so that it is no answer.
+    pub has_method: bool,
+}
+
+/// The places that one walk over a message finds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places {
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    session: Option<Span>,
+    request: Option<Span>,
+    update: Option<Span>,
+    nested: Option<Span>,
+}
+
+impl Places {
+    fn walk(&mut self, text: &[u8]) -> Result<(), NotJson> {
+        let mut scanner = Scanner::new(text);
+        scanner.object(|scanner, key| {
+            match &*json::text(text, key).ok_or(NotJson)? {
+                "id" => self.id = Some(scanner.value()?),
+                "method" => self.method = Some(scanner.value()?),
+                "params" => self.params = Some(self.params(text, scanner)?),
+                "result" => self.result = Some(scanner.value()?),
+                "error" => self.error = Some(scanner.value()?),
+                _ => {
+                    scanner.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        scanner.end()
+    }
+
+    fn params(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<Span, NotJson> {
+        if scanner.peek() != Some(b'{') {
+            return scanner.value();
+        }
+        scanner.object(|scanner, key| {
+            match key.of(text) {
+                b"\"sessionId\"" => self.session = Some(scanner.value()?),
+                b"\"requestId\"" => self.request = Some(scanner.value()?),
+                b"\"update\"" => self.update(text, scanner)?,
+                escaped if escaped.contains(&b'\\') && json::is(text, key, "sessionId") => {
+                    self.session = Some(scanner.value()?);
+                }
+                _ => {
+                    scanner.value()?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn update(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), NotJson> {
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(drop);
+        }
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            match key.of(text) {
+                b"\"sessionUpdate\"" => self.update = Some(value),
+                b"\"sessionId\"" => self.nested = Some(value),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+/// One message, read.
+#[derive(Clone)]
+pub struct Frame {
+    bytes: Bytes,
+    places: Places,
+    /// Request, notification or answer.
+    pub kind: Kind,
+    /// The method; [`Method::Other`] for answers too.
+    pub method: Method,
+}
+
+impl Frame {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// [`Malformed`] says what is wrong with a line that is no message.
+    pub fn parse(bytes: Bytes) -> Result<Frame, Malformed> {
+        let not_json = || Malformed::NotJson {
+            beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned(),
+        };
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(not_json());
+        }
+        match Scanner::new(&bytes).peek() {
+            Some(b'{') => {}
+            _ if json::whole(&bytes).is_none() => return Err(not_json()),
+            Some(b'[') => return Err(Malformed::Batch),
+            _ => return Err(Malformed::NotMessage { id: None }),
+        }
+        let mut places = Places::default();
+        places.walk(&bytes).map_err(|NotJson| not_json())?;
+        let id = places.id.filter(|id| is_id(id.of(&bytes)));
+        let bad = || Malformed::NotMessage { id: id.map(|id| Token::new(id.of(&bytes))) };
+        if places.id != id {
+            return Err(bad());
+        }
+        let method = match places.method {
+            None => None,
+            Some(place) => Some(Method::named(&json::text(&bytes, place).ok_or_else(bad)?)),
+        };
+        let failed = places.error.is_some_and(|error| error.of(&bytes) != b"null");
+        let kind = match (method, id) {
+            (Some(_), Some(_)) => Kind::Request,
+            (Some(_), None) => Kind::Notification,
+            (None, Some(_)) if failed => Kind::Failure,
+            (None, Some(_)) if places.result.is_some() => Kind::Success,
+            _ => return Err(bad()),
+        };
+        Ok(Frame { places, kind, method: method.unwrap_or(Method::Other), bytes })
+    }
+
+    /// What can be seen of an over-long line: its beginning and its end.
+    pub fn glimpse(beginning: &[u8], end: &[u8]) -> Glimpse {
+        let mut places = Places::default();
+        // It breaks off somewhere: what was found until then counts.
+        let _ = places.walk(beginning);
+        let id = places.id.map(|id| id.of(beginning)).or_else(|| last_id(end));
+        Glimpse {
+            id: id.filter(|id| is_id(id)).map(Token::new),
+            has_method: places.method.is_some(),
+        }
+    }
+
+    /// All its bytes, without a line end.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The id exactly as it is spelled; `null` if there is none.
+    pub fn id(&self) -> Token {
+        Token::new(self.places.id.map_or(b"null", |id| id.of(&self.bytes)))
+    }
+
+    /// The id as the number that the bridge itself gives out.
+    pub fn number(&self) -> Option<u64> {
+        std::str::from_utf8(self.places.id?.of(&self.bytes)).ok()?.parse().ok()
+    }
+
+    /// The method's name.
+    pub fn method_name(&self) -> Cow<'_, str> {
+        self.places.method.and_then(|at| json::text(&self.bytes, at)).unwrap_or_default()
+    }
+
+    /// `params.sessionId`, decoded.
+    pub fn session(&self) -> Option<Cow<'_, str>> {
+        json::text(&self.bytes, self.places.session?)
+    }
+
+    /// Where `params.sessionId` lies.
+    pub fn session_place(&self) -> Option<Span> {
+        self.places.session
+    }
+
+    /// `params.requestId` exactly as it is spelled, and where it lies.
+    pub fn request(&self) -> Option<(Token, Span)> {
+        let place = self.places.request?;
+        Some((Token::new(place.of(&self.bytes)), place))
+    }
+
+    /// `params.update.sessionUpdate`, decoded.
+    pub fn update_kind(&self) -> Option<Cow<'_, str>> {
+        json::text(&self.bytes, self.places.update?)
+    }
+
+    /// `params.update.sessionId`: the child session that a sub-agent update names.
+    pub fn child_session(&self) -> Option<Cow<'_, str>> {
+        json::text(&self.bytes, self.places.nested?)
+    }
+
+    /// Where `params`, `result` or `error` lies, whichever there is.
+    pub fn body(&self) -> Option<Span> {
+        match self.kind {
+            Kind::Request | Kind::Notification => self.places.params,
+            Kind::Success => self.places.result,
+            Kind::Failure => self.places.error,
+        }
+    }
+
+    /// The raw bytes of [`Frame::body`]; empty if there is none.
+    pub fn body_bytes(&self) -> Bytes {
+        self.body().map_or_else(Bytes::new, |body| {
+            self.bytes.slice(body.start as usize..body.end as usize)
+        })
+    }
+
+    /// Where the value at `path` inside the body lies.
+    pub fn find(&self, path: &[&str]) -> Option<Span> {
+        json::find(&self.bytes, self.body()?, path)
+    }
+
+    /// The string at `path` inside the body, decoded.
+    pub fn find_text(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        json::text(&self.bytes, self.find(path)?)
+    }
+
+    /// The error code of a failure.
+    pub fn error_code(&self) -> Option<i64> {
+        let place = json::find(&self.bytes, self.places.error?, &["code"])?;
+        std::str::from_utf8(place.of(&self.bytes)).ok()?.parse().ok()
+    }
+
+    /// The same message in an allocation of its own, for what must wait: a
+    /// small slice would keep the whole read buffer alive.
+    #[must_use]
+    pub fn detached(&self) -> Frame {
+        Frame { bytes: Bytes::copy_from_slice(&self.bytes), ..*self }
+    }
+
+    /// Sends it on as it came.
+    pub fn whole(&self) -> Outgoing {
+        Outgoing { before: self.bytes.clone(), token: Token::NONE, after: Bytes::new() }
+    }
+
+    /// Sends it on with another id.
+    pub fn with_id(&self, token: Token) -> Outgoing {
+        let Some(id) = self.places.id else {
+            return self.whole();
+        };
+        Outgoing {
+            before: self.bytes.slice(..id.start as usize),
+            token,
+            after: self.bytes.slice(id.end as usize..),
+        }
+    }
+
+    /// Where the id lies.
+    pub fn id_place(&self) -> Option<Span> {
+        self.places.id
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", String::from_utf8_lossy(&self.bytes))
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+/// Strings, numbers and `null` are ids.
+fn is_id(token: &[u8]) -> bool {
+    matches!(token.first(), Some(b'"' | b'-' | b'0'..=b'9' | b'n'))
+}
+
+/// The id of a message that ends with it: `…,"id":7}`, one brace, so that it is
+/// not the id of something inside.
+fn last_id(end: &[u8]) -> Option<&[u8]> {
+    let end = end.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end();
+    let colon = memchr::memrchr(b':', end)?;
+    let before = end[..colon].trim_ascii_end().strip_suffix(b"\"id\"")?;
+    let token = end[colon + 1..].trim_ascii();
+    let whole = json::whole(token)? == Span { start: 0, end: token.len() as u32 };
+    (before.trim_ascii_end().ends_with(b",") && whole).then_some(token)
+}
+
+/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
+/// three different ids, and the one who asked gets its own back.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(Spelling);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Spelling {
+    /// Nearly every id: no allocation.
+    Short(u8, [u8; Token::SHORT]),
+    Long(Box<[u8]>),
+}
+
+impl Token {
+    const SHORT: usize = 22;
+    const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
+
+    /// The id with this spelling.
+    pub fn new(spelling: &[u8]) -> Self {
+        let mut short = [0; Token::SHORT];
+        match short.get_mut(..spelling.len()) {
+            Some(place) => {
+                place.copy_from_slice(spelling);
+                Token(Spelling::Short(spelling.len() as u8, short))
+            }
+            None => Token(Spelling::Long(spelling.into())),
+        }
+    }
+
+    /// One of the bridge's own numbers.
+    pub fn number(number: u64) -> Self {
+        let mut digits = [0; Token::SHORT];
+        let mut left = digits.len();
+        let mut rest = number;
+        loop {
+            left -= 1;
+            digits[left] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return Token::new(&digits[left..]);
+            }
+        }
+    }
+
+    /// The spelling.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Spelling::Short(length, bytes) => &bytes[..usize::from(*length)],
+            Spelling::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// A message on its way out: mostly the bytes that came in, with an id of
+/// another spelling in the middle. Its line end is the writer's business.
+#[derive(Clone)]
+pub struct Outgoing {
+    before: Bytes,
+    token: Token,
+    after: Bytes,
+}
+
+impl Outgoing {
+    /// A message that is ready as it is.
+    pub fn ready(bytes: impl Into<Bytes>) -> Self {
+        Outgoing { before: bytes.into(), token: Token::NONE, after: Bytes::new() }
+    }
+
+    /// Its length in bytes, without a line end.
+    pub fn len(&self) -> usize {
+        self.before.len() + self.token.as_bytes().len() + self.after.len()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends it to `buffer`, without a line end.
+    pub fn write_to(&self, buffer: &mut BytesMut) {
+        buffer.reserve(self.len() + 1);
+        buffer.put_slice(&self.before);
+        buffer.put_slice(self.token.as_bytes());
+        buffer.put_slice(&self.after);
+    }
+
+    /// Its bytes in one piece.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut buffer = BytesMut::new();
+        self.write_to(&mut buffer);
+        buffer.freeze()
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
+
+impl PartialEq for Outgoing {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+
+impl Eq for Outgoing {}

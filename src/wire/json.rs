@@ -1,0 +1,328 @@
+//! A JSON scanner that checks the grammar (RFC 8259) and remembers places.
+//!
+//! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
+//! Strings are skipped by their closing quote, so a large text costs little
+//! more than a search for two bytes. Nesting is bounded by [`MAX_DEPTH`].
+
+use std::borrow::Cow;
+
+/// Values nested deeper than this are refused, as most JSON libraries do.
+pub const MAX_DEPTH: u32 = 128;
+
+/// A place in a text: from `start` up to, not including, `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The bytes of `text` at this place; empty if the place is not in it.
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// The text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotJson;
+
+type Scan<T> = Result<T, NotJson>;
+
+/// Walks over one JSON text.
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at the beginning of `text`, which must be UTF-8 and shorter than 4 GiB.
+    pub fn new(text: &'a [u8]) -> Self {
+        Scanner { text, at: 0 }
+    }
+
+    /// Starts at a value inside `text`.
+    pub fn at(text: &'a [u8], place: Span) -> Self {
+        Scanner { text, at: place.start as usize }
+    }
+
+    /// The next byte that is not white space, not consumed.
+    pub fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    /// Walks over the members of the object that comes next: `member` is called
+    /// behind each colon, with the key's place (quotes included), and must
+    /// consume the value.
+    ///
+    /// # Errors
+    /// [`NotJson`] if what comes next is not a well-formed object.
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Scan<()>) -> Scan<Span> {
+        self.list(b'{', b'}', |scanner| {
+            let key = scanner.string()?;
+            scanner.expect(b':')?;
+            member(scanner, key)
+        })
+    }
+
+    /// Walks over the elements of the array that comes next.
+    ///
+    /// # Errors
+    /// [`NotJson`] if what comes next is not a well-formed array.
+    pub fn array(&mut self, element: impl FnMut(&mut Self) -> Scan<()>) -> Scan<Span> {
+        self.list(b'[', b']', element)
+    }
+
+    fn list(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Scan<()>,
+    ) -> Scan<Span> {
+        self.peek();
+        let start = self.at;
+        self.expect(open)?;
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(span(start, self.at));
+        }
+        loop {
+            item(self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(byte) if byte == close => {
+                    self.at += 1;
+                    return Ok(span(start, self.at));
+                }
+                _ => return Err(NotJson),
+            }
+        }
+    }
+
+    /// Consumes one value of any kind.
+    ///
+    /// # Errors
+    /// [`NotJson`] if there is none, or it is nested too deeply.
+    pub fn value(&mut self) -> Scan<Span> {
+        self.peek();
+        let start = self.at;
+        // One bit per open bracket: set for an object, clear for an array.
+        let mut objects: u128 = 0;
+        let mut depth = 0;
+        loop {
+            // A value starts here.
+            match self.peek().ok_or(NotJson)? {
+                open @ (b'{' | b'[') => {
+                    if depth == MAX_DEPTH {
+                        return Err(NotJson);
+                    }
+                    self.at += 1;
+                    let is_object = open == b'{';
+                    let close = if is_object { b'}' } else { b']' };
+                    if self.peek() == Some(close) {
+                        self.at += 1;
+                    } else {
+                        depth += 1;
+                        objects = objects << 1 | u128::from(is_object);
+                        if is_object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                b'"' => {
+                    self.string()?;
+                }
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.number()?,
+            }
+            // A value ended here: go on in what is open around it.
+            loop {
+                if depth == 0 {
+                    return Ok(span(start, self.at));
+                }
+                let in_object = objects & 1 == 1;
+                match self.peek().ok_or(NotJson)? {
+                    b',' => {
+                        self.at += 1;
+                        if in_object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    b'}' if in_object => {}
+                    b']' if !in_object => {}
+                    _ => return Err(NotJson),
+                }
+                self.at += 1;
+                depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    /// Only white space is left.
+    ///
+    /// # Errors
+    /// [`NotJson`] if there is more.
+    pub fn end(&mut self) -> Scan<()> {
+        if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
+    }
+
+    fn key(&mut self) -> Scan<()> {
+        self.string()?;
+        self.expect(b':')
+    }
+
+    fn expect(&mut self, byte: u8) -> Scan<()> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(NotJson)
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Scan<()> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(NotJson)
+        }
+    }
+
+    /// Consumes a string; the place includes its quotes.
+    fn string(&mut self) -> Scan<Span> {
+        self.peek();
+        let start = self.at;
+        self.expect(b'"')?;
+        loop {
+            let rest = &self.text[self.at..];
+            let stop = memchr::memchr2(b'"', b'\\', rest).ok_or(NotJson)?;
+            if rest[..stop].iter().fold(false, |bad, byte| bad | (*byte < 0x20)) {
+                return Err(NotJson);
+            }
+            self.at += stop + 1;
+            if rest[stop] == b'"' {
+                return Ok(span(start, self.at));
+            }
+            let escape = *rest.get(stop + 1).ok_or(NotJson)?;
+            self.at += 1;
+            match escape {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                b'u' => {
+                    let digits = rest.get(stop + 2..stop + 6).ok_or(NotJson)?;
+                    if !digits.iter().all(u8::is_ascii_hexdigit) {
+                        return Err(NotJson);
+                    }
+                    self.at += 4;
+                }
+                _ => return Err(NotJson),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Scan<()> {
+        if self.text.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return Err(NotJson),
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Scan<()> {
+        let count = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err(NotJson) } else { Ok(()) }
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    // Lines are bounded far below 4 GiB (`line::MAX_LINE`).
+    Span { start: start as u32, end: end as u32 }
+}
+
+/// The text of a JSON string whose place (quotes included) is given: borrowed
+/// if nothing is escaped. `None` if it is no string, or not one in Unicode.
+pub fn text(json: &[u8], place: Span) -> Option<Cow<'_, str>> {
+    let quoted = place.of(json);
+    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice::<String>(quoted).ok().map(Cow::Owned)
+}
+
+/// `true` if the string at `place` (quotes included) reads `expected`.
+pub fn is(json: &[u8], place: Span, expected: &str) -> bool {
+    text(json, place).is_some_and(|found| found == expected)
+}
+
+/// Where the value lies that `path` leads to from the value at `from`: keys of
+/// nested objects. Of a key that occurs twice the last one counts, as it does
+/// for most readers.
+pub fn find(json: &[u8], from: Span, path: &[&str]) -> Option<Span> {
+    let Some((first, rest)) = path.split_first() else {
+        return Some(from);
+    };
+    let mut found = None;
+    Scanner::at(json, from)
+        .object(|scanner, key| {
+            let value = scanner.value()?;
+            if is(json, key, first) {
+                found = Some(value);
+            }
+            Ok(())
+        })
+        .ok()?;
+    find(json, found?, rest)
+}
+
+/// The elements of the array at `place`; none if it is no array.
+pub fn elements(json: &[u8], place: Span) -> Vec<Span> {
+    let mut found = Vec::new();
+    let whole = Scanner::at(json, place).array(|scanner| {
+        found.push(scanner.value()?);
+        Ok(())
+    });
+    if whole.is_err() {
+        found.clear();
+    }
+    found
+}
+
+/// The place of the whole value in `json`, if it is exactly one.
+pub fn whole(json: &[u8]) -> Option<Span> {
+    let mut scanner = Scanner::new(json);
+    let place = scanner.value().ok()?;
+    scanner.end().ok()?;
+    Some(place)
+}
+
+/// `text` as a JSON string, quotes included.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

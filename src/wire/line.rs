@@ -1,0 +1,179 @@
+//! Cuts a byte stream into lines, within a bound.
+//!
+//! - `\n` ends a line, `\r\n` too; blank lines are passed over.
+//! - Of a line over the limit nothing beyond the limit is kept: what follows is
+//!   skipped as it comes, and the line is reported with its beginning and its
+//!   last bytes, so that a request can still be refused by its id.
+//! - Half a line at the end of the stream is no message; its length is reported.
+
+use bytes::{Bytes, BytesMut};
+
+/// No limit may be set above this, because places in a line are 32 bits wide.
+pub const MAX_LINE: usize = u32::MAX as usize;
+
+/// How much of an over-long line's end is kept.
+const TAIL: usize = 256;
+
+/// One line of the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line within the limit, without its line end.
+    Whole(Bytes),
+    /// A line over the limit.
+    TooLong {
+        /// Its first bytes, as many as the limit allows.
+        beginning: Bytes,
+        /// Its last bytes.
+        end: Bytes,
+        /// How long it was, in bytes.
+        length: u64,
+    },
+}
+
+/// The state of cutting: what came and is not a whole line yet.
+#[derive(Debug)]
+pub struct Lines {
+    buffer: BytesMut,
+    /// Bytes at the front of `buffer` that hold no line end.
+    searched: usize,
+    limit: usize,
+    skipping: Option<Skipping>,
+}
+
+#[derive(Debug)]
+struct Skipping {
+    beginning: Bytes,
+    end: Vec<u8>,
+    length: u64,
+}
+
+impl Skipping {
+    fn more(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+        self.end.drain(..self.end.len().saturating_sub(TAIL));
+    }
+
+    fn line(self) -> Line {
+        Line::TooLong { beginning: self.beginning, end: self.end.into(), length: self.length }
+    }
+}
+
+impl Lines {
+    /// Lines of at most `limit` bytes, their end not counted.
+    pub fn new(limit: usize) -> Self {
+        Lines { buffer: BytesMut::new(), searched: 0, limit: limit.min(MAX_LINE), skipping: None }
+    }
+
+    /// Where the next bytes of the stream go: append to it, then call [`Lines::next_line`].
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// The next line, if one is complete.
+    pub fn next_line(&mut self) -> Option<Line> {
+        loop {
+            match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+                Some(offset) => {
+                    let mut line = self.buffer.split_to(self.searched + offset + 1);
+                    self.searched = 0;
+                    line.truncate(line.len() - 1);
+                    if let Some(mut skipping) = self.skipping.take() {
+                        skipping.more(&line);
+                        return Some(skipping.line());
+                    }
+                    if line.last() == Some(&b'\r') {
+                        line.truncate(line.len() - 1);
+                    }
+                    if line.len() > self.limit {
+                        self.skip(line);
+                        return self.skipping.take().map(Skipping::line);
+                    }
+                    if !line.iter().all(u8::is_ascii_whitespace) {
+                        return Some(Line::Whole(line.freeze()));
+                    }
+                }
+                None => {
+                    // One more than the limit, since the last byte may be the `\r` of a line end.
+                    if self.skipping.is_some() || self.buffer.len() > self.limit + 1 {
+                        let rest = self.buffer.split();
+                        self.skip(rest);
+                    }
+                    self.searched = self.buffer.len();
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, mut bytes: BytesMut) {
+        match &mut self.skipping {
+            Some(skipping) => skipping.more(&bytes),
+            None => {
+                let mut skipping = Skipping { beginning: Bytes::new(), end: Vec::new(), length: 0 };
+                skipping.more(&bytes);
+                bytes.truncate(self.limit);
+                skipping.beginning = bytes.freeze();
+                self.skipping = Some(skipping);
+            }
+        }
+    }
+
+    /// The stream is over: how many bytes of an unfinished line are thrown away.
+    pub fn finish(&mut self) -> u64 {
+        let skipped = self.skipping.take().map_or(0, |skipping| skipping.length);
+        self.searched = 0;
+        skipped + self.buffer.split().len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<Line>, u64) {
+        let mut lines = Lines::new(limit);
+        let mut found = Vec::new();
+        for chunk in chunks {
+            lines.buffer().extend_from_slice(chunk);
+            while let Some(line) = lines.next_line() {
+                found.push(line);
+            }
+            assert!(lines.buffer.len() <= limit + 1, "nothing is kept beyond the limit");
+        }
+        let rest = lines.finish();
+        (found, rest)
+    }
+
+    fn whole(text: &'static str) -> Line {
+        Line::Whole(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn lines_are_cut_wherever_the_chunks_end() {
+        let (found, rest) = cut(64, &[b"{\"a\"", b":1}\r", b"\n\n  \n{}\nhal", b"f"]);
+        assert_eq!(found, [whole("{\"a\":1}"), whole("{}")]);
+        assert_eq!(rest, 4);
+    }
+
+    #[test]
+    fn a_line_as_long_as_the_limit_passes_and_one_more_byte_does_not() {
+        let (found, _) = cut(4, &[b"1234\n", b"1234\r", b"\n12345\n6\n"]);
+        assert_eq!(found[..2], [whole("1234"), whole("1234")]);
+        assert!(
+            matches!(&found[2], Line::TooLong { beginning, length: 5, .. } if beginning == "1234")
+        );
+        assert_eq!(found[3], whole("6"));
+    }
+
+    #[test]
+    fn an_over_long_line_is_skipped_and_the_next_one_is_read() {
+        let long = vec![b'x'; 10_000];
+        let (found, rest) = cut(16, &[&long, &long, b"end\nok\n"]);
+        let Line::TooLong { beginning, end, length } = &found[0] else { panic!("{found:?}") };
+        assert_eq!((beginning.len(), *length), (16, 20_003));
+        assert!(end.ends_with(b"xend") && end.len() == TAIL);
+        assert_eq!(found[1], whole("ok"));
+        assert_eq!(rest, 0);
+    }
+}

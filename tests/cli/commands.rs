@@ -1,0 +1,102 @@
+//! The commands that only print.
+
+use std::io;
+
+use super::Home;
+
+#[test]
+fn help_lists_every_option_within_100_columns() -> io::Result<()> {
+    let home = Home::new()?;
+    let config = home.run(&["config"], &[])?;
+    for arguments in [&["--help"][..], &["-h"], &["run", "--help"], &["config", "--help"]] {
+        let help = home.run(arguments, &[])?;
+        assert_eq!(help.code, Some(0), "{help:?}");
+        for [option, ..] in config.rows() {
+            let flag = format!("--{option}");
+            let listed = help
+                .stdout
+                .lines()
+                .any(|line| line.trim_start().split([' ', '[']).next() == Some(flag.as_str()));
+            assert!(listed, "{flag} is missing in {arguments:?}");
+        }
+        for line in help.stdout.lines() {
+            assert!(line.chars().count() <= 100, "{line:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn help_gives_every_default() -> io::Result<()> {
+    let home = Home::new()?;
+    let config = home.run(&["config"], &[])?;
+    let help = home.run(&["--help"], &[])?;
+    // A text is indented deeper than its flag, and broken anywhere between words.
+    let joined = help.stdout.replace("\n          ", " ");
+    for [option, value, _] in config.rows().into_iter().filter(|[option, ..]| *option != "config") {
+        let flag = format!("--{option}");
+        let entry = joined
+            .lines()
+            .map(str::trim_start)
+            .find(|line| line.strip_prefix(&flag).is_some_and(|rest| rest.starts_with([' ', '['])));
+        let entry = entry.unwrap_or_default();
+        assert!(entry.contains(&format!("[default: {value}]")), "{option}: {entry}");
+    }
+    Ok(())
+}
+
+#[test]
+fn only_run_takes_acp() -> io::Result<()> {
+    let home = Home::new()?;
+    assert!(home.run(&["run", "--help"], &[])?.stdout.contains("--acp"));
+    assert_eq!(home.run(&["config", "--acp"], &[])?.code, Some(2));
+    Ok(())
+}
+
+#[test]
+fn the_version_is_printed() -> io::Result<()> {
+    let run = Home::new()?.run(&["--version"], &[])?;
+    assert_eq!(run.stdout, concat!("drawbridge ", env!("CARGO_PKG_VERSION"), "\n"));
+    Ok(())
+}
+
+#[test]
+fn completions_know_the_options_and_their_words() -> io::Result<()> {
+    let home = Home::new()?;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = home.run(&["completions", shell], &[])?;
+        assert_eq!(run.code, Some(0), "{run:?}");
+        for word in ["session-idle-timeout-ms", "detached"] {
+            let unknown_words = shell == "elvish" || shell == "powershell";
+            assert!(run.stdout.contains(word) || unknown_words, "{word} is missing for {shell}");
+        }
+        assert!(!run.stdout.is_empty());
+    }
+    assert_eq!(home.run(&["completions", "cmd"], &[])?.code, Some(2));
+    Ok(())
+}
+
+#[test]
+fn the_manual_page_is_one() -> io::Result<()> {
+    let run = Home::new()?.run(&["man"], &[])?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for part in [
+        ".TH drawbridge 1",
+        ".SH COMMANDS",
+        ".SH OPTIONS",
+        ".SH CONFIGURATION",
+        "session\\-idle\\-timeout\\-ms",
+    ] {
+        assert!(run.stdout.contains(part), "{part} is missing");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_hidden_stays_hidden() -> io::Result<()> {
+    let home = Home::new()?;
+    for arguments in [&["--help"][..], &["man"], &["completions", "bash"]] {
+        assert!(!home.run(arguments, &[])?.stdout.contains("demo-agent"), "{arguments:?}");
+    }
+    Ok(())
+}
