@@ -151,6 +151,7 @@ impl Bridge {
             Event::SpawnFailed { channel, error } => self.spawn_failed(channel, error, now),
             Event::ChannelFrame { channel, frame } => self.channel_frame(channel, frame, now),
             Event::ChannelExited { channel, exit } => self.channel_exited(channel, exit, now),
+            Event::ChannelLost { channel } => self.stop(channel, StopReason::StdioClosed, now),
             Event::ClientSaturated { client, over } => self.client_saturated(client, over),
             Event::ChannelSaturated { channel, over } => self.channel_saturated(channel, over),
             Event::Surveyed { channel, processes } => self.surveyed(channel, &processes, now),
@@ -184,6 +185,11 @@ impl Bridge {
     /// When [`Bridge::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.registry.deadlines.first()
+    }
+
+    /// Whether [`Event::Preheat`] is wanted.
+    pub fn wants_preheat(&self) -> bool {
+        self.config.preheat
     }
 
     /// What was thrown away so far.

@@ -55,6 +55,11 @@ pub enum Event {
         /// How it ended.
         exit: Exit,
     },
+    /// An agent closed its stdout, or does not take its stdin, but still runs.
+    ChannelLost {
+        /// Which one.
+        channel: ChannelId,
+    },
     /// The outbox of a client went over its high mark, or under its low mark.
     ClientSaturated {
         /// Whose.

@@ -82,6 +82,8 @@ pub enum StopReason {
     ClientGone,
     /// The bridge ends.
     Shutdown,
+    /// The agent closed its stdio and went on running.
+    StdioClosed,
     /// The handshake took longer than its budget.
     HandshakeTimeout,
     /// The agent refused `initialize`, or answered it with nonsense.
@@ -95,7 +97,8 @@ impl StopReason {
     pub const fn is_fault(&self) -> bool {
         matches!(
             self,
-            StopReason::HandshakeTimeout
+            StopReason::StdioClosed
+                | StopReason::HandshakeTimeout
                 | StopReason::HandshakeRefused
                 | StopReason::VersionChanged
         )
@@ -113,6 +116,7 @@ impl fmt::Display for StopReason {
             StopReason::LoginElsewhere => f.write_str("it wants a login"),
             StopReason::ClientGone => f.write_str("its client is gone"),
             StopReason::Shutdown => f.write_str("shutdown"),
+            StopReason::StdioClosed => f.write_str("it closed its stdout and still runs"),
             StopReason::HandshakeTimeout => f.write_str("it did not answer initialize in time"),
             StopReason::HandshakeRefused => f.write_str("it refused initialize"),
             StopReason::VersionChanged => f.write_str("it changed its protocol version"),

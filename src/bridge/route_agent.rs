@@ -125,7 +125,7 @@ impl Bridge {
                 self.logged_in(channel, again, frame, now);
             }
             Purpose::List { first, cwd } => {
-                self.list_answered(channel, id, first, cwd.as_deref(), frame)
+                self.list_answered(channel, id, first, cwd.as_deref(), frame);
             }
             Purpose::Connection { unknown } => {
                 if let Some(call) = self.forward_answer(id, frame)

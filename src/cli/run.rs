@@ -1,0 +1,92 @@
+//! `drawbridge -- AGENT…`: the embedded mode.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::print::failure;
+use super::settings::Settings;
+use crate::bridge::Limit;
+use crate::bridge::config::{Config, IdlePolicy};
+use crate::logs::{Logs, STARTUP};
+use crate::runtime::{Outcome, Setup, run_embedded};
+
+/// The exit code when our own stdio, the logs or the system's signals cannot be used.
+const UNUSABLE: u8 = 1;
+/// The exit code when processes of agents would not die.
+const SURVIVORS: u8 = 70;
+/// What the log's writers get at the exit.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// Runs a bridge until its editor is gone.
+pub fn run(settings: Settings) -> ExitCode {
+    let logs = match Logs::start(&settings.log) {
+        Ok(logs) => logs,
+        Err(error) => {
+            return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
+        }
+    };
+    tracing::info!(target: STARTUP, "{}", startup_line(&settings.config, logs.file()));
+    let setup = Setup {
+        config: settings.config,
+        agent: settings.agent,
+        max_frame_bytes: settings.max_frame_bytes,
+        outbox_bytes: settings.outbox_bytes,
+        stderr: logs.stderr(),
+    };
+    let code = match run_embedded(setup) {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),
+        Err(error) => {
+            tracing::error!("cannot run: {error}");
+            ExitCode::from(UNUSABLE)
+        }
+    };
+    logs.flush(LAST_LINES);
+    code
+}
+
+/// What runs, whether the reaper does and with which thresholds, and where the log is.
+fn startup_line(config: &Config, log: Option<&Path>) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let agent = &config.agent;
+    let interval = config.session_reap_interval.zero_is_never();
+    let detached = config.session_idle_timeout.zero_is_never();
+    let reaper = match (interval, detached) {
+        (Limit::Never, _) => "no reaper (--session-reap-interval-ms)".to_owned(),
+        (_, Limit::Never) => "no reaper (--session-idle-timeout-ms)".to_owned(),
+        (Limit::After(interval), Limit::After(detached)) => {
+            let attached = match (config.idle_policy, config.attached_idle_timeout.zero_is_never())
+            {
+                (IdlePolicy::Detached, _) => "attached ones never (policy detached)".to_owned(),
+                (IdlePolicy::All, Limit::Never) => "attached ones never (policy all)".to_owned(),
+                (IdlePolicy::All, Limit::After(millis)) => {
+                    format!("attached ones after {} (policy all)", span(millis))
+                }
+            };
+            format!(
+                "reaper every {}: sessions without a client after {}, {attached}",
+                span(interval),
+                span(detached)
+            )
+        }
+    };
+    let idle = match config.channel_idle_timeout {
+        Limit::After(0) => "an idle agent stops at once".to_owned(),
+        Limit::After(millis) => format!("an idle agent stops after {}", span(millis)),
+        Limit::Never => "an idle agent is kept".to_owned(),
+    };
+    let log =
+        log.map_or_else(|| "no log file".to_owned(), |path| format!("log: {}", path.display()));
+    format!("drawbridge {version} in front of `{agent}`; {reaper}; {idle}; {log}")
+}
+
+/// Milliseconds in the largest unit that holds them whole.
+fn span(millis: u64) -> String {
+    for (unit, length) in [("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
+        if millis > 0 && millis.is_multiple_of(length) {
+            return format!("{} {unit}", millis / length);
+        }
+    }
+    format!("{millis} ms")
+}

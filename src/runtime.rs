@@ -1,0 +1,331 @@
+//! The loop that owns the core, and the dumb tasks around it.
+//!
+//! The loop never waits for a peer. It serves, in this order: signals and the
+//! ends of processes, one batch of frames (agents before clients; one read is
+//! one batch), what is due, and then runs every effect before it waits again.
+//! Readers, writers and the like know nothing of sessions; each is tracked, and
+//! ends by saying so. The end of a peer travels in that peer's own queue, behind
+//! its last frame.
+
+mod child;
+mod children;
+mod clock;
+mod outbox;
+mod reader;
+mod signals;
+mod stderr;
+mod stdio;
+mod tell;
+mod tree;
+
+use std::env;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
+
+use self::children::{Children, Part};
+use self::clock::Clock;
+use self::outbox::Outbox;
+use self::reader::{Batch, Reader};
+use self::signals::{Signal, Signals};
+use self::stdio::{Sink, Source};
+use crate::bridge::{
+    Bridge, ChannelId, ClientId, Config, Effect, Event, Moment, Process, ShutdownCause,
+};
+use crate::logs::StderrSink;
+
+/// Batches that may wait for the loop, of agents and of clients each. Every
+/// peer has at most one of them.
+const INPUTS: usize = 256;
+/// If the loop is later than this, frames that lie there are served before
+/// anything is declared overdue (ms).
+const LATE: u64 = 1_000;
+/// If a wait took this much longer than it should have, the host stood still (ms).
+const STOOD_STILL: u64 = 10_000;
+/// How long the last answers may take to reach the editor.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The one client of embedded mode.
+const EDITOR: ClientId = ClientId(1);
+
+/// What the runtime must know beside the core's [`Config`].
+#[derive(Debug)]
+pub struct Setup {
+    /// What the core is told.
+    pub config: Config,
+    /// The agent's command and arguments.
+    pub agent: Vec<std::ffi::OsString>,
+    /// The longest line that is taken from a peer, in bytes.
+    pub max_frame_bytes: usize,
+    /// What may wait for a peer, in bytes.
+    pub outbox_bytes: usize,
+    /// Where the agents' stderr goes.
+    pub stderr: StderrSink,
+}
+
+/// How a bridge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every process is gone.
+    Clean,
+    /// Some would not die.
+    Survivors,
+}
+
+/// What a task tells the loop.
+#[derive(Debug)]
+enum Input {
+    FromClient(Batch),
+    ClientEnded(u64),
+    FromChannel(ChannelId, Batch),
+    /// One of the streams of an exiting channel is read to its end, or its tree
+    /// is swept; with the bytes of a half line.
+    PartDone(ChannelId, Part, u64),
+    /// A channel's exit has waited long enough for its streams.
+    DrainOver(ChannelId),
+    /// An agent closed its stdout, and a moment later it still runs.
+    StillRunning(ChannelId),
+    Surveyed(ChannelId, Vec<tree::Found>),
+}
+
+/// Runs a bridge whose one client is our own stdio, until it is over.
+///
+/// # Errors
+/// If our own stdio or the system's signals cannot be used at all.
+pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let outcome = local.block_on(&runtime, async { Loop::new(setup)?.run().await });
+    // A thread may still be waiting in a read of our stdin; nobody waits for it.
+    drop(local);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The state of the loop.
+struct Loop {
+    bridge: Bridge,
+    clock: Clock,
+    signals: Signals,
+    children: Children,
+    editor: Outbox,
+    marks: Rc<Notify>,
+    from_channels: mpsc::Receiver<Input>,
+    from_clients: mpsc::Receiver<Input>,
+    tasks: JoinSet<()>,
+    outcome: Option<Outcome>,
+}
+
+impl Loop {
+    fn new(setup: Setup) -> io::Result<Loop> {
+        let clock = Clock::new();
+        let marks = Rc::new(Notify::new());
+        let (to_loop, from_channels) = mpsc::channel(INPUTS);
+        let (clients_to_loop, from_clients) = mpsc::channel(INPUTS);
+        let mut tasks = JoinSet::new();
+
+        let editor = Outbox::new(setup.outbox_bytes, marks.clone());
+        tasks.spawn_local(editor.clone().write_to(Sink::own()?));
+        // The editor is never made to wait: its gate stays open.
+        let (_, gate) = watch::channel(true);
+        let (source, limit) = (Source::own()?, setup.max_frame_bytes);
+        let reader = Reader { source, limit, to: clients_to_loop, gate };
+        tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
+
+        Ok(Loop {
+            bridge: Bridge::new(setup.config),
+            children: Children::new(setup.agent, limit, setup.outbox_bytes, setup.stderr, to_loop),
+            clock,
+            signals: Signals::new()?,
+            editor,
+            marks,
+            from_channels,
+            from_clients,
+            tasks,
+            outcome: None,
+        })
+    }
+
+    async fn run(mut self) -> io::Result<Outcome> {
+        let cwd = env::current_dir().unwrap_or_else(|_| "/".into()).to_string_lossy().into_owned();
+        let preheat = self.bridge.wants_preheat();
+        self.happened(Event::ClientConnected { client: EDITOR, cwd: cwd.clone() });
+        if preheat {
+            self.happened(Event::Preheat { cwd });
+        }
+        loop {
+            self.run_effects();
+            if let Some(outcome) = self.outcome {
+                self.last_words().await;
+                return Ok(outcome);
+            }
+            self.wait_and_serve().await;
+        }
+    }
+
+    /// Waits for the first thing that happens, serves it, then what is due.
+    async fn wait_and_serve(&mut self) {
+        let wake = self.bridge.poll_timeout();
+        let instant = wake.map(|moment| self.clock.instant(moment));
+        tokio::select! {
+            biased;
+            signal = self.signals.next() => self.signalled(signal),
+            Some(input) = self.from_channels.recv() => self.serve(input),
+            Some(input) = self.from_clients.recv() => self.serve(input),
+            () = self.marks.notified() => self.tell_marks(),
+            () = sleep_until(instant) => {}
+        }
+        if let Some(wake) = wake {
+            self.tick(wake);
+        }
+    }
+
+    fn tick(&mut self, wake: Moment) {
+        let now = self.clock.now();
+        if now < wake {
+            return;
+        }
+        if self.clock.slept_since() || now.since(wake) > STOOD_STILL {
+            self.happened(Event::HostPaused);
+        }
+        if now.since(wake) > LATE {
+            // Answers that lie in the queues are not timed out.
+            for _ in 0..self.from_channels.len() {
+                let Ok(input) = self.from_channels.try_recv() else { break };
+                self.serve(input);
+            }
+        }
+        self.bridge.handle_timeout(self.clock.now());
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.bridge.handle(self.clock.now(), event);
+        self.run_effects();
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        match signal {
+            Signal::End => self.happened(Event::Shutdown(ShutdownCause::Signal)),
+            Signal::ChildEnded => self.children.reap(&mut self.tasks),
+        }
+        self.report_exits();
+    }
+
+    fn serve(&mut self, input: Input) {
+        match input {
+            Input::FromClient(batch) => {
+                for frame in batch.frames {
+                    self.bridge
+                        .handle(self.clock.now(), Event::ClientFrame { client: EDITOR, frame });
+                }
+            }
+            Input::ClientEnded(half_line) => {
+                if half_line > 0 {
+                    tracing::debug!(bytes = half_line, "the editor's last line had no end");
+                }
+                self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+            }
+            Input::FromChannel(channel, batch) => {
+                for frame in batch.frames {
+                    self.bridge.handle(self.clock.now(), Event::ChannelFrame { channel, frame });
+                }
+            }
+            Input::PartDone(channel, part, half_line) => {
+                self.children.part_done(channel, part, half_line);
+            }
+            Input::DrainOver(channel) => self.children.drain_over(channel),
+            Input::StillRunning(channel) => {
+                if self.children.is_running(channel) {
+                    self.happened(Event::ChannelLost { channel });
+                }
+            }
+            Input::Surveyed(channel, found) => self.surveyed(channel, found),
+        }
+        self.report_exits();
+    }
+
+    fn report_exits(&mut self) {
+        while let Some((channel, exit)) = self.children.next_exit() {
+            self.happened(Event::ChannelExited { channel, exit });
+        }
+    }
+
+    fn surveyed(&mut self, channel: ChannelId, found: Vec<tree::Found>) {
+        let agent = self.children.pid(channel);
+        let processes = found
+            .into_iter()
+            .filter(|process| Some(process.pid) != agent)
+            .map(|process| Process {
+                pid: process.pid,
+                name: process.name,
+                born: self.clock.moment_of_boot_time(process.born),
+            })
+            .collect();
+        self.happened(Event::Surveyed { channel, processes });
+    }
+
+    /// Tells the core which outboxes went over or under their marks.
+    fn tell_marks(&mut self) {
+        if self.editor.is_broken() {
+            // Nobody reads us any more: the editor is gone, whatever its stdin says.
+            self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+        }
+        if let Some(over) = self.editor.mark_passed() {
+            self.happened(Event::ClientSaturated { client: EDITOR, over });
+        }
+        for (channel, over) in self.children.marks_passed() {
+            self.happened(Event::ChannelSaturated { channel, over });
+        }
+    }
+
+    /// Does everything that the core asks for.
+    fn run_effects(&mut self) {
+        while let Some(effect) = self.bridge.poll_effect() {
+            match effect {
+                Effect::ToClient { frame, .. } => self.editor.push(frame),
+                Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
+                Effect::Spawn { channel, cwd } => {
+                    let event = self.children.spawn(channel, &cwd, &self.marks, &mut self.tasks);
+                    self.bridge.handle(self.clock.now(), event);
+                }
+                Effect::CloseStdin(channel) => self.children.close_stdin(channel),
+                Effect::Terminate(channel) => self.children.terminate(channel),
+                Effect::Kill(channel) => self.children.kill(channel),
+                Effect::Pause(channel) => self.children.set_reading(channel, false),
+                Effect::Resume(channel) => self.children.set_reading(channel, true),
+                Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
+                Effect::Publish(notice) => tell::tell(&notice),
+                Effect::Exit { survivors } => {
+                    let clean = survivors.is_empty();
+                    self.outcome = Some(if clean { Outcome::Clean } else { Outcome::Survivors });
+                }
+            }
+        }
+        // Tasks that ended are forgotten; each has said its last word already.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// The last answers go out, if the editor still takes them.
+    async fn last_words(&mut self) {
+        self.editor.end();
+        let deadline = tokio::time::sleep(LAST_WORDS);
+        tokio::pin!(deadline);
+        while !self.editor.is_done() {
+            tokio::select! {
+                () = self.marks.notified() => {}
+                () = &mut deadline => return,
+            }
+        }
+        tell::counters(&self.bridge.counters());
+    }
+}
+
+/// Waits for ever if there is nothing to wait for: an idle bridge does not wake up.
+async fn sleep_until(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

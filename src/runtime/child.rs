@@ -1,0 +1,167 @@
+//! One agent process: its start, its signals, its end.
+//!
+//! The agent runs in a session (and so a group) of its own: a tool that opens
+//! the terminal fails at once, and the whole group can be signalled. A group is
+//! signalled only while its leader is unreaped, or in the step that reaps it:
+//! numbers are given away again.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::tree;
+use crate::bridge::ExitStatus;
+
+/// A process that was started and is not reaped yet.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: std::process::Child,
+    group: Pid,
+    cookie: String,
+    is_reaped: bool,
+}
+
+/// The bridge's ends of an agent's stdio.
+pub(super) struct Stdios {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+impl Child {
+    /// Starts the agent.
+    ///
+    /// # Errors
+    /// The system's words, with what they are about where they do not say so.
+    pub(super) fn spawn(
+        command: &[OsString],
+        cwd: &str,
+        cookie: String,
+    ) -> Result<(Child, Stdios), String> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Err("no command was given".to_owned());
+        };
+        if !Path::new(cwd).is_dir() {
+            return Err(format!("the working directory {cwd} does not exist"));
+        }
+        #[allow(clippy::disallowed_methods)] // the one place that starts agents
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(cwd)
+            .env("PWD", cwd)
+            .env(tree::COOKIE, &cookie)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        lead_a_session(&mut command);
+        let mut process = command.spawn().map_err(|error| explain(program, &error))?;
+        let stdios = match (process.stdin.take(), process.stdout.take(), process.stderr.take()) {
+            (Some(stdin), Some(stdout), Some(stderr)) => {
+                Stdios { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() }
+            }
+            _ => return Err("its pipes are missing".to_owned()),
+        };
+        let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
+        Ok((Child { process, group, cookie, is_reaped: false }, stdios))
+    }
+
+    /// Its process id, which is its group's too.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What its descendants carry in their environment.
+    pub(super) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// SIGTERM to its group.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// SIGKILL to its group.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.is_reaped {
+            // Whoever is gone already needs no signal.
+            let _ = killpg(self.group, signal);
+        }
+    }
+
+    /// Reaps the process if it ended; whatever is left of its group ends with it.
+    pub(super) fn try_reap(&mut self) -> Option<ExitStatus> {
+        if self.is_reaped || !self.has_ended() {
+            return None;
+        }
+        self.kill();
+        let status = self.process.try_wait().ok()??;
+        self.is_reaped = true;
+        Some(match (status.code(), status.signal()) {
+            (Some(code), _) => ExitStatus::Code(code),
+            (None, Some(signal)) => ExitStatus::Signal(signal),
+            (None, None) => ExitStatus::Unknown,
+        })
+    }
+
+    /// Whether it ended, without reaping it: its number stays its own meanwhile.
+    #[cfg(target_os = "linux")]
+    fn has_ended(&self) -> bool {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        !matches!(waitid(Id::Pid(self.group), flags), Ok(WaitStatus::StillAlive))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn has_ended(&self) -> bool {
+        use nix::sys::signal::kill;
+        // A zombie still takes signals, so this asks nothing; `try_wait` decides.
+        kill(self.group, None).is_ok()
+    }
+}
+
+impl Drop for Child {
+    /// A panic must not leave processes behind.
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            self.kill();
+            tree::sweep(&self.cookie);
+        }
+    }
+}
+
+/// Makes the process lead a session of its own, and end with the bridge where
+/// the system can see to that.
+fn lead_a_session(command: &mut Command) {
+    let prepare = || {
+        nix::unistd::setsid()?;
+        #[cfg(target_os = "linux")]
+        nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only two system calls are made, both of
+    // which are async-signal-safe; nothing is allocated.
+    #[allow(unsafe_code)] // the standard library has no safe way to call setsid
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+fn explain(program: &OsString, error: &io::Error) -> String {
+    let program = program.to_string_lossy();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("the command `{program}` was not found"),
+        io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be executed"),
+        _ => format!("`{program}`: {error}"),
+    }
+}

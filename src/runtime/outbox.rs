@@ -1,0 +1,159 @@
+//! What waits to be written to a peer: counted in bytes, written in bursts.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::{BufMut, BytesMut};
+use tokio::sync::Notify;
+
+use super::stdio::Sink;
+use crate::wire::Outgoing;
+
+/// A burst is written when it is this long, or when nothing more waits.
+const BURST: usize = 64 * 1024;
+
+/// A handle on what waits for one peer.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: RefCell<State>,
+    /// Something waits, or the end was asked for.
+    work: Notify,
+    /// The low mark may have been reached.
+    marks: Rc<Notify>,
+    high: usize,
+    low: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Outgoing>,
+    /// Bytes queued or being written.
+    bytes: usize,
+    fate: Fate,
+    /// What the core was last told.
+    over: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Open,
+    /// It ends behind what is queued.
+    Ending,
+    /// The peer takes nothing any more.
+    Broken,
+    /// Everything is written, and it is closed.
+    Closed,
+}
+
+impl Outbox {
+    /// For `cap` bytes: over the mark at three quarters of it, under it at three
+    /// eighths. `marks` is notified when the core must be told.
+    pub(super) fn new(cap: usize, marks: Rc<Notify>) -> Self {
+        let (high, low) = (cap / 4 * 3, cap / 8 * 3);
+        let state = RefCell::default();
+        Outbox(Rc::new(Shared { state, work: Notify::new(), marks, high, low }))
+    }
+
+    /// Queues a message; after the end of the peer it is dropped.
+    pub(super) fn push(&self, frame: Outgoing) {
+        let mut state = self.0.state.borrow_mut();
+        if state.fate != Fate::Open {
+            return;
+        }
+        state.bytes += frame.len() + 1;
+        state.queue.push_back(frame);
+        if state.bytes >= self.0.high && !state.over {
+            self.0.marks.notify_one();
+        }
+        self.0.work.notify_one();
+    }
+
+    /// Ends the stream behind what is queued.
+    pub(super) fn end(&self) {
+        let mut state = self.0.state.borrow_mut();
+        if state.fate == Fate::Open {
+            state.fate = Fate::Ending;
+            self.0.work.notify_one();
+        }
+    }
+
+    /// Whether nothing is left to be written, or nobody to take it.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.0.state.borrow();
+        state.bytes == 0 || matches!(state.fate, Fate::Broken | Fate::Closed)
+    }
+
+    /// Whether the peer takes nothing any more, although it was not ended.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.state.borrow().fate == Fate::Broken
+    }
+
+    /// Whether it went over or under its mark since this was last asked.
+    pub(super) fn mark_passed(&self) -> Option<bool> {
+        let mut state = self.0.state.borrow_mut();
+        let over = if state.over { state.bytes > self.0.low } else { state.bytes >= self.0.high };
+        (over != state.over).then(|| {
+            state.over = over;
+            over
+        })
+    }
+
+    /// Moves what waits to `burst`; `false` if the end is reached.
+    async fn take(&self, burst: &mut BytesMut) -> bool {
+        loop {
+            {
+                let mut state = self.0.state.borrow_mut();
+                while burst.len() < BURST
+                    && let Some(frame) = state.queue.pop_front()
+                {
+                    frame.write_to(burst);
+                    burst.put_u8(b'\n');
+                }
+                if !burst.is_empty() {
+                    return true;
+                }
+                if state.fate != Fate::Open {
+                    return false;
+                }
+            }
+            self.0.work.notified().await;
+        }
+    }
+
+    fn written(&self, bytes: usize) {
+        let mut state = self.0.state.borrow_mut();
+        state.bytes -= bytes;
+        if (state.over && state.bytes <= self.0.low) || state.fate == Fate::Ending {
+            self.0.marks.notify_one();
+        }
+    }
+
+    fn close(&self, fate: Fate) {
+        let mut state = self.0.state.borrow_mut();
+        state.fate = fate;
+        state.queue.clear();
+        state.bytes = 0;
+        self.0.marks.notify_one();
+    }
+
+    /// Writes until the end: the one task of this outbox.
+    pub(super) async fn write_to(self, mut sink: Sink) {
+        let mut burst = BytesMut::new();
+        while self.take(&mut burst).await {
+            if sink.write_all(&burst).await.is_err() {
+                return self.close(Fate::Broken);
+            }
+            self.written(burst.len());
+            if burst.capacity() > 4 * BURST {
+                burst = BytesMut::new();
+            }
+            burst.clear();
+        }
+        self.close(Fate::Closed);
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads a peer's lines and hands them to the loop, one batch at a time.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::Input;
+use super::stdio::Source;
+use crate::wire::line::{Line, Lines};
+use crate::wire::{Frame, Malformed};
+
+/// Where a batch came from and where it goes.
+pub(super) struct Reader {
+    /// The stream.
+    pub(super) source: Source,
+    /// The longest line that is taken, in bytes.
+    pub(super) limit: usize,
+    /// The loop.
+    pub(super) to: mpsc::Sender<Input>,
+    /// Whether it may read: closed while the core wants it to pause.
+    pub(super) gate: watch::Receiver<bool>,
+}
+
+/// The lines of one read. While it lives, its peer is not read again: nobody
+/// gets more than one batch ahead of the others.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) frames: Vec<Result<Frame, Malformed>>,
+    _turn: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Reader {
+    /// Reads until the end; says at last how many bytes of a half line were left.
+    pub(super) async fn run(
+        mut self,
+        wrap: impl Fn(Batch) -> Input,
+        ended: impl FnOnce(u64) -> Input,
+    ) {
+        let mut lines = Lines::new(self.limit);
+        let turn = Arc::new(Semaphore::new(1));
+        loop {
+            // No gate-keeper any more: the peer is on its way out and read to its end.
+            let _ = self.gate.wait_for(|is_open| *is_open).await;
+            match self.source.read(lines.buffer()).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let mut frames = Vec::new();
+            while let Some(line) = lines.next_line() {
+                frames.push(parse(line));
+            }
+            if frames.is_empty() {
+                continue;
+            }
+            let Ok(permit) = turn.clone().acquire_owned().await else { break };
+            if self.to.send(wrap(Batch { frames, _turn: permit })).await.is_err() {
+                return;
+            }
+        }
+        // The loop may be gone already.
+        let _ = self.to.send(ended(lines.finish())).await;
+    }
+}
+
+fn parse(line: Line) -> Result<Frame, Malformed> {
+    match line {
+        Line::Whole(bytes) => Frame::parse(bytes),
+        Line::TooLong { beginning, end, length } => {
+            Err(Malformed::TooLong { length, glimpse: Frame::glimpse(&beginning, &end) })
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What agents say on stderr: passed on line by line, and the end of it kept
+//! for the message that tells a person why an agent died.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::env;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use super::stdio::Source;
+use crate::logs::StderrSink;
+
+/// How much of an agent's stderr is kept.
+const KEPT: usize = 64 * 1024;
+/// How much of it an error carries.
+const SHOWN: usize = 1024;
+/// A line without an end is passed on in pieces of this length.
+const LONGEST_LINE: usize = 8 * 1024;
+/// Values shorter than this are no secrets.
+const SHORTEST_SECRET: usize = 8;
+
+/// The last bytes that an agent wrote to stderr.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tail(Rc<RefCell<VecDeque<u8>>>);
+
+impl Tail {
+    fn keep(&self, bytes: &[u8]) {
+        let mut kept = self.0.borrow_mut();
+        kept.extend(bytes);
+        let over = kept.len().saturating_sub(KEPT);
+        kept.drain(..over);
+    }
+
+    /// Its last lines, at most 1 KiB, without the secrets of the environment.
+    pub(super) fn shown(&self, secrets: &[String]) -> String {
+        let kept: Vec<u8> = self.0.borrow().iter().copied().collect();
+        let mut text = String::from_utf8_lossy(&kept).into_owned();
+        for secret in secrets {
+            text = text.replace(secret.as_str(), "***");
+        }
+        let mut start = text.len().saturating_sub(SHOWN);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        text[start..].trim_end().to_owned()
+    }
+}
+
+/// Reads an agent's stderr to its end. `prefix` says whose it is, while there
+/// is more than one.
+pub(super) async fn forward(
+    mut source: Source,
+    tail: Tail,
+    sink: StderrSink,
+    prefix: impl Fn() -> String,
+) {
+    let mut buffer = BytesMut::new();
+    let pass = |line: &[u8]| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        sink.write_line(&[prefix().as_bytes(), line].concat());
+    };
+    while let Ok(1..) = source.read(&mut buffer).await {
+        loop {
+            let end = memchr::memchr(b'\n', &buffer);
+            let length = match end {
+                Some(end) => end + 1,
+                None if buffer.len() >= LONGEST_LINE => buffer.len(),
+                None => break,
+            };
+            let line = buffer.split_to(length);
+            tail.keep(&line);
+            pass(line.strip_suffix(b"\n").unwrap_or(&line));
+        }
+    }
+    if !buffer.is_empty() {
+        tail.keep(&buffer);
+        pass(&buffer);
+    }
+}
+
+/// Values of the environment that no message may show. Places, names and
+/// preferences are no secrets, and a text without them says nothing.
+pub(super) fn secrets() -> Vec<String> {
+    const OPEN: [&str; 14] = [
+        "HOME", "PATH", "PWD", "OLDPWD", "SHELL", "USER", "LOGNAME", "LANG", "TMPDIR", "HOSTNAME",
+        "EDITOR", "VISUAL", "PAGER", "DISPLAY",
+    ];
+    const OPEN_FAMILIES: [&str; 8] =
+        ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
+    let mut secrets: Vec<String> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| {
+            !OPEN.contains(&name.as_str())
+                && !OPEN_FAMILIES.iter().any(|family| name.starts_with(family))
+        })
+        .map(|(_, value)| value)
+        .filter(|value| value.len() >= SHORTEST_SECRET)
+        .collect();
+    // The longest first: one may be part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}

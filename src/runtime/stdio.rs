@@ -1,0 +1,204 @@
+//! Byte streams: the bridge's own stdio, and the agents'.
+//!
+//! Everything goes through readiness where the system allows it. The bridge's
+//! own stdin and stdout are shared with whoever started it, so no flag may be
+//! set on them: a pipe is opened anew (a description of our own), a socket is
+//! read and written with "do not wait" in each call, and where neither works
+//! (files, terminals) a thread waits in our place.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::mpsc as blocking;
+
+use bytes::{Bytes, BytesMut};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::stat::{SFlag, fstat};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+
+/// Room that a read has at least.
+const ROOM: usize = 16 * 1024;
+/// Room that is made when there is less.
+const CHUNK: usize = 64 * 1024;
+
+/// Where bytes come from.
+pub(super) enum Source {
+    Pipe(pipe::Receiver),
+    Socket(AsyncFd<OwnedFd>),
+    Thread(mpsc::Receiver<Bytes>),
+}
+
+impl Source {
+    /// The bridge's own stdin.
+    pub(super) fn own() -> io::Result<Source> {
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        match kind(&fd) {
+            SFlag::S_IFIFO => match pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
+                Ok(pipe) => Ok(Source::Pipe(pipe)),
+                Err(_) => Source::threaded(fd),
+            },
+            SFlag::S_IFSOCK => Ok(Source::Socket(watched(fd, Interest::READABLE)?)),
+            _ => Source::threaded(fd),
+        }
+    }
+
+    /// The reading end of a pipe of ours.
+    pub(super) fn of_child(fd: OwnedFd) -> io::Result<Source> {
+        Ok(Source::Pipe(pipe::Receiver::from_owned_fd(fd)?))
+    }
+
+    #[allow(clippy::disallowed_methods)] // a read that cannot be waited for otherwise
+    fn threaded(fd: OwnedFd) -> io::Result<Source> {
+        let (sender, receiver) = mpsc::channel(1);
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let mut file = File::from(fd);
+            let mut chunk = vec![0; CHUNK];
+            while let Ok(read @ 1..) = file.read(&mut chunk) {
+                if sender.blocking_send(Bytes::copy_from_slice(&chunk[..read])).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Source::Thread(receiver))
+    }
+
+    /// Appends what is there to `buffer`, waiting for the first byte. 0: the end.
+    pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        if buffer.capacity() - buffer.len() < ROOM {
+            buffer.reserve(CHUNK);
+        }
+        match self {
+            Source::Pipe(pipe) => loop {
+                pipe.readable().await?;
+                match pipe.try_read_buf(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    other => return other,
+                }
+            },
+            Source::Socket(socket) => {
+                let mut chunk = [0_u8; CHUNK];
+                loop {
+                    let mut guard = socket.readable().await?;
+                    let read = guard.try_io(|socket| {
+                        Ok(recv(socket.as_raw_fd(), &mut chunk, MsgFlags::MSG_DONTWAIT)?)
+                    });
+                    if let Ok(read) = read {
+                        let read = read?;
+                        buffer.extend_from_slice(&chunk[..read]);
+                        return Ok(read);
+                    }
+                }
+            }
+            Source::Thread(chunks) => {
+                let Some(chunk) = chunks.recv().await else { return Ok(0) };
+                buffer.extend_from_slice(&chunk);
+                Ok(chunk.len())
+            }
+        }
+    }
+}
+
+/// Where bytes go.
+pub(super) enum Sink {
+    Pipe(pipe::Sender),
+    Socket(AsyncFd<OwnedFd>),
+    Thread(ThreadSink),
+}
+
+/// A thread that writes; it confirms each piece, so that what waits is counted.
+pub(super) struct ThreadSink {
+    pieces: blocking::SyncSender<Bytes>,
+    written: mpsc::Receiver<()>,
+}
+
+impl Sink {
+    /// The bridge's own stdout.
+    pub(super) fn own() -> io::Result<Sink> {
+        let fd = io::stdout().as_fd().try_clone_to_owned()?;
+        match kind(&fd) {
+            SFlag::S_IFIFO => match pipe::OpenOptions::new().open_sender("/proc/self/fd/1") {
+                Ok(pipe) => Ok(Sink::Pipe(pipe)),
+                Err(_) => Sink::threaded(fd),
+            },
+            SFlag::S_IFSOCK => Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?)),
+            _ => Sink::threaded(fd),
+        }
+    }
+
+    /// The writing end of a pipe of ours.
+    pub(super) fn of_child(fd: OwnedFd) -> io::Result<Sink> {
+        Ok(Sink::Pipe(pipe::Sender::from_owned_fd(fd)?))
+    }
+
+    #[allow(clippy::disallowed_methods)] // a write that cannot be waited for otherwise
+    fn threaded(fd: OwnedFd) -> io::Result<Sink> {
+        let (pieces, work) = blocking::sync_channel::<Bytes>(1);
+        let (done, written) = mpsc::channel(1);
+        std::thread::Builder::new().name("stdout".into()).spawn(move || {
+            let mut file = File::from(fd);
+            while let Ok(piece) = work.recv() {
+                if file.write_all(&piece).is_err() || done.blocking_send(()).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Sink::Thread(ThreadSink { pieces, written }))
+    }
+
+    /// Writes all of `bytes`, waiting for the peer to take them.
+    pub(super) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.write(bytes).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Pipe(pipe) => loop {
+                match pipe.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        pipe.writable().await?;
+                    }
+                    other => return other,
+                }
+            },
+            Sink::Socket(socket) => loop {
+                let mut guard = socket.writable().await?;
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                let written = guard.try_io(|socket| Ok(send(socket.as_raw_fd(), bytes, flags)?));
+                if let Ok(written) = written {
+                    return written;
+                }
+            },
+            Sink::Thread(thread) => {
+                let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+                // The thread is idle here: each piece is confirmed before the next.
+                thread.pieces.try_send(Bytes::copy_from_slice(bytes)).map_err(|_| gone())?;
+                thread.written.recv().await.ok_or_else(gone)?;
+                Ok(bytes.len())
+            }
+        }
+    }
+}
+
+/// A socket whose readiness is told to us.
+fn watched(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by what is registered, is never replaced
+    // in it, and so stays open and the same for as long as it is registered.
+    #[allow(unsafe_code)] // the safe constructor is deprecated in favour of this one
+    let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
+    Ok(watched?)
+}
+
+fn kind(fd: &OwnedFd) -> SFlag {
+    let mode = fstat(fd).map_or(0, |stat| stat.st_mode);
+    SFlag::from_bits_truncate(mode) & SFlag::S_IFMT
+}
