@@ -94,6 +94,9 @@ impl Bridge {
         } else if let Some((asker, _)) = closer {
             self.answer(&asker, |token| compose::success(token, b"{}"));
         }
+        if failure.is_none() {
+            self.ask_again(session.channel, now);
+        }
     }
 
     fn bury(&mut self, session: &Session, calls: BTreeSet<CallId>, now: Moment) {

@@ -78,7 +78,6 @@ impl Bridge {
             }
             Placement::Wait => {
                 self.watch(Due::Call(id));
-                self.watch(Due::Placing);
             }
             Placement::Refuse(refusal) => {
                 self.refuse_call(id, &refusal);
@@ -299,6 +298,7 @@ impl Bridge {
             return Err(Placement::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
         }
         if now < self.restarts.not_before() {
+            self.watch(Due::Placing);
             return Err(Placement::Wait);
         }
         self.make_channel_room(now)?;

@@ -28,7 +28,10 @@ impl Bridge {
     pub(super) fn agent_request(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
         let Some(row) = self.registry.channel(channel) else { return };
         // An agent that is being stopped may wait for an answer before it can leave.
-        if row.is_stopping() || row.questions.len() >= MAX_PENDING {
+        if row.is_stopping() {
+            return self.turn_away(channel, frame, &Refusal::Cancelled);
+        }
+        if row.questions.len() >= MAX_PENDING {
             return self.turn_away(channel, frame, &Refusal::TooManyRequests);
         }
         let Some(named) = frame.session() else {

@@ -1,13 +1,187 @@
 //! `drawbridge demo`: a whole conversation in front of your eyes.
+//!
+//! The demonstration is a small editor. It starts this very program as a bridge
+//! in front of the stub agent, with short idle times, and says what it sees.
+
+mod editor;
+
+use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use self::editor::Editor;
+use super::print::failure;
+
+/// Idle times that nobody has to wait for.
+const OPTIONS: [&str; 12] = [
+    "--idle-policy=all",
+    "--background-work=ignore",
+    "--session-idle-timeout-ms=700",
+    "--attached-idle-timeout-ms=700",
+    "--session-reap-interval-ms=100",
+    "--channel-idle-timeout-ms=400",
+    "--session-close-timeout-ms=2000",
+    "--stdin-grace-ms=1000",
+    "--term-grace-ms=1000",
+    "--kill-grace-ms=1000",
+    "--log=warn",
+    "--log-file=off",
+];
+
+/// The demonstration's agent: the stub.
+pub fn agent(arguments: Vec<OsString>) -> ExitCode {
+    agent_stub::run(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()))
+}
 
 /// Runs the demonstration.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    match play() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failure(&format_args!("the demonstration failed: {error}"), 1),
+    }
 }
 
-/// The demonstration's agent.
-pub fn agent(arguments: Vec<OsString>) -> ExitCode {
-    agent_stub::run(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()))
+fn play() -> io::Result<()> {
+    say("This is an editor. It starts `drawbridge -- AGENT` in place of the agent.\n")?;
+    let mut editor = Editor::start(&OPTIONS)?;
+    let agent = introduce(&mut editor)?;
+    let first = open(&mut editor)?;
+    let second = open(&mut editor)?;
+    let process = share(&mut editor, &first, &second)?;
+    permit(&mut editor, &first)?;
+    close_in_a_turn(&mut editor, &second)?;
+    wait_for_reaper(&mut editor, &first)?;
+    wait_for_process(process)?;
+    say("\n6. The editor quits: it closes the bridge's stdin.")?;
+    let status = editor.quit()?;
+    say(&format!("   The bridge ended with {status}. Nothing is left of {agent}."))
+}
+
+fn introduce(editor: &mut Editor) -> io::Result<String> {
+    let offer = json!({"_meta": {"drawbridge": {"events": true}}});
+    let id =
+        editor.ask("initialize", &json!({"protocolVersion": 1, "clientCapabilities": offer}))?;
+    let answer = editor.result(id)?;
+    let agent = text(&answer["agentInfo"]["name"]);
+    let bridge = text(&answer["_meta"]["drawbridge"]["version"]);
+    say(&format!("1. initialize: {agent} answers, through drawbridge {bridge}"))?;
+    Ok(agent)
+}
+
+fn open(editor: &mut Editor) -> io::Result<String> {
+    let cwd = env::current_dir()?;
+    let id = editor.ask("session/new", &json!({"cwd": cwd, "mcpServers": []}))?;
+    let session = text(&editor.result(id)?["sessionId"]);
+    say(&format!("   session/new: {session}"))?;
+    Ok(session)
+}
+
+fn prompt(editor: &mut Editor, session: &str, script: &str) -> io::Result<u64> {
+    let content = json!([{"type": "text", "text": script}]);
+    editor.ask("session/prompt", &json!({"sessionId": session, "prompt": content}))
+}
+
+/// Asks both sessions for the process that serves them.
+fn share(editor: &mut Editor, first: &str, second: &str) -> io::Result<i32> {
+    let mut said = Vec::new();
+    for session in [first, second] {
+        let id = prompt(editor, session, "pid")?;
+        loop {
+            let message = editor.next()?;
+            if message["id"] == id {
+                break;
+            }
+            said.extend(chunk(&message));
+        }
+    }
+    say("\n2. Each session is asked for the process that serves it:")?;
+    say(&format!("   {first} says {}, {second} says {}", said[0], said[said.len() - 1]))?;
+    if said[0] != said[said.len() - 1] {
+        return Err(io::Error::other("two sessions should share one process"));
+    }
+    say("   Two conversations, one process.")?;
+    said[0].parse().map_err(io::Error::other)
+}
+
+/// A turn in which the agent asks for a permission.
+fn permit(editor: &mut Editor, session: &str) -> io::Result<()> {
+    say(&format!("\n3. A turn in {session}, in which the agent asks for a permission:"))?;
+    let id = prompt(editor, session, "say I need to edit a file.\nask-permission\nsay Done.")?;
+    loop {
+        let message = editor.next()?;
+        if message["method"] == "session/request_permission" {
+            let option = &message["params"]["options"][0]["optionId"];
+            say(&format!("   agent asks   {}", message["params"]["toolCall"]["title"]))?;
+            say(&format!("   person says  {option}"))?;
+            let outcome = json!({"outcome": {"outcome": "selected", "optionId": option}});
+            editor.send(&json!({"jsonrpc": "2.0", "id": message["id"], "result": outcome}))?;
+        } else if message["id"] == id {
+            return say(&format!("   turn ends    {}", message["result"]["stopReason"]));
+        } else if let Some(chunk) = chunk(&message) {
+            say(&format!("   agent says   {chunk}"))?;
+        }
+    }
+}
+
+/// A close in the middle of a turn, in its order.
+fn close_in_a_turn(editor: &mut Editor, session: &str) -> io::Result<()> {
+    say(&format!(
+        "\n4. {session} is closed in the middle of a turn. What the editor hears, in order:"
+    ))?;
+    let turn = prompt(editor, session, "sleep 60000")?;
+    let close = editor.ask("session/close", &json!({"sessionId": session}))?;
+    loop {
+        let message = editor.next()?;
+        if message["method"] == "_drawbridge/session_closed" {
+            say(&format!("   session_closed, reason {}", message["params"]["reason"]))?;
+        } else if message["id"] == turn {
+            say(&format!("   the prompt's answer: {}", message["result"]))?;
+        } else if message["id"] == close {
+            return say(&format!("   the close's answer: {}", message["result"]));
+        }
+    }
+}
+
+fn wait_for_reaper(editor: &mut Editor, session: &str) -> io::Result<()> {
+    say(&format!("\n5. Nobody uses {session} any more (idle sessions end after 0.7 s here)."))?;
+    loop {
+        let message = editor.next()?;
+        if message["method"] == "_drawbridge/session_closed" {
+            return say(&format!("   session_closed, reason {}", message["params"]["reason"]));
+        }
+    }
+}
+
+fn wait_for_process(process: i32) -> io::Result<()> {
+    for _ in 0..200 {
+        if kill(Pid::from_raw(process), None).is_err() {
+            return say(&format!("   Its process had no session left: {process} is gone."));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(io::Error::other(format!("process {process} is still there")))
+}
+
+/// The text of a message chunk.
+fn chunk(message: &Value) -> Option<String> {
+    let update = &message["params"]["update"];
+    (update["sessionUpdate"] == "agent_message_chunk").then(|| text(&update["content"]["text"]))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
 }

@@ -13,6 +13,7 @@ pub(super) struct Stamp;
 impl FormatTime for Stamp {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
         // A clock before 1970 is wrong in any case.
+        #[allow(clippy::disallowed_methods)] // log lines carry the time of day
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         write!(writer, "{}", Utc::from_unix(since.as_secs(), since.subsec_millis()))
     }
