@@ -149,13 +149,6 @@ pub enum Refusal {
         /// The session.
         id: String,
     },
-    /// The agent does not offer what is asked.
-    NotOffered {
-        /// The agent's name.
-        agent: String,
-        /// The method.
-        method: &'static str,
-    },
     /// The answer was longer than the frame limit.
     AnswerTooLong {
         /// Its length in bytes.
@@ -178,7 +171,7 @@ impl Refusal {
             | Refusal::TooLong { .. }
             | Refusal::BeforeInitialize
             | Refusal::Reinitialize => -32600,
-            Refusal::NoRoute { .. } | Refusal::NotOffered { .. } => -32601,
+            Refusal::NoRoute { .. } => -32601,
             Refusal::MissingField { .. } | Refusal::StaleCursor => -32602,
             Refusal::UnknownSession { .. } | Refusal::SessionEnded { .. } => -32002,
             Refusal::Cancelled | Refusal::SessionClosing | Refusal::ShuttingDown => -32800,
@@ -219,7 +212,6 @@ impl Refusal {
             Refusal::RestoreUnderWay { .. } => "restore_under_way",
             Refusal::SessionFenced { .. } => "session_fenced",
             Refusal::SessionBusy { .. } => "session_busy",
-            Refusal::NotOffered { .. } => "not_offered",
             Refusal::AnswerTooLong { .. } => "answer_too_long",
             Refusal::NobodyToAsk { .. } => "nobody_to_ask",
         }
@@ -313,14 +305,11 @@ impl Refusal {
                 format!("The session `{id}` is being restored in another way at this moment.")
             }
             Refusal::SessionFenced { id } => format!(
-                "An agent process that does not answer still holds the session `{id}`; try again later."
+                "An agent process still holds the session `{id}` and does not let go of it; try again later."
             ),
             Refusal::SessionBusy { id } => format!(
                 "The session `{id}` is open and in the middle of a turn; load it when the turn is over."
             ),
-            Refusal::NotOffered { agent, method } => {
-                format!("The agent `{agent}` does not offer `{method}` any more.")
-            }
             Refusal::AnswerTooLong { length } => format!(
                 "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),
@@ -370,8 +359,7 @@ impl Refusal {
             | Refusal::HandshakeTimeout { agent, .. }
             | Refusal::OpenTimeout { agent }
             | Refusal::PromptTimeout { agent }
-            | Refusal::ProtocolBroken { agent, .. }
-            | Refusal::NotOffered { agent, .. } => add("agent", quoted(agent)),
+            | Refusal::ProtocolBroken { agent, .. } => add("agent", quoted(agent)),
             _ => {}
         }
         let message = quoted(&self.message());

@@ -193,8 +193,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         "For the agent's answer to session/new, load, resume and fork; at least 1; never: no limit"
     ),
     option!(
-        "session-close-timeout-ms", BUDGETS, LIMIT => config.session_close_timeout,
-        "For the agent's answer to session/close; 0: not waited for; never: no limit"
+        "session-close-timeout-ms", BUDGETS, BUDGET => config.session_close_timeout,
+        "For the agent's answer to session/close; at least 1; never: no limit"
     ),
     option!(
         "prompt-timeout-ms", BUDGETS, BUDGET => config.prompt_timeout,

@@ -1,0 +1,267 @@
+//! The house rules: what no compiler checks.
+
+// Tests: a panic is how they fail.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// All Rust files below the given folders.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut open: Vec<PathBuf> =
+        folders.iter().map(|folder| Path::new(ROOT).join(folder)).collect();
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "there is something in {folders:?}");
+    found
+}
+
+fn doc(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join("docs").join(name)).unwrap()
+}
+
+/// The lines of a file that are code.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
+}
+
+#[test]
+fn the_core_and_the_wire_are_pure() {
+    let banned = [
+        "tokio",
+        "async ",
+        ".await",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "std::env",
+        "std::time",
+        "std::io",
+        "Instant::now",
+        "SystemTime",
+        "rand::",
+        "nix::",
+        "tracing",
+        "println!",
+        "crate::runtime",
+        "crate::cli",
+        "crate::logs",
+    ];
+    for (path, text) in sources(&["src/bridge.rs", "src/bridge", "src/wire.rs", "src/wire"]) {
+        for line in code(&text) {
+            for word in banned {
+                assert!(!line.contains(word), "{}: `{word}` in `{line}`", path.display());
+            }
+        }
+    }
+    for (path, text) in sources(&["src/wire.rs", "src/wire"]) {
+        assert!(!code(&text).any(|line| line.contains("crate::bridge")), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_hash_map_of_the_core_is_walked() {
+    // Their order is random: a walk would make two runs of one history differ.
+    let maps = ["by_id", "public"];
+    for (path, text) in sources(&["src/bridge"]) {
+        if path.ends_with("check.rs") {
+            continue;
+        }
+        for line in code(&text) {
+            for map in maps {
+                for walk in [".iter()", ".keys()", ".values()", ".drain("] {
+                    let walked = format!("{map}{walk}");
+                    assert!(!line.contains(&walked), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_is_not_too_long() {
+    let folders = ["src", "agent-stub/src", "agent-stub/tests", "tests", "xtask/src"];
+    for (path, text) in sources(&folders) {
+        let path = path.display();
+        assert!(text.starts_with("//!"), "{path} begins with what it is for");
+        let lines = text.lines().count();
+        assert!(lines <= 600, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn nothing_is_left_open() {
+    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
+    for (path, text) in sources(&["src", "agent-stub", "tests", "xtask/src"]) {
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{}: {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_option_is_documented_and_every_documented_option_exists() {
+    let help = Command::new(env!("CARGO_BIN_EXE_drawbridge")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let operations = doc("operations.md");
+    let in_help: Vec<&str> =
+        flags(&help).filter(|flag| !["--help", "--version"].contains(flag)).collect();
+    for flag in &in_help {
+        assert!(
+            operations.contains(&format!("| `{flag}` |")),
+            "{flag} is missing in operations.md"
+        );
+    }
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let others = [
+        "--release",
+        "--workspace",
+        "--prefix",
+        "--locked",
+        "--path",
+        "--help",
+        "--test",
+        "--features",
+    ];
+    for name in ["operations.md", "lifecycle.md", "protocol.md", "architecture.md"] {
+        for flag in flags(&doc(name)) {
+            assert!(in_help.contains(&flag) || others.contains(&flag), "{name} names {flag}");
+        }
+    }
+    for flag in flags(&readme) {
+        assert!(in_help.contains(&flag) || others.contains(&flag), "README.md names {flag}");
+    }
+}
+
+/// The long flags that a text names.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("--").filter_map(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let name = &text[at..];
+        let end = name[2..]
+            .find(|letter: char| !letter.is_ascii_lowercase() && letter != '-')
+            .map_or(name.len(), |end| end + 2);
+        let starts_well = name[2..].starts_with(|letter: char| letter.is_ascii_lowercase());
+        let stands_alone = before.is_none_or(|letter| !letter.is_alphanumeric() && letter != '-');
+        (starts_well && stands_alone).then(|| name[..end].trim_end_matches('-'))
+    })
+}
+
+/// The variants of an enum, in the order in which they stand.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let start = text.find(&format!("enum {name} {{")).unwrap();
+    let body = &text[start..start + text[start..].find("\n}").unwrap()];
+    let variant = |line: &str| {
+        let line = line.strip_prefix("    ")?;
+        let name: String = line.chars().take_while(char::is_ascii_alphanumeric).collect();
+        name.starts_with(|letter: char| letter.is_ascii_uppercase()).then_some(name)
+    };
+    body.lines().filter_map(variant).collect()
+}
+
+#[test]
+fn the_tables_in_the_docs_name_every_state_and_every_reason() {
+    let lifecycle = doc("lifecycle.md");
+    for state in variants("src/bridge/channel.rs", "State") {
+        assert!(lifecycle.contains(&format!("| {state} |")), "{state} has a column");
+    }
+    for rung in variants("src/bridge/channel.rs", "Rung") {
+        assert!(lifecycle.contains(&format!("| {rung} |")), "{rung} has a line");
+    }
+    let reasons = drawbridge_reasons();
+    for reason in reasons {
+        assert!(lifecycle.contains(&format!("| `{reason}` |")), "{reason} has a line");
+    }
+    let table: Vec<&str> = lifecycle.lines().filter(|line| line.starts_with('|')).collect();
+    for line in table {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "every cell is filled: {line}");
+    }
+}
+
+fn drawbridge_reasons() -> Vec<&'static str> {
+    use drawbridge::bridge::EndReason::*;
+    [
+        ClientClose,
+        IdleTimeout,
+        LastClientDetached,
+        Evicted,
+        Deleted,
+        ChannelClosed,
+        Killed,
+        Shutdown,
+    ]
+    .map(drawbridge::bridge::EndReason::word)
+    .to_vec()
+}
+
+#[test]
+fn every_kind_of_refusal_is_documented() {
+    let text = fs::read_to_string(Path::new(ROOT).join("src/bridge/refusal.rs")).unwrap();
+    let kinds =
+        text.split("pub const fn kind").nth(1).unwrap().split("pub fn message").next().unwrap();
+    let protocol = doc("protocol.md");
+    let words: Vec<&str> = kinds.split('"').skip(1).step_by(2).collect();
+    assert!(words.len() > 20, "{words:?}");
+    for word in words {
+        assert!(protocol.contains(&format!("`{word}`")), "{word} is missing in protocol.md");
+    }
+}
+
+#[test]
+fn every_warning_is_explained() {
+    use drawbridge::bridge::id::ChannelId;
+    use drawbridge::bridge::notice::Notice::*;
+    use drawbridge::bridge::{ExitStatus, StopReason};
+    let channel = ChannelId(1);
+    let operations = doc("operations.md");
+    let notices = [
+        HandshakeSlow { channel, after_ms: 1 },
+        ChannelStopping { channel, reason: StopReason::HandshakeTimeout },
+        ChannelStopping { channel, reason: StopReason::HandshakeRefused },
+        ChannelStopping { channel, reason: StopReason::VersionChanged },
+        ChannelStopping { channel, reason: StopReason::StdioClosed },
+        ChannelExited { channel, status: ExitStatus::Code(1), expected: false, tail: "x".into() },
+        SpawnFailed { channel, error: "x".into() },
+        ChannelKilled { channel },
+        ChannelStuck { channel },
+        Survivors { channels: vec![channel] },
+        CloseUnanswered { channel, id: "x".into() },
+        OpenUnanswered { channel },
+        CapabilitiesChanged { channel, before: "x".into(), after: "y".into() },
+        StrayLine { channel, what: "x".into() },
+        OverlongLine { from: "x".into(), length: 1 },
+        AgentNotReading { channel },
+        ShutdownForced,
+    ];
+    for notice in notices {
+        let said = notice.to_string();
+        let explained = operations
+            .lines()
+            .filter(|line| line.contains("| WARN") || line.contains("| ERROR"))
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .any(|(pattern, _)| {
+                let mut rest = said.as_str();
+                pattern.split('…').all(|piece| match rest.find(piece.trim()) {
+                    Some(at) => {
+                        rest = &rest[at + piece.trim().len()..];
+                        true
+                    }
+                    None => false,
+                })
+            });
+        assert!(explained, "`{said}` is explained in operations.md");
+    }
+}

@@ -1,0 +1,95 @@
+//! What is read of a message, and what of an over-long one.
+
+use drawbridge::wire::{Frame, Kind, Method, Token};
+
+use crate::frame;
+
+#[test]
+fn a_request_is_told_from_a_notification_by_the_presence_of_its_id() {
+    assert_eq!(frame(r#"{"id":1,"method":"session/new"}"#).kind, Kind::Request);
+    assert_eq!(frame(r#"{"id":null,"method":"session/new"}"#).kind, Kind::Request);
+    assert_eq!(frame(r#"{"method":"session/new"}"#).kind, Kind::Notification);
+}
+
+#[test]
+fn a_null_result_is_an_answer() {
+    assert_eq!(frame(r#"{"id":1,"result":null}"#).kind, Kind::Success);
+    assert_eq!(frame(r#"{"id":null,"result":null}"#).kind, Kind::Success);
+    assert_eq!(frame(r#"{"id":1,"result":{},"error":null}"#).kind, Kind::Success);
+    assert_eq!(frame(r#"{"id":1,"error":{"code":-1}}"#).kind, Kind::Failure);
+}
+
+#[test]
+fn every_spelling_of_an_id_is_kept() {
+    for id in [
+        "1",
+        "1.0",
+        "\"1\"",
+        "null",
+        "-0",
+        "1e2",
+        "123456789012345678901234567890",
+        "\"\\u0041\\/b\"",
+        "\"a very long identifier that does not fit into the short form\"",
+    ] {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#);
+        let frame = frame(&line);
+        assert_eq!(frame.id(), Token::new(id.as_bytes()));
+        let there = frame.with_id(Token::number(42)).to_bytes();
+        assert_eq!(there, line.replace(&format!("\"id\":{id}"), "\"id\":42"));
+        let back = Frame::parse(there).unwrap().with_id(frame.id()).to_bytes();
+        assert_eq!(back, line);
+    }
+}
+
+#[test]
+fn names_are_compared_decoded() {
+    let frame = frame(
+        r#"{"\u0069d":7,"method":"session\/prompt","params":{"\u0073essionId":"s\u0031\n"}}"#,
+    );
+    assert_eq!(frame.method, Method::SessionPrompt);
+    assert_eq!(frame.session().unwrap(), "s1\n");
+    assert_eq!(frame.number(), Some(7));
+}
+
+#[test]
+fn only_the_members_of_params_itself_count() {
+    let frame = frame(
+        r#"{"sessionId":"no","method":"m","params":{"deep":{"sessionId":"no"},"sessionId":"yes"}}"#,
+    );
+    assert_eq!(frame.session().unwrap(), "yes");
+    let nothing = crate::frame(r#"{"method":"m","params":[{"sessionId":"no"}]}"#);
+    assert_eq!(nothing.session(), None);
+}
+
+#[test]
+fn the_last_of_two_members_counts() {
+    let frame = frame(r#"{"id":1,"id":2,"method":"m","params":{"sessionId":"a","sessionId":"b"}}"#);
+    assert_eq!(frame.number(), Some(2));
+    assert_eq!(frame.session().unwrap(), "b");
+}
+
+#[test]
+fn an_update_says_its_kind_and_the_child_it_names() {
+    let frame = frame(
+        r#"{"method":"session/update","params":{"update":{"sessionId":"child","sessionUpdate":"subagent_update"},"sessionId":"parent"}}"#,
+    );
+    assert_eq!(frame.update_kind().unwrap(), "subagent_update");
+    assert_eq!(frame.child_session().unwrap(), "child");
+    assert_eq!(frame.session().unwrap(), "parent");
+}
+
+#[test]
+fn of_an_over_long_line_the_id_is_seen_at_either_end() {
+    let seen =
+        Frame::glimpse(br#"{"jsonrpc":"2.0","id":"x","method":"m","params":{"t":"aaaa"#, b"aaaa");
+    assert_eq!(seen.id, Some(Token::new(b"\"x\"")));
+    assert!(seen.has_method);
+
+    let seen = Frame::glimpse(br#"{"result":{"text":"aaaa"#, br#"aaaa"}, "id" : 12 } "#);
+    assert_eq!(seen.id, Some(Token::new(b"12")));
+    assert!(!seen.has_method);
+
+    let inner = Frame::glimpse(br#"{"result":{"text":"aaaa"#, br#"aaaa","id":12}}"#);
+    assert_eq!(inner.id, None, "the id of something inside is not the message's");
+}
