@@ -85,7 +85,7 @@ enum Input {
     PartDone(ChannelId, Part, u64),
     /// A channel's exit has waited long enough for its streams.
     DrainOver(ChannelId),
-    /// An agent closed its stdout, and a moment later it still runs.
+    /// An agent closed its stdin or stdout, and a moment later it may still run.
     StillRunning(ChannelId),
     Surveyed(ChannelId, Vec<tree::Found>),
 }
@@ -127,7 +127,11 @@ impl Loop {
         let mut tasks = JoinSet::new();
 
         let editor = Outbox::new(setup.outbox_bytes, marks.clone());
-        tasks.spawn_local(editor.clone().write_to(Sink::own()?));
+        let (writer, stdout) = (editor.clone(), Sink::own()?);
+        tasks.spawn_local(async move {
+            // If it breaks, the outbox says so.
+            writer.write_to(stdout).await;
+        });
         // The editor is never made to wait: its gate stays open.
         let (_, gate) = watch::channel(true);
         let (source, limit) = (Source::own()?, setup.max_frame_bytes);

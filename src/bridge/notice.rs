@@ -116,7 +116,7 @@ impl fmt::Display for StopReason {
             StopReason::LoginElsewhere => f.write_str("it wants a login"),
             StopReason::ClientGone => f.write_str("its client is gone"),
             StopReason::Shutdown => f.write_str("shutdown"),
-            StopReason::StdioClosed => f.write_str("it closed its stdout and still runs"),
+            StopReason::StdioClosed => f.write_str("it closed its stdio and still runs"),
             StopReason::HandshakeTimeout => f.write_str("it did not answer initialize in time"),
             StopReason::HandshakeRefused => f.write_str("it refused initialize"),
             StopReason::VersionChanged => f.write_str("it changed its protocol version"),

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::Input;
 use super::child::{Child, Stdios};
@@ -53,6 +53,9 @@ pub(super) struct Children {
 
 struct Row {
     child: Child,
+    /// The tasks of its streams: ended with the row, should somebody else still
+    /// hold the other ends.
+    streams: [AbortHandle; 3],
     outbox: Outbox,
     gate: watch::Sender<bool>,
     tail: Tail,
@@ -104,14 +107,31 @@ impl Children {
         let outbox = Outbox::new(self.outbox_bytes, marks.clone());
         let (gate, is_open) = watch::channel(true);
         let tail = Tail::default();
-        tasks.spawn_local(outbox.clone().write_to(streams.stdin));
-        self.read(channel, streams.stdout, is_open, tasks);
-        self.forward(channel, streams.stderr, tail.clone(), tasks);
+        let streams = [
+            self.write(channel, outbox.clone(), streams.stdin, tasks),
+            self.read(channel, streams.stdout, is_open, tasks),
+            self.forward(channel, streams.stderr, tail.clone(), tasks),
+        ];
         let open = vec![Part::Stdout, Part::Stderr, Part::Tree];
-        let row = Row { child, outbox, gate, tail, status: None, open, half_line: 0 };
+        let row = Row { child, streams, outbox, gate, tail, status: None, open, half_line: 0 };
         self.rows.insert(channel, row);
         self.is_crowded.send_replace(self.rows.len() > 1);
         Event::ChannelSpawned { channel, pid }
+    }
+
+    fn write(
+        &self,
+        channel: ChannelId,
+        outbox: Outbox,
+        sink: Sink,
+        tasks: &mut JoinSet<()>,
+    ) -> AbortHandle {
+        let to_loop = self.to_loop.clone();
+        tasks.spawn_local(async move {
+            if !outbox.write_to(sink).await {
+                still_running(channel, &to_loop).await;
+            }
+        })
     }
 
     fn read(
@@ -120,20 +140,24 @@ impl Children {
         source: Source,
         gate: watch::Receiver<bool>,
         tasks: &mut JoinSet<()>,
-    ) {
+    ) -> AbortHandle {
         let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), gate };
         let to_loop = self.to_loop.clone();
         tasks.spawn_local(async move {
             let wrap = |batch| Input::FromChannel(channel, batch);
             let ended = |half| Input::PartDone(channel, Part::Stdout, half);
             reader.run(wrap, ended).await;
-            // An agent that closed its stdout and stays is of no use to anybody.
-            tokio::time::sleep(EXIT_DRAIN).await;
-            let _ = to_loop.send(Input::StillRunning(channel)).await;
-        });
+            still_running(channel, &to_loop).await;
+        })
     }
 
-    fn forward(&self, channel: ChannelId, source: Source, tail: Tail, tasks: &mut JoinSet<()>) {
+    fn forward(
+        &self,
+        channel: ChannelId,
+        source: Source,
+        tail: Tail,
+        tasks: &mut JoinSet<()>,
+    ) -> AbortHandle {
         let (sink, to_loop) = (self.stderr.clone(), self.to_loop.clone());
         let is_crowded = self.is_crowded.subscribe();
         tasks.spawn_local(async move {
@@ -142,7 +166,7 @@ impl Children {
             };
             stderr::forward(source, tail, sink, prefix).await;
             let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0)).await;
-        });
+        })
     }
 
     pub(super) fn send(&self, channel: ChannelId, frame: Outgoing) {
@@ -239,7 +263,9 @@ impl Children {
         let is_done =
             self.rows.get(&channel).is_some_and(|row| row.status.is_some() && row.open.is_empty());
         if is_done && let Some(row) = self.rows.remove(&channel) {
-            row.outbox.end();
+            for stream in &row.streams {
+                stream.abort();
+            }
             self.is_crowded.send_replace(self.rows.len() > 1);
             let status = row.status.unwrap_or(ExitStatus::Unknown);
             let stderr_tail = row.tail.shown(&self.secrets);
@@ -257,6 +283,13 @@ impl Children {
         let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
         self.rows.iter().filter_map(passed).collect()
     }
+}
+
+/// An agent that closed its stdin or stdout is of no use to anybody: if it did
+/// not do so in order to leave, the core is told.
+async fn still_running(channel: ChannelId, to_loop: &mpsc::Sender<Input>) {
+    tokio::time::sleep(EXIT_DRAIN).await;
+    let _ = to_loop.send(Input::StillRunning(channel)).await;
 }
 
 /// An agent's stdio, as the tasks use it.

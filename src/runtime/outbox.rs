@@ -31,7 +31,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Outgoing>,
-    /// Bytes queued or being written.
+    /// What is queued or being written weighs this much, in bytes.
     bytes: usize,
     fate: Fate,
     /// What the core was last told.
@@ -65,7 +65,7 @@ impl Outbox {
         if state.fate != Fate::Open {
             return;
         }
-        state.bytes += frame.len() + 1;
+        state.bytes += weight(&frame);
         state.queue.push_back(frame);
         if state.bytes >= self.0.high && !state.over {
             self.0.marks.notify_one();
@@ -103,22 +103,24 @@ impl Outbox {
         })
     }
 
-    /// Moves what waits to `burst`; `false` if the end is reached.
-    async fn take(&self, burst: &mut BytesMut) -> bool {
+    /// Moves what waits to `burst` and says how much it weighs; `None`: the end.
+    async fn take(&self, burst: &mut BytesMut) -> Option<usize> {
         loop {
             {
                 let mut state = self.0.state.borrow_mut();
+                let mut taken = 0;
                 while burst.len() < BURST
                     && let Some(frame) = state.queue.pop_front()
                 {
+                    taken += weight(&frame);
                     frame.write_to(burst);
                     burst.put_u8(b'\n');
                 }
-                if !burst.is_empty() {
-                    return true;
+                if taken > 0 {
+                    return Some(taken);
                 }
                 if state.fate != Fate::Open {
-                    return false;
+                    return None;
                 }
             }
             self.0.work.notified().await;
@@ -141,19 +143,27 @@ impl Outbox {
         self.0.marks.notify_one();
     }
 
-    /// Writes until the end: the one task of this outbox.
-    pub(super) async fn write_to(self, mut sink: Sink) {
+    /// Writes until the end: the one task of this outbox. `false`: the peer took
+    /// no more before that.
+    pub(super) async fn write_to(self, mut sink: Sink) -> bool {
         let mut burst = BytesMut::new();
-        while self.take(&mut burst).await {
+        while let Some(taken) = self.take(&mut burst).await {
             if sink.write_all(&burst).await.is_err() {
-                return self.close(Fate::Broken);
+                self.close(Fate::Broken);
+                return false;
             }
-            self.written(burst.len());
+            self.written(taken);
             if burst.capacity() > 4 * BURST {
                 burst = BytesMut::new();
             }
             burst.clear();
         }
         self.close(Fate::Closed);
+        true
     }
+}
+
+/// What a message costs while it waits: its bytes, and its place in the queue.
+fn weight(frame: &Outgoing) -> usize {
+    frame.len() + size_of::<Outgoing>()
 }

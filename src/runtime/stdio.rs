@@ -27,7 +27,8 @@ const CHUNK: usize = 64 * 1024;
 /// Where bytes come from.
 pub(super) enum Source {
     Pipe(pipe::Receiver),
-    Socket(AsyncFd<OwnedFd>),
+    /// With room for one read, which the system call cannot put into the buffer.
+    Socket(AsyncFd<OwnedFd>, Box<[u8]>),
     Thread(mpsc::Receiver<Bytes>),
 }
 
@@ -40,7 +41,10 @@ impl Source {
                 Ok(pipe) => Ok(Source::Pipe(pipe)),
                 Err(_) => Source::threaded(fd),
             },
-            SFlag::S_IFSOCK => Ok(Source::Socket(watched(fd, Interest::READABLE)?)),
+            SFlag::S_IFSOCK => {
+                let room = vec![0; CHUNK].into_boxed_slice();
+                Ok(Source::Socket(watched(fd, Interest::READABLE)?, room))
+            }
             _ => Source::threaded(fd),
         }
     }
@@ -78,20 +82,16 @@ impl Source {
                     other => return other,
                 }
             },
-            Source::Socket(socket) => {
-                let mut chunk = [0_u8; CHUNK];
-                loop {
-                    let mut guard = socket.readable().await?;
-                    let read = guard.try_io(|socket| {
-                        Ok(recv(socket.as_raw_fd(), &mut chunk, MsgFlags::MSG_DONTWAIT)?)
-                    });
-                    if let Ok(read) = read {
-                        let read = read?;
-                        buffer.extend_from_slice(&chunk[..read]);
-                        return Ok(read);
-                    }
+            Source::Socket(socket, room) => loop {
+                let mut guard = socket.readable().await?;
+                let read = guard
+                    .try_io(|socket| Ok(recv(socket.as_raw_fd(), room, MsgFlags::MSG_DONTWAIT)?));
+                if let Ok(read) = read {
+                    let read = read?;
+                    buffer.extend_from_slice(&room[..read]);
+                    return Ok(read);
                 }
-            }
+            },
             Source::Thread(chunks) => {
                 let Some(chunk) = chunks.recv().await else { return Ok(0) };
                 buffer.extend_from_slice(&chunk);
