@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::channel::{MAX_TOMBSTONES, State};
+use super::channel::{Channel, MAX_TOMBSTONES, State};
 use super::client::MAX_PENDING;
 use super::deadline::Due;
 use super::id::{CallId, QuestionId, SessionKey};
@@ -199,32 +199,32 @@ impl Bridge {
         Ok(())
     }
 
-    /// I12: no conversation is held by two channels.
+    /// I12: no conversation is held by two channels. Ids that agents number per
+    /// process mean another one in another process: clients know it by an alias.
     fn check_fence(&self) -> Result<(), String> {
         for (id, row) in &self.registry.channels {
-            let opening = row.calls.iter().filter_map(|call| self.registry.calls.get(call));
-            let restored = opening
+            let calls = row.calls.iter().filter_map(|call| self.registry.calls.get(call));
+            let opening = calls
                 .filter(|call| matches!(call.stage, Stage::Sent(_)))
-                .filter_map(|call| call.opening()?.restores());
-            for restored in restored {
-                let other = self.registry.channels.iter().find(|(other, row)| {
-                    *other != id && (row.fences(restored) || row.by_id.contains_key(restored))
-                });
-                if let Some((other, _)) = other
-                    && !self.is_foreign(restored)
-                {
+                .filter_map(|call| call.opening());
+            for opening in opening {
+                let (Some(restored), Some(public)) = (opening.restores(), &opening.public) else {
+                    continue;
+                };
+                let holds = |row: &Channel| {
+                    let live = row.by_id.get(restored).and_then(|key| self.registry.sessions.get(key));
+                    let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
+                    live.is_some_and(|session| session.id == *public)
+                        || buried.is_some_and(|tombstone| tombstone.id == *public)
+                };
+                let other =
+                    self.registry.channels.iter().find(|(other, row)| *other != id && holds(row));
+                if let Some((other, _)) = other {
                     return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
                 }
             }
         }
         Ok(())
-    }
-
-    /// Ids that agents number per process mean another conversation in another
-    /// process; only what clients know by that very id is the stored one.
-    fn is_foreign(&self, id: &str) -> bool {
-        let holder = self.registry.channels.values().find_map(|row| row.tombstones.get(id));
-        holder.is_some_and(|tombstone| *tombstone.id != *id)
     }
 
     /// I10: what is kept is bounded in number and bytes.

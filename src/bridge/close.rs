@@ -15,10 +15,11 @@ use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
 use super::Bridge;
-use super::channel::{Hold, State, Tombstone};
+use super::channel::{Channel, Hold, State, Tombstone};
 use super::compose;
 use super::config::ExtensionEvents;
 use super::deadline::Due;
+use super::event::ExitStatus;
 use super::id::{CallId, ChannelId, ClientId, SessionKey};
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::{Asker, Call, Purpose, Question, Stage};
@@ -58,7 +59,7 @@ impl Bridge {
         if super::seeded::is(super::seeded::Bug::DeleteAfterNotify)
             && let Some(session) = self.registry.sessions.get(&key).cloned()
         {
-            self.publish_end(&session, reason);
+            self.publish_end(&session, reason, failure);
         }
 
         // 1. Delete: from here on nobody else finds it.
@@ -74,16 +75,27 @@ impl Bridge {
         self.bury(&session, pending.clone(), now);
 
         // 3. Publish, and with that end the attachments.
-        self.publish_end(&session, reason);
+        self.publish_end(&session, reason, failure);
         for id in queued {
             match failure {
                 Some(refusal) => self.refuse_call(id, refusal),
                 None => self.answer_call(id, CANCELLED_TURN),
             };
         }
-        if let Some(refusal) = failure {
-            for id in &pending {
-                self.refuse_call(*id, refusal);
+        for id in &pending {
+            #[cfg(feature = "seeded-bugs")]
+            if super::seeded::is(super::seeded::Bug::AnswerTwice)
+                && let Some(call) = self.registry.calls.get(id).cloned()
+            {
+                self.answer(&call.asker, |token| compose::success(token, CANCELLED_TURN));
+            }
+            let purpose = self.registry.calls.get(id).map(|call| &call.purpose);
+            // A load that comes back after the end would say that the session is open.
+            let is_reload = matches!(purpose, Some(Purpose::Reload { .. }));
+            match failure {
+                Some(refusal) => drop(self.refuse_call(*id, refusal)),
+                None if is_reload => drop(self.refuse_call(*id, &Refusal::SessionClosing)),
+                None => {}
             }
         }
 
@@ -111,7 +123,16 @@ impl Bridge {
             hold: Hold::Unanswered,
             calls,
         };
-        self.counters.tombstones += row.bury(agent_id.clone(), tombstone) as u64;
+        let key = session.key;
+        let mut thrown = row.bury(agent_id.clone(), tombstone);
+        // What its sub-agents say late is dropped too; they hold nothing of their own.
+        for id in &session.children {
+            let hold = Hold::Nothing;
+            let tombstone =
+                Tombstone { key, id: id.clone(), since: now, hold, calls: BTreeSet::new() };
+            thrown += row.bury(id.clone(), tombstone);
+        }
+        self.counters.tombstones += thrown as u64;
     }
 
     fn tombstone_channel(&self, session: &Session) -> ChannelId {
@@ -123,7 +144,7 @@ impl Bridge {
         session.channel
     }
 
-    fn publish_end(&mut self, session: &Session, reason: EndReason) {
+    fn publish_end(&mut self, session: &Session, reason: EndReason, failure: Option<&Refusal>) {
         let id = quoted(&session.id);
         let word = quoted(reason.word());
         let seq = session.seq;
@@ -132,8 +153,18 @@ impl Bridge {
         } else {
             "_drawbridge/session_closed"
         };
-        let params =
-            format!("{{\"sessionId\":{id},\"reason\":{word},\"restorable\":false,\"seq\":{seq}}}");
+        let how = match failure {
+            Some(Refusal::AgentExited { status: ExitStatus::Code(code), .. }) => {
+                format!(",\"exitCode\":{code}")
+            }
+            Some(Refusal::AgentExited { status: ExitStatus::Signal(signal), .. }) => {
+                format!(",\"signal\":{signal}")
+            }
+            _ => String::new(),
+        };
+        let params = format!(
+            "{{\"sessionId\":{id},\"reason\":{word}{how},\"restorable\":false,\"seq\":{seq}}}"
+        );
         for client in session.clients() {
             let Some(row) = self.registry.clients.get_mut(client) else { continue };
             row.ended.remember(&session.id, reason.word());
@@ -357,7 +388,14 @@ impl Bridge {
 
     /// Sends a close once more that was not answered.
     pub(super) fn close_again(&mut self, channel: ChannelId, agent_id: &str, now: Moment) {
-        let Some(row) = self.registry.channel(channel).filter(|row| row.is_open()) else { return };
+        // While a late answer to a restore may still come, only that one tells; and
+        // an agent that cannot close is not asked.
+        let is_restoring = self.calls_on(channel).into_iter().any(|id| {
+            let opening = self.registry.calls.get(&id).and_then(|call| call.opening());
+            opening.is_some_and(|opening| opening.restores() == Some(agent_id))
+        });
+        let can_tell = |row: &&Channel| row.is_open() && row.capabilities.close && !is_restoring;
+        let Some(row) = self.registry.channel(channel).filter(can_tell) else { return };
         let Some(key) = row.tombstones.get(agent_id).map(|tombstone| tombstone.key) else { return };
         let hold = self.tell_agent_to_close(channel, key, agent_id, None, now);
         let Some(row) = self.registry.channel_mut(channel) else { return };

@@ -10,7 +10,7 @@ use crate::wire::{Frame, Kind, Method, Token, json, splice};
 use super::Bridge;
 use super::channel::Login;
 use super::compose;
-use super::id::{CallId, ChannelId, ClientId, FanoutId};
+use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId};
 use super::pending::{Asker, Call, Fanout, Purpose, Stage};
 use super::refusal::Refusal;
 use super::time::Moment;
@@ -25,18 +25,15 @@ impl Bridge {
     pub(super) fn fan_out(&mut self, client: ClientId, frame: &Frame, now: Moment) {
         let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
         let channels: Vec<ChannelId> = self.open_channels(pool).collect();
-        if let (Method::ProvidersSet | Method::ProvidersDisable, Some(pool)) = (frame.method, pool)
-        {
-            self.remember_for_rehearsal(pool, frame);
-        }
-        let (Some(_), false) = (pool, channels.is_empty()) else {
+        let (Some(pool), false) = (pool, channels.is_empty()) else {
             // None runs: one is started for it, and the others will hear it at their start.
-            self.loose_call(client, Purpose::Connection { unknown: false }, frame, now);
+            self.loose_call(client, Purpose::Shared(frame.detached()), frame, now);
             return;
         };
-        let fanout = FanoutId(self.registry.number());
+        let fanout = FanoutId(self.registry.numbers.fanouts.next());
         let asker = Asker::Client(client, frame.id());
-        self.registry.fanouts.insert(fanout, Fanout { asker, answer: None });
+        let request = frame.detached();
+        self.registry.fanouts.insert(fanout, Fanout { asker, pool, request, answer: None });
         for channel in channels {
             let id = self.registry.add_call(Call {
                 asker: Asker::Nobody,
@@ -62,10 +59,34 @@ impl Bridge {
         if is_open {
             return;
         }
-        let Some(Fanout { asker, answer: Some(answer) }) = self.registry.fanouts.remove(&id) else {
-            return;
-        };
-        self.answer(&asker, |token| answer.with_id(token.clone()));
+        let Some(fanout) = self.registry.fanouts.remove(&id) else { return };
+        let Some(answer) = fanout.answer else { return };
+        self.answer(&fanout.asker, |token| answer.with_id(token.clone()));
+        if answer.kind == Kind::Success {
+            self.agreed(fanout.pool, &fanout.request);
+        }
+    }
+
+    /// Every channel of a pool said yes: further ones are told the same at their start.
+    pub(super) fn agreed(&mut self, pool: PoolId, request: &Frame) {
+        match request.method {
+            Method::ProvidersSet | Method::ProvidersDisable => {
+                self.remember_for_rehearsal(pool, request);
+            }
+            Method::Logout | Method::AuthLogout => self.forget_logins(pool),
+            _ => {}
+        }
+    }
+
+    fn forget_logins(&mut self, pool: PoolId) {
+        if let Some(pool) = self.registry.pools.get_mut(&pool) {
+            let is_login =
+                |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
+            pool.rehearsal.retain(|frame| !is_login(frame));
+        }
+        for row in self.registry.channels.values_mut().filter(|row| row.pool == Some(pool)) {
+            row.login = Login::Unknown;
+        }
     }
 
     /// One of the channels will not answer any more.
@@ -141,7 +162,7 @@ impl Bridge {
         };
         let text = frame.bytes();
         let mut edits = Vec::new();
-        let mut listed = Vec::new();
+        let mut listed: Vec<Box<str>> = Vec::new();
         for entry in json::elements(text, place) {
             let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
             let Some(agent_id) = json::text(text, at) else { continue };
@@ -151,7 +172,7 @@ impl Bridge {
             if let Some(session) = session.filter(|session| session.is_aliased()) {
                 edits.push((at, Bytes::from(quoted(&session.id))));
             }
-            listed.push(agent_id.into_owned());
+            listed.push(session.map_or_else(|| agent_id.into(), |session| session.id.clone()));
         }
         let mut outgoing = with_edits(frame, None, edits).to_bytes();
         if first {
@@ -160,7 +181,7 @@ impl Bridge {
                 let same_pool =
                     self.registry.channel(session.channel).is_some_and(|row| row.pool == pool);
                 let wanted = cwd.is_none_or(|cwd| *cwd == *session.cwd);
-                let is_listed = listed.iter().any(|id| **id == *session.agent_id);
+                let is_listed = listed.contains(&session.id);
                 if !same_pool || !wanted || is_listed {
                     continue;
                 }

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::wire::{Frame, Kind, Token, json, splice};
+use crate::wire::{Frame, Kind, json, splice};
 
 use super::Bridge;
 use super::channel::{Capabilities, State};
@@ -43,9 +43,12 @@ impl Bridge {
             Some((id, _)) => *id,
             None => self.add_pool(identity, frame),
         };
-        if let Some(row) = self.registry.clients.get_mut(&client) {
-            row.pool = Some(pool);
-        }
+        let before = self
+            .registry
+            .clients
+            .get_mut(&client)
+            .and_then(|row| row.pool.replace(pool));
+        self.end_carried(before, now);
         self.registry.add_call(Call {
             asker: Asker::Client(client, frame.id()),
             purpose: Purpose::Initialize,
@@ -57,7 +60,7 @@ impl Bridge {
     }
 
     fn add_pool(&mut self, identity: Box<[u8]>, frame: &Frame) -> PoolId {
-        let pool = PoolId(self.registry.number());
+        let pool = PoolId(self.registry.numbers.pools.next());
         self.registry.pools.insert(
             pool,
             Pool {
@@ -118,10 +121,11 @@ impl Bridge {
         let version = frame.find(&["protocolVersion"]).map(|place| place.of(frame.bytes()));
         let Some(version) = version.filter(|_| frame.kind == Kind::Success) else {
             if let Some(call) = self.registry.take_call(id) {
-                let answer = self.for_asker(&call, frame, &Token::new(b"null"));
+                let what = "its answer to initialize names no protocolVersion".to_owned();
+                let refusal = Refusal::ProtocolBroken { agent: self.agent_name(), what };
                 self.answer(&call.asker, |token| match frame.kind {
                     Kind::Failure => frame.with_id(token.clone()),
-                    _ => answer,
+                    _ => compose::failure(token, &refusal),
                 });
             }
             return self.stop(channel, StopReason::HandshakeRefused, now);

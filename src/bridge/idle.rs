@@ -5,7 +5,6 @@
 //! simply not done.
 
 use super::channel::{Channel, Rung, State};
-use super::client::Carry;
 use super::config::{BackgroundWork, IdlePolicy};
 use super::deadline::Due;
 use super::event::Process;
@@ -24,6 +23,8 @@ use super::{Bridge, Effect, Method, Phase};
 const FIRST_USE_GRACE: u64 = 60_000;
 /// For how long a look at a process tree is believed (ms).
 const SURVEY_AGE: u64 = 1_000;
+/// What a process gets to die of SIGKILL, however short a shutdown must be (ms).
+const LEAST_KILL_GRACE: u64 = 250;
 
 /// What came of the wish to make room for a session.
 pub(super) enum Eviction {
@@ -70,6 +71,8 @@ impl Bridge {
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
                 late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
             }
+            // What is carried as it is may hold what nobody can see from outside.
+            State::Ready if self.is_carried(id) => None,
             State::Ready => {
                 let at = row.idle_since?.plus(self.idle_limit(row))?;
                 self.not_in_pause(at)
@@ -235,12 +238,16 @@ impl Bridge {
     }
 
     fn look(&mut self, key: SessionKey) {
-        let Some(session) = self.registry.session_mut(key) else { return };
-        if session.background != Background::Asked {
-            session.background = Background::Asked;
-            let channel = session.channel;
-            self.effects.push_back(Effect::Survey(channel));
+        // While the answer is awaited nothing is touched: who waits for room asks
+        // again at the end of each step, and would keep that step from ending.
+        let is_asked = |row: &Session| row.background == Background::Asked;
+        if self.registry.sessions.get(&key).is_none_or(is_asked) {
+            return;
         }
+        let Some(session) = self.registry.session_mut(key) else { return };
+        session.background = Background::Asked;
+        let channel = session.channel;
+        self.effects.push_back(Effect::Survey(channel));
     }
 
     fn reap(&mut self, key: SessionKey, now: Moment) {
@@ -318,10 +325,6 @@ impl Bridge {
         let Some(row) = self.registry.channels.get(&id) else { return };
         let is_idle = self.is_without_work(row);
         let should_pause = self.feeds_slow_client(id, row);
-        let is_private = row
-            .pool
-            .and_then(|pool| self.registry.pools.get(&pool))
-            .is_some_and(|pool| pool.carry == Carry::Transparent);
         let lost_early = !row.early.is_empty() && self.open_in_flight(id, None).is_none();
         let Some(row) = self.registry.channels.get_mut(&id) else { return };
         if lost_early {
@@ -341,8 +344,6 @@ impl Bridge {
             (true, since) => since,
         };
         match &row.state {
-            // What is carried as it is may hold what nobody can see from outside.
-            State::Ready if is_private => {}
             State::Ready if is_idle => match self.channel_deadline(id) {
                 Some(at) if at <= now => self.channel_due(id, now),
                 _ => self.watch(Due::Channel(id)),
@@ -388,6 +389,11 @@ impl Bridge {
         });
         let whole: u64 = millis.iter().sum();
         let scaled = if whole <= left { millis[index] } else { millis[index] * left / whole };
-        Some(Limit::After(scaled))
+        // Nobody dies of SIGKILL in no time: whoever is just dying is no survivor.
+        let least = match graces[index] {
+            Limit::After(millis) if rung == Rung::Killed => millis.min(LEAST_KILL_GRACE),
+            _ => 0,
+        };
+        Some(Limit::After(scaled.max(least)))
     }
 }

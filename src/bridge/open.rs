@@ -11,14 +11,14 @@ use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
 use super::Bridge;
-use super::channel::{Login, Tombstone};
+use super::channel::{Hold, Login, Tombstone};
 use super::compose;
 use super::deadline::Due;
 use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use super::notice::{Notice, StopReason};
 use super::pending::{Asker, Call, OpenKind, Opening, Purpose, Stage};
 use super::refusal::Refusal;
-use super::session::Session;
+use super::session::{Audience, Session};
 use super::time::Moment;
 use super::translate::{param, with_edits};
 
@@ -39,15 +39,13 @@ impl Bridge {
                 return self.refuse(client, &frame.id(), &refusal);
             }
             (OpenKind::Fork, Some(id)) => {
-                let key = self.registry.public.get(&*id);
-                let live = key.and_then(|key| self.registry.sessions.get(key));
-                match live.map(|session| (session.channel, session.agent_id.clone())) {
-                    // A copy of a live session is made where it lives.
-                    Some((channel, source)) => {
-                        return self.open_on(client, frame, Some(source), channel, now);
-                    }
-                    None => (Some(self.without_prefix(&id)), None),
-                }
+                let key = self.registry.public.get(&*id).copied();
+                let live = key.and_then(|key| self.registry.sessions.get_mut(&key));
+                let source = live.map(|session| {
+                    session.last_seen = now;
+                    session.agent_id.clone()
+                });
+                (Some(source.unwrap_or_else(|| self.without_prefix(&id))), Some(id.into()))
             }
             (OpenKind::Load | OpenKind::Resume, Some(id)) => {
                 if let Some(key) = self.registry.public.get(&*id).copied() {
@@ -68,27 +66,6 @@ impl Bridge {
         });
     }
 
-    fn open_on(
-        &mut self,
-        client: ClientId,
-        frame: &Frame,
-        source: Option<Box<str>>,
-        channel: ChannelId,
-        now: Moment,
-    ) {
-        let cwd = param(frame, "cwd").unwrap_or_default();
-        let opening = Opening { kind: OpenKind::Fork, source, public: None, cwd };
-        let id = self.registry.add_call(Call {
-            asker: Asker::Client(client, frame.id()),
-            purpose: Purpose::Open(opening),
-            channel: Some(channel),
-            session: None,
-            asked_at: now,
-            stage: Stage::Held(frame.detached()),
-        });
-        self.send_when_ready(id, now);
-    }
-
     /// The stored id behind an id with our own prefix.
     pub(super) fn without_prefix(&self, id: &str) -> Box<str> {
         id.strip_prefix(&format!("{}:", self.config.agent)).unwrap_or(id).into()
@@ -102,8 +79,33 @@ impl Bridge {
             let refusal = Refusal::SessionBusy { id: session.id.to_string() };
             return self.refuse(client, &frame.id(), &refusal);
         }
+        let attached = !session.clients().contains(&client);
         self.attach(client, key);
-        self.session_call(client, key, Purpose::Session, frame, now);
+        self.session_call(client, key, Purpose::Reload { attached }, frame, now);
+    }
+
+    /// The agent answered a load or resume of a session that is live.
+    pub(super) fn reloaded(
+        &mut self,
+        id: CallId,
+        frame: &Frame,
+        attached: bool,
+        now: Moment,
+    ) {
+        let key = self.registry.calls.get(&id).and_then(|call| call.session);
+        let client = self.forward_answer(id, frame).flatten();
+        let Some(key) = key else { return };
+        if let Some(session) = self.registry.session_mut(key) {
+            session.last_seen = now;
+        }
+        match (client, frame.kind) {
+            (Some(client), Kind::Success) => self.attach(client, key),
+            (Some(client), _) if attached => {
+                self.unask(client, Some(key), now);
+                self.registry.detach(client, key, Audience::Lost);
+            }
+            _ => {}
+        }
     }
 
     /// A load that waited for another of the same conversation.
@@ -129,10 +131,17 @@ impl Bridge {
         let Some(call) = self.registry.take_call(id) else { return };
         let Some(opening) = call.opening() else { return };
         if frame.kind == Kind::Failure {
-            if frame.error_code() == Some(-32000)
-                && let Some(row) = self.registry.channel_mut(channel)
-            {
-                row.login = Login::Wanted;
+            if let Some(row) = self.registry.channel_mut(channel) {
+                if frame.error_code() == Some(-32000) {
+                    row.login = Login::Wanted;
+                }
+                // Refused late: it does not hold the conversation.
+                let late = opening.restores().filter(|_| call.stage == Stage::Overdue);
+                if let Some(tombstone) = late.and_then(|id| row.tombstones.get_mut(id))
+                    && tombstone.hold == Hold::Unanswered
+                {
+                    tombstone.hold = Hold::Nothing;
+                }
             }
             let named = opening.public.clone().filter(|_| opening.public != opening.source);
             return self.answer(&call.asker, |token| {
@@ -159,7 +168,10 @@ impl Bridge {
                 self.after_opened(channel, key, &agent_id, now);
             }
             // Nobody waits for it any more: it must not live on unseen.
-            None => self.close_unseen(channel, &agent_id, now),
+            None => {
+                let id = self.public_id(opening, &agent_id);
+                self.close_unseen(channel, id, &agent_id, now);
+            }
         }
     }
 
@@ -171,17 +183,14 @@ impl Bridge {
         opening: &Opening,
         now: Moment,
     ) -> SessionKey {
-        let public = match &opening.public {
-            Some(id) => id.clone(),
-            None => self.free_id(agent_id),
-        };
+        let public = self.public_id(opening, agent_id);
         // What a tombstone of that id still waits for is settled; the id lives again.
         self.flush_tombstone(channel, agent_id, false);
         if let Some(row) = self.registry.channel_mut(channel) {
             row.tombstones.remove(agent_id);
             row.used = true;
         }
-        let key = SessionKey(self.registry.number());
+        let key = SessionKey(self.registry.numbers.sessions.next());
         let (agent_id, cwd) = (agent_id.into(), opening.cwd.clone());
         self.registry.add_session(Session::new(key, channel, public, agent_id, cwd, now));
         self.registry.attach(client, key);
@@ -225,16 +234,30 @@ impl Bridge {
         }
     }
 
+    /// The id under which clients know, or would know, what was opened.
+    fn public_id(&self, opening: &Opening, agent_id: &str) -> Box<str> {
+        match (opening.restores(), &opening.public) {
+            (Some(_), Some(id)) => id.clone(),
+            _ => self.free_id(agent_id),
+        }
+    }
+
     /// The id under which clients will know a new conversation: the agent's own,
     /// unless that is another conversation's.
     fn free_id(&self, agent_id: &str) -> Box<str> {
         let is_buried =
             |id: &str| self.registry.channels.values().any(|row| row.tombstones.contains_key(id));
-        if !self.registry.public.contains_key(agent_id) && !is_buried(agent_id) {
+        // A stored conversation that is on its way has its name already.
+        let is_restored = |id: &str| {
+            let mut openings = self.registry.calls.values().filter_map(|call| call.opening());
+            openings.any(|row| row.restores().is_some() && row.public.as_deref() == Some(id))
+        };
+        let is_live = |id: &str| self.registry.public.contains_key(id) || is_restored(id);
+        if !is_live(agent_id) && !is_buried(agent_id) {
             return agent_id.into();
         }
         let is_taken = |id: &str| {
-            self.registry.public.contains_key(id)
+            is_live(id)
                 || self
                     .registry
                     .channels
@@ -256,16 +279,29 @@ impl Bridge {
     }
 
     /// Closes a session at the agent that no client ever heard of.
-    fn close_unseen(&mut self, channel: ChannelId, agent_id: &str, now: Moment) {
+    fn close_unseen(&mut self, channel: ChannelId, id: Box<str>, agent_id: &str, now: Moment) {
         self.publish(Notice::LateOpenClosed { channel, id: agent_id.to_owned() });
-        let key = SessionKey(self.registry.number());
+        self.flush_tombstone(channel, agent_id, false);
+        let key = SessionKey(self.registry.numbers.sessions.next());
         let hold = self.tell_agent_to_close(channel, key, agent_id, None, now);
+        self.bury_unseen(channel, key, (id, agent_id), hold, now);
+        self.retire_if_full_of_husks(channel, now);
+    }
+
+    /// The tombstone of a session that no client ever heard of.
+    fn bury_unseen(
+        &mut self,
+        channel: ChannelId,
+        key: SessionKey,
+        (id, agent_id): (Box<str>, &str),
+        hold: Hold,
+        now: Moment,
+    ) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         let _ = row.early.take(agent_id);
         let tombstone =
-            Tombstone { key, id: agent_id.into(), since: now, hold, calls: Default::default() };
+            Tombstone { key, id, since: now, hold, calls: Default::default() };
         self.counters.tombstones += row.bury(agent_id.into(), tombstone) as u64;
-        self.retire_if_full_of_husks(channel, now);
     }
 
     /// An open's budget is over. The agent may still answer: a session that
@@ -276,10 +312,19 @@ impl Bridge {
         let Some(call) = self.registry.calls.get_mut(&id) else { return };
         call.stage = Stage::Overdue;
         let channel = call.channel;
+        let restored: Option<(Box<str>, Box<str>)> = call
+            .opening()
+            .and_then(|opening| Some((opening.public.clone()?, opening.restores()?.into())));
         self.registry.deadlines.forget(Due::Call(id));
         self.counters.refused += 1;
         self.answer(&asker, |token| compose::failure(token, &Refusal::OpenTimeout { agent }));
         if let Some(channel) = channel {
+            if let Some((public, agent_id)) = restored {
+                // Nobody knows whether it holds the conversation by now: it is fenced.
+                self.flush_tombstone(channel, &agent_id, false);
+                let key = SessionKey(self.registry.numbers.sessions.next());
+                self.bury_unseen(channel, key, (public, &agent_id), Hold::Unanswered, now);
+            }
             self.publish(Notice::OpenUnanswered { channel });
             self.drain(channel, StopReason::OpenUnanswered, now);
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::wire::{Frame, Method, Token};
 
-use super::id::{ChannelId, ClientId, FanoutId, SessionKey};
+use super::id::{ChannelId, ClientId, FanoutId, PoolId, SessionKey};
 use super::time::Moment;
 
 /// Who wants the answer to a call.
@@ -94,8 +94,15 @@ pub enum Purpose {
     },
     /// One of several channels' answers.
     Part(FanoutId),
+    /// What every channel must hear, on the only one that there is.
+    Shared(Frame),
     /// Something about a stored conversation, by the agent's id of it.
     Stored(Box<str>),
+    /// A load or resume of a session that is live.
+    Reload {
+        /// Whether it attached the client: a refusal ends that again.
+        attached: bool,
+    },
     /// Anything else in a session.
     Session,
     /// Anything else without a session.
@@ -161,6 +168,10 @@ impl Call {
 pub struct Fanout {
     /// Who wants the answer.
     pub asker: Asker,
+    /// Whose channels they are.
+    pub pool: PoolId,
+    /// What they were asked.
+    pub request: Frame,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,
 }

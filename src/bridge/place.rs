@@ -13,7 +13,7 @@ use super::config::Share;
 use super::deadline::Due;
 use super::id::{CallId, ChannelId, ClientId, PoolId};
 use super::notice::{Notice, StopReason};
-use super::pending::{Opening, Purpose, Stage};
+use super::pending::{OpenKind, Opening, Purpose, Stage};
 use super::refusal::Refusal;
 use super::time::Moment;
 use super::{Bridge, Effect};
@@ -40,6 +40,8 @@ enum Fence {
     Soon(ChannelId),
     /// One that does not answer holds it.
     Shut(ChannelId),
+    /// It is live, and known by another id.
+    Live,
 }
 
 impl Bridge {
@@ -117,6 +119,8 @@ impl Bridge {
         pool: PoolId,
         now: Moment,
     ) -> Placement {
+        // A copy of a live session is made where it lives.
+        let mut home = self.owner(opening).filter(|_| opening.kind == OpenKind::Fork);
         if let Some(source) = opening.restores() {
             if opening.public.as_ref().is_some_and(|id| self.registry.public.contains_key(id)) {
                 return Placement::AlreadyLive;
@@ -132,9 +136,9 @@ impl Bridge {
                 }
                 None => {}
             }
-            match self.fence(source) {
+            match self.fence(source, opening.public.as_deref()) {
                 Fence::Open => {}
-                Fence::Reinstate(channel) => return Placement::On(channel),
+                Fence::Reinstate(channel) => home = Some(channel),
                 Fence::Soon(channel) => {
                     self.hurry(id, channel, now);
                     return Placement::Wait;
@@ -143,10 +147,16 @@ impl Bridge {
                     self.close_again(channel, source, now);
                     return Placement::Refuse(Refusal::SessionFenced { id: source.into() });
                 }
+                Fence::Live => {
+                    return Placement::Refuse(Refusal::SessionFenced { id: source.into() });
+                }
             }
         }
         if let Some(refused) = self.make_session_room(id, now) {
             return refused;
+        }
+        if let Some(channel) = home {
+            return Placement::On(channel);
         }
         let cwd: Box<str> = if opening.cwd.is_empty() || self.config.share == Share::Agent {
             self.client_cwd(client)
@@ -165,10 +175,10 @@ impl Bridge {
         pool: PoolId,
         now: Moment,
     ) -> Placement {
-        match self.fence(stored) {
+        match self.fence(stored, None) {
             Fence::Reinstate(channel) => Placement::On(channel),
             Fence::Soon(_) => Placement::Wait,
-            Fence::Open | Fence::Shut(_) => self.place_anywhere(client, pool, now),
+            Fence::Open | Fence::Shut(_) | Fence::Live => self.place_anywhere(client, pool, now),
         }
     }
 
@@ -335,6 +345,7 @@ impl Bridge {
             .channels
             .iter()
             .filter(|(_, row)| row.state == State::Ready && self.is_without_work(row))
+            .filter(|(id, _)| !self.is_carried(**id))
             .min_by_key(|(_, row)| row.idle_since)
             .map(|(id, _)| *id);
         match idle {
@@ -370,13 +381,25 @@ impl Bridge {
         }
     }
 
-    fn fence(&self, id: &str) -> Fence {
+    /// Who holds a conversation. Where agents number their sessions per process,
+    /// several hold that id: then the one that clients know by the public id.
+    fn fence(&self, id: &str, public: Option<&str>) -> Fence {
         #[cfg(feature = "seeded-bugs")]
         if super::seeded::is(super::seeded::Bug::OpenFencedId) {
             return Fence::Open;
         }
-        let mut holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
-        let Some((channel, row)) = holders.next() else { return Fence::Open };
+        if self.registry.channels.values().any(|row| row.by_id.contains_key(id)) {
+            return Fence::Live;
+        }
+        let holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
+        let is_meant = |row: &Channel| {
+            row.tombstones.get(id).is_some_and(|tomb| Some(&*tomb.id) == public)
+        };
+        let Some((channel, row)) =
+            holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)))
+        else {
+            return Fence::Open;
+        };
         let hold = row.tombstones.get(id).map_or(Hold::Nothing, |tomb| tomb.hold);
         match hold {
             _ if row.is_stopping() => Fence::Soon(*channel),
@@ -384,6 +407,12 @@ impl Bridge {
             Hold::Unanswered => Fence::Shut(*channel),
             _ => Fence::Soon(*channel),
         }
+    }
+
+    /// The channel of the live session that a client wants to open or copy.
+    fn owner(&self, opening: &Opening) -> Option<ChannelId> {
+        let key = self.registry.public.get(opening.public.as_ref()?)?;
+        self.registry.sessions.get(key).map(|session| session.channel)
     }
 
     /// A waiter moves the channel that holds its conversation one rung on, once.
@@ -453,7 +482,9 @@ impl Bridge {
 
 fn may_be_joined(row: &Channel) -> bool {
     #[cfg(feature = "seeded-bugs")]
-    if super::seeded::is(super::seeded::Bug::JoinStoppingChannel) && row.is_stopping() {
+    if super::seeded::is(super::seeded::Bug::JoinStoppingChannel) && row.is_stopping()
+        || super::seeded::is(super::seeded::Bug::JoinDrainingChannel) && row.is_open()
+    {
         return true;
     }
     match row.state {

@@ -82,14 +82,7 @@ impl Bridge {
         session.last_seen = now;
         let Some(session) = self.registry.sessions.get(&key) else { return };
         let asked = self.whom_to_ask(session, frame.method);
-        let waits = matches!(
-            frame.method,
-            Method::RequestPermission
-                | Method::ElicitationCreate
-                | Method::FsRead
-                | Method::FsWrite
-        );
-        if asked.is_empty() && !waits {
+        if asked.is_empty() && !may_wait(frame.method) {
             let method = frame.method_name().into_owned();
             return self.turn_away(channel, frame, &Refusal::NobodyToAsk { method });
         }
@@ -272,8 +265,8 @@ impl Bridge {
         if let Some(error) = question.last_error.clone() {
             return self.settle_question(id, None, &error, now);
         }
-        let needs_session = question.session.is_none();
-        if others.is_empty() && needs_session {
+        let can_wait = question.session.is_some() && may_wait(question.method);
+        if others.is_empty() && !can_wait {
             return self.withdraw(id);
         }
         if let Some(question) = self.registry.questions.get_mut(&id) {
@@ -337,6 +330,10 @@ impl Bridge {
         let was_cancelled = question.cancelled_at.is_some();
         let is_permission = question.method == Method::RequestPermission;
         self.withdraw(id);
+        // Its agent goes on now.
+        if let Some(session) = session.and_then(|key| self.registry.session_mut(key)) {
+            session.last_seen = now;
+        }
         // A permission that nobody gave in time ends the turn, so that it is true.
         if is_permission
             && !was_cancelled
@@ -382,6 +379,14 @@ impl Bridge {
             .map(|(id, _)| *id)
             .collect()
     }
+}
+
+/// Whether a question in a session waits while nobody is there to answer it.
+fn may_wait(method: Method) -> bool {
+    matches!(
+        method,
+        Method::RequestPermission | Method::ElicitationCreate | Method::FsRead | Method::FsWrite
+    )
 }
 
 /// Whether an answer settles a question that several clients were asked: a

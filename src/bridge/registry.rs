@@ -32,16 +32,32 @@ pub struct Registry {
     pub(super) deadlines: Deadlines,
     pub(super) touched_channels: BTreeSet<ChannelId>,
     pub(super) touched_sessions: BTreeSet<SessionKey>,
-    next: u64,
+    pub(super) numbers: Numbers,
+}
+
+/// The numbers that ids are made of, a row of them for each kind.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    pub(super) pools: Counter,
+    pub(super) channels: Counter,
+    pub(super) sessions: Counter,
+    pub(super) calls: Counter,
+    pub(super) fanouts: Counter,
+    pub(super) questions: Counter,
+}
+
+/// Counts up, and gives no number twice.
+#[derive(Debug, Default)]
+pub(super) struct Counter(u64);
+
+impl Counter {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
 }
 
 impl Registry {
-    /// The next number; all ids share one row of numbers.
-    pub(super) fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
     pub(super) fn channel(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(&id)
     }
@@ -59,7 +75,7 @@ impl Registry {
     }
 
     pub(super) fn add_channel(&mut self, channel: Channel) -> ChannelId {
-        let id = ChannelId(self.number());
+        let id = ChannelId(self.numbers.channels.next());
         self.channels.insert(id, channel);
         self.touched_channels.insert(id);
         id
@@ -173,7 +189,7 @@ impl Registry {
     }
 
     pub(super) fn add_call(&mut self, call: Call) -> CallId {
-        let id = CallId(self.number());
+        let id = CallId(self.numbers.calls.next());
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.insert(id);
         }
@@ -258,7 +274,7 @@ impl Registry {
     }
 
     pub(super) fn add_question(&mut self, question: Question) -> QuestionId {
-        let id = QuestionId(self.number());
+        let id = QuestionId(self.numbers.questions.next());
         if let Some(channel) = self.channel_mut(question.channel) {
             channel.questions.insert(id);
         }

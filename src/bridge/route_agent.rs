@@ -4,6 +4,7 @@ use crate::wire::frame::Glimpse;
 use crate::wire::{Frame, Kind, Malformed, Method};
 
 use super::Bridge;
+use super::channel::{Hold, Tombstone};
 use super::client::Carry;
 use super::compose;
 use super::id::{CallId, ChannelId, SessionKey};
@@ -115,6 +116,13 @@ impl Bridge {
                 self.registry.take_call(id);
                 self.part_answered(fanout, frame);
             }
+            Purpose::Shared(request) => {
+                self.forward_answer(id, frame);
+                let pool = self.registry.channel(channel).and_then(|row| row.pool);
+                if let (Kind::Success, Some(pool)) = (frame.kind, pool) {
+                    self.agreed(pool, &request);
+                }
+            }
             Purpose::Rehearse { needed } => {
                 self.registry.take_call(id);
                 self.rehearsed(channel, needed, frame, now);
@@ -135,7 +143,9 @@ impl Bridge {
                     row.leases.insert(client);
                 }
             }
-            Purpose::Stored(_) | Purpose::Session => {
+            Purpose::Reload { attached } => self.reloaded(id, frame, attached, now),
+            Purpose::Stored(_) => drop(self.forward_answer(id, frame)),
+            Purpose::Session => {
                 let key = self.registry.calls.get(&id).and_then(|call| call.session);
                 self.forward_answer(id, frame);
                 if let Some(session) = key.and_then(|key| self.registry.session_mut(key)) {
@@ -146,7 +156,7 @@ impl Bridge {
     }
 
     /// Ends a call with the agent's answer; gives back the client that asked.
-    fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<Option<super::ClientId>> {
+    pub(super) fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<Option<super::ClientId>> {
         // The alias is looked up while the call still has its session.
         let call = self.registry.calls.get(&id)?.clone();
         if let Asker::Client(client, token) = &call.asker {
@@ -167,7 +177,10 @@ impl Bridge {
         }
         // The session is closed: its tombstone may have waited for just this.
         let agent_id = self.registry.channel(channel).and_then(|row| {
-            row.tombstones.iter().find(|(_, tomb)| tomb.key == key).map(|(id, _)| id.clone())
+            let is_its = |tomb: &Tombstone| {
+                tomb.key == key && matches!(tomb.hold, Hold::Closing(_))
+            };
+            row.tombstones.iter().find(|(_, tomb)| is_its(tomb)).map(|(id, _)| id.clone())
         });
         if let Some(agent_id) = agent_id {
             self.conclude_if_quiet(channel, &agent_id, now);

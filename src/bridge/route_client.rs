@@ -3,6 +3,7 @@
 use crate::wire::{Frame, Kind, Malformed, Method, Token, json};
 
 use super::Bridge;
+use super::channel::Channel;
 use super::client::Carry;
 use super::compose;
 use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
@@ -257,7 +258,13 @@ impl Bridge {
                 self.end_session(key, EndReason::Deleted, None, None, now);
                 self.loose_call(client, Purpose::Stored(stored), frame, now);
             }
-            Some(key) => self.session_call(client, key, Purpose::Session, frame, now),
+            Some(key) => {
+                // Who only asks how it is does not use it.
+                if frame.method != Method::SessionStatus {
+                    self.touch(key, now);
+                }
+                self.session_call(client, key, Purpose::Stored(stored), frame, now);
+            }
             None => {
                 self.loose_call(client, Purpose::Stored(stored), frame, now);
             }
@@ -306,7 +313,13 @@ impl Bridge {
         let open = self.registry.clients.get(&client).map(|row| row.calls.clone());
         let found = open.into_iter().flatten().find_map(|id| {
             let call = self.registry.calls.get(&id)?;
-            (call.asker == asker).then(|| (id, call.is_unsent(), call.channel))
+            // An agent that cannot close never heard of the close that waits for its turn.
+            let is_told = |row: &Channel| {
+                row.is_open() && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
+            };
+            let channel =
+                call.channel.filter(|channel| self.registry.channel(*channel).is_some_and(is_told));
+            (call.asker == asker).then(|| (id, call.is_unsent(), channel))
         });
         match found {
             Some((id, true, _)) => {

@@ -26,10 +26,14 @@ pub enum Bug {
     HoldEarlyRequest,
     /// A stopping channel is joined by a new session.
     JoinStoppingChannel,
+    /// A draining channel is joined by a new session.
+    JoinDrainingChannel,
+    /// Who waits for a channel that exits is forgotten.
+    LoseAnswersOnExit,
 }
 
 /// All of them.
-pub const ALL: [Bug; 10] = [
+pub const ALL: [Bug; 12] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -40,6 +44,8 @@ pub const ALL: [Bug; 10] = [
     Bug::OpenFencedId,
     Bug::HoldEarlyRequest,
     Bug::JoinStoppingChannel,
+    Bug::JoinDrainingChannel,
+    Bug::LoseAnswersOnExit,
 ];
 
 thread_local! {

@@ -92,7 +92,7 @@ impl Bridge {
         }
     }
 
-    fn all_channels(&self) -> Vec<ChannelId> {
+    pub(super) fn all_channels(&self) -> Vec<ChannelId> {
         self.registry.channels.keys().copied().collect()
     }
 

@@ -5,9 +5,8 @@
 //! stop is not having stopped, and the last SIGKILL always finds the row.
 
 use super::channel::{Rung, State};
-use super::client::Carry;
 use super::event::{Exit, ExitStatus};
-use super::id::{CallId, ChannelId, ClientId, SessionKey};
+use super::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::{Purpose, Stage};
 use super::refusal::Refusal;
@@ -117,6 +116,10 @@ impl Bridge {
             {
                 self.registry.take_call(id).map(drop)
             }
+            #[cfg(feature = "seeded-bugs")]
+            _ if super::seeded::is(super::seeded::Bug::LoseAnswersOnExit) => {
+                self.registry.take_call(id).map(drop)
+            }
             _ => self.refuse_call(id, refusal).map(drop),
         };
     }
@@ -220,13 +223,20 @@ impl Bridge {
             .filter(|(_, row)| row.leases.contains(&client) || row.pool == pool)
             .map(|(id, _)| *id)
             .collect();
-        let carry = pool.and_then(|pool| self.registry.pools.get(&pool)).map(|pool| pool.carry);
         self.registry.clients.remove(&client);
         for channel in channels {
             if let Some(row) = self.registry.channel_mut(channel) {
                 row.leases.remove(&client);
             }
-            if carry == Some(Carry::Transparent) {
+        }
+        self.end_carried(pool, now);
+    }
+
+    /// The one client that a channel was carried for has left its pool.
+    pub(super) fn end_carried(&mut self, pool: Option<PoolId>, now: Moment) {
+        for channel in self.all_channels() {
+            let its = self.registry.channel(channel).is_some_and(|row| row.pool == pool);
+            if its && self.is_carried(channel) {
                 self.stop(channel, StopReason::ClientGone, now);
             }
         }

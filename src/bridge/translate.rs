@@ -30,9 +30,7 @@ impl Bridge {
             (Some(opening), _) => opening.source.clone(),
             (None, Some(key)) => {
                 let session = self.registry.sessions.get(&key);
-                session
-                    .filter(|session| session.is_aliased())
-                    .map(|session| session.agent_id.clone())
+                session.and_then(|session| renamed(session, &frame)).map(Into::into)
             }
             (None, None) => match &call.purpose {
                 super::pending::Purpose::Stored(id) => Some(id.clone()),
@@ -46,8 +44,8 @@ impl Bridge {
 
     /// A frame of a client for the agent of a session, under a new id if it has one.
     pub(super) fn for_agent(&self, key: SessionKey, frame: &Frame, id: Option<Token>) -> Outgoing {
-        let aliased = self.registry.sessions.get(&key).filter(|session| session.is_aliased());
-        to_agent(frame, id, aliased.map(|session| &*session.agent_id))
+        let session = self.registry.sessions.get(&key);
+        to_agent(frame, id, session.and_then(|session| renamed(session, frame)))
     }
 
     /// The answer of an agent, for the one who asked.
@@ -65,6 +63,13 @@ impl Bridge {
         }
         with_edits(frame, Some(token.clone()), edits)
     }
+}
+
+/// What the agent calls the session that a client's frame names, where that
+/// differs. The frame may name a sub-agent's session too, which has one name.
+fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
+    let names_it = frame.session().is_some_and(|named| *named == *session.id);
+    (session.is_aliased() && names_it).then_some(&*session.agent_id)
 }
 
 /// A frame of an agent's session as its clients get it.

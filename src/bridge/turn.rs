@@ -98,13 +98,7 @@ impl Bridge {
         let queued: Vec<CallId> = session.queue.iter().copied().collect();
         let outgoing = self.for_agent(key, frame, None);
         self.send_to_channel(channel, outgoing);
-        for id in queued {
-            let is_own =
-                self.registry.calls.get(&id).is_some_and(|call| call.client() == Some(client));
-            if is_own {
-                self.answer_call(id, CANCELLED_TURN);
-            }
-        }
+        self.cancel_queued(client, queued);
         for id in questions {
             if let Some(question) = self.registry.questions.get_mut(&id) {
                 question.cancelled_at.get_or_insert(now);
@@ -113,12 +107,24 @@ impl Bridge {
         }
     }
 
+    /// Of the prompts that wait, those of this client wait no more.
+    fn cancel_queued(&mut self, client: ClientId, queued: Vec<CallId>) {
+        for id in queued {
+            let is_own =
+                self.registry.calls.get(&id).is_some_and(|call| call.client() == Some(client));
+            if is_own {
+                self.answer_call(id, CANCELLED_TURN);
+            }
+        }
+    }
+
     /// A client leaves a session that others stay in: its own turn ends.
     pub(super) fn cancel_own_turn(&mut self, client: ClientId, key: SessionKey, now: Moment) {
-        if !self.running_prompts(key).any(|call| call.client() == Some(client)) {
-            return;
-        }
         let Some(session) = self.registry.sessions.get(&key) else { return };
+        if !self.running_prompts(key).any(|call| call.client() == Some(client)) {
+            let queued = session.queue.iter().copied().collect();
+            return self.cancel_queued(client, queued);
+        }
         let params = compose::session_params(&session.id);
         let cancel = compose::notification(Method::SessionCancel.name(), &params);
         if let Ok(frame) = Frame::parse(cancel.to_bytes()) {

@@ -1,0 +1,181 @@
+//! The fence: what a channel may still hold, no other channel opens.
+
+use drawbridge::bridge::{Limit, Notice};
+
+use crate::harness::{
+    Deed, END_TURN, NEW, WITHOUT_CLOSE, World, notification, session, stored, update,
+};
+
+#[test]
+fn fenced_by_a_channel_that_is_closing_it() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    let close = world.expect_request(old, "session/close", &session("a"));
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.wait(9_000);
+    world.assert_nothing_left();
+    world.answer(old, close, "{}");
+    world.expect_answer(editor, 1, "{}");
+    let load = world.expect_request(old, "session/load", &stored("a"));
+    world.answer(old, load, "null");
+    world.expect_answer(editor, 2, "null");
+}
+
+#[test]
+fn fenced_by_a_channel_that_is_stopping_which_is_hurried_once() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    world.agent = WITHOUT_CLOSE;
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 1, "{}");
+    world.expect(old, Deed::CloseStdin);
+    world.wait(1_000);
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.expect(old, Deed::Terminate);
+    world.request(editor, 3, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "3");
+    world.wait(1_000);
+    world.assert_nothing_left();
+    world.exits(old, 0);
+    let load = world.expect_request(fresh, "session/load", &stored("a"));
+    world.answer(fresh, load, "null");
+    world.expect_answer(editor, 2, "null");
+}
+
+#[test]
+fn fenced_by_a_condemned_channel() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.open(editor, old, "sibling");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_request(old, "session/close", &session("a"));
+    world.wait(10_000);
+    world.expect_answer(editor, 1, "{}");
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    // Refused, and the close is sent again.
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.expect_refusal(editor, 2, -32603, "session_fenced");
+    let close = world.expect_request(old, "session/close", &session("a"));
+    // Now it is closing: the next one waits, and goes to the successor.
+    world.request(editor, 3, "session/load", &stored("a"));
+    world.assert_nothing_left();
+    world.answer(old, close, "{}");
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    let load = world.expect_request(fresh, "session/load", &stored("a"));
+    world.answer(fresh, load, "null");
+    world.expect_answer(editor, 3, "null");
+}
+
+#[test]
+fn a_husk_is_reinstated_where_it_lives() {
+    let mut world = World::with(|config| {
+        config.max_husks = 1;
+        config.max_sessions = 2;
+    });
+    world.agent = WITHOUT_CLOSE;
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.open(editor, old, "sibling");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 1, "{}");
+    world.load(editor, old, "a");
+    let turn = world.prompt(editor, old, "a", 2);
+    world.answer(old, turn, END_TURN);
+    world.expect_answer(editor, 2, END_TURN);
+    // The cap of sessions holds for it too.
+    world.request(editor, 3, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 3, "{}");
+    world.request(editor, 4, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "4");
+    world.request(editor, 5, "session/load", &stored("a"));
+    world.expect_refusal(editor, 5, -32603, "session_limit");
+}
+
+#[test]
+fn a_waiter_at_the_fence_waits_within_its_open_budget() {
+    let mut world = World::with(|config| {
+        config.session_open_timeout = Limit::After(1_000);
+        config.session_close_timeout = Limit::Never;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.wait(1_000);
+    world.expect_refusal(editor, 2, -32603, "open_timeout");
+    world.says(editor, notification("_bye", "{}"));
+    world.expect_notification(channel, "_bye", "{}");
+}
+
+#[test]
+fn a_restore_that_timed_out_stays_fenced_until_its_late_answer() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "sibling");
+    let late = world.open_too_late(editor, old, "session/load", &stored("a"));
+    // It may hold it by now: no other channel opens it.
+    world.request(editor, 2, "session/load", &stored("a"));
+    let data = world.expect_refusal(editor, 2, -32603, "session_fenced");
+    assert_eq!(data["retryAfterMs"], 1_000);
+    world.notify(old, "session/update", &update("a", "replay nobody waits for"));
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    world.answer(old, late, "null");
+    let close = world.expect_request(old, "session/close", &session("a"));
+    // Now it is on its way out: the next one waits for that.
+    world.request(editor, 3, "session/load", &stored("a"));
+    world.assert_nothing_left();
+    world.answer(old, close, "{}");
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    let load = world.expect_request(fresh, "session/load", &stored("a"));
+    world.answer(fresh, load, "null");
+    world.expect_answer(editor, 3, "null");
+}
+
+#[test]
+fn a_restore_that_timed_out_stays_fenced_until_its_channels_end() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open_too_late(editor, old, "session/load", &stored("a"));
+    // Nothing else keeps it: it is on its way out, and whoever waits for it hurries it.
+    world.expect(old, Deed::CloseStdin);
+    world.wait(1);
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.expect(old, Deed::Terminate);
+    world.exits(old, 0);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    let load = world.expect_request(fresh, "session/load", &stored("a"));
+    world.answer(fresh, load, "null");
+    world.expect_answer(editor, 2, "null");
+}
+
+#[test]
+fn a_restore_that_was_refused_late_is_fenced_no_more() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "sibling");
+    let late = world.open_too_late(editor, old, "session/resume", &stored("a"));
+    world.fail(old, late, -32603);
+    world.request(editor, 3, "session/resume", &stored("a"));
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.expect_request(fresh, "session/resume", &stored("a"));
+}

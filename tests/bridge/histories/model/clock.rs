@@ -1,0 +1,194 @@
+//! Nothing too early, nothing too late, and the end.
+
+use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
+use drawbridge::bridge::time::Limit;
+use drawbridge::bridge::{ChannelId, Moment};
+use drawbridge::wire::Method;
+
+use super::{Channel, Model, Rung, Session, Verdict};
+
+/// A channel that nobody has used yet is kept for this long.
+const FIRST_USE: u64 = 60_000;
+/// An open is answered within this time, whatever stands in its way.
+const LONGEST_OPEN: u64 = 2_000;
+
+impl Model {
+    /// When `limit` is over, if ever; not while the host's pause counts.
+    fn over_at(&self, since: u64, limit: Limit) -> Option<u64> {
+        let at = Moment::from_millis(since).plus(limit)?.as_millis();
+        Some(at.max(self.paused_until))
+    }
+
+    /// The reaper took a session: it had been idle for long enough.
+    pub(super) fn was_due(&self, now: u64, session: &Session) -> Verdict {
+        let never = Limit::Never;
+        let detached = self.config.session_idle_timeout.zero_is_never();
+        let interval = self.config.session_reap_interval.zero_is_never();
+        if detached == never || interval == never || self.ending.is_some() {
+            return Err("there is no reaper".to_owned());
+        }
+        let attached = match self.config.idle_policy {
+            IdlePolicy::Detached => never,
+            IdlePolicy::All => self.config.attached_idle_timeout.zero_is_never(),
+        };
+        let first = [detached, attached]
+            .into_iter()
+            .filter_map(|limit| self.over_at(session.seen, limit))
+            .min();
+        match first {
+            Some(at) if at <= now => Ok(()),
+            _ => Err(format!("it was of use at {} ms", session.seen)),
+        }
+    }
+
+    /// A channel is stopped for want of work: it has none.
+    pub(super) fn was_idle(&self, now: u64, channel: ChannelId) -> Verdict {
+        let row = self.channels.get(&channel).ok_or("a channel that never was")?;
+        let fail = |what: &str| Err(format!("{channel} is stopped as idle: {what}"));
+        if row.sessions.values().any(|session| session.live) {
+            return fail("sessions live on it");
+        }
+        let waits = row.pending.values().filter_map(|sent| self.asked.get(&sent.mark?));
+        if waits.into_iter().any(|asked| !asked.done && !asked.outlived_it) {
+            return fail("it was asked something");
+        }
+        match self.over_at(row.served_at, self.config.channel_idle_timeout) {
+            Some(at) if at <= now => Ok(()),
+            _ => fail("it had work a moment ago"),
+        }
+    }
+
+    /// The bridge looked at its deadlines: nothing is overdue.
+    pub fn is_punctual(&self, now: u64) -> Verdict {
+        if self.over {
+            return Ok(());
+        }
+        for (id, row) in self.channels.iter().filter(|(_, row)| !row.exited) {
+            self.channel_is_punctual(now, row).map_err(|what| format!("{id}: {what}"))?;
+            if self.ending.is_some() {
+                continue;
+            }
+            for (session, facts) in row.sessions.iter().filter(|(_, facts)| facts.live) {
+                self.reaper_is_punctual(now, &(*id, session.clone()), facts)?;
+            }
+        }
+        let forgotten = self.asked.values().find(|asked| {
+            matches!(
+                asked.method,
+                Method::SessionNew | Method::SessionLoad | Method::SessionResume
+            ) && !asked.done
+                && asked.place.is_none()
+                && self.clients.contains_key(&asked.client)
+                && asked.at.max(self.paused_until) + LONGEST_OPEN <= now
+        });
+        match forgotten {
+            Some(asked) => Err(format!("{:?} of {} ms is not answered", asked.method, asked.at)),
+            None => Ok(()),
+        }
+    }
+
+    fn channel_is_punctual(&self, now: u64, row: &Channel) -> Verdict {
+        let is_over = |since: u64, limit: Limit| {
+            Moment::from_millis(since).plus(limit).is_some_and(|at| at.as_millis() <= now)
+        };
+        match row.rung {
+            Rung::StdinClosed if is_over(row.since, self.config.stdin_grace) => {
+                return Err("it should have got SIGTERM".to_owned());
+            }
+            Rung::Terminated if is_over(row.since, self.config.term_grace) => {
+                return Err("it should have got SIGKILL".to_owned());
+            }
+            Rung::Serving => {}
+            _ => return Ok(()),
+        }
+        if self.ending.is_some() {
+            return Ok(());
+        }
+        let silent = row.pending.values().any(|sent| {
+            sent.method == Method::Initialize
+                && self
+                    .over_at(sent.at, self.config.initialize_timeout)
+                    .is_some_and(|at| at <= now)
+        });
+        if silent {
+            return Err("it never answered initialize, and is not stopped".to_owned());
+        }
+        let has_work = !row.initialized
+            || row.leased
+            || !row.pending.is_empty()
+            || row.sessions.values().any(|session| session.live);
+        if has_work {
+            return Ok(());
+        }
+        if row.draining {
+            return Err("it is draining, has no work, and is not stopped".to_owned());
+        }
+        let limit = match self.config.channel_idle_timeout {
+            Limit::After(millis) if !row.used || row.logged_in => {
+                Limit::After(millis.max(FIRST_USE))
+            }
+            limit => limit,
+        };
+        match self.over_at(row.busy_at, limit) {
+            Some(at) if at <= now => Err("it has been idle for too long".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn reaper_is_punctual(
+        &self,
+        now: u64,
+        place: &super::Place,
+        session: &Session,
+    ) -> Verdict {
+        let detached = self.config.session_idle_timeout.zero_is_never();
+        let Limit::After(interval @ 1..) = self.config.session_reap_interval else {
+            return Ok(());
+        };
+        let limit = match (self.attached_to(place), self.config.idle_policy) {
+            (false, _) => detached,
+            (true, IdlePolicy::All) if self.config.background_work == BackgroundWork::Ignore => {
+                self.config.attached_idle_timeout.zero_is_never()
+            }
+            (true, _) => return Ok(()),
+        };
+        let is_busy = self.is_busy(place) || self.may_work_in(place);
+        if detached == Limit::Never || limit == Limit::Never || is_busy {
+            return Ok(());
+        }
+        let Some(idle) = Moment::from_millis(session.maybe_seen).plus(limit) else { return Ok(()) };
+        let tick = idle.as_millis().div_ceil(interval) * interval;
+        if tick.max(self.paused_until) <= now {
+            return Err(format!(
+                "{place:?} was last of use at {} ms and should have been reaped",
+                session.maybe_seen
+            ));
+        }
+        Ok(())
+    }
+
+    /// The bridge says that it is over.
+    pub(super) fn exits(&mut self, now: u64, survivors: &[ChannelId]) -> Verdict {
+        self.over = true;
+        let since = self.ending.as_ref().ok_or("it ends although nobody asked")?.since;
+        let Limit::After(kill_grace) = self.config.kill_grace else { return Ok(()) };
+        if now > since + self.config.shutdown_timeout + kill_grace + 10 {
+            return Err(format!("the shutdown took {} ms", now - since));
+        }
+        let left = self.channels.iter().find(|(id, row)| !row.exited && !survivors.contains(id));
+        if let Some((id, _)) = left {
+            return Err(format!("it ends, and {id} is forgotten"));
+        }
+        Ok(())
+    }
+
+    /// The end of the history: everybody has an answer.
+    pub fn ended(&self, _now: u64) -> Verdict {
+        for (id, row) in &self.clients {
+            if let Some((token, _)) = row.open.first_key_value() {
+                return Err(format!("request {token} of {id} was never answered"));
+            }
+        }
+        Ok(())
+    }
+}

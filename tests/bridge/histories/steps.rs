@@ -1,0 +1,177 @@
+//! What each step of a history does to the world.
+
+use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus};
+use drawbridge::wire::Method;
+
+use super::agent::nth;
+use super::history::Step;
+use super::world::World;
+
+impl World {
+    /// Takes one step.
+    pub(super) fn take(&mut self, step: &Step) -> Result<(), String> {
+        match *step {
+            Step::Wait(millis) => return self.run_until(self.now() + millis),
+            Step::Connect => self.connect(),
+            Step::End(cause) => return self.event(Event::Shutdown(cause)),
+            Step::Pause => return self.event(Event::HostPaused),
+            Step::Preheat => return self.event(Event::Preheat { cwd: "/".to_owned() }),
+            Step::EarlyTimeout => return self.timeout(),
+            Step::SpawnFails => self.spawn_fails = true,
+            Step::AgentUpdates(a, _)
+            | Step::AgentAsks(a, ..)
+            | Step::AgentAsksElsewhere(a, _)
+            | Step::AgentWithdraws(a, _)
+            | Step::AgentRaves(a, _)
+            | Step::AgentRepeats(a)
+            | Step::AgentCrashes(a)
+            | Step::AgentQuits(a) => {
+                if let Some(channel) = nth(self.agents.keys(), a).copied() {
+                    self.agent_step(channel, step);
+                }
+            }
+            Step::AgentFull(a, over) => {
+                if let Some(channel) = nth(self.agents.keys(), a).copied() {
+                    return self.event(Event::ChannelSaturated { channel, over });
+                }
+            }
+            Step::ClientSlow(a, over) => {
+                if let Some(client) = nth(self.clients.keys(), a).copied() {
+                    return self.event(Event::ClientSaturated { client, over });
+                }
+            }
+            Step::New(a, _)
+            | Step::Prompt(a, _)
+            | Step::Close(a, _)
+            | Step::Load(a, _)
+            | Step::Resume(a, _)
+            | Step::Fork(a, _)
+            | Step::Cancel(a, _)
+            | Step::Detach(a, _)
+            | Step::DetachAll(a)
+            | Step::Delete(a, _)
+            | Step::Heartbeat(a, _)
+            | Step::SetMode(a, _)
+            | Step::List(a)
+            | Step::Login(a)
+            | Step::Providers(a)
+            | Step::Extension(a)
+            | Step::Initialize(a)
+            | Step::Answer(a, ..)
+            | Step::Withdraw(a, _)
+            | Step::Nonsense(a, _)
+            | Step::Vanish(a) => {
+                if let Some(client) = nth(self.clients.keys(), a).copied() {
+                    self.client_step(client, step);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn agent_step(&mut self, channel: ChannelId, step: &Step) {
+        let now = self.now();
+        let names = &self.names;
+        let Some(agent) = self.agents.get_mut(&channel) else { return };
+        let own = |which: u8| nth(agent.sessions.iter(), which).cloned();
+        match *step {
+            Step::AgentUpdates(_, b) => {
+                if let Some(session) = own(b) {
+                    agent.update(now, &session);
+                }
+            }
+            Step::AgentAsks(_, b, how) => {
+                const METHODS: [Method; 5] = [
+                    Method::RequestPermission,
+                    Method::FsRead,
+                    Method::TerminalCreate,
+                    Method::ElicitationCreate,
+                    Method::Other,
+                ];
+                let session = own(b);
+                agent.asks(now, session, METHODS[usize::from(how) % METHODS.len()]);
+            }
+            Step::AgentAsksElsewhere(_, b) => {
+                let foreign = nth(names.iter(), b).cloned().unwrap_or_else(|| "nobody".to_owned());
+                agent.update(now, &foreign);
+                agent.asks(now, Some(foreign), Method::RequestPermission);
+            }
+            Step::AgentWithdraws(_, b) => agent.withdraw(now, b),
+            Step::AgentRaves(_, b) => agent.rave(now, b),
+            Step::AgentRepeats(_) => agent.repeat(now),
+            Step::AgentCrashes(_) => agent.end(now, ExitStatus::Signal(11)),
+            _ => agent.end(now, ExitStatus::Code(0)),
+        }
+    }
+
+    fn client_step(&mut self, client: ClientId, step: &Step) {
+        let in_session = |world: &mut World, b: u8, method: &str, params: &str| {
+            if let Some(session) = world.session_of(client, b) {
+                world.request(client, method, Some(&session), params);
+            }
+        };
+        match *step {
+            Step::New(_, b) => {
+                let params = format!(r#""cwd":"/work/{}""#, b % 2);
+                self.request(client, Method::SessionNew.name(), None, &params);
+            }
+            Step::Prompt(_, b) => in_session(self, b, Method::SessionPrompt.name(), ""),
+            Step::Close(_, b) => in_session(self, b, Method::SessionClose.name(), ""),
+            Step::Delete(_, b) => in_session(self, b, Method::SessionDelete.name(), ""),
+            Step::SetMode(_, b) => in_session(self, b, Method::SessionSetMode.name(), ""),
+            Step::Detach(_, b) => in_session(self, b, Method::BridgeDetach.name(), ""),
+            Step::Heartbeat(_, b) => in_session(self, b, Method::BridgeHeartbeat.name(), ""),
+            Step::Fork(_, b) => in_session(self, b, Method::SessionFork.name(), ""),
+            Step::Load(_, b) | Step::Resume(_, b) => {
+                let method = match step {
+                    Step::Load(..) => Method::SessionLoad,
+                    _ => Method::SessionResume,
+                };
+                let session = nth(self.names.iter(), b).cloned();
+                let session = session.unwrap_or_else(|| format!("stored{}", b % 2));
+                self.request(client, method.name(), Some(&session), r#""cwd":"/work/0""#);
+            }
+            Step::Cancel(_, b) => {
+                if let Some(session) = self.session_of(client, b) {
+                    self.notify(client, Method::SessionCancel.name(), Some(&session), "");
+                }
+            }
+            Step::DetachAll(_) => self.request(client, Method::BridgeDetach.name(), None, ""),
+            Step::List(_) => self.request(client, Method::SessionList.name(), None, ""),
+            Step::Login(_) => self.request(client, Method::Authenticate.name(), None, ""),
+            Step::Providers(_) => self.request(client, Method::ProvidersList.name(), None, ""),
+            Step::Extension(_) => self.request(client, "_x/hello", None, ""),
+            Step::Initialize(_) => self.initialize(client),
+            Step::Answer(_, b, how) => {
+                let open = self.clients.get(&client).map(|row| row.questions.keys());
+                if let Some(id) = open.and_then(|open| nth(open, b).copied()) {
+                    self.answer(client, id, how % 8);
+                }
+            }
+            Step::Withdraw(_, b) => {
+                let open = self.clients.get(&client).map(|row| row.open.keys());
+                if let Some(token) = open.and_then(|open| nth(open, b).cloned()) {
+                    let params = format!(r#""requestId":{token}"#);
+                    self.notify(client, Method::CancelRequest.name(), None, &params);
+                }
+            }
+            Step::Nonsense(_, b) => {
+                let lines = [
+                    "what?",
+                    "[]",
+                    "{\"jsonrpc\":\"2.0\"}",
+                    "{\"jsonrpc\":\"2.0\",\"id\":\"odd\"}",
+                    "{\"jsonrpc\":\"2.0\",\"id\":77777,\"result\":{}}",
+                    "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"session/prompt\",\"params\":{}}",
+                    "{\"jsonrpc\":\"2.0\",\"method\":\"_x/note\",\"params\":{}}",
+                ];
+                self.line(client, lines[usize::from(b) % lines.len()].to_owned());
+            }
+            _ => {
+                self.clients.remove(&client);
+                self.put_in(client, Event::ClientGone { client });
+            }
+        }
+    }
+}
+

@@ -1,0 +1,142 @@
+//! Agents that cannot close sessions: what they hold, and when they are replaced.
+
+use drawbridge::bridge::{Limit, ShutdownCause};
+
+use crate::harness::{
+    CANCELLED, Deed, NEW, NOT_ALLOWED, WITHOUT_CLOSE, World, permission, session, stored, update,
+};
+
+fn world(max_husks: usize) -> World {
+    let mut world = World::with(|config| config.max_husks = max_husks);
+    world.agent = WITHOUT_CLOSE;
+    world
+}
+
+#[track_caller]
+fn closed_at_once(world: &mut World, editor: drawbridge::bridge::ClientId, id: &str) {
+    world.request(editor, 90, "session/close", &session(id));
+    world.expect_closed(editor, id, "client_close");
+    world.expect_answer(editor, 90, "{}");
+}
+
+#[test]
+fn a_close_is_answered_at_once_and_leaves_a_husk() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    closed_at_once(&mut world, editor, "a");
+    // The agent was told nothing; what it still says is dropped.
+    world.notify(channel, "session/update", &update("a", "late"));
+    world.request(channel, 1, "session/request_permission", &permission("a"));
+    world.expect_answer(channel, 1, NOT_ALLOWED);
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    world.load(editor, channel, "a");
+}
+
+#[test]
+fn a_close_in_a_turn_waits_for_the_end_of_the_turn() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.assert_nothing_left();
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn a_turn_that_does_not_end_is_cancelled_when_the_budget_of_the_close_is_over() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.wait(9_999);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 2, "{}");
+    // It broke no promise: it is not condemned.
+    world.open(editor, channel, "b");
+}
+
+#[test]
+fn at_max_husks_the_channel_is_retired_and_a_successor_serves() {
+    let mut world = world(2);
+    let (editor, old) = world.start();
+    for id in ["a", "b", "c"] {
+        world.open(editor, old, id);
+    }
+    closed_at_once(&mut world, editor, "a");
+    world.open(editor, old, "d");
+    closed_at_once(&mut world, editor, "b");
+    world.request(editor, 1, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "e", "1");
+    closed_at_once(&mut world, editor, "c");
+    world.assert_nothing_left();
+    closed_at_once(&mut world, editor, "d");
+    world.expect(old, Deed::CloseStdin);
+}
+
+#[test]
+fn zero_max_husks_is_no_cap() {
+    let mut world = world(0);
+    let (editor, channel) = world.start();
+    for id in 0..50 {
+        world.open(editor, channel, &id.to_string());
+        closed_at_once(&mut world, editor, &id.to_string());
+    }
+}
+
+#[test]
+fn with_a_channel_each_a_husk_keeps_newcomers_away() {
+    let mut world = World::with(|config| {
+        config.share = drawbridge::bridge::config::Share::Session;
+        config.channel_idle_timeout = Limit::Never;
+    });
+    world.agent = WITHOUT_CLOSE;
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    closed_at_once(&mut world, editor, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/work");
+    world.handshake(second);
+    world.opened(editor, second, "b", "1");
+    // But it can go on with its own.
+    world.request(editor, 2, "session/load", &stored("a"));
+    let load = world.expect_request(first, "session/load", &stored("a"));
+    world.answer(first, load, "null");
+    world.expect_answer(editor, 2, "null");
+}
+
+#[test]
+fn a_husk_is_deleted_where_it_lives() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/delete", &session("a"));
+    world.expect_closed(editor, "a", "deleted");
+    let delete = world.expect_request(channel, "session/delete", &session("a"));
+    world.answer(channel, delete, "{}");
+    world.expect_answer(editor, 1, "{}");
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_close_that_cannot_be_asked_for() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}

@@ -1,0 +1,292 @@
+//! Caps: sessions, channels, sharing, requests, prompts.
+
+use drawbridge::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy, Share};
+use drawbridge::bridge::{Event, Limit, Notice};
+
+use crate::harness::{Deed, END_TURN, NEW, World, prompt, request, session, stored};
+
+#[test]
+fn eviction_of_the_longest_idle_session_that_the_policy_allows() {
+    let mut world = World::with(|config| {
+        config.max_sessions = 3;
+        config.idle_policy = IdlePolicy::All;
+        config.background_work = BackgroundWork::Ignore;
+    });
+    let (editor, channel) = world.start();
+    for id in ["a", "b", "c"] {
+        world.open(editor, channel, id);
+        world.wait(1_000);
+    }
+    // The oldest is busy, the second was used a moment ago: the third goes.
+    world.prompt(editor, channel, "a", 1);
+    world.notify(editor, "_drawbridge/heartbeat", &session("b"));
+    world.request(editor, 2, "session/new", NEW);
+    world.expect_closed(editor, "c", "evicted");
+    world.expect_request(channel, "session/close", &session("c"));
+    world.opened(editor, channel, "d", "2");
+}
+
+#[test]
+fn eviction_takes_nothing_from_those_who_are_there() {
+    let mut world = World::with(|config| config.max_sessions = 2);
+    let (editor, channel) = world.start();
+    let other = world.join();
+    world.open(editor, channel, "a");
+    world.open(other, channel, "b");
+    world.request(editor, 1, "session/new", NEW);
+    world.expect_refusal(editor, 1, -32603, "session_limit");
+    world.gone(other);
+    world.request(editor, 2, "session/new", NEW);
+    world.expect_request(channel, "session/close", &session("b"));
+    world.opened(editor, channel, "c", "2");
+}
+
+#[test]
+fn eviction_looks_for_background_work_first() {
+    let mut world = World::with(|config| {
+        config.max_sessions = 2;
+        config.idle_policy = IdlePolicy::All;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.wait(1_000);
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.wait(1_000);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.open(editor, channel, "b");
+    world.notify(editor, "_drawbridge/heartbeat", &session("b"));
+    world.wait(1_000);
+    world.request(editor, 2, "session/new", NEW);
+    world.expect(channel, Deed::Survey);
+    let born = drawbridge::bridge::Moment::from_millis(1_500);
+    let left = drawbridge::bridge::Process { pid: 1, name: "make".to_owned(), born };
+    world.surveyed(channel, vec![left]);
+    // The oldest works in the background, so the next one is looked at.
+    world.expect(channel, Deed::Survey);
+    world.surveyed(channel, vec![]);
+    world.expect_closed(editor, "b", "evicted");
+    world.expect_request(channel, "session/close", &session("b"));
+    world.opened(editor, channel, "c", "2");
+}
+
+#[test]
+fn refuse_at_max_sessions_counts_live_and_opening_together() {
+    let mut world = World::with(|config| {
+        config.max_sessions = 2;
+        config.at_capacity = AtCapacity::Refuse;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let opening = world.expect_request(channel, "session/new", NEW);
+    for (id, method, params) in [
+        (2, "session/new", NEW.to_owned()),
+        (3, "session/load", stored("x")),
+        (4, "session/fork", stored("a")),
+        (5, "session/fork", stored("never heard of")),
+    ] {
+        world.request(editor, id, method, &params);
+        world.expect_refusal(editor, id, -32603, "session_limit");
+    }
+    // What fails makes room.
+    world.fail(channel, opening, -32603);
+    world.expect_failure(editor, 1, -32603);
+    world.request(editor, 6, "session/fork", &stored("a"));
+    let fork = world.expect_request(channel, "session/fork", &stored("a"));
+    world.answer(channel, fork, &session("f"));
+    world.expect_answer(editor, 6, &session("f"));
+}
+
+#[test]
+fn at_max_channels_the_longest_idle_one_stops_and_the_newcomer_waits_for_its_exit() {
+    let mut world = World::with(|config| {
+        config.max_channels = 2;
+        config.share = Share::Cwd;
+    });
+    let (editor, first) = world.start();
+    let in_dir = |dir: &str| format!(r#"{{"cwd":"{dir}","mcpServers":[]}}"#);
+    world.request(editor, 1, "session/new", &in_dir("/one"));
+    let number = world.expect_request(first, "session/new", &in_dir("/one"));
+    world.answer(first, number, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.request(editor, 2, "session/new", &in_dir("/two"));
+    let second = world.expect_spawn("/two");
+    world.handshake(second);
+    let number = world.expect_request(second, "session/new", &in_dir("/two"));
+    world.answer(second, number, &session("b"));
+    world.expect_answer(editor, 2, &session("b"));
+    // All have work.
+    world.request(editor, 3, "session/new", &in_dir("/three"));
+    world.expect_refusal(editor, 3, -32603, "channel_limit");
+    // One has none: it stops, and dying ones count until they are gone.
+    world.close(editor, first, "a");
+    world.request(editor, 4, "session/new", &in_dir("/three"));
+    world.expect(first, Deed::CloseStdin);
+    world.wait(3_999);
+    world.assert_nothing_left();
+    world.exits(first, 0);
+    let third = world.expect_spawn("/three");
+    world.handshake(third);
+    let number = world.expect_request(third, "session/new", &in_dir("/three"));
+    world.answer(third, number, &session("c"));
+    world.expect_answer(editor, 4, &session("c"));
+}
+
+#[test]
+fn a_newcomer_waits_for_an_exit_within_its_open_budget() {
+    let mut world = World::with(|config| {
+        config.max_channels = 1;
+        config.channel_idle_timeout = Limit::After(0);
+        config.session_open_timeout = Limit::After(500);
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    world.expect(channel, Deed::CloseStdin);
+    world.request(editor, 1, "session/new", NEW);
+    world.wait(500);
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
+}
+
+#[test]
+fn share_agent_means_one_channel_for_all() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    for (id, cwd) in [(1, "/one"), (2, "/two")] {
+        let params = format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#);
+        world.request(editor, id, "session/new", &params);
+        let number = world.expect_request(channel, "session/new", &params);
+        world.answer(channel, number, &session(cwd));
+        world.expect_answer(editor, id, &session(cwd));
+    }
+}
+
+#[test]
+fn share_cwd_means_one_channel_per_directory() {
+    let mut world = World::with(|config| config.share = Share::Cwd);
+    let (editor, first) = world.start();
+    let params = |cwd: &str| format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#);
+    let open = |world: &mut World, channel, id: &str, cwd: &str| {
+        let number = world.expect_request(channel, "session/new", &params(cwd));
+        world.answer(channel, number, &session(id));
+        world.expect_answer(editor, 1, &session(id));
+    };
+    // The first one takes the channel that was only greeted.
+    world.request(editor, 1, "session/new", &params("/one"));
+    open(&mut world, first, "a", "/one");
+    world.request(editor, 1, "session/new", &params("/two"));
+    let second = world.expect_spawn("/two");
+    world.handshake(second);
+    open(&mut world, second, "b", "/two");
+    world.request(editor, 1, "session/new", &params("/one"));
+    open(&mut world, first, "c", "/one");
+}
+
+#[test]
+fn share_session_means_one_channel_each_also_while_opening() {
+    let mut world = World::with(|config| config.share = Share::Session);
+    let (editor, first) = world.start();
+    for id in 1..4 {
+        world.request(editor, id, "session/new", NEW);
+    }
+    let second = world.expect_spawn("/work");
+    let third = world.expect_spawn("/work");
+    world.opened(editor, first, "a", "1");
+    world.handshake(third);
+    world.opened(editor, third, "c", "3");
+    world.handshake(second);
+    world.opened(editor, second, "b", "2");
+    // One that became free is used again.
+    world.close(editor, second, "b");
+    world.open(editor, second, "d");
+}
+
+#[test]
+fn sessions_per_channel_and_the_fullest_with_room_is_current() {
+    let mut world = World::with(|config| config.sessions_per_channel = 2);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.open(editor, first, "b");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "c", "1");
+    world.open(editor, second, "d");
+    world.close(editor, second, "c");
+    world.close(editor, first, "a");
+    world.close(editor, first, "b");
+    // The first is empty, the second holds one: the second is fuller.
+    world.open(editor, second, "e");
+    world.open(editor, first, "f");
+}
+
+#[test]
+fn pending_requests_are_capped_per_client_and_per_agent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let other = world.join();
+    for id in 0..1_024 {
+        world.says(editor, request(id, "_slow/one", "{}"));
+        world.expect_request(channel, "_slow/one", "{}");
+    }
+    world.says(editor, request(2_000, "_slow/one", "{}"));
+    world.expect_refusal(editor, 2_000, -32603, "too_many_requests");
+    world.says(other, request(1, "_slow/one", "{}"));
+    world.expect_request(channel, "_slow/one", "{}");
+    for id in 0..1_024 {
+        world.says(channel, request(id, "_ask/one", "{}"));
+        world.expect_request(editor, "_ask/one", "{}");
+    }
+    world.says(channel, request(2_000, "_ask/one", "{}"));
+    world.expect_refusal(channel, 2_000, -32603, "too_many_requests");
+}
+
+#[test]
+fn an_agent_that_does_not_read_is_sent_no_more_requests() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    let question = world.ask(channel, editor, "a", "50");
+    world.event(Event::ChannelSaturated { channel, over: true });
+    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
+    world.request(editor, 2, "session/prompt", &prompt("a"));
+    let data = world.expect_refusal(editor, 2, -32603, "agent_not_reading");
+    assert_eq!(data["retryAfterMs"], 1_000);
+    world.request(editor, 3, "session/new", NEW);
+    world.expect_refusal(editor, 3, -32603, "agent_not_reading");
+    // Answers and cancels still enter, and closes.
+    world.answer(editor, question, "{}");
+    world.expect_answer(channel, 50, "{}");
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.close(editor, channel, "a");
+    world.event(Event::ChannelSaturated { channel, over: false });
+    world.open(editor, channel, "b");
+}
+
+#[test]
+fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (slow, first) = world.start();
+    let fast = world.join();
+    world.open(slow, first, "a");
+    world.request(fast, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(fast, second, "b", "1");
+    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.expect(first, Deed::Pause);
+    world.prompt(fast, second, "b", 2);
+    world.assert_nothing_left();
+    world.event(Event::ClientSaturated { client: slow, over: false });
+    world.expect(first, Deed::Resume);
+    // Also when it is gone, or when the channel is to leave.
+    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.expect(first, Deed::Pause);
+    world.gone(slow);
+    world.expect(first, Deed::Resume);
+}

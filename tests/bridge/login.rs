@@ -1,0 +1,341 @@
+//! Requests about the agent as a whole: logins, providers, lists, extensions.
+
+use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
+
+use crate::harness::{Deed, INITIALIZE, NEW, World, session, stored};
+
+const LOGIN: &str = r#"{"methodId":"x"}"#;
+const GATEWAY: &str = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
+const PROVIDER: &str = r#"{"id":"p","url":"u"}"#;
+
+fn one_each() -> World {
+    World::with(|config| config.sessions_per_channel = 1)
+}
+
+/// Two channels with a session each.
+fn two(world: &mut World) -> (ClientId, ChannelId, ChannelId) {
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "b", "1");
+    (editor, first, second)
+}
+
+#[track_caller]
+fn round(world: &mut World, editor: ClientId, channel: ChannelId, method: &str, params: &str) {
+    world.request(editor, 50, method, params);
+    let number = world.expect_request(channel, method, params);
+    world.answer(channel, number, "{}");
+    world.expect_answer(editor, 50, "{}");
+}
+
+#[test]
+fn authentication_required_marks_the_channel_and_a_login_lifts_the_mark() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let number = world.expect_request(channel, "session/new", NEW);
+    world.fail(channel, number, -32000);
+    world.expect_failure(editor, 1, -32000);
+    round(&mut world, editor, channel, "authenticate", LOGIN);
+    world.open(editor, channel, "a");
+}
+
+#[test]
+fn without_a_login_here_the_next_open_goes_to_a_new_process() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let number = world.expect_request(old, "session/new", NEW);
+    world.fail(old, number, -32000);
+    world.expect_failure(editor, 1, -32000);
+    // The login was made elsewhere; the old process would never see it.
+    world.request(editor, 2, "session/new", NEW);
+    world.expect(old, Deed::CloseStdin);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "a", "2");
+}
+
+#[test]
+fn a_marked_channel_with_a_live_session_goes_on_with_it() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let number = world.expect_request(old, "session/new", NEW);
+    world.fail(old, number, -32000);
+    world.expect_failure(editor, 1, -32000);
+    world.request(editor, 2, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "2");
+    world.prompt(editor, old, "a", 3);
+}
+
+#[test]
+fn a_login_goes_to_the_channel_that_wants_one() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    world.close(editor, first, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let number = world.expect_request(first, "session/new", NEW);
+    world.fail(first, number, -32000);
+    world.expect_failure(editor, 1, -32000);
+    round(&mut world, editor, first, "authenticate", LOGIN);
+    // That one is logged in: the next login is for the other.
+    round(&mut world, editor, second, "authenticate", LOGIN);
+}
+
+#[test]
+fn a_login_with_credentials_is_repeated_on_new_channels_and_another_is_not() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    round(&mut world, editor, first, "authenticate", LOGIN);
+    round(&mut world, editor, first, "authenticate", GATEWAY);
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let again = world.expect_request(second, "authenticate", GATEWAY);
+    world.assert_nothing_left();
+    // Nobody waits for it to succeed; the session comes behind it.
+    world.fail(second, again, -1);
+    world.opened(editor, second, "b", "1");
+}
+
+#[test]
+fn a_logout_reaches_all_channels_and_is_remembered() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    round(&mut world, editor, first, "authenticate", GATEWAY);
+    world.request(editor, 2, "logout", "{}");
+    let one = world.expect_request(first, "logout", "{}");
+    let two = world.expect_request(second, "logout", "{}");
+    world.answer(second, two, "{}");
+    world.assert_nothing_left();
+    world.answer(first, one, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.request(editor, 3, "session/new", NEW);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    world.opened(editor, third, "c", "3");
+}
+
+#[test]
+fn a_logout_succeeds_if_all_do() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    world.request(editor, 2, "logout", "{}");
+    let one = world.expect_request(first, "logout", "{}");
+    let two = world.expect_request(second, "logout", "{}");
+    world.fail(first, one, -7);
+    world.answer(second, two, "{}");
+    world.expect_failure(editor, 2, -7);
+    // A channel that dies meanwhile did not succeed either.
+    world.request(editor, 3, "logout", "{}");
+    world.expect_request(first, "logout", "{}");
+    let two = world.expect_request(second, "logout", "{}");
+    world.exits(first, 1);
+    world.expect_died(editor, "a", "channel_closed", r#","exitCode":1"#);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.answer(second, two, "{}");
+    world.expect_refusal(editor, 3, -32603, "agent_exited");
+}
+
+#[test]
+fn providers_go_to_all_channels_and_to_each_new_one_before_its_first_open() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    world.request(editor, 2, "providers/set", PROVIDER);
+    for channel in [first, second] {
+        let number = world.expect_request(channel, "providers/set", PROVIDER);
+        world.answer(channel, number, "{}");
+    }
+    world.expect_answer(editor, 2, "{}");
+    world.request(editor, 3, "session/new", NEW);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    let again = world.expect_request(third, "providers/set", PROVIDER);
+    world.assert_nothing_left();
+    world.answer(third, again, "{}");
+    world.opened(editor, third, "c", "3");
+    // If that fails, the open fails, with the agent's words.
+    world.request(editor, 4, "session/new", NEW);
+    let fourth = world.expect_spawn("/home");
+    world.handshake(fourth);
+    let again = world.expect_request(fourth, "providers/set", PROVIDER);
+    world.fail(fourth, again, -9);
+    world.expect_failure(editor, 4, -9);
+}
+
+#[test]
+fn what_an_agent_refused_is_not_rehearsed() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 2, "providers/set", PROVIDER);
+    let number = world.expect_request(first, "providers/set", PROVIDER);
+    world.fail(first, number, -9);
+    world.expect_failure(editor, 2, -9);
+    world.request(editor, 3, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "b", "3");
+}
+
+#[test]
+fn providers_without_a_channel_start_one_which_hears_it_once() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.exits(first, 0);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.request(editor, 2, "providers/set", PROVIDER);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let number = world.expect_request(second, "providers/set", PROVIDER);
+    world.answer(second, number, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.open(editor, second, "a");
+    world.request(editor, 3, "session/new", NEW);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    let again = world.expect_request(third, "providers/set", PROVIDER);
+    world.answer(third, again, "{}");
+    world.opened(editor, third, "b", "3");
+}
+
+#[test]
+fn live_sessions_are_added_to_the_first_page_of_a_list_if_they_match() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    let other = world.join();
+    world.request(other, 1, "session/new", r#"{"cwd":"/else","mcpServers":[]}"#);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    let number = world.expect_request(third, "session/new", r#"{"cwd":"/else","mcpServers":[]}"#);
+    world.answer(third, number, &session("c"));
+    world.expect_answer(other, 1, &session("c"));
+
+    let entry = |id: &str, cwd: &str| format!(r#"{{"sessionId":"{id}","cwd":"{cwd}"}}"#);
+    let (a, b, c) = (entry("a", "/work"), entry("b", "/work"), entry("c", "/else"));
+    // All of them, never twice; what the agent says stays as it is.
+    world.request(editor, 2, "session/list", "{}");
+    let list = world.expect_request(second, "session/list", "{}");
+    let known = r#"{"sessions":[ {"title":"B","sessionId":"b"} ], "nextCursor":"page2","x":1.0}"#;
+    world.answer(second, list, known);
+    let page = known.replace("\"} ]", &format!("\"}} ,{a},{c}]"));
+    world.expect_answer(editor, 2, &page);
+    // The cursor belongs to its channel; on a later page nothing is added.
+    let next = r#"{"cursor":"page2"}"#;
+    world.request(other, 3, "session/list", next);
+    let list = world.expect_request(second, "session/list", next);
+    world.answer(second, list, r#"{"sessions":[]}"#);
+    world.expect_answer(other, 3, r#"{"sessions":[]}"#);
+    // Of one directory.
+    let here = r#"{"cwd":"/work"}"#;
+    world.request(editor, 4, "session/list", here);
+    let list = world.expect_request(second, "session/list", here);
+    world.answer(second, list, r#"{"sessions":[]}"#);
+    world.expect_answer(editor, 4, &format!(r#"{{"sessions":[{a},{b}]}}"#));
+    // A cursor of a process that is gone, or of nobody.
+    world.exits(second, 0);
+    world.expect_died(editor, "b", "channel_closed", r#","exitCode":0"#);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.request(editor, 5, "session/list", next);
+    world.expect_refusal(editor, 5, -32602, "stale_cursor");
+    assert!(world.bridge.check().is_ok() && first != third);
+}
+
+#[test]
+fn delete_of_a_live_session_closes_it_first() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/delete", &session("a"));
+    world.expect_closed(editor, "a", "deleted");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, turn, crate::harness::CANCELLED);
+    world.expect_answer(editor, 1, crate::harness::CANCELLED);
+    world.assert_nothing_left();
+    world.answer(channel, close, "{}");
+    let delete = world.expect_request(channel, "session/delete", &session("a"));
+    world.answer(channel, delete, "{}");
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn delete_and_archive_of_a_stored_session_need_no_attachment() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    for method in ["session/delete", "session/archive", "session/unarchive", "session/set_title"] {
+        round(&mut world, editor, channel, method, &session("stored"));
+    }
+    // What names a session in passing does.
+    for method in ["session/set_mode", "session/close", "session/prompt", "_x/y"] {
+        world.request(editor, 9, method, &session("stored"));
+        world.expect_refusal(editor, 9, -32002, "unknown_session");
+    }
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let mut world = World::new();
+    let (editor, _) = world.start();
+    for method in
+        ["session/load", "session/fork", "session/prompt", "session/close", "session/delete"]
+    {
+        world.request(editor, 9, method, "{}");
+        world.expect_refusal(editor, 9, -32602, "missing_field");
+    }
+}
+
+#[test]
+fn unknown_methods_go_to_the_channel_that_last_served_and_notifications_to_all() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    round(&mut world, editor, second, "_vendor/thing", "[1]");
+    world.notify(editor, "_vendor/note", "{}");
+    for channel in [first, second] {
+        world.expect_notification(channel, "_vendor/note", "{}");
+    }
+    world.notify(first, "_vendor/news", "{}");
+    world.expect_notification(editor, "_vendor/news", "{}");
+    world.request(editor, 3, "_drawbridge/unheard_of", "{}");
+    world.expect_refusal(editor, 3, -32601, "no_route");
+}
+
+#[test]
+fn a_channel_that_may_hold_something_for_a_client_is_not_stopped_for_idleness() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    // What is known to hold nothing does not hold the channel.
+    round(&mut world, editor, channel, "session/list", "{}");
+    round(&mut world, editor, channel, "providers/list", "{}");
+    round(&mut world, editor, channel, "_vendor/thing", "{}");
+    world.close(editor, channel, "a");
+    world.wait(10_000_000);
+    world.assert_nothing_left();
+    world.gone(editor);
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
+fn a_first_client_starts_an_agent_for_a_load_as_well() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.exits(channel, 0);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.request(editor, 1, "session/load", &stored("a"));
+    let channel = world.expect_spawn("/home");
+    let id = world.expect_request(channel, "initialize", INITIALIZE);
+    world.answer(channel, id, world.agent);
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+}

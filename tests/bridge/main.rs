@@ -1,0 +1,28 @@
+//! The core by example: one test per promise, in virtual time.
+//!
+//! Each test tells a short story in a [`harness::World`]: peers say lines, time
+//! passes, and everything that the core does is compared to the byte. What a
+//! test does not expect fails it, and the rules of the core are checked after
+//! every event.
+
+// A test that meets a surprise has found what it was written for.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod channels;
+mod close;
+mod fence;
+mod handshake;
+mod harness;
+mod husks;
+mod ids;
+mod limits;
+mod lines;
+mod login;
+mod opening;
+mod overlap;
+mod prompts;
+mod questions;
+mod reaper;
+mod shutdown;
+mod stories;
+mod words;

@@ -1,0 +1,217 @@
+//! Opening: frames that come too early, answers that come too late, loads of what is live.
+
+use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
+
+use crate::harness::{
+    ALLOWED, Deed, END_TURN, NEW, World, notification, permission, prompt, session, stored, update,
+};
+
+#[test]
+fn early_frames_delivered_after_the_answer() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("a", "one"));
+    world.notify(channel, "session/update", &update("other", "nobody's"));
+    world.notify(channel, "session/update", &update("a", "two"));
+    world.assert_nothing_left();
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.expect_notification(editor, "session/update", &update("a", "one"));
+    world.expect_notification(editor, "session/update", &update("a", "two"));
+    // What nobody came for is thrown away and counted.
+    assert_eq!(world.bridge.counters().early_frames, 1);
+}
+
+#[test]
+fn early_requests_go_on_at_once() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/new", NEW);
+    let of_first = world.expect_request(channel, "session/new", NEW);
+    world.request(second, 1, "session/load", &stored("b"));
+    let of_second = world.expect_request(channel, "session/load", &stored("b"));
+    // The restore of just that id; otherwise the oldest that will bring a new one.
+    let number = world.ask(channel, second, "b", "50");
+    world.answer(second, number, ALLOWED);
+    world.expect_answer(channel, 50, ALLOWED);
+    let number = world.ask(channel, first, "unheard of", "51");
+    world.answer(first, number, ALLOWED);
+    world.expect_answer(channel, 51, ALLOWED);
+    world.answer(channel, of_second, "null");
+    world.expect_answer(second, 1, "null");
+    world.answer(channel, of_first, &session("a"));
+    world.expect_answer(first, 1, &session("a"));
+    // With no open in flight an unknown session is nobody's.
+    world.request(channel, 52, "session/request_permission", &permission("zzz"));
+    world.expect_answer(channel, 52, crate::harness::NOT_ALLOWED);
+    world.request(channel, 53, "fs/write_text_file", &session("zzz"));
+    let data = world.expect_refusal(channel, 53, -32002, "unknown_session");
+    assert_eq!(data["sessionId"], "zzz");
+}
+
+#[test]
+fn an_early_question_belongs_to_its_session_once_it_is_open() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    let question = world.ask(channel, editor, "a", "50");
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_withdrawn(editor, question);
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(channel, 50, crate::harness::NOT_ALLOWED);
+    world.expect_request(channel, "session/close", &session("a"));
+}
+
+#[test]
+fn early_frames_are_bounded() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    for _ in 0..40 {
+        world.notify(channel, "session/update", &update("a", "x"));
+    }
+    assert_eq!(world.bridge.counters().early_frames, 8, "32 a session");
+    for other in 0..70 {
+        world.notify(channel, "session/update", &update(&format!("other{other}"), "x"));
+    }
+    assert_eq!(world.bridge.counters().early_frames, 8 + 7, "64 sessions");
+    world.notify(channel, "session/update", &update("other1", &"x".repeat(300_000)));
+    assert_eq!(world.bridge.counters().early_frames, 8 + 7 + 1, "256 KiB");
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    for _ in 0..32 {
+        world.expect_notification(editor, "session/update", &update("a", "x"));
+    }
+    assert_eq!(world.bridge.counters().early_frames, 8 + 7 + 1 + 63);
+}
+
+#[test]
+fn the_replay_of_a_load_precedes_its_answer_and_keeps_it_alive() {
+    let mut world = World::with(|config| config.session_open_timeout = Limit::After(1_000));
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    for _ in 0..5 {
+        world.wait(999);
+        world.notify(channel, "session/update", &update("a", "old"));
+        world.expect_notification(editor, "session/update", &update("a", "old"));
+    }
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+}
+
+#[test]
+fn an_overdue_open_is_closed_again_on_late_success() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    let late = world.open_too_late(editor, old, "session/new", NEW);
+    // It is condemned: siblings go on, newcomers go elsewhere.
+    world.request(editor, 2, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "2");
+    world.answer(old, late, &session("late"));
+    let close = world.expect_request(old, "session/close", &session("late"));
+    assert!(world.notices.iter().any(|notice| matches!(notice, Notice::LateOpenClosed { .. })));
+    world.notify(old, "session/update", &update("late", "hidden"));
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    world.answer(old, close, "{}");
+    let turn = world.prompt(editor, old, "a", 3);
+    world.answer(old, turn, END_TURN);
+    world.expect_answer(editor, 3, END_TURN);
+}
+
+#[test]
+fn an_open_whose_client_is_gone_is_closed_at_the_agent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let other = world.join();
+    world.open(other, channel, "b");
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.gone(editor);
+    world.answer(channel, new, &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    // One that was not even sent is forgotten.
+    let third = world.connect();
+    world.request(third, 0, "initialize", crate::harness::INITIALIZE);
+    world.next_line(third);
+}
+
+#[test]
+fn a_load_of_a_live_session_that_is_refused_attaches_nobody() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    for client in [first, second] {
+        world.request(client, 2, "session/load", &stored("a"));
+        let load = world.expect_request(channel, "session/load", &stored("a"));
+        world.fail(channel, load, -32603);
+        world.expect_failure(client, 2, -32603);
+    }
+    // The one that was there before still is.
+    world.notify(channel, "session/update", &update("a", "hi"));
+    world.expect_notification(first, "session/update", &update("a", "hi"));
+    world.request(second, 3, "session/prompt", &prompt("a"));
+    world.expect_refusal(second, 3, -32002, "unknown_session");
+}
+
+#[test]
+fn two_loads_of_one_conversation_join_and_another_kind_is_refused() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.request(second, 1, "session/load", &stored("a"));
+    world.request(second, 2, "session/resume", &stored("a"));
+    world.expect_refusal(second, 2, -32603, "restore_under_way");
+    world.answer(channel, load, "null");
+    world.expect_answer(first, 1, "null");
+    // It is live by now, and the second one is a load of a live session.
+    let again = world.expect_request(channel, "session/load", &stored("a"));
+    world.answer(channel, again, "null");
+    world.expect_answer(second, 1, "null");
+    world.notify(channel, "session/update", &update("a", "for both"));
+    for client in [first, second] {
+        world.expect_notification(client, "session/update", &update("a", "for both"));
+    }
+}
+
+#[test]
+fn a_load_of_a_live_session_in_a_turn_never_reaches_the_agent() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.prompt(first, channel, "a", 1);
+    world.request(second, 2, "session/load", &stored("a"));
+    let data = world.expect_refusal(second, 2, -32603, "session_busy");
+    assert_eq!(data["sessionId"], "a");
+    world.request(second, 3, "session/prompt", &prompt("a"));
+    world.expect_refusal(second, 3, -32002, "unknown_session");
+}
+
+#[test]
+fn an_agent_that_opens_what_is_open_already_broke_the_protocol() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    for odd in [session("a"), "{}".to_owned(), "null".to_owned(), r#"{"sessionId":7}"#.to_owned()] {
+        world.request(editor, 1, "session/new", NEW);
+        let new = world.expect_request(channel, "session/new", NEW);
+        world.answer(channel, new, &odd);
+        world.expect_refusal(editor, 1, -32603, "protocol_broken");
+    }
+    world.prompt(editor, channel, "a", 2);
+}

@@ -1,0 +1,309 @@
+//! Questions: whom an agent's request goes to, and how it ends.
+
+use drawbridge::bridge::config::PermissionPolicy;
+use drawbridge::bridge::{Limit, Notice, ShutdownCause};
+
+use crate::harness::{
+    ALLOWED, CANCELLED, Deed, END_TURN, NOT_ALLOWED, World, answer, failure, notification,
+    permission, request, session, stored,
+};
+
+#[test]
+fn pending_permission_answered_cancelled_on_close() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let question = world.ask(channel, editor, "a", "\"perm\"");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_withdrawn(editor, question);
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(channel, "\"perm\"", NOT_ALLOWED);
+    world.expect_request(channel, "session/close", &session("a"));
+    world.answer(editor, question, ALLOWED);
+    assert_eq!(world.bridge.counters().stray_answers, 1);
+}
+
+#[test]
+fn pending_permission_withdrawn_on_exit() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    let question = world.ask(channel, editor, "a", "1");
+    world.exits(channel, 1);
+    world.expect_withdrawn(editor, question);
+    world.expect_died(editor, "a", "channel_closed", r#","exitCode":1"#);
+    world.expect_refusal(editor, 1, -32603, "agent_exited");
+    world.expect_answer(channel, "1", NOT_ALLOWED);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+}
+
+#[test]
+fn pending_permission_answered_cancelled_on_shutdown() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    let question = world.ask(channel, editor, "a", "1");
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_withdrawn(editor, question);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect_answer(channel, "1", NOT_ALLOWED);
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.answer(channel, close, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn asked_of_the_originator_and_of_all_when_it_is_gone() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    let third = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    world.load(third, channel, "a");
+    let turn = world.prompt(second, channel, "a", 1);
+    world.ask(channel, second, "a", "50");
+    world.assert_nothing_left();
+    // The one that began the turn is gone: everybody left is asked.
+    world.gone(second);
+    let of_first = world.expect_request(first, "session/request_permission", &permission("a"));
+    let of_third = world.expect_request(third, "session/request_permission", &permission("a"));
+    assert_eq!(of_first, of_third);
+    world.answer(third, of_third, ALLOWED);
+    world.expect_withdrawn(first, of_first);
+    world.expect_answer(channel, "50", ALLOWED);
+    world.answer(channel, turn, END_TURN);
+    // A question of nobody's turn goes to all who are there.
+    world.request(channel, 51, "session/request_permission", &permission("a"));
+    let number = world.expect_request(first, "session/request_permission", &permission("a"));
+    world.expect_request(third, "session/request_permission", &permission("a"));
+    world.answer(first, number, NOT_ALLOWED);
+    // Not the last one asked, and it did not cancel: it only cannot say.
+    world.assert_nothing_left();
+    world.answer(third, number, NOT_ALLOWED);
+    world.expect_answer(channel, 51, NOT_ALLOWED);
+}
+
+#[test]
+fn first_valid_answer_wins_under_all() {
+    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    world.prompt(first, channel, "a", 1);
+    world.request(channel, 50, "session/request_permission", &permission("a"));
+    let number = world.expect_request(first, "session/request_permission", &permission("a"));
+    world.expect_request(second, "session/request_permission", &permission("a"));
+    let odd = r#"{"outcome":{"outcome":"selected","optionId":"never offered"}}"#;
+    world.answer(first, number, odd);
+    world.assert_nothing_left();
+    world.answer(second, number, ALLOWED);
+    world.expect_answer(channel, 50, ALLOWED);
+    world.answer(second, number, NOT_ALLOWED);
+    assert_eq!(world.bridge.counters().stray_answers, 1);
+}
+
+#[test]
+fn a_later_attacher_is_asked_too_under_all() {
+    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let (first, channel) = world.start();
+    world.open(first, channel, "a");
+    let number = world.ask(channel, first, "a", "50");
+    let second = world.join();
+    // A session with an open question is not loaded at its agent; nothing is asked twice.
+    world.request(second, 1, "session/load", &stored("a"));
+    world.expect_refusal(second, 1, -32603, "session_busy");
+    world.answer(first, number, ALLOWED);
+    world.expect_answer(channel, "50", ALLOWED);
+}
+
+#[test]
+fn a_client_that_cannot_answer() {
+    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    for (token, order) in [(50, [first, second]), (51, [second, first])] {
+        world.request(channel, token, "session/request_permission", &permission("a"));
+        let number = world.expect_request(first, "session/request_permission", &permission("a"));
+        world.expect_request(second, "session/request_permission", &permission("a"));
+        world.fail(order[0], number, -32601);
+        world.assert_nothing_left();
+        world.fail(order[1], number, -32603);
+        // All have erred: the agent gets the last error.
+        world.expect_failure(channel, token, -32603);
+    }
+}
+
+#[test]
+fn held_while_nobody_is_attached_then_cancelled() {
+    let mut world = World::with(|config| config.session_idle_timeout = Limit::Never);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.ask(channel, editor, "a", "50");
+    world.wait(10_000_000);
+    world.gone(editor);
+    // Another one, asked when nobody is there any more.
+    world.wait(1_000);
+    world.request(channel, 51, "session/request_permission", &permission("a"));
+    world.wait(3_599_000 - 1);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+    // So that it is true, the turn is cancelled.
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.wait(1_000);
+    world.expect_answer(channel, 51, NOT_ALLOWED);
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(channel, turn, CANCELLED);
+}
+
+#[test]
+fn what_waits_for_somebody_is_put_to_the_next_who_comes() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    let third = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    world.ask(channel, first, "a", "50");
+    let number = world.expect_request(second, "session/request_permission", &permission("a"));
+    world.request(first, 1, "_drawbridge/detach", &session("a"));
+    world.expect_withdrawn(first, number);
+    world.expect_answer(first, 1, "{}");
+    world.gone(second);
+    world.request(third, 2, "session/load", &stored("a"));
+    world.expect_refusal(third, 2, -32603, "session_busy");
+    world.wait(3_600_000);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+    world.expect_notification(channel, "session/cancel", &session("a"));
+}
+
+#[test]
+fn files_and_elicitations_wait_for_half_a_minute() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.gone(editor);
+    world.request(channel, 50, "fs/read_text_file", &session("a"));
+    world.request(channel, 51, "elicitation/create", &session("a"));
+    // A terminal without a client makes no sense at all.
+    world.request(channel, 52, "terminal/create", &session("a"));
+    world.expect_refusal(channel, 52, -32603, "nobody_to_ask");
+    world.wait(29_999);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_refusal(channel, 50, -32800, "cancelled");
+    world.expect_answer(channel, 51, r#"{"action":"cancel"}"#);
+    world.answer(channel, turn, END_TURN);
+}
+
+#[test]
+fn everything_but_a_permission_goes_to_exactly_one_client() {
+    let mut world = World::new();
+    let bare = world.connect();
+    let plain = r#"{"protocolVersion":1,"clientCapabilities":{}}"#;
+    world.request(bare, 0, "initialize", plain);
+    let channel = world.expect_spawn("/home");
+    let id = world.expect_request(channel, "initialize", plain);
+    world.answer(channel, id, world.agent);
+    world.next_line(bare);
+    world.open(bare, channel, "a");
+    // The only one there is asked, whatever it offers; as without a bridge.
+    let number = ask_for_file(&mut world, channel, bare, 50);
+    world.fail(bare, number, -32601);
+    world.expect_failure(channel, 50, -32601);
+}
+
+#[test]
+fn of_several_the_one_whose_prompt_runs_is_asked_for_files() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    let number = ask_for_file(&mut world, channel, first, 50);
+    world.answer(first, number, r#"{"content":""}"#);
+    world.expect_answer(channel, 50, r#"{"content":""}"#);
+    world.prompt(second, channel, "a", 1);
+    let number = ask_for_file(&mut world, channel, second, 51);
+    world.answer(second, number, r#"{"content":""}"#);
+    world.expect_answer(channel, 51, r#"{"content":""}"#);
+}
+
+fn ask_for_file(
+    world: &mut World,
+    channel: drawbridge::bridge::ChannelId,
+    client: drawbridge::bridge::ClientId,
+    token: u64,
+) -> u64 {
+    let params = r#"{"sessionId":"a","path":"/x"}"#;
+    world.request(channel, token, "fs/read_text_file", params);
+    world.expect_request(client, "fs/read_text_file", params)
+}
+
+#[test]
+fn a_cancel_settles_the_questions_of_its_turn_after_a_second() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    let answered = world.ask(channel, editor, "a", "50");
+    let forgotten = world.ask(channel, editor, "a", "51");
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(editor, answered, NOT_ALLOWED);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+    world.wait(999);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_withdrawn(editor, forgotten);
+    world.expect_answer(channel, 51, NOT_ALLOWED);
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+}
+
+#[test]
+fn an_agent_withdraws_its_own_question() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let number = world.ask(channel, editor, "a", "\"q-1\"");
+    world.says(channel, notification("$/cancel_request", r#"{"requestId":"q-1"}"#));
+    world.expect_withdrawn(editor, number);
+    world.says(editor, failure(number, -32800));
+    world.expect_failure(channel, "\"q-1\"", -32800);
+    world.says(channel, notification("$/cancel_request", r#"{"requestId":"q-1"}"#));
+    assert_eq!(world.bridge.counters().unrouted, 1);
+}
+
+#[test]
+fn a_question_without_a_session_goes_to_a_client_of_the_channel() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(second, channel, "a");
+    world.says(channel, request(5, "_some/question", "{}"));
+    let number = world.expect_request(second, "_some/question", "{}");
+    world.says(second, answer(number, "[]"));
+    world.expect_answer(channel, 5, "[]");
+    world.gone(second);
+    world.says(channel, request(6, "_some/question", "{}"));
+    let number = world.expect_request(first, "_some/question", "{}");
+    world.gone(first);
+    world.expect_refusal(channel, 6, -32800, "cancelled");
+    assert!(number > 0);
+    world.says(channel, request(7, "_some/question", "{}"));
+    world.expect_refusal(channel, 7, -32603, "nobody_to_ask");
+}

@@ -1,0 +1,262 @@
+//! The end: in order, within the bound, with nothing left.
+
+use drawbridge::bridge::{ChannelId, ClientId, Event, Notice, ShutdownCause};
+
+use crate::harness::{CANCELLED, Deed, INITIALIZE, NEW, World, prompt, session};
+
+fn killed(notice: &Notice) -> bool {
+    matches!(notice, Notice::ChannelKilled { .. })
+}
+
+fn live() -> (World, ClientId, ChannelId) {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    (world, editor, channel)
+}
+
+/// The sessions are settled and their closes are out; the last close is given back.
+#[track_caller]
+fn ends(world: &mut World, editor: ClientId, channel: ChannelId, cause: ShutdownCause) -> u64 {
+    world.shutdown(cause);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect_request(channel, "session/close", &session("a"))
+}
+
+#[test]
+fn in_order_and_with_exit_code_0() {
+    for cause in [ShutdownCause::StdinEnded, ShutdownCause::Signal] {
+        let (mut world, editor, channel) = live();
+        let close = ends(&mut world, editor, channel, cause);
+        world.request(editor, 9, "session/new", NEW);
+        world.expect_refusal(editor, 9, -32800, "shutting_down");
+        world.answer(channel, close, "{}");
+        world.expect(channel, Deed::CloseStdin);
+        world.exits(channel, 0);
+        world.expect_exit(&[]);
+        world.wait(1_000_000);
+    }
+}
+
+#[test]
+fn with_nothing_there_it_is_over_at_once() {
+    let mut world = World::new();
+    world.connect();
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_exit(&[]);
+    world.shutdown(ShutdownCause::Signal);
+}
+
+#[test]
+fn a_pending_prompt_gets_the_agents_own_result_within_the_close_budget() {
+    let (mut world, editor, channel) = live();
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.wait(600);
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.answer(channel, close, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn a_pending_prompt_is_told_of_the_shutdown_when_the_budget_is_over() {
+    let (mut world, editor, channel) = live();
+    world.prompt(editor, channel, "a", 1);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.expect_request(channel, "session/close", &session("a"));
+    world.wait(624);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_refusal(editor, 1, -32800, "shutting_down");
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn prompts_that_waited_in_a_tombstone_are_answered_too() {
+    let (mut world, editor, channel) = live();
+    world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.assert_nothing_left();
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 2, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn what_waits_for_a_channel_is_refused() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let starting = world.expect_spawn("/home");
+    world.expect_request(starting, "initialize", INITIALIZE);
+    let greeting = world.connect();
+    world.request(greeting, 2, "initialize", &INITIALIZE.replace("\"fs\"", "\"files\""));
+    let third = world.expect_spawn("/home");
+    world.expect_request(third, "initialize", &INITIALIZE.replace("\"fs\"", "\"files\""));
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_died(editor, "a", "shutdown", "");
+    world.expect_refusal(editor, 1, -32800, "shutting_down");
+    world.expect_refusal(greeting, 2, -32800, "shutting_down");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.expect(starting, Deed::CloseStdin);
+    world.expect(third, Deed::CloseStdin);
+    world.answer(channel, close, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    for channel in [starting, third, channel] {
+        world.exits(channel, 0);
+    }
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn after_stdins_end_the_first_sigterm_moves_every_channel_one_rung_on() {
+    let (mut world, editor, channel) = live();
+    ends(&mut world, editor, channel, ShutdownCause::StdinEnded);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect(channel, Deed::CloseStdin);
+    world.expect(channel, Deed::Terminate);
+    // The next one is the end of all patience.
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_warning(|notice| *notice == Notice::ShutdownForced);
+    world.expect(channel, Deed::Kill);
+    world.expect_warning(killed);
+    world.shutdown(ShutdownCause::Signal);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (mut world, editor, channel) = live();
+    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_warning(|notice| *notice == Notice::ShutdownForced);
+    world.expect(channel, Deed::CloseStdin);
+    world.expect(channel, Deed::Kill);
+    world.expect_warning(killed);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn an_agent_deaf_to_everything_is_killed_within_the_bound() {
+    let (mut world, editor, channel) = live();
+    ends(&mut world, editor, channel, ShutdownCause::StdinEnded);
+    // A quarter for the close, the rest for the ladder: all its rungs within the bound.
+    for (rung, at) in [(Deed::CloseStdin, 625), (Deed::Terminate, 625), (Deed::Kill, 625)] {
+        world.wait(at - 1);
+        world.assert_nothing_for(channel);
+        world.wait(1);
+        world.expect(channel, rung);
+    }
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(killed);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn a_process_that_does_not_die_is_named_as_a_survivor() {
+    let (mut world, editor, channel) = live();
+    let close = ends(&mut world, editor, channel, ShutdownCause::Signal);
+    world.answer(channel, close, "{}");
+    world.wait(100_000);
+    for step in [Deed::CloseStdin, Deed::Terminate, Deed::Kill] {
+        world.expect(channel, step);
+    }
+    world.expect_warning(killed);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStuck { .. }));
+    world.expect_warning(|notice| *notice == Notice::Survivors { channels: vec![channel] });
+    world.expect_exit(&[channel]);
+    world.exits(channel, 0);
+}
+
+#[test]
+fn outside_a_shutdown_a_process_that_does_not_die_counts_no_more() {
+    let mut world = World::with(|config| {
+        config.max_channels = 1;
+        config.channel_idle_timeout = drawbridge::bridge::Limit::After(0);
+    });
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.close(editor, old, "a");
+    world.request(editor, 1, "session/new", NEW);
+    world.wait(11_000);
+    for step in [Deed::CloseStdin, Deed::Terminate, Deed::Kill] {
+        world.expect(old, step);
+    }
+    world.expect_warning(killed);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStuck { .. }));
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "1");
+    world.exits(old, 0);
+}
+
+#[test]
+fn a_preheated_process_is_ended_too() {
+    let mut world = World::new();
+    world.event(Event::Preheat { cwd: "/".to_owned() });
+    let channel = world.expect_spawn("/");
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn a_pause_of_the_host_does_not_lengthen_the_shutdown() {
+    let (mut world, editor, channel) = live();
+    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    world.event(Event::HostPaused);
+    world.wait(2_499);
+    for step in [Deed::CloseStdin, Deed::Terminate, Deed::Kill] {
+        world.expect(channel, step);
+    }
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(killed);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn after_a_pause_of_the_host_nothing_is_timed_out_for_a_minute() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "b");
+    world.request(editor, 1, "session/new", NEW);
+    let open = world.expect_request(channel, "session/new", NEW);
+    world.request(editor, 2, "session/close", &session("b"));
+    world.expect_closed(editor, "b", "client_close");
+    let close = world.expect_request(channel, "session/close", &session("b"));
+    // Asleep for an hour; the first thing on waking is to say so.
+    world.now = world.now.plus_millis(3_600_000);
+    world.event(Event::HostPaused);
+    world.wait(59_999);
+    world.assert_nothing_left();
+    world.answer(channel, open, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.request(editor, 3, "session/prompt", &prompt("a"));
+    world.expect_request(channel, "session/prompt", &prompt("a"));
+}

@@ -1,0 +1,137 @@
+//! What a client may do wrong: the defined error, and everything lives on.
+
+use serde_json::{Value, json};
+
+use crate::bridge::{Bridge, Setup};
+use crate::client::refusal;
+
+/// A healthy session, that some bad lines must not harm, and what they are answered with.
+fn answers(lines: &[&[u8]], answers: usize) -> Vec<Value> {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let session = bridge.new_session();
+    for line in lines {
+        bridge.write(line);
+    }
+    let answers = (0..answers).map(|_| bridge.find(|frame| frame["error"].is_object())).collect();
+    assert_eq!(bridge.turn(&session, "say healthy"), ["healthy"]);
+    assert_eq!(bridge.leftovers(), [""; 0]);
+    bridge.end();
+    answers
+}
+
+#[test]
+fn what_is_not_json_is_answered_with_id_null() {
+    let lines: [&[u8]; 7] = [
+        b"nonsense\n",
+        b"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"x\",}\n",
+        b"{\"jsonrpc\":\"2.0\"\n",
+        b"{\"a\":\"\xff\xfe\"}\n",
+        b"{\"jsonrpc\":\"2.0\",\"id\":01,\"method\":\"x\"}\n",
+        b"\0\n",
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"} trailing\n",
+    ];
+    for answer in answers(&lines, lines.len()) {
+        assert_eq!(refusal(&answer).0, -32700, "{answer}");
+        assert_eq!(answer.get("id"), Some(&Value::Null), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_json_but_no_message_is_refused() {
+    let lines: [&[u8]; 6] = [
+        b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}]\n",
+        b"[]\n",
+        b"42\n",
+        b"null\n",
+        b"\"initialize\"\n",
+        b"{}\n",
+    ];
+    for answer in answers(&lines, lines.len()) {
+        assert_eq!(refusal(&answer).0, -32600, "{answer}");
+        assert_eq!(answer.get("id"), Some(&Value::Null), "{answer}");
+    }
+    let answer = &answers(&[b"{\"jsonrpc\":\"2.0\",\"id\":\"mine\"}\n"], 1)[0];
+    assert_eq!((refusal(answer).0, &answer["id"]), (-32600, &json!("mine")));
+}
+
+#[test]
+fn blank_lines_and_carriage_returns_are_let_pass() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    bridge.write(b"\n\r\n   \n\t\r\n");
+    bridge.write(b"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"_x\",\"params\":[1]}\r\n\r\n");
+    assert_eq!(bridge.incoming(), r#"{"jsonrpc":"2.0","id":9,"result":{"echo":[1]}}"#);
+    bridge.end();
+}
+
+#[test]
+fn a_line_may_come_in_pieces_and_many_lines_in_one_piece() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    for byte in b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"_x\",\"params\":[\"\xc3\xa9\"]}\n" {
+        bridge.write(&[*byte]);
+    }
+    assert_eq!(bridge.incoming(), r#"{"jsonrpc":"2.0","id":1,"result":{"echo":["é"]}}"#);
+    let lines: String = (0..500)
+        .map(|id| {
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"_x\",\"params\":[{id}]}}\n")
+        })
+        .collect();
+    bridge.write(lines.as_bytes());
+    for id in 0..500 {
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"echo":[{id}]}}}}"#);
+        assert_eq!(bridge.incoming(), expected);
+    }
+    bridge.end();
+}
+
+#[test]
+fn an_unknown_method_is_for_the_agent_to_refuse() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let answer = bridge.call("no/such/method", &json!({}));
+    assert_eq!(answer["error"]["message"], "method not found: no/such/method");
+    let ours = bridge.call("_drawbridge/nonsense", &json!({}));
+    assert_eq!(refusal(&ours), (-32601, "no_route"));
+    bridge.end();
+}
+
+#[test]
+fn an_unknown_session_is_refused_by_its_name() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    for method in ["session/prompt", "session/close", "session/set_mode", "_vendor/ask"] {
+        let answer = bridge.call_about(method, "nobody");
+        assert_eq!(refusal(&answer).0, -32002, "{method}: {answer}");
+        assert_eq!(answer["error"]["data"]["sessionId"], "nobody", "{method}: {answer}");
+    }
+    bridge.notify("session/cancel", &json!({ "sessionId": "nobody" }));
+    let answer = bridge.call("session/prompt", &json!({ "prompt": [] }));
+    assert_eq!(refusal(&answer), (-32602, "missing_field"));
+    let session = bridge.new_session();
+    assert_eq!(bridge.turn(&session, "say healthy"), ["healthy"]);
+    bridge.end();
+}
+
+#[test]
+fn nothing_but_initialize_comes_first() {
+    let mut bridge = Setup::new(&[], &[]).start();
+    let asked = bridge.ask_for_session();
+    assert_eq!(refusal(&bridge.answer(asked)), (-32600, "before_initialize"));
+    let answer = bridge.call_about("session/prompt", "x");
+    assert_eq!(refusal(&answer), (-32600, "before_initialize"));
+    bridge.notify("session/cancel", &json!({ "sessionId": "x" }));
+    assert!(bridge.others().is_empty(), "no agent was started for that");
+    bridge.initialize();
+    let session = bridge.new_session();
+    assert_eq!(bridge.turn(&session, "say healthy"), ["healthy"]);
+    bridge.end();
+}
+
+#[test]
+fn answers_that_nobody_waits_for_are_dropped() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let session = bridge.new_session();
+    for id in ["0", "1", "77", "\"x\"", "null"] {
+        bridge.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+    }
+    assert_eq!(bridge.turn(&session, "say healthy"), ["healthy"]);
+    assert_eq!(bridge.leftovers(), [""; 0]);
+    bridge.end();
+}

@@ -1,0 +1,112 @@
+//! How processes are ended: step by step, and with everything they started.
+
+use crate::bridge::{Bridge, Setup};
+use crate::client::refusal;
+use crate::processes::{eventually, is_alive};
+
+const STEEP: [&str; 6] =
+    ["--channel-idle-timeout-ms", "0", "--stdin-grace-ms", "100", "--term-grace-ms", "100"];
+
+/// A bridge whose idle agent is told to go; the agent's log tells how it went.
+fn leaving(flags: &[&str]) -> (Bridge, u32) {
+    let mut bridge = Setup::new(&STEEP, flags).logged().start();
+    bridge.initialize();
+    let session = bridge.new_session();
+    let agent = bridge.pid_of(&session);
+    bridge.call_about("session/close", &session);
+    eventually("the end of the agent", || !is_alive(agent));
+    assert!(bridge.log_of(agent).contains("= eof"), "the first step is the end of its stdin");
+    (bridge, agent)
+}
+
+#[test]
+fn the_end_of_stdin_is_enough_for_most() {
+    let (bridge, agent) = leaving(&[]);
+    assert!(bridge.log_of(agent).contains("= exit"));
+    bridge.logs("agent left with exit code 0");
+    assert!(!bridge.log().contains("SIGTERM sent"), "{bridge}");
+    bridge.end();
+}
+
+#[test]
+fn whoever_stays_gets_sigterm() {
+    let (bridge, _) = leaving(&["--deaf-stdin"]);
+    bridge.logs("SIGTERM sent");
+    assert!(!bridge.log().contains("SIGKILL sent"), "{bridge}");
+    bridge.end();
+}
+
+#[test]
+fn whoever_stays_even_then_is_killed() {
+    let (bridge, _) = leaving(&["--deaf-stdin", "--deaf-term"]);
+    bridge.logs("SIGTERM sent");
+    bridge.logs("SIGKILL sent");
+    bridge.end();
+}
+
+#[test]
+fn a_stopped_agent_is_killed_too() {
+    let mut bridge =
+        Bridge::ready(&[&STEEP[..], &["--session-close-timeout-ms", "100"]].concat(), &[]);
+    let session = bridge.new_session();
+    let agent = bridge.pid_of(&session);
+    bridge.prompt(&session, "stop-self");
+    eventually("the stop", || crate::processes::is_stopped(agent));
+    bridge.call_about("session/close", &session);
+    eventually("the end of the agent", || !is_alive(agent));
+    bridge.end();
+}
+
+/// An agent, in a shell that waits for it, and a child of its own: all go.
+fn with_grandchild(kind: &str) {
+    let wrapper = r#""$@"; exit $?"#;
+    // When the agent leaves by itself.
+    let mut bridge = Setup::new(&STEEP, &[]).wrapped(wrapper).start();
+    bridge.initialize();
+    let session = bridge.new_session();
+    bridge.starts(&session, &format!("grandchild {kind}"));
+    assert_eq!(bridge.others().len(), 3, "shell, agent, grandchild");
+    bridge.call_about("session/close", &session);
+    eventually("the end of the tree", || bridge.others().is_empty());
+
+    // When it crashes.
+    let session = bridge.new_session();
+    bridge.starts(&session, &format!("grandchild {kind}"));
+    let turn = bridge.prompt(&session, "exit 5");
+    let answer = bridge.answer(turn);
+    assert_eq!(answer["error"]["data"]["exitCode"], 5, "{answer}");
+    eventually("the end of the crashed tree", || bridge.others().is_empty());
+
+    // When the bridge ends, with no crash to wait for.
+    bridge.end();
+    let mut bridge = Setup::new(&STEEP, &["--deaf-stdin"]).wrapped(wrapper).start();
+    bridge.initialize();
+    let session = bridge.new_session();
+    bridge.starts(&session, &format!("grandchild {kind}"));
+    bridge.end();
+}
+
+#[test]
+fn a_grandchild_that_holds_the_pipe_goes_with_its_agent() {
+    with_grandchild("hold-pipe");
+}
+
+#[test]
+fn a_grandchild_that_ignores_sigterm_goes_with_its_agent() {
+    with_grandchild("ignore-term");
+}
+
+#[test]
+fn a_grandchild_in_a_session_of_its_own_goes_with_its_agent() {
+    with_grandchild("setsid");
+}
+
+#[test]
+fn a_launcher_that_leaves_its_agent_behind_has_not_got_away() {
+    // The shell ends at once; what it started holds the pipes.
+    let mut bridge = Setup::new(&STEEP, &[]).wrapped(r#""$@" <&0 & exit 0"#).start();
+    let answer = bridge.initialize();
+    assert_eq!(refusal(&answer), (-32603, "agent_exited"));
+    eventually("the end of the tree", || bridge.others().is_empty());
+    bridge.end();
+}

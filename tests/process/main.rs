@@ -1,0 +1,33 @@
+//! The real binary in front of real processes: one file for each group of promises.
+//!
+//! Time is real here. Every wait is for a condition and has a limit; whatever a
+//! test starts carries a mark in its environment, by which it is found in the
+//! process table, and is ended when the test lets go of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test starts processes, reads the clock and panics as it likes"
+)]
+
+mod bridge;
+mod client;
+mod processes;
+mod scratch;
+
+mod bad_agents;
+mod bad_input;
+mod bytes;
+mod bytes_of_agents;
+mod channels;
+mod conversation;
+mod ladder;
+mod long_lines;
+mod pressure;
+mod reaper;
+mod restarts;
+mod sharing;
+mod shutdown;
+mod stderr;
+mod stdio;
