@@ -52,6 +52,7 @@ mod translate;
 mod turn;
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::wire::{Method, Outgoing, Token};
 
@@ -95,6 +96,30 @@ pub struct Counters {
     pub unrouted: u64,
     /// Requests that were refused, whoever sent them.
     pub refused: u64,
+}
+
+impl fmt::Display for Counters {
+    /// What was thrown away at all: `3 late_frames, 1 refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.late_frames, "late_frames"),
+            (self.unknown_session_frames, "unknown_session_frames"),
+            (self.early_frames, "early_frames"),
+            (self.stray_answers, "stray_answers"),
+            (self.stray_lines, "stray_lines"),
+            (self.overlong_lines, "overlong_lines"),
+            (self.half_line_bytes, "half_line_bytes"),
+            (self.tombstones, "tombstones"),
+            (self.unrouted, "unrouted"),
+            (self.refused, "refused"),
+        ];
+        let said: Vec<String> = all
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect();
+        f.write_str(&said.join(", "))
+    }
 }
 
 /// Where the bridge stands in its own life.

@@ -111,6 +111,9 @@ struct Loop {
     signals: Signals,
     children: Children,
     editor: Outbox,
+    /// The editor is never made to wait for an agent; only for itself, when it
+    /// does not take its answers.
+    editor_gate: watch::Sender<bool>,
     marks: Rc<Notify>,
     from_channels: mpsc::Receiver<Input>,
     from_clients: mpsc::Receiver<Input>,
@@ -132,8 +135,7 @@ impl Loop {
             // If it breaks, the outbox says so.
             writer.write_to(stdout).await;
         });
-        // The editor is never made to wait: its gate stays open.
-        let (_, gate) = watch::channel(true);
+        let (editor_gate, gate) = watch::channel(true);
         let (source, limit) = (Source::own()?, setup.max_frame_bytes);
         let reader = Reader { source, limit, to: clients_to_loop, gate };
         tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
@@ -144,6 +146,7 @@ impl Loop {
             clock,
             signals: Signals::new()?,
             editor,
+            editor_gate,
             marks,
             from_channels,
             from_clients,
@@ -224,6 +227,8 @@ impl Loop {
                     self.bridge
                         .handle(self.clock.now(), Event::ClientFrame { client: EDITOR, frame });
                 }
+                self.run_effects();
+                self.editor_gate.send_replace(!self.editor.is_choked());
             }
             Input::ClientEnded(half_line) => {
                 if half_line > 0 {
@@ -235,6 +240,8 @@ impl Loop {
                 for frame in batch.frames {
                     self.bridge.handle(self.clock.now(), Event::ChannelFrame { channel, frame });
                 }
+                self.run_effects();
+                self.children.open_gate(channel);
             }
             Input::PartDone(channel, part, half_line) => {
                 self.children.part_done(channel, part, half_line);
@@ -276,6 +283,7 @@ impl Loop {
             // Nobody reads us any more: the editor is gone, whatever its stdin says.
             self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
         }
+        self.editor_gate.send_replace(!self.editor.is_choked());
         if let Some(over) = self.editor.mark_passed() {
             self.happened(Event::ClientSaturated { client: EDITOR, over });
         }

@@ -57,6 +57,8 @@ struct Row {
     /// hold the other ends.
     streams: [AbortHandle; 3],
     outbox: Outbox,
+    /// Whether the core wants it to be read.
+    is_wanted: bool,
     gate: watch::Sender<bool>,
     tail: Tail,
     /// Set when the process is reaped.
@@ -113,7 +115,17 @@ impl Children {
             self.forward(channel, streams.stderr, tail.clone(), tasks),
         ];
         let open = vec![Part::Stdout, Part::Stderr, Part::Tree];
-        let row = Row { child, streams, outbox, gate, tail, status: None, open, half_line: 0 };
+        let row = Row {
+            child,
+            streams,
+            outbox,
+            is_wanted: true,
+            gate,
+            tail,
+            status: None,
+            open,
+            half_line: 0,
+        };
         self.rows.insert(channel, row);
         self.is_crowded.send_replace(self.rows.len() > 1);
         Event::ChannelSpawned { channel, pid }
@@ -194,9 +206,22 @@ impl Children {
     }
 
     /// Lets a channel be read, or not for now.
-    pub(super) fn set_reading(&self, channel: ChannelId, is_open: bool) {
+    pub(super) fn set_reading(&mut self, channel: ChannelId, is_wanted: bool) {
+        if let Some(row) = self.rows.get_mut(&channel) {
+            row.is_wanted = is_wanted;
+        }
+        self.open_gate(channel);
+    }
+
+    /// Lets a channel be read as the facts stand now: an agent that takes
+    /// nothing is not listened to either, unless it is gone already.
+    pub(super) fn open_gate(&self, channel: ChannelId) {
         if let Some(row) = self.rows.get(&channel) {
-            row.gate.send_replace(is_open);
+            let may_read = row.is_wanted && !row.outbox.is_choked();
+            row.gate.send_if_modified(|is_open| {
+                let is_new = may_read || row.status.is_some();
+                std::mem::replace(is_open, is_new) != is_new
+            });
         }
     }
 
@@ -280,6 +305,9 @@ impl Children {
 
     /// Which outboxes went over or under their marks.
     pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
+        for channel in self.rows.keys() {
+            self.open_gate(*channel);
+        }
         let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
         self.rows.iter().filter_map(passed).collect()
     }

@@ -24,6 +24,7 @@ struct Shared {
     work: Notify,
     /// The low mark may have been reached.
     marks: Rc<Notify>,
+    cap: usize,
     high: usize,
     low: usize,
 }
@@ -36,6 +37,8 @@ struct State {
     fate: Fate,
     /// What the core was last told.
     over: bool,
+    /// It was full, and is not under the low mark yet.
+    choked: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Outbox {
     pub(super) fn new(cap: usize, marks: Rc<Notify>) -> Self {
         let (high, low) = (cap / 4 * 3, cap / 8 * 3);
         let state = RefCell::default();
-        Outbox(Rc::new(Shared { state, work: Notify::new(), marks, high, low }))
+        Outbox(Rc::new(Shared { state, work: Notify::new(), marks, cap, high, low }))
     }
 
     /// Queues a message; after the end of the peer it is dropped.
@@ -101,6 +104,15 @@ impl Outbox {
             state.over = over;
             over
         })
+    }
+
+    /// Whether it is full, or was and is not under its low mark again. Then its
+    /// peer is not read either: each line of it might add an answer.
+    pub(super) fn is_choked(&self) -> bool {
+        let mut state = self.0.state.borrow_mut();
+        state.choked =
+            if state.choked { state.bytes > self.0.low } else { state.bytes >= self.0.cap };
+        state.choked
     }
 
     /// Moves what waits to `burst` and says how much it weighs; `None`: the end.

@@ -9,6 +9,10 @@ use super::stdio::Source;
 use crate::wire::line::{Line, Lines};
 use crate::wire::{Frame, Malformed};
 
+/// Lines in one batch: a read of many tiny ones must not become a mountain of
+/// answers at once.
+const LONGEST_BATCH: usize = 512;
+
 /// Where a batch came from and where it goes.
 pub(super) struct Reader {
     /// The stream.
@@ -45,16 +49,19 @@ impl Reader {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            let mut frames = Vec::new();
-            while let Some(line) = lines.next_line() {
-                frames.push(parse(line));
-            }
-            if frames.is_empty() {
-                continue;
-            }
-            let Ok(permit) = turn.clone().acquire_owned().await else { break };
-            if self.to.send(wrap(Batch { frames, _turn: permit })).await.is_err() {
-                return;
+            while let Some(first) = lines.next_line() {
+                let mut frames = vec![parse(first)];
+                while frames.len() < LONGEST_BATCH
+                    && let Some(line) = lines.next_line()
+                {
+                    frames.push(parse(line));
+                }
+                let Ok(permit) = turn.clone().acquire_owned().await else { break };
+                // Somebody may have wished for a pause while it was served.
+                let _ = self.gate.wait_for(|is_open| *is_open).await;
+                if self.to.send(wrap(Batch { frames, _turn: permit })).await.is_err() {
+                    return;
+                }
             }
         }
         // The loop may be gone already.

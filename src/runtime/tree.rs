@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +18,9 @@ pub(super) const COOKIE: &str = "DRAWBRIDGE_CHANNEL";
 /// too, and are left alone.
 const SPARED: [&str; 8] =
     ["tmux: server", "tmux", "gpg-agent", "ssh", "watchman", "gradle", "adb", "dbus-daemon"];
+
+/// The pause between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// A process with the cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +54,17 @@ pub(super) fn carrying(cookie: &str) -> Vec<Found> {
 /// Says how many were ended. Blocks for a moment: not for the loop.
 pub(super) fn sweep(cookie: &str) -> usize {
     let mut ended = 0;
-    // What is born while we look is found by the next look.
-    for _ in 0..8 {
+    let mut empty_looks = 0;
+    // What is born while we look is found by the next look; a process that is
+    // just becoming another program shows no environment for a moment, so one
+    // empty look proves nothing.
+    for _ in 0..16 {
         let left: Vec<Found> = carrying(cookie)
             .into_iter()
             .filter(|found| !SPARED.contains(&found.name.as_str()))
             .collect();
-        if left.is_empty() {
+        empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
+        if empty_looks == 2 {
             break;
         }
         for found in left {
@@ -66,6 +74,7 @@ pub(super) fn sweep(cookie: &str) -> usize {
                 ended += 1;
             }
         }
+        std::thread::sleep(BETWEEN_LOOKS);
     }
     ended
 }

@@ -191,7 +191,9 @@ fn an_agent_that_closes_its_stdin_and_stays_is_ended() {
     let mut bridge = Setup::with_command(&[], &["sh", "-c", script]).start();
     let id = bridge.ask_to_initialize();
     bridge.find(|frame| frame["id"] == id);
-    eventually("the agent without a stdin", || name(bridge.agent()) == "sleep");
+    eventually("the agent without a stdin", || {
+        bridge.others().iter().any(|agent| name(*agent) == "sleep")
+    });
     let asked = bridge.ask_for_session();
     let answer = bridge.answer(asked);
     assert!(answer["error"].is_object(), "{answer}");

@@ -180,6 +180,11 @@ impl Bridge {
         self.stdin = Some(Box::new(stdin));
     }
 
+    /// Gives the way to its stdin away, to be written to from another thread.
+    pub(crate) fn take_stdin(&mut self) -> Box<dyn Write + Send> {
+        self.stdin.take().expect("its stdin is open")
+    }
+
     /// Takes this for the way from its stdout.
     pub(crate) fn read_from(&mut self, stdout: impl Read + Send + 'static) {
         let (sender, lines) = sync_channel(LINES);

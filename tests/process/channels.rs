@@ -54,13 +54,13 @@ fn a_preheated_process_waits_for_its_first_client() {
 
 #[test]
 fn new_work_keeps_a_process() {
-    let mut bridge = Bridge::ready(&["--channel-idle-timeout-ms", "300"], &[]);
+    let mut bridge = Bridge::ready(&["--channel-idle-timeout-ms", "800"], &[]);
     let session = bridge.new_session();
     let agent = bridge.pid_of(&session);
     bridge.call_about("session/close", &session);
-    sleep(Duration::from_millis(150));
+    sleep(Duration::from_millis(200));
     let session = bridge.new_session();
-    sleep(Duration::from_millis(300));
+    sleep(Duration::from_millis(800));
     assert_eq!(bridge.pid_of(&session), agent);
     bridge.end();
 }
@@ -79,7 +79,7 @@ fn a_process_that_ends_while_it_is_idle_is_replaced_when_it_is_needed() {
 
 #[test]
 fn a_handshake_that_takes_too_long_ends_the_whole_tree() {
-    let options = ["--initialize-timeout-ms", "200", "--stdin-grace-ms", "100"];
+    let options = ["--initialize-timeout-ms", "700", "--stdin-grace-ms", "100"];
     let flags = ["--silent", "--deaf-stdin"];
     let mut bridge = Setup::new(&options, &flags).wrapped(r#"sleep 600 & "$@""#).start();
     let id = bridge.ask_to_initialize();

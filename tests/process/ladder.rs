@@ -7,9 +7,12 @@ use crate::processes::{eventually, is_alive};
 const STEEP: [&str; 6] =
     ["--channel-idle-timeout-ms", "0", "--stdin-grace-ms", "100", "--term-grace-ms", "100"];
 
+/// The same with time enough on each step.
+const FLAT: [&str; 4] = ["--channel-idle-timeout-ms", "0", "--stdin-grace-ms", "60000"];
+
 /// A bridge whose idle agent is told to go; the agent's log tells how it went.
-fn leaving(flags: &[&str]) -> (Bridge, u32) {
-    let mut bridge = Setup::new(&STEEP, flags).logged().start();
+fn leaving(options: &[&str], flags: &[&str]) -> (Bridge, u32) {
+    let mut bridge = Setup::new(options, flags).logged().start();
     bridge.initialize();
     let session = bridge.new_session();
     let agent = bridge.pid_of(&session);
@@ -21,7 +24,7 @@ fn leaving(flags: &[&str]) -> (Bridge, u32) {
 
 #[test]
 fn the_end_of_stdin_is_enough_for_most() {
-    let (bridge, agent) = leaving(&[]);
+    let (bridge, agent) = leaving(&FLAT, &[]);
     assert!(bridge.log_of(agent).contains("= exit"));
     bridge.logs("agent left with exit code 0");
     assert!(!bridge.log().contains("SIGTERM sent"), "{bridge}");
@@ -30,7 +33,8 @@ fn the_end_of_stdin_is_enough_for_most() {
 
 #[test]
 fn whoever_stays_gets_sigterm() {
-    let (bridge, _) = leaving(&["--deaf-stdin"]);
+    let options = [&STEEP[..4], &["--term-grace-ms", "60000"]].concat();
+    let (bridge, _) = leaving(&options, &["--deaf-stdin"]);
     bridge.logs("SIGTERM sent");
     assert!(!bridge.log().contains("SIGKILL sent"), "{bridge}");
     bridge.end();
@@ -38,7 +42,7 @@ fn whoever_stays_gets_sigterm() {
 
 #[test]
 fn whoever_stays_even_then_is_killed() {
-    let (bridge, _) = leaving(&["--deaf-stdin", "--deaf-term"]);
+    let (bridge, _) = leaving(&STEEP, &["--deaf-stdin", "--deaf-term"]);
     bridge.logs("SIGTERM sent");
     bridge.logs("SIGKILL sent");
     bridge.end();

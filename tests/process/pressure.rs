@@ -17,7 +17,7 @@ fn settled(what: &str, figure: impl Fn() -> u64) -> u64 {
     let mut last = None;
     eventually(what, || {
         let before = last.replace(figure());
-        sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(250));
         before == last
     });
     last.expect("it was looked at")
@@ -122,6 +122,31 @@ fn a_cancel_gets_through_a_flood() {
         is_over = !line.contains("session/update") && parsed(&line)["id"] == turn;
     }
     bridge.end();
+}
+
+#[test]
+fn a_client_that_floods_nonsense_and_reads_nothing_waits_for_itself() {
+    const LINES: usize = 200_000;
+    let mut bridge = Setup::new(&["--outbox-bytes", "1048576"], &[]).unread().start();
+    let mut stdin = bridge.take_stdin();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..LINES / 1000 {
+            stdin.write_all("x\n".repeat(1000).as_bytes()).expect("the bridge reads");
+        }
+        stdin
+    });
+    let pid = bridge.pid();
+    settled("the bridge, which waits for its client", || context_switches(pid));
+    assert!(!writer.is_finished(), "the client is made to wait");
+    let peak = peak_memory(pid);
+    assert!(peak < 24 * 1024, "{peak} KiB");
+
+    bridge.read_from_now_on();
+    for _ in 0..LINES {
+        assert!(bridge.incoming().contains("-32700"));
+    }
+    drop(writer.join().expect("everything was written"));
+    bridge.is_gone();
 }
 
 #[test]

@@ -9,17 +9,11 @@ use crate::bridge::{Bridge, Setup};
 use crate::client::{parsed, refusal};
 use crate::processes::{eventually, is_alive};
 
-const REAPING: [&str; 6] = [
-    "--idle-policy",
-    "all",
-    "--attached-idle-timeout-ms",
-    "200",
-    "--session-reap-interval-ms",
-    "100",
-];
-
-fn reaping(more: &[&str], flags: &[&str]) -> Bridge {
-    let mut bridge = Setup::new(&[&REAPING[..], more].concat(), flags).logged().start();
+/// A bridge that closes sessions after so many milliseconds, whoever is attached.
+fn reaping(limit: &str, more: &[&str], flags: &[&str]) -> Bridge {
+    let options = ["--idle-policy", "all", "--session-reap-interval-ms", "100"];
+    let options = [&options[..], &["--attached-idle-timeout-ms", limit], more].concat();
+    let mut bridge = Setup::new(&options, flags).logged().start();
     bridge.initialize();
     bridge
 }
@@ -37,7 +31,7 @@ fn let_pass(millis: u64) {
 
 #[test]
 fn an_idle_session_is_closed_and_then_its_process_ended() {
-    let mut bridge = reaping(&["--channel-idle-timeout-ms", "200"], &[]);
+    let mut bridge = reaping("200", &["--channel-idle-timeout-ms", "500"], &[]);
     let session = bridge.new_session();
     let agent = bridge.pid_of(&session);
     let event = closed(&mut bridge, &session);
@@ -56,7 +50,7 @@ fn an_idle_session_is_closed_and_then_its_process_ended() {
 
 #[test]
 fn several_sessions_may_be_closed_in_one_tick() {
-    let mut bridge = reaping(&[], &[]);
+    let mut bridge = reaping("200", &[], &[]);
     let sessions = [(); 3].map(|()| bridge.new_session());
     for session in &sessions {
         assert_eq!(closed(&mut bridge, session)["params"]["reason"], "idle_timeout");
@@ -66,7 +60,7 @@ fn several_sessions_may_be_closed_in_one_tick() {
 
 #[test]
 fn a_running_prompt_and_an_open_question_keep_a_session() {
-    let mut bridge = reaping(&[], &[]);
+    let mut bridge = reaping("200", &[], &[]);
     let [working, asking] = [bridge.new_session(), bridge.new_session()];
     let turn = bridge.prompt(&working, "sleep 600");
     let asked = bridge.prompt(&asking, "ask-permission");
@@ -82,12 +76,12 @@ fn a_running_prompt_and_an_open_question_keep_a_session() {
 
 #[test]
 fn a_heartbeat_keeps_a_session() {
-    let mut bridge = reaping(&[], &[]);
+    let mut bridge = reaping("600", &[], &[]);
     let [kept, left] = [bridge.new_session(), bridge.new_session()];
-    for _ in 0..8 {
+    for _ in 0..9 {
         let beat = bridge.call_about("_drawbridge/heartbeat", &kept);
         assert_eq!(beat["result"]["sessions"][0]["state"], "idle", "{beat}");
-        let_pass(60);
+        let_pass(100);
     }
     closed(&mut bridge, &left);
     assert_eq!(bridge.leftovers(), [""; 0], "the other one is still there");
@@ -97,9 +91,9 @@ fn a_heartbeat_keeps_a_session() {
 
 #[test]
 fn words_of_the_agent_keep_a_session() {
-    let mut bridge = reaping(&[], &[]);
+    let mut bridge = reaping("500", &[], &[]);
     let session = bridge.new_session();
-    let later: Vec<String> = (1..6).map(|n| format!("update-later {} word", n * 100)).collect();
+    let later: Vec<String> = (1..9).map(|n| format!("update-later {} word", n * 100)).collect();
     bridge.turn(&session, &later.join("\n"));
     let mut words = 0;
     loop {
@@ -109,13 +103,13 @@ fn words_of_the_agent_keep_a_session() {
             other => break assert_eq!(other, Some("_drawbridge/session_closed")),
         }
     }
-    assert_eq!(words, 5, "all came before the session was idle for long enough");
+    assert_eq!(words, 8, "all came before the session was idle for long enough");
     bridge.end();
 }
 
 #[test]
 fn work_in_the_background_keeps_a_session() {
-    let mut bridge = reaping(&["--background-work", "keep"], &[]);
+    let mut bridge = reaping("200", &["--background-work", "keep"], &[]);
     let session = bridge.new_session();
     let work = bridge.starts(&session, "background 900");
     bridge.logs("kept, processes of its turns still run");
@@ -127,7 +121,7 @@ fn work_in_the_background_keeps_a_session() {
 
 #[test]
 fn work_in_the_background_may_be_ignored() {
-    let mut bridge = reaping(&["--background-work", "ignore"], &[]);
+    let mut bridge = reaping("200", &["--background-work", "ignore"], &[]);
     let session = bridge.new_session();
     let work = bridge.starts(&session, "background 3000");
     assert_eq!(closed(&mut bridge, &session)["params"]["reason"], "idle_timeout");
@@ -188,7 +182,7 @@ fn a_detach_in_a_turn_closes_the_session_when_the_turn_ends() {
     bridge.initialize();
     let session = bridge.new_session();
     let agent = bridge.pid_of(&session);
-    bridge.prompt(&session, "say here\nsleep 300");
+    bridge.prompt(&session, "say here\nsleep 800");
     bridge.hears(&session);
     bridge.call_about("_drawbridge/detach", &session);
     assert!(!bridge.log_of(agent).contains("session/close"));
@@ -201,7 +195,7 @@ fn a_detach_in_a_turn_closes_the_session_when_the_turn_ends() {
 
 #[test]
 fn an_agent_without_close_is_told_nothing_and_the_client_all_the_same() {
-    let mut bridge = reaping(&[], &["--without", "close"]);
+    let mut bridge = reaping("200", &[], &["--without", "close"]);
     let session = bridge.new_session();
     let agent = bridge.pid_of(&session);
     assert_eq!(closed(&mut bridge, &session)["params"]["reason"], "idle_timeout");

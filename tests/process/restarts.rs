@@ -23,14 +23,15 @@ fn a_crashed_agent_is_started_again_after_a_pause() {
         pauses.push(crashed.elapsed());
         assert_eq!(bridge.turn(&session, "say again"), ["again"]);
     }
-    assert!(pauses[0] >= Duration::from_millis(200), "{pauses:?}");
-    assert!(pauses[0] < pauses[1] && pauses[1] < pauses[2], "{pauses:?}");
+    // Each is twice as long as the one before; the crash itself was a little earlier.
+    let at_least = [100, 350, 850].map(Duration::from_millis);
+    assert!(pauses.iter().zip(at_least).all(|(pause, least)| *pause >= least), "{pauses:?}");
     bridge.end();
 }
 
 #[test]
 fn too_many_crashes_end_in_a_refusal_with_the_last_words() {
-    let options = ["--restart-limit", "2", "--restart-window-ms", "1500"];
+    let options = ["--restart-limit", "2", "--restart-window-ms", "2000"];
     let mut bridge = Bridge::ready(&options, &[]);
     crash(&mut bridge, "first words");
     crash(&mut bridge, "the disk is full");
@@ -40,7 +41,7 @@ fn too_many_crashes_end_in_a_refusal_with_the_last_words() {
     let message = answer["error"]["message"].as_str().expect("a message");
     assert!(message.contains("exit code 9") && message.contains("the disk is full"), "{message}");
     let wait = answer["error"]["data"]["retryAfterMs"].as_u64().expect("a time");
-    assert!((1..=1500).contains(&wait), "{wait}");
+    assert!((1..=2000).contains(&wait), "{wait}");
 
     std::thread::sleep(Duration::from_millis(wait + 20));
     let session = bridge.new_session();

@@ -66,7 +66,7 @@ fn a_full_process_gets_no_further_sessions() {
 #[test]
 fn a_newcomer_gets_a_fresh_process_while_the_old_one_is_leaving() {
     let options = ["--channel-idle-timeout-ms", "0", "--stdin-grace-ms", "20000"];
-    let mut bridge = Setup::new(&options, &["--linger", "700"]).logged().start();
+    let mut bridge = Setup::new(&options, &["--linger", "1200"]).logged().start();
     bridge.initialize();
     let first = bridge.new_session();
     let old = bridge.pid_of(&first);
