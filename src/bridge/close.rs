@@ -418,8 +418,12 @@ impl Bridge {
             }
             Err(refusal) => return self.refuse(client, &frame.id(), &refusal),
         };
-        let others = self.registry.sessions.get(&key).is_some_and(|row| row.clients().len() > 1);
-        if others {
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        if *session.id != *id {
+            // A sub-agent's session: whether it can be closed alone is for the agent to say.
+            return self.session_call(client, key, Purpose::Session, frame, now);
+        }
+        if session.clients().len() > 1 {
             self.cancel_own_turn(client, key, now);
             self.leave(client, key, now);
             return self.send_to_client(client, compose::success(&frame.id(), b"{}"));

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::wire::{Frame, Kind, json, splice};
+use crate::wire::{Frame, Kind, Token, json, splice};
 
 use super::Bridge;
 use super::channel::{Capabilities, State};
@@ -43,11 +43,7 @@ impl Bridge {
             Some((id, _)) => *id,
             None => self.add_pool(identity, frame),
         };
-        let before = self
-            .registry
-            .clients
-            .get_mut(&client)
-            .and_then(|row| row.pool.replace(pool));
+        let before = self.registry.clients.get_mut(&client).and_then(|row| row.pool.replace(pool));
         self.end_carried(before, now);
         self.registry.add_call(Call {
             asker: Asker::Client(client, frame.id()),
@@ -155,6 +151,9 @@ impl Bridge {
         row.state = State::Ready;
         self.publish(Notice::ChannelReady { channel, after_ms });
         self.answer_from_memory(id);
+        if self.is_ending() {
+            return self.drain(channel, StopReason::Shutdown, now);
+        }
         self.rehearse(channel, pool, now);
         self.send_held(channel, now);
     }
@@ -229,8 +228,25 @@ impl Bridge {
                     self.answer(&call.asker, |token| frame.with_id(token.clone()));
                 }
             }
+            self.drain(channel, StopReason::SettingsRefused, now);
         }
         self.send_held(channel, now);
+    }
+
+    /// What was rehearsed is not answered in time: that is a refusal.
+    pub(super) fn rehearsal_timed_out(
+        &mut self,
+        channel: ChannelId,
+        id: CallId,
+        needed: bool,
+        now: Moment,
+    ) {
+        self.registry.take_call(id);
+        let refusal = Refusal::OpenTimeout { agent: self.agent_name() };
+        let error = compose::failure(&Token::number(id.0), &refusal);
+        if let Ok(frame) = Frame::parse(error.to_bytes()) {
+            self.rehearsed(channel, needed, &frame, now);
+        }
     }
 
     /// Keeps a request for further channels; a later one of the same method and

@@ -66,6 +66,7 @@ impl Bridge {
         let row = self.registry.channel(id)?;
         match &row.state {
             State::Spawned | State::Draining { .. } => None,
+            State::Starting { .. } if self.is_ending() => self.last_answers_at(),
             State::Starting { since, slow } => {
                 let late = since.plus(self.config.initialize_timeout);
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
@@ -106,22 +107,28 @@ impl Bridge {
         }
         let Stage::Sent(at) = call.stage else { return None };
         let limit = match call.purpose {
-            Purpose::Open(_) => self.config.session_open_timeout,
-            Purpose::Prompt => self.config.prompt_timeout,
-            Purpose::Close(_) => {
-                let over = at.plus(self.config.session_close_timeout);
-                return match self.phase {
-                    // A shutdown leaves the closes a quarter of its time.
-                    Phase::Ending { since, .. } => {
-                        let end = since.plus_millis(self.config.shutdown_timeout / 4);
-                        Some(over.map_or(end, |over| over.min(end)))
-                    }
-                    _ => self.not_in_pause(over?),
-                };
+            Purpose::Open(_) | Purpose::Reload { .. } | Purpose::Rehearse { .. } => {
+                self.config.session_open_timeout
             }
-            _ => return None,
+            Purpose::Prompt => self.config.prompt_timeout,
+            Purpose::Close(_) => self.config.session_close_timeout,
+            _ => Limit::Never,
         };
-        self.not_in_pause(at.plus(limit)?)
+        let over = at.plus(limit);
+        match self.last_answers_at() {
+            // What waits in a tombstone is over with its close.
+            Some(_) if call.session.is_some() && !matches!(call.purpose, Purpose::Close(_)) => None,
+            Some(end) => Some(over.map_or(end, |over| over.min(end))),
+            None => self.not_in_pause(over?),
+        }
+    }
+
+    /// Until when a shutdown waits for answers: a quarter of its bound.
+    fn last_answers_at(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Ending { since, .. } => Some(since.plus_millis(self.config.shutdown_timeout / 4)),
+            Phase::Running | Phase::Over => None,
+        }
     }
 
     fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
@@ -189,8 +196,10 @@ impl Bridge {
 
     fn channel_due(&mut self, id: ChannelId, now: Moment) {
         let limit = self.config.initialize_timeout;
+        let is_ending = self.is_ending();
         let Some(row) = self.registry.channel_mut(id) else { return };
         match &mut row.state {
+            State::Starting { .. } if is_ending => self.stop(id, StopReason::Shutdown, now),
             State::Starting { since, slow } => {
                 let after_ms = now.since(*since);
                 if since.plus(limit).is_some_and(|end| end <= now) {
@@ -217,13 +226,18 @@ impl Bridge {
                 self.refuse_call(id, &Refusal::OpenTimeout { agent });
             }
             (Purpose::Open(_), _) => self.open_timed_out(id, now),
+            (Purpose::Reload { attached }, _) => self.reload_timed_out(id, *attached, now),
+            (Purpose::Rehearse { needed }, Some(channel)) => {
+                self.rehearsal_timed_out(channel, id, *needed, now);
+            }
             (Purpose::Prompt, _) => self.prompt_timed_out(id, now),
             (Purpose::Close(agent_id), Some(channel)) => {
                 let agent_id = agent_id.clone();
                 let outcome = super::close::CloseOutcome::TimedOut;
                 self.conclude(channel, id, &agent_id, outcome, None, now);
             }
-            _ => {}
+            // Only a shutdown gives the others a limit.
+            _ => self.refuse_part_or_call(id, &Refusal::ShuttingDown),
         }
     }
 
@@ -276,7 +290,7 @@ impl Bridge {
             if left.is_empty() {
                 session.background = Background::Quiet { at: now };
                 // Asked again in the step that closes: it may have come to life meanwhile.
-                if self.session_deadline(key).is_some_and(|at| at <= now) {
+                if self.deadline(Due::Session(key)).is_some_and(|at| at <= now) {
                     self.reap(key, now);
                 }
             } else {
@@ -316,7 +330,9 @@ impl Bridge {
         let is_waited_for = |id: &CallId| {
             self.registry.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue)
         };
-        row.sessions.is_empty() && row.leases.is_empty() && !row.calls.iter().any(is_waited_for)
+        // What an agent may hold for a client keeps it from being idle, not from being replaced.
+        let is_leased = row.state == State::Ready && !row.leases.is_empty();
+        row.sessions.is_empty() && !is_leased && !row.calls.iter().any(is_waited_for)
     }
 
     /// Decides at the end of a step that touched a channel whether it is idle,

@@ -78,6 +78,8 @@ pub enum StopReason {
     Husks,
     /// It wants a login that may have happened elsewhere meanwhile.
     LoginElsewhere,
+    /// It refused settings that the other agents of its kind have.
+    SettingsRefused,
     /// The client it was carried for is gone.
     ClientGone,
     /// The bridge ends.
@@ -114,6 +116,9 @@ impl fmt::Display for StopReason {
             StopReason::OpenUnanswered => f.write_str("it did not open a session in time"),
             StopReason::Husks => f.write_str("it holds --max-husks closed sessions"),
             StopReason::LoginElsewhere => f.write_str("it wants a login"),
+            StopReason::SettingsRefused => {
+                f.write_str("it refused provider settings that the others have")
+            }
             StopReason::ClientGone => f.write_str("its client is gone"),
             StopReason::Shutdown => f.write_str("shutdown"),
             StopReason::StdioClosed => f.write_str("it closed its stdio and still runs"),

@@ -100,12 +100,28 @@ impl Bridge {
         }
         match (client, frame.kind) {
             (Some(client), Kind::Success) => self.attach(client, key),
-            (Some(client), _) if attached => {
-                self.unask(client, Some(key), now);
-                self.registry.detach(client, key, Audience::Lost);
-            }
+            (Some(client), _) if attached => self.unload(client, key, now),
             _ => {}
         }
+    }
+
+    /// The budget of a load or resume of a session that is live is over.
+    pub(super) fn reload_timed_out(&mut self, id: CallId, attached: bool, now: Moment) {
+        let agent = self.agent_name();
+        let Some(call) = self.refuse_call(id, &Refusal::OpenTimeout { agent }) else { return };
+        let Some(key) = call.session else { return };
+        if let Some(session) = self.registry.session_mut(key) {
+            session.last_seen = now;
+        }
+        if let (Some(client), true) = (call.client(), attached) {
+            self.unload(client, key, now);
+        }
+    }
+
+    /// A client that was attached for a load which failed is attached no more.
+    fn unload(&mut self, client: ClientId, key: SessionKey, now: Moment) {
+        self.unask(client, Some(key), now);
+        self.registry.detach(client, key, Audience::Lost);
     }
 
     /// A load that waited for another of the same conversation.
@@ -165,7 +181,7 @@ impl Bridge {
             Some(client) => {
                 let key = self.register(channel, client, &agent_id, opening, now);
                 self.forward_opened(key, &call, frame);
-                self.after_opened(channel, key, &agent_id, now);
+                self.after_opened(key, &agent_id, opening, now);
             }
             // Nobody waits for it any more: it must not live on unseen.
             None => {
@@ -212,9 +228,15 @@ impl Bridge {
     }
 
     /// What came before the answer follows it.
-    fn after_opened(&mut self, channel: ChannelId, key: SessionKey, agent_id: &str, now: Moment) {
+    fn after_opened(&mut self, key: SessionKey, agent_id: &str, opening: &Opening, now: Moment) {
+        let Some(channel) = self.registry.sessions.get(&key).map(|row| row.channel) else { return };
         let Some(row) = self.registry.channel_mut(channel) else { return };
-        let early = row.early.take(agent_id);
+        let mut early = row.early.take(agent_id);
+        if opening.restores().is_some() {
+            // They were held for a new session and are older than the replay.
+            self.counters.early_frames += early.len() as u64;
+            early.clear();
+        }
         let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
         for id in asked {
             let Some(question) = self.registry.questions.get_mut(&id) else { continue };

@@ -91,7 +91,24 @@ impl Registry {
                 client.served_by = None;
             }
         }
-        self.channels.remove(&id)
+        let row = self.channels.remove(&id);
+        self.forget_pools();
+        row
+    }
+
+    /// Removes a client's row. Its calls, questions and sessions must be settled.
+    pub(super) fn remove_client(&mut self, id: ClientId) {
+        self.clients.remove(&id);
+        self.forget_pools();
+    }
+
+    /// A pool goes with the last client and the last channel of it.
+    fn forget_pools(&mut self) {
+        let (clients, channels) = (&self.clients, &self.channels);
+        self.pools.retain(|id, _| {
+            clients.values().any(|row| row.pool == Some(*id))
+                || channels.values().any(|row| row.pool == Some(*id))
+        });
     }
 
     /// Registers a session that its agent opened.

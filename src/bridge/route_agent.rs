@@ -146,9 +146,8 @@ impl Bridge {
             Purpose::Reload { attached } => self.reloaded(id, frame, attached, now),
             Purpose::Stored(_) => drop(self.forward_answer(id, frame)),
             Purpose::Session => {
-                let key = self.registry.calls.get(&id).and_then(|call| call.session);
-                self.forward_answer(id, frame);
-                if let Some(session) = key.and_then(|key| self.registry.session_mut(key)) {
+                let Some(key) = self.session_answered(channel, id, frame, now) else { return };
+                if let Some(session) = self.registry.session_mut(key) {
                     session.last_seen = now;
                 }
             }
@@ -168,12 +167,25 @@ impl Bridge {
     }
 
     fn prompt_answered(&mut self, channel: ChannelId, id: CallId, frame: &Frame, now: Moment) {
+        if let Some(key) = self.session_answered(channel, id, frame, now) {
+            self.turn_over(key, now);
+        }
+    }
+
+    /// Forwards the answer to a request in a session; gives back the session if
+    /// it is live.
+    fn session_answered(
+        &mut self,
+        channel: ChannelId,
+        id: CallId,
+        frame: &Frame,
+        now: Moment,
+    ) -> Option<SessionKey> {
         let key = self.registry.calls.get(&id).and_then(|call| call.session);
         self.forward_answer(id, frame);
-        let Some(key) = key else { return };
+        let key = key?;
         if self.registry.sessions.contains_key(&key) {
-            self.turn_over(key, now);
-            return;
+            return Some(key);
         }
         // The session is closed: its tombstone may have waited for just this.
         let agent_id = self.registry.channel(channel).and_then(|row| {
@@ -185,6 +197,7 @@ impl Bridge {
         if let Some(agent_id) = agent_id {
             self.conclude_if_quiet(channel, &agent_id, now);
         }
+        None
     }
 
     fn stray_line(&mut self, channel: ChannelId, malformed: Malformed, now: Moment) {

@@ -49,27 +49,25 @@ impl Bridge {
         for key in sessions {
             self.end_session(key, EndReason::Shutdown, None, None, now);
         }
-        // What belongs to no session is not waited for.
+        // What was not sent will not be, and a session is not opened to be closed.
         let calls: Vec<CallId> = self.registry.calls.keys().copied().collect();
         for id in calls {
-            let is_loose =
-                self.registry.calls.get(&id).is_some_and(|call| {
-                    call.session.is_none() && call.purpose != Purpose::Initialize
-                });
-            if is_loose {
-                self.refuse_part_or_call(id);
+            let is_vain = self.registry.calls.get(&id).is_some_and(|call| {
+                let is_held = call.is_unsent() && call.purpose != Purpose::Initialize;
+                call.session.is_none() && (is_held || call.opening().is_some())
+            });
+            if is_vain {
+                self.refuse_part_or_call(id, &Refusal::ShuttingDown);
+            } else {
+                self.watch(Due::Call(id));
             }
-        }
-        let closes: Vec<CallId> = self.registry.calls.keys().copied().collect();
-        for id in closes {
-            self.watch(Due::Call(id));
         }
         for channel in self.all_channels() {
             let Some(row) = self.registry.channel_mut(channel) else { continue };
             row.leases.clear();
             if row.is_open() {
                 self.drain(channel, StopReason::Shutdown, now);
-            } else {
+            } else if !self.is_awaited(channel) {
                 self.stop(channel, StopReason::Shutdown, now);
             }
             self.watch(Due::Channel(channel));
@@ -81,14 +79,26 @@ impl Bridge {
         self.watch(Due::Shutdown);
     }
 
-    fn refuse_part_or_call(&mut self, id: CallId) {
+    /// Whether a client waits for this channel's answer to `initialize`.
+    fn is_awaited(&self, channel: ChannelId) -> bool {
+        let is_starting = self
+            .registry
+            .channel(channel)
+            .is_some_and(|row| matches!(row.state, State::Starting { .. }));
+        let calls = self.calls_on(channel);
+        let mut askers = calls.iter().filter_map(|id| self.registry.calls.get(id)?.client());
+        is_starting && askers.next().is_some()
+    }
+
+    /// Refuses a call, or the request that it is a part of.
+    pub(super) fn refuse_part_or_call(&mut self, id: CallId, refusal: &Refusal) {
         let fanout = match self.registry.calls.get(&id).map(|call| &call.purpose) {
             Some(Purpose::Part(fanout)) => Some(*fanout),
             _ => None,
         };
-        self.refuse_call(id, &Refusal::ShuttingDown);
+        self.refuse_call(id, refusal);
         if let Some(fanout) = fanout {
-            self.part_failed(fanout, &Refusal::ShuttingDown);
+            self.part_failed(fanout, refusal);
         }
     }
 

@@ -223,7 +223,7 @@ impl Bridge {
             .filter(|(_, row)| row.leases.contains(&client) || row.pool == pool)
             .map(|(id, _)| *id)
             .collect();
-        self.registry.clients.remove(&client);
+        self.registry.remove_client(client);
         for channel in channels {
             if let Some(row) = self.registry.channel_mut(channel) {
                 row.leases.remove(&client);

@@ -12,7 +12,7 @@ use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
 
 use super::Bridge;
 use super::deadline::Due;
-use super::id::{CallId, SessionKey};
+use super::id::{CallId, ChannelId, SessionKey};
 use super::pending::{Call, Stage};
 use super::session::Session;
 use super::time::Moment;
@@ -50,18 +50,24 @@ impl Bridge {
 
     /// The answer of an agent, for the one who asked.
     pub(super) fn for_asker(&self, call: &Call, frame: &Frame, token: &Token) -> Outgoing {
-        let aliased = call.session.and_then(|key| self.registry.sessions.get(&key));
-        let Some(session) = aliased.filter(|session| session.is_aliased()) else {
+        let Some(alias) = call.session.and_then(|key| self.alias(key, call.channel)) else {
             return frame.with_id(token.clone());
         };
-        let mut edits = vec![];
-        if let Some(place) = frame.find(&["sessionId"]) {
-            edits.push((place, Bytes::from(quoted(&session.id))));
-        }
-        if let Some(place) = frame.find(&["data", "sessionId"]) {
-            edits.push((place, Bytes::from(quoted(&session.id))));
-        }
+        let paths: [&[&str]; 2] = [&["sessionId"], &["data", "sessionId"]];
+        let places = paths.iter().filter_map(|path| frame.find(path));
+        let edits = places.map(|place| (place, Bytes::from(quoted(alias)))).collect();
         with_edits(frame, Some(token.clone()), edits)
+    }
+
+    /// The alias of a session that has one, also after its end.
+    fn alias(&self, key: SessionKey, channel: Option<ChannelId>) -> Option<&str> {
+        if let Some(session) = self.registry.sessions.get(&key) {
+            return session.is_aliased().then_some(&*session.id);
+        }
+        let tombstones = &self.registry.channel(channel?)?.tombstones;
+        let (_, buried) =
+            tombstones.iter().find(|(id, tomb)| tomb.key == key && **id != tomb.id)?;
+        Some(&*buried.id)
     }
 }
 

@@ -156,8 +156,10 @@ impl Bridge {
         self.unask(client, Some(key), now);
         let id = self.registry.sessions.get(&key).map(|session| session.id.clone());
         self.registry.detach(client, key, Audience::Left);
+        let others = self.registry.sessions.get(&key).is_some_and(|row| !row.clients().is_empty());
+        let reason = if others { "detached" } else { EndReason::LastClientDetached.word() };
         if let (Some(row), Some(id)) = (self.registry.clients.get_mut(&client), id) {
-            row.ended.remember(&id, EndReason::LastClientDetached.word());
+            row.ended.remember(&id, reason);
         }
     }
 
@@ -208,5 +210,6 @@ impl Bridge {
         });
         let outgoing = self.for_agent(key, frame, Some(Token::number(id.0)));
         self.send_to_channel(channel, outgoing);
+        self.watch(Due::Call(id));
     }
 }

@@ -41,7 +41,9 @@ fn fenced_by_a_channel_that_is_stopping_which_is_hurried_once() {
     let fresh = world.expect_spawn("/home");
     world.handshake(fresh);
     world.opened(editor, fresh, "b", "3");
+    // Once: what happens meanwhile is no further hurry.
     world.wait(1_000);
+    world.prompt(editor, fresh, "b", 4);
     world.assert_nothing_left();
     world.exits(old, 0);
     let load = world.expect_request(fresh, "session/load", &stored("a"));

@@ -169,6 +169,33 @@ fn providers_go_to_all_channels_and_to_each_new_one_before_its_first_open() {
     let again = world.expect_request(fourth, "providers/set", PROVIDER);
     world.fail(fourth, again, -9);
     world.expect_failure(editor, 4, -9);
+    // And no other session is opened there.
+    world.expect(fourth, Deed::CloseStdin);
+}
+
+#[test]
+fn a_rehearsal_that_is_never_answered_is_refused_when_the_open_budget_is_over() {
+    for (method, params) in [("providers/set", PROVIDER), ("authenticate", GATEWAY)] {
+        let mut world = one_each();
+        let (editor, first) = world.start();
+        world.open(editor, first, "a");
+        round(&mut world, editor, first, method, params);
+        world.request(editor, 2, "session/new", NEW);
+        let second = world.expect_spawn("/home");
+        world.handshake(second);
+        world.expect_request(second, method, params);
+        world.wait(119_999);
+        world.assert_nothing_left();
+        world.wait(1);
+        match method {
+            // The session would run on the wrong provider.
+            "providers/set" => {
+                world.expect_refusal(editor, 2, -32603, "open_timeout");
+                world.expect(second, Deed::CloseStdin);
+            }
+            _ => world.opened(editor, second, "b", "2"),
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod close;
 mod fence;
 mod handshake;
 mod harness;
+mod histories;
 mod husks;
 mod ids;
 mod limits;

@@ -1,10 +1,8 @@
 //! Opening: frames that come too early, answers that come too late, loads of what is live.
 
-use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
+use drawbridge::bridge::{Limit, Notice};
 
-use crate::harness::{
-    ALLOWED, Deed, END_TURN, NEW, World, notification, permission, prompt, session, stored, update,
-};
+use crate::harness::{ALLOWED, END_TURN, NEW, World, permission, prompt, session, stored, update};
 
 #[test]
 fn early_frames_delivered_after_the_answer() {

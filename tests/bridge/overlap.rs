@@ -81,6 +81,32 @@ fn a_frame_of_one_channel_cannot_concern_a_session_of_another() {
 }
 
 #[test]
+fn a_close_on_the_old_channel_is_remembered_there() {
+    let mut world = World::new();
+    let (editor, old, new) = both_alive(&mut world);
+    world.open(editor, new, "c");
+    let turn = world.prompt(editor, old, "a", 10);
+    world.request(editor, 11, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(old, "session/cancel", &session("a"));
+    let close = world.expect_request(old, "session/close", &session("a"));
+    // Late on its own channel; on the other one nobody ever heard of it.
+    world.notify(old, "session/update", &update("a", "late"));
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    world.notify(new, "session/update", &update("a", "not mine"));
+    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
+    world.answer(old, turn, CANCELLED);
+    world.expect_answer(editor, 10, CANCELLED);
+    world.answer(old, close, "{}");
+    world.expect_answer(editor, 11, "{}");
+    world.expect(old, Deed::CloseStdin);
+    world.request(editor, 12, "session/load", &stored("a"));
+    let load = world.expect_request(new, "session/load", &stored("a"));
+    world.answer(new, load, "null");
+    world.expect_answer(editor, 12, "null");
+}
+
+#[test]
 fn idle_timeout_zero_and_an_agent_slow_to_leave() {
     let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
     let (editor, old) = world.start();

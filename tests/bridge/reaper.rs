@@ -371,6 +371,12 @@ fn a_session_that_came_to_life_during_the_look_is_not_reaped() {
     world.answer(channel, turn, END_TURN);
     world.expect_answer(editor, 2, END_TURN);
     world.surveyed(channel, vec![]);
+    // An old look is not believed: it is looked at again before it goes.
+    world.wait(10 * MINUTE);
+    world.expect(channel, Deed::Survey);
+    world.surveyed(channel, vec![]);
+    world.expect_closed(editor, "a", "idle_timeout");
+    reaped(&mut world, channel, "a");
 }
 
 #[test]

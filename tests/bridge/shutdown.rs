@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{ChannelId, ClientId, Event, Notice, ShutdownCause};
 
-use crate::harness::{CANCELLED, Deed, INITIALIZE, NEW, World, prompt, session};
+use crate::harness::{CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session};
 
 fn killed(notice: &Notice) -> bool {
     matches!(notice, Notice::ChannelKilled { .. })
@@ -101,29 +101,42 @@ fn prompts_that_waited_in_a_tombstone_are_answered_too() {
 }
 
 #[test]
-fn what_waits_for_a_channel_is_refused() {
+fn what_was_not_sent_is_refused_and_what_was_asked_is_waited_for() {
     let mut world = World::with(|config| config.sessions_per_channel = 1);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.request(editor, 1, "session/new", NEW);
     let starting = world.expect_spawn("/home");
     world.expect_request(starting, "initialize", INITIALIZE);
-    let greeting = world.connect();
-    world.request(greeting, 2, "initialize", &INITIALIZE.replace("\"fs\"", "\"files\""));
+    let others = INITIALIZE.replace("\"fs\"", "\"files\"");
+    let [greeting, silent] = [world.connect(), world.connect()];
+    world.request(greeting, 2, "initialize", &others);
     let third = world.expect_spawn("/home");
-    world.expect_request(third, "initialize", &INITIALIZE.replace("\"fs\"", "\"files\""));
+    let asked = world.expect_request(third, "initialize", &others);
+    world.request(silent, 3, "initialize", &INITIALIZE.replace("\"fs\"", "\"tty\""));
+    let fourth = world.expect_spawn("/home");
+    world.next(fourth);
+
     world.shutdown(ShutdownCause::StdinEnded);
     world.expect_died(editor, "a", "shutdown", "");
     world.expect_refusal(editor, 1, -32800, "shutting_down");
-    world.expect_refusal(greeting, 2, -32800, "shutting_down");
     let close = world.expect_request(channel, "session/close", &session("a"));
+    // Nobody waits for what this one would say.
     world.expect(starting, Deed::CloseStdin);
-    world.expect(third, Deed::CloseStdin);
     world.answer(channel, close, "{}");
     world.expect(channel, Deed::CloseStdin);
+    world.answer(third, asked, CAPABLE);
+    assert!(world.next_line(greeting).contains("\"id\":2,\"result\""));
+    world.expect(third, Deed::CloseStdin);
     for channel in [starting, third, channel] {
         world.exits(channel, 0);
     }
+    world.assert_nothing_left();
+    // A quarter of the bound is what an answer may take.
+    world.wait(625);
+    world.expect_refusal(silent, 3, -32800, "shutting_down");
+    world.expect(fourth, Deed::CloseStdin);
+    world.exits(fourth, 0);
     world.expect_exit(&[]);
 }
 

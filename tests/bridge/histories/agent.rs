@@ -8,6 +8,9 @@ use drawbridge::wire::{Frame, Kind, Method};
 
 use super::history::{Answer, Early, Ids, Leaving, Manners, Turn};
 
+/// For so long an opening may be under way (ms).
+const AT_WORK: u64 = 1_000;
+
 /// What a frame of an agent is about, as it was meant.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -19,11 +22,19 @@ pub struct About {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
     Notification,
-    Request { token: String, method: Method },
+    Request {
+        token: String,
+        method: Method,
+    },
     /// The answer to this id; `opens` a session.
-    Answer { id: u64, opens: bool },
+    Answer {
+        id: u64,
+        opens: bool,
+    },
     /// It withdraws its own request of this id.
-    Withdrawal { token: String },
+    Withdrawal {
+        token: String,
+    },
 }
 
 /// A frame that is not numbered yet: all but its end.
@@ -63,6 +74,8 @@ pub struct Agent {
     order: u64,
     pub sessions: BTreeSet<String>,
     opened: u64,
+    /// When it chose an id that others may use too.
+    chosen: BTreeMap<String, u64>,
     turns: BTreeMap<u64, String>,
     waiting: BTreeMap<String, Then>,
     asked: u64,
@@ -80,6 +93,7 @@ impl Agent {
             order: 0,
             sessions: BTreeSet::new(),
             opened: 0,
+            chosen: BTreeMap::new(),
             turns: BTreeMap::new(),
             waiting: BTreeMap::new(),
             asked: 0,
@@ -175,6 +189,10 @@ impl Agent {
             }
             (Method::SessionNew | Method::SessionFork, _) => self.open(now, id),
             (Method::SessionLoad | Method::SessionResume, Some(session)) => {
+                // No process mixes up a stored conversation with one that it is opening.
+                if self.has_just_chosen(now, &session) {
+                    return self.reply(now, id, Some(session), Answer::Refuse, "{}", true);
+                }
                 self.sessions.insert(session.clone());
                 self.say_update(now + 1, &session);
                 self.reply(now, id, Some(session), self.manners.open, "{}", true);
@@ -222,15 +240,23 @@ impl Agent {
 
     fn open(&mut self, now: u64, id: u64) {
         self.opened += 1;
+        let mut session = format!("s{}", self.opened);
+        while self.sessions.contains(&session) {
+            self.opened += 1;
+            session = format!("s{}", self.opened);
+        }
         let session = match self.manners.ids {
             Ids::Unique => format!("u{}-{}", self.number, self.opened),
-            Ids::Counter => format!("s{}", self.opened),
+            Ids::Counter => session,
             Ids::Reused => {
                 let free = (1..).find(|n| !self.sessions.contains(&format!("s{n}")));
                 format!("s{}", free.unwrap_or(0))
             }
         };
         self.sessions.insert(session.clone());
+        if self.manners.ids != Ids::Unique {
+            self.chosen.insert(session.clone(), now);
+        }
         let result = format!(r#"{{"sessionId":"{session}"}}"#);
         match self.manners.early {
             Early::Nothing => {}
@@ -253,6 +279,11 @@ impl Agent {
         if self.manners.chatty {
             self.say_update(now + 1, &session);
         }
+    }
+
+    /// Whether an id that others may use too may still be unknown to the bridge.
+    pub fn has_just_chosen(&self, now: u64, session: &str) -> bool {
+        self.chosen.get(session).is_some_and(|at| now < at + AT_WORK)
     }
 
     fn prompt(&mut self, now: u64, id: u64, session: String) {
@@ -396,7 +427,7 @@ fn answer_draft(id: u64, session: Option<String>, body: String) -> Draft {
 }
 
 /// The `which`-th of several, counted round.
-pub fn nth<T>(items: impl ExactSizeIterator<Item = T>, which: u8) -> Option<T> {
+pub fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, which: u8) -> Option<T> {
     let count = items.len();
-    (count > 0).then(|| usize::from(which) % count).and_then(|place| items.skip(place).next())
+    (count > 0).then(|| usize::from(which) % count).and_then(|place| items.nth(place))
 }

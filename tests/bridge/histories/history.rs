@@ -232,7 +232,10 @@ fn manners(bytes: &[u8; 12]) -> Manners {
         other: pick(bytes[6], &badly),
         early: pick(bytes[7], &[Early::Nothing, Early::Nothing, Early::Updates, Early::Request]),
         turn: pick(bytes[8], &[Turn::Updates, Turn::Permission, Turn::ReadFile, Turn::Bare]),
-        leaving: pick(bytes[9], &[Leaving::AtOnce, Leaving::Slowly, Leaving::Slowly, Leaving::OnTerm, Leaving::OnKill]),
+        leaving: pick(
+            bytes[9],
+            &[Leaving::AtOnce, Leaving::Slowly, Leaving::Slowly, Leaving::OnTerm, Leaving::OnKill],
+        ),
         chatty: pick(bytes[10], &[false, true]),
         headstrong: pick(bytes[10].wrapping_mul(5), &[false, false, true]),
         crash_at: if bytes[11] > 200 { bytes[11] % 8 + 1 } else { 0 },

@@ -51,8 +51,9 @@ struct Client {
     attached: BTreeMap<String, Place>,
     /// Questions it was asked and has not answered: by their id, the frames.
     questions: BTreeMap<u64, u64>,
-    /// The last frame it got of each session.
+    /// The last frame it got of each session: at once, and held until its opening.
     last: BTreeMap<Place, u64>,
+    last_held: BTreeMap<Place, u64>,
 }
 
 /// A session, as its agent names it.
@@ -167,6 +168,11 @@ impl Model {
             ending: None,
             over: false,
         }
+    }
+
+    /// Whether the bridge was told to end.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
     }
 
     /// Whether the bridge said that it is over.
@@ -285,9 +291,9 @@ impl Model {
         row.open.entry(token).or_default().push(mark);
         let attached = names.as_ref().and_then(|id| row.attached.get(id).cloned());
         let place = attached.or_else(|| self.restored_by(client, names.as_deref()?));
-        if let Some(place) = &place {
-            // Status queries of others and refused requests may or may not count.
-            self.touch(now, place, false);
+        // Refused requests, and those of others, may or may not count.
+        if let Some(place) = place.clone().or_else(|| self.known_as(names.as_deref()?)) {
+            self.touch(now, &place, false);
         }
         // What is about the stored conversation is no work of a live one.
         let is_work = !matches!(method, Method::SessionDelete | Method::SessionFork);
@@ -307,6 +313,7 @@ impl Model {
     }
 
     fn agent_says(&mut self, now: u64, channel: ChannelId, number: u64, kind: Kind) -> Verdict {
+        let Limit::After(budget) = self.config.session_close_timeout else { return Ok(()) };
         let Some(row) = self.channels.get_mut(&channel).filter(|row| !row.exited) else {
             return Err(format!("a frame of {channel} arrives after its exit"));
         };
@@ -327,38 +334,50 @@ impl Model {
                 match (sent.method, &about.session) {
                     (Method::Initialize, _) => row.initialized |= kind == Kind::Success,
                     (Method::SessionClose, Some(session)) => {
-                        row.served_at = now;
-                        // A refusal is an answer too.
-                        if let Some(session) = row.sessions.get_mut(session) {
-                            session.held = false;
+                        // A refusal is an answer too; one that comes too late is none.
+                        if sent.at + budget > now {
+                            row.served_at = now;
+                            if let Some(session) = row.sessions.get_mut(session) {
+                                session.held = false;
+                            }
                         }
                     }
                     (_, Some(session)) if *opens => {
+                        // What is restored has its name; what is new has none yet. A
+                        // restore that its session's close outran opens nothing.
+                        let is_new =
+                            matches!(sent.method, Method::SessionNew | Method::SessionFork);
+                        let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
+                        let public = asked.and_then(|row| row.names.clone()).filter(|_| !is_new);
                         let session = row.sessions.entry(session.clone()).or_default();
-                        if !session.live {
-                            // What is restored has its name; what is new has none yet.
-                            let is_new = matches!(
-                                sent.method,
-                                Method::SessionNew | Method::SessionFork
-                            );
-                            let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
-                            let public = asked.and_then(|row| row.names.clone());
-                            let public = public.filter(|_| !is_new);
+                        if !session.live && (is_new || sent.session.is_some()) {
                             *session = Session { public, held: true, ..Session::default() };
                         }
                     }
                     _ => {}
                 }
+                let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
+                let is_awaited = asked.is_some_and(|row| !row.done && !self.may_be_given_up(row));
                 if let Some(mark) = sent.mark {
                     self.gone_for_good(mark);
                 }
-                sent.method == Method::SessionPrompt
+                sent.method == Method::SessionPrompt && is_awaited
             }
         };
         if let Some(session) = about.session {
             self.touch(now, &(channel, session), sure);
         }
         Ok(())
+    }
+
+    /// The live session that clients know by this id.
+    fn known_as(&self, id: &str) -> Option<Place> {
+        self.channels.iter().find_map(|(channel, row)| {
+            let mut sessions = row.sessions.iter();
+            let found =
+                sessions.find(|(_, session)| session.live && session.public.as_deref() == Some(id));
+            found.map(|(session, _)| (*channel, session.clone()))
+        })
     }
 
     /// A session was of use: certainly, or at most.
@@ -375,17 +394,18 @@ impl Model {
     /// Whether somebody waits for something in a session.
     fn is_busy(&self, place: &Place) -> bool {
         let Some(row) = self.channels.get(&place.0) else { return false };
-        // Nobody sees from outside that a prompt was given up whose client is gone.
-        let may_be_given_up = |asked: &Asked| {
-            self.config.prompt_timeout != Limit::Never && !self.clients.contains_key(&asked.client)
-        };
         row.asks.values().any(|ask| ask.session.as_ref() == Some(&place.1))
             || self.asked.values().any(|asked| {
                 !asked.done
                     && !asked.outlived_it
                     && asked.place.as_ref() == Some(place)
-                    && !may_be_given_up(asked)
+                    && !self.may_be_given_up(asked)
             })
+    }
+
+    /// Nobody sees from outside that a prompt was given up whose client is gone.
+    fn may_be_given_up(&self, asked: &Asked) -> bool {
+        self.config.prompt_timeout != Limit::Never && !self.clients.contains_key(&asked.client)
     }
 
     /// Whether its agent may still work on something in a session.

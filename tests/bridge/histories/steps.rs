@@ -129,7 +129,11 @@ impl World {
                 };
                 let session = nth(self.names.iter(), b).cloned();
                 let session = session.unwrap_or_else(|| format!("stored{}", b % 2));
-                self.request(client, method.name(), Some(&session), r#""cwd":"/work/0""#);
+                let now = self.now();
+                let stored = session.strip_prefix("agent:").unwrap_or(&session);
+                if !self.agents.values().any(|agent| agent.has_just_chosen(now, stored)) {
+                    self.request(client, method.name(), Some(&session), r#""cwd":"/work/0""#);
+                }
             }
             Step::Cancel(_, b) => {
                 if let Some(session) = self.session_of(client, b) {
@@ -174,4 +178,3 @@ impl World {
         }
     }
 }
-

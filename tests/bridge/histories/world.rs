@@ -135,7 +135,9 @@ impl World {
 
     /// Ends the bridge if no step did, and waits for it.
     fn finish(&mut self) -> Outcome {
-        self.event(Event::Shutdown(ShutdownCause::Signal))?;
+        if !self.model.is_ending() {
+            self.event(Event::Shutdown(ShutdownCause::Signal))?;
+        }
         let bound = self.config.shutdown_timeout + 1_000;
         for _ in 0..bound / 10 {
             if self.model.is_over() {
@@ -379,14 +381,14 @@ impl World {
             }
             Effect::ToChannel { channel, frame } => {
                 let frame = parsed(&frame)?;
-                self.model.to_channel(self.now, channel, &frame)?;
+                self.model.channel_gets(self.now, channel, &frame)?;
                 if let Some(agent) = self.agents.get_mut(&channel) {
                     agent.hear(self.now, &frame);
                 }
             }
             Effect::ToClient { client, frame } => {
                 let frame = parsed(&frame)?;
-                self.model.to_client(self.now, client, &frame)?;
+                self.model.client_gets(self.now, client, &frame)?;
                 self.client_hears(client, &frame);
             }
             Effect::CloseStdin(channel) => self.tell(channel, Agent::stdin_closed),

@@ -103,7 +103,7 @@ impl Model {
     }
 
     /// The bridge sends a frame to an agent.
-    pub fn to_channel(&mut self, now: u64, channel: ChannelId, frame: &Frame) -> Verdict {
+    pub fn channel_gets(&mut self, now: u64, channel: ChannelId, frame: &Frame) -> Verdict {
         let row = self.channels.get_mut(&channel).ok_or(format!("{channel} never was"))?;
         if row.exited {
             // What it asked may be answered in the step that settles its exit.
@@ -135,9 +135,9 @@ impl Model {
         let Some(row) = self.channels.get(&channel) else { return Ok(()) };
         if frame.method == Method::CancelRequest {
             let id = frame.request().map(|(token, _)| spelled(token.as_bytes()));
-            let is_open = id.and_then(|id| id.parse().ok()).is_some_and(|id: u64| {
-                row.pending.contains_key(&id)
-            });
+            let is_open = id
+                .and_then(|id| id.parse().ok())
+                .is_some_and(|id: u64| row.pending.contains_key(&id));
             return if is_open { Ok(()) } else { Err("it has no such request".to_owned()) };
         }
         match frame.session() {
@@ -154,8 +154,8 @@ impl Model {
         let mark = number_after(frame, b"\"mark\":");
         let row = self.channels.get_mut(&channel).ok_or("it never was")?;
         let method = frame.method;
-        let greeted = row.initialized
-            || row.pending.values().any(|sent| sent.method == Method::Initialize);
+        let greeted =
+            row.initialized || row.pending.values().any(|sent| sent.method == Method::Initialize);
         match (method, greeted, row.initialized) {
             (Method::Initialize, true, _) => return Err("it was initialized already".to_owned()),
             (Method::Initialize, false, _) | (_, _, true) => {}
@@ -173,7 +173,7 @@ impl Model {
             (Method::Initialize, _) => return Ok(()),
             (Method::SessionClose, Some(session)) => self.close_goes_out(now, channel, &session)?,
             (Method::SessionLoad | Method::SessionResume, Some(session)) => {
-                self.restore_goes_out(channel, id, &session, mark)?;
+                self.restore_goes_out(channel, &session, mark)?;
             }
             (Method::SessionNew, _) if self.is_draining(channel) => {
                 return Err("it takes no new sessions".to_owned());
@@ -250,24 +250,26 @@ impl Model {
     fn restore_goes_out(
         &mut self,
         channel: ChannelId,
-        id: u64,
         session: &String,
         mark: Option<u64>,
     ) -> Verdict {
         let names = mark.and_then(|mark| self.asked.get(&mark)).and_then(|row| row.names.clone());
         for (other, row) in self.channels.iter().filter(|(_, row)| !row.exited) {
-            let restores = row.pending.iter().any(|(call, sent)| {
-                (*other, *call) != (channel, id)
-                    && matches!(sent.method, Method::SessionLoad | Method::SessionResume)
-                    && sent.session.as_ref() == Some(session)
-                    && !row.sessions.get(session).is_some_and(|session| session.live)
+            let is_same = |sent: &Sent| {
+                let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
+                sent.session.as_ref() == Some(session)
+                    && asked.is_some_and(|asked| asked.names == names)
+            };
+            let restores = row.pending.values().any(|sent| {
+                matches!(sent.method, Method::SessionLoad | Method::SessionResume) && is_same(sent)
             });
             if restores && *other != channel {
                 return Err(format!("{other} is restoring it"));
             }
-            let holds = row.sessions.get(session).is_some_and(|held| {
-                held.held && held.public.is_some() && held.public == names
-            });
+            let holds = row
+                .sessions
+                .get(session)
+                .is_some_and(|held| held.held && held.public.is_some() && held.public == names);
             if holds && *other != channel {
                 return Err(format!("{other} may hold it"));
             }

@@ -9,7 +9,7 @@ use super::{Model, Place, Verdict, Written, number_after, spelled};
 
 impl Model {
     /// The bridge sends a frame to a client.
-    pub fn to_client(&mut self, now: u64, client: ClientId, frame: &Frame) -> Verdict {
+    pub fn client_gets(&mut self, now: u64, client: ClientId, frame: &Frame) -> Verdict {
         if !self.clients.contains_key(&client) {
             return Err(format!("{frame:?} for {client}, which is gone"));
         }
@@ -108,7 +108,11 @@ impl Model {
 
     fn in_order(&mut self, client: ClientId, place: Place, number: u64) -> Verdict {
         let row = self.clients.entry(client).or_default();
-        let last = row.last.insert(place, number);
+        // What is held for a new session overtakes nothing of that session; an id that
+        // a restore has at the same time is another matter.
+        let is_held = self.current != Some(number);
+        let last = if is_held { &mut row.last_held } else { &mut row.last };
+        let last = last.insert(place, number);
         match last.filter(|last| *last >= number) {
             Some(last) => Err(format!("frame {number} comes after frame {last}")),
             None => Ok(()),
@@ -135,12 +139,7 @@ impl Model {
             asked.names.clone()
         };
         let public = named.ok_or("the answer names no session")?;
-        let elsewhere = self.channels.iter().find_map(|(id, row)| {
-            let same = row.sessions.iter().find(|(_, session)| {
-                session.live && session.public.as_ref() == Some(&public)
-            });
-            same.map(|(session, _)| (*id, session.clone())).filter(|other| *other != place)
-        });
+        let elsewhere = self.known_as(&public).filter(|other| *other != place);
         if let Some((channel, session)) = elsewhere {
             return Err(format!("{public} is live as {session} on {channel}"));
         }
@@ -230,7 +229,8 @@ impl Model {
                 }
                 let still_asked = row.questions.values().any(|number| {
                     self.written.get(*number as usize).is_some_and(|written| {
-                        written.channel == place.0 && written.about.session.as_ref() == Some(&place.1)
+                        written.channel == place.0
+                            && written.about.session.as_ref() == Some(&place.1)
                     })
                 });
                 if still_asked {

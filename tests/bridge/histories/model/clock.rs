@@ -48,8 +48,10 @@ impl Model {
         if row.sessions.values().any(|session| session.live) {
             return fail("sessions live on it");
         }
-        let waits = row.pending.values().filter_map(|sent| self.asked.get(&sent.mark?));
-        if waits.into_iter().any(|asked| !asked.done && !asked.outlived_it) {
+        let mut waits = row.pending.values().filter_map(|sent| self.asked.get(&sent.mark?));
+        if waits.any(|asked| {
+            !asked.done && !asked.outlived_it && self.clients.contains_key(&asked.client)
+        }) {
             return fail("it was asked something");
         }
         match self.over_at(row.served_at, self.config.channel_idle_timeout) {
@@ -73,10 +75,8 @@ impl Model {
             }
         }
         let forgotten = self.asked.values().find(|asked| {
-            matches!(
-                asked.method,
-                Method::SessionNew | Method::SessionLoad | Method::SessionResume
-            ) && !asked.done
+            matches!(asked.method, Method::SessionNew | Method::SessionLoad | Method::SessionResume)
+                && !asked.done
                 && asked.place.is_none()
                 && self.clients.contains_key(&asked.client)
                 && asked.at.max(self.paused_until) + LONGEST_OPEN <= now
@@ -106,9 +106,7 @@ impl Model {
         }
         let silent = row.pending.values().any(|sent| {
             sent.method == Method::Initialize
-                && self
-                    .over_at(sent.at, self.config.initialize_timeout)
-                    .is_some_and(|at| at <= now)
+                && self.over_at(sent.at, self.config.initialize_timeout).is_some_and(|at| at <= now)
         });
         if silent {
             return Err("it never answered initialize, and is not stopped".to_owned());
@@ -135,22 +133,19 @@ impl Model {
         }
     }
 
-    fn reaper_is_punctual(
-        &self,
-        now: u64,
-        place: &super::Place,
-        session: &Session,
-    ) -> Verdict {
+    fn reaper_is_punctual(&self, now: u64, place: &super::Place, session: &Session) -> Verdict {
         let detached = self.config.session_idle_timeout.zero_is_never();
         let Limit::After(interval @ 1..) = self.config.session_reap_interval else {
             return Ok(());
         };
         let limit = match (self.attached_to(place), self.config.idle_policy) {
-            (false, _) => detached,
-            (true, IdlePolicy::All) if self.config.background_work == BackgroundWork::Ignore => {
-                self.config.attached_idle_timeout.zero_is_never()
+            // While its processes are looked at, a session that is due waits.
+            (_, IdlePolicy::All) if self.config.background_work == BackgroundWork::Keep => {
+                return Ok(());
             }
-            (true, _) => return Ok(()),
+            (false, _) => detached,
+            (true, IdlePolicy::All) => self.config.attached_idle_timeout.zero_is_never(),
+            (true, IdlePolicy::Detached) => return Ok(()),
         };
         let is_busy = self.is_busy(place) || self.may_work_in(place);
         if detached == Limit::Never || limit == Limit::Never || is_busy {

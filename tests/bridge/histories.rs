@@ -5,10 +5,14 @@
 //! outside, and the core's own rules are checked after every event. The number
 //! of histories is `DRAWBRIDGE_HISTORIES`, their seed `DRAWBRIDGE_SEED`.
 
+// What a run showed is for people to read.
+#![allow(clippy::print_stdout)]
+
 mod agent;
 mod client;
 mod history;
 mod model;
+mod regressions;
 mod steps;
 mod world;
 
@@ -45,7 +49,9 @@ fn play(
     let (played, overlaps) = (Cell::new(0), Cell::new(0));
     let events = Cell::new(0);
     let outcome = TestRunner::new_with_rng(config, rng).run(&histories(), |history| {
-        if std::env::var("DBG").is_ok() { std::fs::write("/tmp/last.txt", format!("{} {history:?}", played.get())).ok(); }
+        if std::env::var("DBG").is_ok() {
+            std::fs::write("/tmp/last.txt", format!("{} {history:?}", played.get())).ok();
+        }
         let seen = run(&history).map_err(proptest::test_runner::TestCaseError::fail)?;
         played.set(played.get() + 1);
         overlaps.set(overlaps.get() + u64::from(seen.overlap));
@@ -54,7 +60,12 @@ fn play(
     });
     match outcome {
         Ok(()) => {
-            println!("{} histories, {} overlaps, {} events", played.get(), overlaps.get(), events.get());
+            println!(
+                "{} histories, {} overlaps, {} events",
+                played.get(),
+                overlaps.get(),
+                events.get()
+            );
             Ok((played.get(), overlaps.get()))
         }
         Err(TestError::Fail(why, history)) => {
@@ -82,12 +93,11 @@ fn every_seeded_bug_is_found() {
 
     const ENOUGH: u64 = 20_000;
     let mut missed = Vec::new();
-    let mut look_for = |name: String, run: fn(&History) -> Result<Seen, String>| {
-        match play(ENOUGH, false, run) {
+    let mut look_for =
+        |name: String, run: fn(&History) -> Result<Seen, String>| match play(ENOUGH, false, run) {
             Err(found) => println!("{name}: {}", found.lines().next().unwrap_or_default()),
             Ok(_) => missed.push(name),
-        }
-    };
+        };
     for bug in ALL {
         activate(Some(bug));
         look_for(format!("{bug:?}"), run);
