@@ -1,6 +1,6 @@
 //! What a frame is: lines in, heads out, bytes untouched.
 //!
-//! One JSON-RPC message is one line. [`line`] cuts a byte stream into lines
+//! One JSON-RPC message is one line. [`mod@line`] cuts a byte stream into lines
 //! within a bound; [`frame`] reads the few fields of a line that the bridge
 //! must know ([`acp`] names the methods) and leaves everything else as the bytes
 //! that came in; [`splice`] exchanges an id or a member inside those bytes.

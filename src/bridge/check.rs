@@ -212,7 +212,8 @@ impl Bridge {
                     continue;
                 };
                 let holds = |row: &Channel| {
-                    let live = row.by_id.get(restored).and_then(|key| self.registry.sessions.get(key));
+                    let live =
+                        row.by_id.get(restored).and_then(|key| self.registry.sessions.get(key));
                     let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
                     live.is_some_and(|session| session.id == *public)
                         || buried.is_some_and(|tombstone| tombstone.id == *public)

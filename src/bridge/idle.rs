@@ -126,7 +126,9 @@ impl Bridge {
     /// Until when a shutdown waits for answers: a quarter of its bound.
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
-            Phase::Ending { since, .. } => Some(since.plus_millis(self.config.shutdown_timeout / 4)),
+            Phase::Ending { since, .. } => {
+                Some(since.plus_millis(self.config.shutdown_timeout / 4))
+            }
             Phase::Running | Phase::Over => None,
         }
     }

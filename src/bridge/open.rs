@@ -85,13 +85,7 @@ impl Bridge {
     }
 
     /// The agent answered a load or resume of a session that is live.
-    pub(super) fn reloaded(
-        &mut self,
-        id: CallId,
-        frame: &Frame,
-        attached: bool,
-        now: Moment,
-    ) {
+    pub(super) fn reloaded(&mut self, id: CallId, frame: &Frame, attached: bool, now: Moment) {
         let key = self.registry.calls.get(&id).and_then(|call| call.session);
         let client = self.forward_answer(id, frame).flatten();
         let Some(key) = key else { return };
@@ -321,8 +315,7 @@ impl Bridge {
     ) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         let _ = row.early.take(agent_id);
-        let tombstone =
-            Tombstone { key, id, since: now, hold, calls: Default::default() };
+        let tombstone = Tombstone { key, id, since: now, hold, calls: Default::default() };
         self.counters.tombstones += row.bury(agent_id.into(), tombstone) as u64;
     }
 

@@ -392,9 +392,8 @@ impl Bridge {
             return Fence::Live;
         }
         let holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
-        let is_meant = |row: &Channel| {
-            row.tombstones.get(id).is_some_and(|tomb| Some(&*tomb.id) == public)
-        };
+        let is_meant =
+            |row: &Channel| row.tombstones.get(id).is_some_and(|tomb| Some(&*tomb.id) == public);
         let Some((channel, row)) =
             holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)))
         else {

@@ -155,7 +155,11 @@ impl Bridge {
     }
 
     /// Ends a call with the agent's answer; gives back the client that asked.
-    pub(super) fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<Option<super::ClientId>> {
+    pub(super) fn forward_answer(
+        &mut self,
+        id: CallId,
+        frame: &Frame,
+    ) -> Option<Option<super::ClientId>> {
         // The alias is looked up while the call still has its session.
         let call = self.registry.calls.get(&id)?.clone();
         if let Asker::Client(client, token) = &call.asker {
@@ -189,9 +193,8 @@ impl Bridge {
         }
         // The session is closed: its tombstone may have waited for just this.
         let agent_id = self.registry.channel(channel).and_then(|row| {
-            let is_its = |tomb: &Tombstone| {
-                tomb.key == key && matches!(tomb.hold, Hold::Closing(_))
-            };
+            let is_its =
+                |tomb: &Tombstone| tomb.key == key && matches!(tomb.hold, Hold::Closing(_));
             row.tombstones.iter().find(|(_, tomb)| is_its(tomb)).map(|(id, _)| id.clone())
         });
         if let Some(agent_id) = agent_id {

@@ -315,7 +315,8 @@ impl Bridge {
             let call = self.registry.calls.get(&id)?;
             // An agent that cannot close never heard of the close that waits for its turn.
             let is_told = |row: &Channel| {
-                row.is_open() && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
+                row.is_open()
+                    && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
             };
             let channel =
                 call.channel.filter(|channel| self.registry.channel(*channel).is_some_and(is_told));

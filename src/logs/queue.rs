@@ -166,6 +166,7 @@ fn with_end(line: &[u8]) -> Box<[u8]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests wait, and collect what they see
 mod tests {
     use std::sync::mpsc::{self, Receiver, SyncSender};
 

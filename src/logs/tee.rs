@@ -79,6 +79,7 @@ impl Write for Ends<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests wait, and collect what they see
 mod tests {
     use std::process;
     use std::sync::mpsc;

@@ -88,8 +88,7 @@ struct Voice {
 
 impl Voice {
     fn update(&self, update: SessionUpdate) -> Result<()> {
-        self.connection
-            .send_notification(SessionNotification::new(self.session.clone(), update))
+        self.connection.send_notification(SessionNotification::new(self.session.clone(), update))
     }
 
     fn say(&self, text: impl Into<String>) -> Result<()> {
@@ -163,13 +162,8 @@ fn prompt_text(request: &PromptRequest) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let sessions = Sessions::default();
-    let (new, load, prompt, close, cancel) = (
-        sessions.clone(),
-        sessions.clone(),
-        sessions.clone(),
-        sessions.clone(),
-        sessions,
-    );
+    let (new, load, prompt, close, cancel) =
+        (sessions.clone(), sessions.clone(), sessions.clone(), sessions.clone(), sessions);
     Agent
         .v1()
         .on_receive_request(
@@ -200,11 +194,7 @@ async fn main() -> Result<()> {
                     return responder.respond_with_error(not_found(&session));
                 }
                 load.open(session.clone());
-                Voice {
-                    connection,
-                    session,
-                }
-                .replay()?;
+                Voice { connection, session }.replay()?;
                 responder.respond(LoadSessionResponse::new())
             },
             on_receive_request!(),
@@ -216,10 +206,7 @@ async fn main() -> Result<()> {
                     Err(error) => return responder.respond_with_error(error),
                 };
                 let text = prompt_text(&request);
-                let voice = Voice {
-                    connection: connection.clone(),
-                    session: request.session_id,
-                };
+                let voice = Voice { connection: connection.clone(), session: request.session_id };
                 connection.spawn(async move {
                     let stop = voice.turn(&text, &cancelled).await;
                     responder.respond_with_result(stop.map(PromptResponse::new))

@@ -203,11 +203,12 @@ fn an_agent_that_closes_its_stdin_and_stays_is_ended() {
 #[test]
 fn a_late_opening_is_closed_again() {
     let options = ["--session-open-timeout-ms", "100"];
-    let mut bridge = Setup::new(&options, &["--delay", "session/new=400"]).logged().start();
+    // A slow request keeps the process, which would be ended at once otherwise.
+    let flags = ["--delay", "session/new=400", "--delay", "_vendor/state=1200"];
+    let mut bridge = Setup::new(&options, &flags).logged().start();
     bridge.initialize();
     let agent = bridge.agent();
-    // Something that keeps the process, else it would be ended at once.
-    bridge.call("_vendor/state", &json!({}));
+    let slow = bridge.request("_vendor/state", &json!({}));
     let asked = bridge.ask_for_session();
     let answer = bridge.answer(asked);
     assert_eq!(refusal(&answer), (-32603, "open_timeout"));
@@ -215,6 +216,7 @@ fn a_late_opening_is_closed_again() {
         let log = bridge.log_of(agent);
         log.lines().any(|line| line.contains("session/close") && line.contains("sess-1"))
     });
+    bridge.answer(slow);
     assert_eq!(bridge.leftovers(), [""; 0]);
     bridge.end();
 }

@@ -334,12 +334,13 @@ impl Model {
                 match (sent.method, &about.session) {
                     (Method::Initialize, _) => row.initialized |= kind == Kind::Success,
                     (Method::SessionClose, Some(session)) => {
-                        // A refusal is an answer too; one that comes too late is none.
                         if sent.at + budget > now {
                             row.served_at = now;
-                            if let Some(session) = row.sessions.get_mut(session) {
-                                session.held = false;
-                            }
+                        }
+                        // A refusal is an answer too. Under the same id a later session may
+                        // live already.
+                        if let Some(session) = row.sessions.get_mut(session) {
+                            session.held &= session.live;
                         }
                     }
                     (_, Some(session)) if *opens => {

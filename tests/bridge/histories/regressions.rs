@@ -96,7 +96,7 @@ fn an_alias_leads_to_the_process_that_clients_know_by_it() {
 fn a_new_session_does_not_take_the_name_of_one_that_is_being_restored() {
     let config = Config { sessions_per_channel: 1, ..plain() };
     let quick = Manners { ids: Ids::Counter, ..polite() };
-    let slow = Manners { open: Answer::Slow, ..quick.clone() };
+    let slow = Manners { open: Answer::Slow, ..quick };
     let steps = [
         Wait(10),
         New(0, 0),

@@ -94,8 +94,11 @@ impl Model {
         self.asked.values().any(|asked| {
             let restores = matches!(asked.method, Method::SessionLoad | Method::SessionResume);
             let stored = asked.names.as_deref().map(without_prefix);
+            // An answer to a close that came after its budget need not count.
             let is_held = |id: &str| {
-                row.sessions.get(id).is_some_and(|session| session.held)
+                row.sessions
+                    .get(id)
+                    .is_some_and(|session| session.held || session.close_sent.is_some())
                     || row.pending.values().any(|sent| sent.session.as_deref() == Some(id))
             };
             restores && asked.sent.is_empty() && stored.is_some_and(is_held)
