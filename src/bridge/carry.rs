@@ -22,6 +22,10 @@ impl Bridge {
     ) {
         let channel = self.open_channels(pool).next();
         match (channel, frame.kind) {
+            (Some(channel), Kind::Request) if self.is_clogged(channel) => {
+                let agent = self.agent_name();
+                self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
+            }
             (Some(channel), Kind::Request) => {
                 let id = self.registry.add_call(Call {
                     asker: Asker::Client(client, frame.id()),

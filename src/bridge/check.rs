@@ -242,7 +242,16 @@ impl Bridge {
                 return Err(format!("I10: {id} asks too many questions"));
             }
         }
-        let over = self.registry.clients.iter().find(|(_, row)| row.calls.len() > MAX_PENDING);
+        // A close is always taken: there is at most one for each session.
+        let counts = |id: &&CallId| {
+            let purpose = self.registry.calls.get(id).map(|call| &call.purpose);
+            !matches!(purpose, Some(Purpose::Close(_)))
+        };
+        let over = self
+            .registry
+            .clients
+            .iter()
+            .find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
         match over {
             Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
             None => Ok(()),
@@ -257,6 +266,7 @@ impl Bridge {
         let left: BTreeSet<&str> = [
             ("sessions", self.registry.sessions.is_empty()),
             ("calls", self.registry.calls.is_empty()),
+            ("fanouts", self.registry.fanouts.is_empty()),
             ("questions", self.registry.questions.is_empty()),
             (
                 "channels",

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::wire::{Frame, json};
 
 use super::channel::Capabilities;
-use super::id::{CallId, ChannelId, PoolId, QuestionId, SessionKey};
+use super::id::{CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
 use super::time::Moment;
 
 /// Requests that one peer may have open at once.
@@ -34,6 +34,8 @@ pub struct Client {
     pub sessions: BTreeSet<SessionKey>,
     /// Its requests that are open.
     pub calls: BTreeSet<CallId>,
+    /// Its requests that several channels answer together.
+    pub fanouts: BTreeSet<FanoutId>,
     /// Questions that it really has open.
     pub questions: BTreeSet<QuestionId>,
     /// The channel that last served it.
@@ -85,6 +87,7 @@ impl Client {
             offers: Offers::default(),
             sessions: BTreeSet::new(),
             calls: BTreeSet::new(),
+            fanouts: BTreeSet::new(),
             questions: BTreeSet::new(),
             served_by: None,
             ended: Ended::default(),

@@ -204,9 +204,9 @@ impl Bridge {
             tombstone.hold = hold;
         }
         if hold == Hold::Husk {
-            self.retire_if_full_of_husks(channel, now);
+            self.retire_if_full_of_husks(channel);
         } else {
-            self.conclude_if_quiet(channel, agent_id, now);
+            self.conclude_if_quiet(channel, agent_id);
         }
     }
 
@@ -271,13 +271,12 @@ impl Bridge {
         id: CallId,
         agent_id: &str,
         frame: &Frame,
-        now: Moment,
     ) {
         if frame.kind == Kind::Failure {
             let code = frame.error_code().unwrap_or_default();
             self.publish(Notice::CloseRefused { channel, id: agent_id.to_owned(), code });
         }
-        self.conclude(channel, id, agent_id, CloseOutcome::Answered, Some(frame), now);
+        self.conclude(channel, id, agent_id, CloseOutcome::Answered, Some(frame));
     }
 
     /// The last part of a close is over: what waited in the tombstone is
@@ -289,7 +288,6 @@ impl Bridge {
         agent_id: &str,
         outcome: CloseOutcome,
         answer: Option<&Frame>,
-        now: Moment,
     ) {
         let is_current = self.registry.channel(channel).is_some_and(|row| {
             row.tombstones.get(agent_id).is_some_and(|tomb| tomb.hold == Hold::Closing(id))
@@ -320,24 +318,24 @@ impl Bridge {
             tombstone.hold = hold;
         }
         match hold {
-            Hold::Husk => self.retire_if_full_of_husks(channel, now),
+            Hold::Husk => self.retire_if_full_of_husks(channel),
             Hold::Unanswered => {
                 self.publish(Notice::CloseUnanswered { channel, id: agent_id.to_owned() });
-                self.drain(channel, StopReason::CloseUnanswered, now);
+                self.drain(channel, StopReason::CloseUnanswered);
             }
             _ => {}
         }
     }
 
     /// An agent that cannot close has nothing left to say: the close is over.
-    pub(super) fn conclude_if_quiet(&mut self, channel: ChannelId, agent_id: &str, now: Moment) {
+    pub(super) fn conclude_if_quiet(&mut self, channel: ChannelId, agent_id: &str) {
         let Some(row) = self.registry.channel(channel) else { return };
         if row.capabilities.close {
             return;
         }
         let Some(tombstone) = row.tombstones.get(agent_id) else { return };
         if let (Hold::Closing(id), true) = (tombstone.hold, tombstone.calls.is_empty()) {
-            self.conclude(channel, id, agent_id, CloseOutcome::Quiet, None, now);
+            self.conclude(channel, id, agent_id, CloseOutcome::Quiet, None);
         }
     }
 
@@ -360,11 +358,11 @@ impl Bridge {
     }
 
     /// An agent that cannot close sessions keeps them: it is replaced in time.
-    pub(super) fn retire_if_full_of_husks(&mut self, channel: ChannelId, now: Moment) {
+    pub(super) fn retire_if_full_of_husks(&mut self, channel: ChannelId) {
         let cap = self.config.max_husks;
         let Some(row) = self.registry.channel(channel) else { return };
         if cap > 0 && row.state == State::Ready && row.husks() >= cap {
-            self.drain(channel, StopReason::Husks, now);
+            self.drain(channel, StopReason::Husks);
         }
     }
 

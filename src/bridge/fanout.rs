@@ -25,6 +25,10 @@ impl Bridge {
     pub(super) fn fan_out(&mut self, client: ClientId, frame: &Frame, now: Moment) {
         let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
         let channels: Vec<ChannelId> = self.open_channels(pool).collect();
+        if channels.iter().any(|id| self.is_clogged(*id)) {
+            let agent = self.agent_name();
+            return self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
+        }
         let (Some(pool), false) = (pool, channels.is_empty()) else {
             // None runs: one is started for it, and the others will hear it at their start.
             self.loose_call(client, Purpose::Shared(frame.detached()), frame, now);
@@ -33,7 +37,11 @@ impl Bridge {
         let fanout = FanoutId(self.registry.numbers.fanouts.next());
         let asker = Asker::Client(client, frame.id());
         let request = frame.detached();
-        self.registry.fanouts.insert(fanout, Fanout { asker, pool, request, answer: None });
+        let told = channels.clone();
+        if let Some(row) = self.registry.clients.get_mut(&client) {
+            row.fanouts.insert(fanout);
+        }
+        self.registry.fanouts.insert(fanout, Fanout { asker, pool, request, told, answer: None });
         for channel in channels {
             let id = self.registry.add_call(Call {
                 asker: Asker::Nobody,
@@ -48,7 +56,7 @@ impl Bridge {
     }
 
     /// One of the channels answered; its call is over.
-    pub(super) fn part_answered(&mut self, id: FanoutId, frame: &Frame) {
+    pub(super) fn part_answered(&mut self, id: FanoutId, frame: &Frame, now: Moment) {
         let Some(fanout) = self.registry.fanouts.get_mut(&id) else { return };
         let is_worse = frame.kind == Kind::Failure
             && fanout.answer.as_ref().is_none_or(|answer| answer.kind == Kind::Success);
@@ -60,18 +68,45 @@ impl Bridge {
             return;
         }
         let Some(fanout) = self.registry.fanouts.remove(&id) else { return };
+        if let Asker::Client(client, _) = &fanout.asker
+            && let Some(row) = self.registry.clients.get_mut(client)
+        {
+            row.fanouts.remove(&id);
+        }
         let Some(answer) = fanout.answer else { return };
         self.answer(&fanout.asker, |token| answer.with_id(token.clone()));
         if answer.kind == Kind::Success {
-            self.agreed(fanout.pool, &fanout.request);
+            self.agreed(fanout.pool, &fanout.request, &fanout.told, now);
         }
     }
 
-    /// Every channel of a pool said yes: further ones are told the same at their start.
-    pub(super) fn agreed(&mut self, pool: PoolId, request: &Frame) {
+    /// The parts of a client's request that channels have not answered.
+    pub(super) fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
+        let mut fanouts = self.registry.fanouts.iter();
+        let Some((id, _)) = fanouts.find(|(_, fanout)| fanout.asker == *asker) else {
+            return Vec::new();
+        };
+        let parts = self.registry.calls.iter();
+        parts.filter(|(_, call)| call.purpose == Purpose::Part(*id)).map(|(id, _)| *id).collect()
+    }
+
+    /// Every channel that was told said yes: further ones hear the same at their
+    /// start, those that became ready meanwhile hear it now.
+    pub(super) fn agreed(
+        &mut self,
+        pool: PoolId,
+        request: &Frame,
+        told: &[ChannelId],
+        now: Moment,
+    ) {
         match request.method {
             Method::ProvidersSet | Method::ProvidersDisable => {
                 self.remember_for_rehearsal(pool, request);
+                let others: Vec<ChannelId> =
+                    self.open_channels(Some(pool)).filter(|id| !told.contains(id)).collect();
+                for channel in others {
+                    self.rehearse(channel, vec![request.detached()], now);
+                }
             }
             Method::Logout | Method::AuthLogout => self.forget_logins(pool),
             _ => {}
@@ -90,10 +125,10 @@ impl Bridge {
     }
 
     /// One of the channels will not answer any more.
-    pub(super) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal) {
+    pub(super) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal, now: Moment) {
         let error = compose::failure(&Token::number(0), refusal);
         if let Ok(frame) = Frame::parse(error.to_bytes()) {
-            self.part_answered(id, &frame);
+            self.part_answered(id, &frame, now);
         }
     }
 
@@ -130,7 +165,8 @@ impl Bridge {
             self.loose_call(client, purpose, frame, now);
             return;
         };
-        let Some(channel) = self.registry.cursors.get(&*cursor).copied() else {
+        let is_open = |id: &ChannelId| self.registry.channel(*id).is_some_and(|row| row.is_open());
+        let Some(channel) = self.registry.cursors.get(&*cursor).copied().filter(is_open) else {
             return self.refuse(client, &frame.id(), &Refusal::StaleCursor);
         };
         let id = self.loose_call(client, purpose, frame, now);

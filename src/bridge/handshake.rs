@@ -31,7 +31,7 @@ impl Bridge {
     /// A client's `initialize`.
     pub(super) fn client_initialize(&mut self, client: ClientId, frame: &Frame, now: Moment) {
         let Some(row) = self.registry.clients.get_mut(&client) else { return };
-        if !row.sessions.is_empty() || !row.calls.is_empty() {
+        if !row.sessions.is_empty() || !row.calls.is_empty() || !row.fanouts.is_empty() {
             return self.refuse(client, &frame.id(), &Refusal::Reinitialize);
         }
         row.offers = Offers::of(frame);
@@ -141,6 +141,7 @@ impl Bridge {
         } else if *known.version != *version {
             return self.stop(channel, StopReason::VersionChanged, now);
         } else if known.capabilities != capabilities {
+            known.answer = Some(advertise(&result));
             let before = std::mem::replace(&mut known.capabilities, capabilities).names();
             let after = capabilities.names();
             self.publish(Notice::CapabilitiesChanged { channel, before, after });
@@ -152,9 +153,10 @@ impl Bridge {
         self.publish(Notice::ChannelReady { channel, after_ms });
         self.answer_from_memory(id);
         if self.is_ending() {
-            return self.drain(channel, StopReason::Shutdown, now);
+            return self.drain(channel, StopReason::Shutdown);
         }
-        self.rehearse(channel, pool, now);
+        let kept = self.registry.pools.get(&pool).map(|row| row.rehearsal.clone());
+        self.rehearse(channel, kept.unwrap_or_default(), now);
         self.send_held(channel, now);
     }
 
@@ -193,10 +195,9 @@ impl Bridge {
         }
     }
 
-    /// Tells a further channel what the pool's clients told the first one.
-    fn rehearse(&mut self, channel: ChannelId, pool: PoolId, now: Moment) {
-        let Some(row) = self.registry.pools.get(&pool) else { return };
-        for frame in row.rehearsal.clone() {
+    /// Tells a channel what the pool's clients told the others.
+    pub(super) fn rehearse(&mut self, channel: ChannelId, frames: Vec<Frame>, now: Moment) {
+        for frame in frames {
             let needed = frame.method_name().starts_with("providers/");
             let id = self.registry.add_call(Call {
                 asker: Asker::Nobody,
@@ -228,7 +229,7 @@ impl Bridge {
                     self.answer(&call.asker, |token| frame.with_id(token.clone()));
                 }
             }
-            self.drain(channel, StopReason::SettingsRefused, now);
+            self.drain(channel, StopReason::SettingsRefused);
         }
         self.send_held(channel, now);
     }

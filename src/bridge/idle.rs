@@ -5,11 +5,12 @@
 //! simply not done.
 
 use super::channel::{Channel, Rung, State};
+use super::client::Client;
 use super::config::{BackgroundWork, IdlePolicy};
 use super::deadline::Due;
 use super::event::Process;
 use super::handshake::SLOW_HANDSHAKE;
-use super::id::{CallId, ChannelId, QuestionId, SessionKey};
+use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::{Purpose, Stage};
 use super::question::{CANCEL_GRACE, UNATTENDED_LIMIT};
@@ -105,11 +106,15 @@ impl Bridge {
         if call.channel.is_none() {
             return self.not_in_pause(call.asked_at.plus(self.config.session_open_timeout)?);
         }
-        let Stage::Sent(at) = call.stage else { return None };
+        let Stage::Sent(mut at) = call.stage else { return None };
         let limit = match call.purpose {
-            Purpose::Open(_) | Purpose::Reload { .. } | Purpose::Rehearse { .. } => {
+            // A replay shows that the agent is at work.
+            Purpose::Reload { .. } => {
+                let session = call.session.and_then(|key| self.registry.sessions.get(&key));
+                at = session.map_or(at, |session| at.max(session.last_seen));
                 self.config.session_open_timeout
             }
+            Purpose::Open(_) | Purpose::Rehearse { .. } => self.config.session_open_timeout,
             Purpose::Prompt => self.config.prompt_timeout,
             Purpose::Close(_) => self.config.session_close_timeout,
             _ => Limit::Never,
@@ -227,7 +232,10 @@ impl Bridge {
                 let agent = self.agent_name();
                 self.refuse_call(id, &Refusal::OpenTimeout { agent });
             }
-            (Purpose::Open(_), _) => self.open_timed_out(id, now),
+            (Purpose::Open(_), _) => {
+                let agent = self.agent_name();
+                self.open_timed_out(id, &Refusal::OpenTimeout { agent }, now);
+            }
             (Purpose::Reload { attached }, _) => self.reload_timed_out(id, *attached, now),
             (Purpose::Rehearse { needed }, Some(channel)) => {
                 self.rehearsal_timed_out(channel, id, *needed, now);
@@ -236,10 +244,10 @@ impl Bridge {
             (Purpose::Close(agent_id), Some(channel)) => {
                 let agent_id = agent_id.clone();
                 let outcome = super::close::CloseOutcome::TimedOut;
-                self.conclude(channel, id, &agent_id, outcome, None, now);
+                self.conclude(channel, id, &agent_id, outcome, None);
             }
             // Only a shutdown gives the others a limit.
-            _ => self.refuse_part_or_call(id, &Refusal::ShuttingDown),
+            _ => self.refuse_part_or_call(id, &Refusal::ShuttingDown, now),
         }
     }
 
@@ -342,7 +350,7 @@ impl Bridge {
     pub(super) fn settle(&mut self, id: ChannelId, now: Moment) {
         let Some(row) = self.registry.channels.get(&id) else { return };
         let is_idle = self.is_without_work(row);
-        let should_pause = self.feeds_slow_client(id, row);
+        let should_pause = self.feeds_slow_client(row);
         let lost_early = !row.early.is_empty() && self.open_in_flight(id, None).is_none();
         let Some(row) = self.registry.channels.get_mut(&id) else { return };
         if lost_early {
@@ -375,15 +383,19 @@ impl Bridge {
         }
     }
 
-    fn feeds_slow_client(&self, id: ChannelId, row: &Channel) -> bool {
+    fn feeds_slow_client(&self, row: &Channel) -> bool {
         if row.is_stopping() || !self.registry.clients.values().any(|client| client.saturated) {
             return false;
         }
-        let is_slow = |client| self.registry.clients.get(client).is_some_and(|row| row.saturated);
+        let is_slow =
+            |id: ClientId| self.registry.clients.get(&id).is_some_and(|row| row.saturated);
         let sessions = row.sessions.iter().filter_map(|key| self.registry.sessions.get(key));
-        let mut listeners = sessions.flat_map(Session::clients);
-        listeners.any(is_slow)
-            || self.registry.clients.values().any(|row| row.saturated && row.served_by == Some(id))
+        let listeners = sessions.flat_map(Session::clients).copied();
+        let askers = row.calls.iter().filter_map(|id| self.registry.calls.get(id)?.client());
+        // Without a session an agent speaks to all of its pool.
+        let in_pool = |client: &Client| client.saturated && client.pool == row.pool;
+        listeners.chain(askers).any(is_slow)
+            || (row.sessions.is_empty() && self.registry.clients.values().any(in_pool))
     }
 
     /// The rung's grace; `None`: there is nothing to wait for.

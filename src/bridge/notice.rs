@@ -142,7 +142,7 @@ pub enum Notice {
     ChannelTerminated { channel: ChannelId },
     ChannelKilled { channel: ChannelId },
     ChannelStuck { channel: ChannelId },
-    ChannelExited { channel: ChannelId, status: ExitStatus, expected: bool, tail: String },
+    ChannelExited { channel: ChannelId, status: ExitStatus, is_crash: bool, tail: String },
     SpawnFailed { channel: ChannelId, error: String },
     SessionOpened { session: SessionKey, id: String, channel: ChannelId },
     SessionEnded { session: SessionKey, id: String, channel: ChannelId, reason: EndReason },
@@ -168,7 +168,7 @@ impl Notice {
         use Notice::*;
         match self {
             ChannelSpawning { .. } | CloseRefused { .. } | LateOpenClosed { .. } => Level::Debug,
-            ChannelExited { expected: false, .. }
+            ChannelExited { is_crash: true, .. }
             | HandshakeSlow { .. }
             | ChannelKilled { .. }
             | SpawnFailed { .. }
@@ -216,11 +216,11 @@ impl fmt::Display for Notice {
             ChannelStuck { channel } => {
                 write!(f, "{channel}: still there after SIGKILL (is it in uninterruptible sleep?)")
             }
-            ChannelExited { channel, status, expected, tail } => {
-                let how = if *expected { "agent left" } else { "agent ended unasked" };
+            ChannelExited { channel, status, is_crash, tail } => {
+                let how = if *is_crash { "agent ended unasked" } else { "agent left" };
                 write!(f, "{channel}: {how} with {status}")?;
                 match tail.lines().next_back() {
-                    Some(line) if !expected => write!(f, "; its last words: {line}"),
+                    Some(line) if *is_crash => write!(f, "; its last words: {line}"),
                     _ => Ok(()),
                 }
             }

@@ -268,7 +268,13 @@ impl Bridge {
             let mut openings = self.registry.calls.values().filter_map(|call| call.opening());
             openings.any(|row| row.restores().is_some() && row.public.as_deref() == Some(id))
         };
-        let is_live = |id: &str| self.registry.public.contains_key(id) || is_restored(id);
+        // A client that knew another conversation by it may still speak of that one.
+        let is_remembered = |id: &str| {
+            self.registry.clients.values().any(|client| client.ended.reason(id).is_some())
+        };
+        let is_live = |id: &str| {
+            self.registry.public.contains_key(id) || is_restored(id) || is_remembered(id)
+        };
         if !is_live(agent_id) && !is_buried(agent_id) {
             return agent_id.into();
         }
@@ -301,7 +307,7 @@ impl Bridge {
         let key = SessionKey(self.registry.numbers.sessions.next());
         let hold = self.tell_agent_to_close(channel, key, agent_id, None, now);
         self.bury_unseen(channel, key, (id, agent_id), hold, now);
-        self.retire_if_full_of_husks(channel, now);
+        self.retire_if_full_of_husks(channel);
     }
 
     /// The tombstone of a session that no client ever heard of.
@@ -321,8 +327,7 @@ impl Bridge {
 
     /// An open's budget is over. The agent may still answer: a session that
     /// comes then is closed again.
-    pub(super) fn open_timed_out(&mut self, id: CallId, now: Moment) {
-        let agent = self.agent_name();
+    pub(super) fn open_timed_out(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
         let asker = self.registry.disown_call(id);
         let Some(call) = self.registry.calls.get_mut(&id) else { return };
         call.stage = Stage::Overdue;
@@ -332,7 +337,7 @@ impl Bridge {
             .and_then(|opening| Some((opening.public.clone()?, opening.restores()?.into())));
         self.registry.deadlines.forget(Due::Call(id));
         self.counters.refused += 1;
-        self.answer(&asker, |token| compose::failure(token, &Refusal::OpenTimeout { agent }));
+        self.answer(&asker, |token| compose::failure(token, refusal));
         if let Some(channel) = channel {
             if let Some((public, agent_id)) = restored {
                 // Nobody knows whether it holds the conversation by now: it is fenced.
@@ -341,7 +346,7 @@ impl Bridge {
                 self.bury_unseen(channel, key, (public, &agent_id), Hold::Unanswered, now);
             }
             self.publish(Notice::OpenUnanswered { channel });
-            self.drain(channel, StopReason::OpenUnanswered, now);
+            self.drain(channel, StopReason::OpenUnanswered);
         }
     }
 

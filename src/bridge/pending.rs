@@ -96,8 +96,13 @@ pub enum Purpose {
     Part(FanoutId),
     /// What every channel must hear, on the only one that there is.
     Shared(Frame),
-    /// Something about a stored conversation, by the agent's id of it.
-    Stored(Box<str>),
+    /// Something about a stored conversation.
+    Stored {
+        /// The agent's id of it.
+        id: Box<str>,
+        /// The channel that had it last, if that is there.
+        home: Option<ChannelId>,
+    },
     /// A load or resume of a session that is live.
     Reload {
         /// Whether it attached the client: a refusal ends that again.
@@ -172,6 +177,8 @@ pub struct Fanout {
     pub pool: PoolId,
     /// What they were asked.
     pub request: Frame,
+    /// The channels that were told.
+    pub told: Vec<ChannelId>,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,
 }

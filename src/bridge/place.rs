@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 
 use super::channel::{Channel, Hold, Login, Rung, State};
-use super::client::MAX_PENDING;
+use super::client::{Client, MAX_PENDING};
 use super::config::Share;
 use super::deadline::Due;
 use super::id::{CallId, ChannelId, ClientId, PoolId};
@@ -66,11 +66,15 @@ impl Bridge {
         let placement = match call.purpose.clone() {
             Purpose::Initialize => self.place_handshake(id, client, pool, now),
             Purpose::Open(opening) => self.place_open(id, &opening, client, pool, now),
-            Purpose::Stored(stored) => self.place_stored(&stored, client, pool, now),
+            Purpose::Stored { id, home } => self.place_stored(&id, home, client, pool, now),
             Purpose::Login(_) => self.place_login(client, pool, now),
             _ => self.place_anywhere(client, pool, now),
         };
         match placement {
+            Placement::On(channel) if self.is_clogged(channel) => {
+                let agent = self.agent_name();
+                self.refuse_call(id, &Refusal::AgentNotReading { agent });
+            }
             Placement::On(channel) => {
                 self.registry.move_call(id, Some(channel));
                 if let Some(row) = self.registry.clients.get_mut(&client) {
@@ -167,18 +171,30 @@ impl Bridge {
         self.current(pool, key, &cwd, now)
     }
 
-    /// A request about a stored conversation, in a session or not.
+    /// A request about a stored conversation that is not live: to the channel
+    /// that had it, once that has let go of it.
     fn place_stored(
         &mut self,
         stored: &str,
+        home: Option<ChannelId>,
         client: ClientId,
         pool: PoolId,
         now: Moment,
     ) -> Placement {
+        let at_home = home.and_then(|id| Some((id, self.registry.channel(id)?)));
+        if let Some((channel, row)) = at_home.filter(|(_, row)| row.is_open()) {
+            let is_closing = row
+                .tombstones
+                .get(stored)
+                .is_some_and(|tomb| matches!(tomb.hold, Hold::Closing(_) | Hold::AskAgain));
+            return if is_closing { Placement::Wait } else { Placement::On(channel) };
+        }
         match self.fence(stored, None) {
             Fence::Reinstate(channel) => Placement::On(channel),
             Fence::Soon(_) => Placement::Wait,
-            Fence::Open | Fence::Shut(_) | Fence::Live => self.place_anywhere(client, pool, now),
+            // Under another name it is another conversation, which must not suffer.
+            Fence::Live => Placement::Refuse(Refusal::SessionFenced { id: stored.to_owned() }),
+            Fence::Open | Fence::Shut(_) => self.place_anywhere(client, pool, now),
         }
     }
 
@@ -227,7 +243,7 @@ impl Bridge {
         cwd: &str,
         now: Moment,
     ) -> Placement {
-        self.retire_login_seekers(pool, now);
+        self.retire_login_seekers(pool);
         let found = self
             .registry
             .channels
@@ -268,7 +284,7 @@ impl Bridge {
 
     /// Channels that refused an open for want of a login are asked no more: the
     /// login may have been made elsewhere, and a new process sees it.
-    fn retire_login_seekers(&mut self, pool: PoolId, now: Moment) {
+    fn retire_login_seekers(&mut self, pool: PoolId) {
         let seekers: Vec<ChannelId> = self
             .registry
             .channels
@@ -278,7 +294,7 @@ impl Bridge {
             .map(|(id, _)| *id)
             .collect();
         for channel in seekers {
-            self.drain(channel, StopReason::LoginElsewhere, now);
+            self.drain(channel, StopReason::LoginElsewhere);
         }
     }
 
@@ -337,7 +353,8 @@ impl Bridge {
         if self.config.max_channels == 0 || count < self.config.max_channels {
             return Ok(());
         }
-        if self.registry.channels.values().filter(stuck).any(Channel::is_stopping) {
+        let will_leave = |row: &Channel| row.is_stopping() || self.is_only_closing(row);
+        if self.registry.channels.values().filter(stuck).any(will_leave) {
             return Err(Placement::Wait);
         }
         let idle = self
@@ -355,6 +372,15 @@ impl Bridge {
             }
             None => Err(Placement::Refuse(Refusal::ChannelLimit { count })),
         }
+    }
+
+    /// Whether all that keeps a channel is the answer to a close.
+    fn is_only_closing(&self, row: &Channel) -> bool {
+        let mut calls = row.calls.iter().filter_map(|id| self.registry.calls.get(id));
+        row.is_open()
+            && row.sessions.is_empty()
+            && row.calls.iter().next().is_some()
+            && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
     }
 
     /// At the cap of sessions, the longest-idle one that the policy allows gives way.
@@ -471,7 +497,8 @@ impl Bridge {
 
     /// Whether a client has as many requests open as it may have.
     pub(super) fn is_at_pending_cap(&self, client: ClientId) -> bool {
-        self.registry.clients.get(&client).is_none_or(|row| row.calls.len() >= MAX_PENDING)
+        let open = |row: &Client| row.calls.len() + row.fanouts.len();
+        self.registry.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
 
     pub(super) fn client_cwd(&self, client: ClientId) -> Box<str> {

@@ -14,7 +14,7 @@ use super::deadline::Due;
 use super::id::{ChannelId, ClientId, QuestionId, SessionKey};
 use super::pending::{Asker, Question};
 use super::refusal::Refusal;
-use super::session::Session;
+use super::session::{Audience, Session};
 use super::time::Moment;
 use super::translate::{for_client, with_request_id};
 
@@ -82,7 +82,9 @@ impl Bridge {
         session.last_seen = now;
         let Some(session) = self.registry.sessions.get(&key) else { return };
         let asked = self.whom_to_ask(session, frame.method);
-        if asked.is_empty() && !may_wait(frame.method) {
+        // Who left on purpose does not come back to answer.
+        let is_left = session.audience == Audience::Left;
+        if is_left || (asked.is_empty() && !may_wait(frame.method)) {
             let method = frame.method_name().into_owned();
             return self.turn_away(channel, frame, &Refusal::NobodyToAsk { method });
         }
@@ -267,7 +269,9 @@ impl Bridge {
         }
         let can_wait = question.session.is_some() && may_wait(question.method);
         if others.is_empty() && !can_wait {
-            return self.withdraw(id);
+            let channel = question.channel;
+            self.withdraw(id);
+            return self.ask_again(channel, now);
         }
         if let Some(question) = self.registry.questions.get_mut(&id) {
             question.alone_since = others.is_empty().then_some(now);
@@ -346,7 +350,7 @@ impl Bridge {
     }
 
     /// An agent withdraws a request of its own.
-    pub(super) fn agent_cancels(&mut self, channel: ChannelId, frame: &Frame) {
+    pub(super) fn agent_cancels(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
         let Some((token, _)) = frame.request() else { return };
         let Some(row) = self.registry.channel(channel) else { return };
         let found = row.questions.iter().copied().find(|id| {
@@ -367,6 +371,7 @@ impl Bridge {
         {
             let answer = compose::failure(&question.token, &Refusal::Cancelled);
             self.send_to_channel(question.channel, answer);
+            self.ask_again(channel, now);
         }
     }
 

@@ -13,6 +13,9 @@ use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, Sessi
 use super::pending::{Asker, Call, Fanout, Purpose, Question};
 use super::session::{Audience, Session};
 
+/// Sessions of sub-agents that are known of one session.
+const MAX_CHILDREN: usize = 1024;
+
 /// The tables.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -127,7 +130,7 @@ impl Registry {
     pub(super) fn add_child(&mut self, key: SessionKey, child: &str) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some(channel) = self.channels.get_mut(&session.channel) else { return };
-        if channel.by_id.contains_key(child) {
+        if channel.by_id.contains_key(child) || session.children.len() >= MAX_CHILDREN {
             return;
         }
         channel.by_id.insert(child.into(), key);

@@ -52,7 +52,7 @@ impl Bridge {
 
     fn agent_notification(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
         if frame.method == Method::CancelRequest {
-            return self.agent_cancels(channel, frame);
+            return self.agent_cancels(channel, frame, now);
         }
         let Some(row) = self.registry.channel(channel) else { return };
         if row.is_stopping() {
@@ -111,16 +111,16 @@ impl Bridge {
         match call.purpose.clone() {
             Purpose::Initialize => self.handshake_answered(channel, id, frame, now),
             Purpose::Open(_) => self.open_answered(channel, id, frame, now),
-            Purpose::Close(agent_id) => self.close_answered(channel, id, &agent_id, frame, now),
+            Purpose::Close(agent_id) => self.close_answered(channel, id, &agent_id, frame),
             Purpose::Part(fanout) => {
                 self.registry.take_call(id);
-                self.part_answered(fanout, frame);
+                self.part_answered(fanout, frame, now);
             }
             Purpose::Shared(request) => {
                 self.forward_answer(id, frame);
                 let pool = self.registry.channel(channel).and_then(|row| row.pool);
                 if let (Kind::Success, Some(pool)) = (frame.kind, pool) {
-                    self.agreed(pool, &request);
+                    self.agreed(pool, &request, &[channel], now);
                 }
             }
             Purpose::Rehearse { needed } => {
@@ -144,9 +144,9 @@ impl Bridge {
                 }
             }
             Purpose::Reload { attached } => self.reloaded(id, frame, attached, now),
-            Purpose::Stored(_) => drop(self.forward_answer(id, frame)),
+            Purpose::Stored { .. } => drop(self.forward_answer(id, frame)),
             Purpose::Session => {
-                let Some(key) = self.session_answered(channel, id, frame, now) else { return };
+                let Some(key) = self.session_answered(channel, id, frame) else { return };
                 if let Some(session) = self.registry.session_mut(key) {
                     session.last_seen = now;
                 }
@@ -171,7 +171,7 @@ impl Bridge {
     }
 
     fn prompt_answered(&mut self, channel: ChannelId, id: CallId, frame: &Frame, now: Moment) {
-        if let Some(key) = self.session_answered(channel, id, frame, now) {
+        if let Some(key) = self.session_answered(channel, id, frame) {
             self.turn_over(key, now);
         }
     }
@@ -183,7 +183,6 @@ impl Bridge {
         channel: ChannelId,
         id: CallId,
         frame: &Frame,
-        now: Moment,
     ) -> Option<SessionKey> {
         let key = self.registry.calls.get(&id).and_then(|call| call.session);
         self.forward_answer(id, frame);
@@ -198,7 +197,7 @@ impl Bridge {
             row.tombstones.iter().find(|(_, tomb)| is_its(tomb)).map(|(id, _)| id.clone())
         });
         if let Some(agent_id) = agent_id {
-            self.conclude_if_quiet(channel, &agent_id, now);
+            self.conclude_if_quiet(channel, &agent_id);
         }
         None
     }
@@ -237,7 +236,19 @@ impl Bridge {
             let refusal = Refusal::TooLong { length };
             return self.send_to_channel(channel, compose::failure(token, &refusal));
         }
-        let error = compose::failure(token, &Refusal::AnswerTooLong { length });
+        let refusal = Refusal::AnswerTooLong { length };
+        let number = std::str::from_utf8(token.as_bytes()).ok().and_then(|id| id.parse().ok());
+        let call = number.map(CallId).filter(|id| {
+            self.registry.calls.get(id).is_some_and(|call| {
+                let restores = call.opening().is_some_and(|row| row.restores().is_some());
+                call.channel == Some(channel) && call.is_sent() && restores
+            })
+        });
+        // Nobody can tell whether it was restored: the agent may hold it.
+        if let Some(id) = call {
+            return self.open_timed_out(id, &refusal, now);
+        }
+        let error = compose::failure(token, &refusal);
         if let Ok(frame) = Frame::parse(error.to_bytes()) {
             self.agent_answer(channel, &frame, now);
         }

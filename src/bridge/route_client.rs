@@ -46,7 +46,9 @@ impl Bridge {
                     self.refuse(client, &frame.id(), &Refusal::BeforeInitialize);
                 }
             }
-            Kind::Request if self.is_at_pending_cap(client) => {
+            Kind::Request
+                if self.is_at_pending_cap(client) && frame.method != Method::SessionClose =>
+            {
                 self.refuse(client, &frame.id(), &Refusal::TooManyRequests);
             }
             _ if carried.is_some() => self.carry_to_agent(client, carried, &frame, now),
@@ -206,22 +208,26 @@ impl Bridge {
         }
     }
 
-    /// Requests for an agent that does not read are refused; nothing else is lost.
+    /// Requests in a session whose agent does not read are refused; nothing else
+    /// is lost. Those without a session are looked at when they are placed.
     fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
+        let is_ours = matches!(
+            frame.method,
+            Method::SessionClose | Method::BridgeDetach | Method::BridgeHeartbeat
+        );
         let named = frame.session().and_then(|id| self.registry.public.get(&*id).copied());
-        let channel = match named.and_then(|key| self.registry.sessions.get(&key)) {
-            Some(session) => Some(session.channel),
-            None => self.registry.clients.get(&client).and_then(|row| row.served_by),
-        };
-        let is_clogged = channel
-            .and_then(|channel| self.registry.channel(channel))
-            .is_some_and(|row| row.clogged);
-        if is_clogged && frame.method != Method::SessionClose {
+        let session = named.and_then(|key| self.registry.sessions.get(&key));
+        let is_clogged = session.is_some_and(|session| self.is_clogged(session.channel));
+        if is_clogged && !is_ours {
             let agent = self.agent_name();
             self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
-            return true;
         }
-        false
+        is_clogged && !is_ours
+    }
+
+    /// Whether the outbox of a channel is full, because its agent does not read.
+    pub(super) fn is_clogged(&self, channel: ChannelId) -> bool {
+        self.registry.channel(channel).is_some_and(|row| row.clogged)
     }
 
     /// A request without a session.
@@ -249,26 +255,36 @@ impl Bridge {
             return self.refuse(client, &frame.id(), &refusal);
         };
         let live = self.registry.public.get(&*id).copied();
-        let stored = live
-            .and_then(|key| self.registry.sessions.get(&key))
-            .map_or_else(|| self.without_prefix(&id), |session| session.agent_id.clone());
         let ends_it = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
-        match live {
-            Some(key) if ends_it => {
-                self.end_session(key, EndReason::Deleted, None, None, now);
-                self.loose_call(client, Purpose::Stored(stored), frame, now);
-            }
+        if let Some(key) = live.filter(|_| ends_it) {
+            self.end_session(key, EndReason::Deleted, None, None, now);
+        }
+        match live.filter(|_| !ends_it) {
             Some(key) => {
                 // Who only asks how it is does not use it.
                 if frame.method != Method::SessionStatus {
                     self.touch(key, now);
                 }
-                self.session_call(client, key, Purpose::Stored(stored), frame, now);
+                let stored = self.without_prefix(&id);
+                let purpose = Purpose::Stored { id: stored, home: None };
+                self.session_call(client, key, purpose, frame, now);
             }
             None => {
-                self.loose_call(client, Purpose::Stored(stored), frame, now);
+                let (home, stored) = match self.last_home(&id) {
+                    Some((home, stored)) => (Some(home), stored),
+                    None => (None, self.without_prefix(&id)),
+                };
+                self.loose_call(client, Purpose::Stored { id: stored, home }, frame, now);
             }
         }
+    }
+
+    /// The channel that had a closed session last, and the agent's id of it.
+    fn last_home(&self, public: &str) -> Option<(ChannelId, Box<str>)> {
+        self.registry.channels.iter().rev().find_map(|(channel, row)| {
+            let (id, _) = row.tombstones.iter().find(|(_, tomb)| *tomb.id == *public)?;
+            Some((*channel, id.clone()))
+        })
     }
 
     /// `_drawbridge/heartbeat`: moves last-seen, of one session or of all of
@@ -330,7 +346,21 @@ impl Bridge {
                 let number = Token::number(id.0);
                 self.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
             }
-            _ => self.counters.unrouted += 1,
+            _ => self.cancel_parts(&asker, frame),
+        }
+    }
+
+    fn cancel_parts(&mut self, asker: &Asker, frame: &Frame) {
+        let parts = self.open_parts(asker);
+        if parts.is_empty() {
+            self.counters.unrouted += 1;
+        }
+        for id in parts {
+            let Some(channel) = self.registry.calls.get(&id).and_then(|call| call.channel) else {
+                continue;
+            };
+            let number = Token::number(id.0);
+            self.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
         }
     }
 

@@ -57,7 +57,7 @@ impl Bridge {
                 call.session.is_none() && (is_held || call.opening().is_some())
             });
             if is_vain {
-                self.refuse_part_or_call(id, &Refusal::ShuttingDown);
+                self.refuse_part_or_call(id, &Refusal::ShuttingDown, now);
             } else {
                 self.watch(Due::Call(id));
             }
@@ -66,7 +66,7 @@ impl Bridge {
             let Some(row) = self.registry.channel_mut(channel) else { continue };
             row.leases.clear();
             if row.is_open() {
-                self.drain(channel, StopReason::Shutdown, now);
+                self.drain(channel, StopReason::Shutdown);
             } else if !self.is_awaited(channel) {
                 self.stop(channel, StopReason::Shutdown, now);
             }
@@ -91,14 +91,14 @@ impl Bridge {
     }
 
     /// Refuses a call, or the request that it is a part of.
-    pub(super) fn refuse_part_or_call(&mut self, id: CallId, refusal: &Refusal) {
+    pub(super) fn refuse_part_or_call(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
         let fanout = match self.registry.calls.get(&id).map(|call| &call.purpose) {
             Some(Purpose::Part(fanout)) => Some(*fanout),
             _ => None,
         };
         self.refuse_call(id, refusal);
         if let Some(fanout) = fanout {
-            self.part_failed(fanout, refusal);
+            self.part_failed(fanout, refusal, now);
         }
     }
 

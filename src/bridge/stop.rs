@@ -8,7 +8,7 @@ use super::channel::{Rung, State};
 use super::event::{Exit, ExitStatus};
 use super::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
 use super::notice::{EndReason, Notice, StopReason};
-use super::pending::{Purpose, Stage};
+use super::pending::{Asker, Purpose, Stage};
 use super::refusal::Refusal;
 use super::session::Audience;
 use super::time::Moment;
@@ -17,7 +17,7 @@ use super::{Bridge, Effect};
 impl Bridge {
     /// Takes a channel out of service: no new sessions; those it has go on, and
     /// what was not sent yet goes to a successor.
-    pub(super) fn drain(&mut self, channel: ChannelId, reason: StopReason, _now: Moment) {
+    pub(super) fn drain(&mut self, channel: ChannelId, reason: StopReason) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         if row.state != State::Ready {
             return;
@@ -86,7 +86,7 @@ impl Bridge {
             self.end_session(key, reason, None, Some(refusal), now);
         }
         for id in self.calls_on(channel) {
-            self.end_call(id, refusal);
+            self.end_call(id, refusal, now);
         }
         let questions = self.registry.channel(channel).map(|row| row.questions.clone());
         for id in questions.unwrap_or_default() {
@@ -99,14 +99,14 @@ impl Bridge {
     }
 
     /// A call whose channel will not answer it.
-    fn end_call(&mut self, id: CallId, refusal: &Refusal) {
+    fn end_call(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
         let Some(call) = self.registry.calls.get(&id) else { return };
         match call.purpose.clone() {
             // Closed is what it is now.
             Purpose::Close(_) => self.answer_call(id, b"{}").map(drop),
             Purpose::Part(fanout) => {
                 self.registry.take_call(id);
-                self.part_failed(fanout, refusal);
+                self.part_failed(fanout, refusal, now);
                 None
             }
             #[cfg(feature = "seeded-bugs")]
@@ -175,13 +175,14 @@ impl Bridge {
             stderr_tail: exit.stderr_tail.clone(),
             in_handshake,
         };
-        if !expected && (had_work || exit.status != ExitStatus::Code(0)) {
+        let is_crash = !expected && (had_work || exit.status != ExitStatus::Code(0));
+        if is_crash {
             self.crashed(refusal.message(), now);
         }
         self.settle_accounts(channel, EndReason::ChannelClosed, &refusal, now);
         self.registry.remove_channel(channel);
         let (status, tail) = (exit.status, exit.stderr_tail);
-        self.publish(Notice::ChannelExited { channel, status, expected, tail });
+        self.publish(Notice::ChannelExited { channel, status, is_crash, tail });
     }
 
     /// The process could not be started at all.
@@ -201,6 +202,11 @@ impl Bridge {
     pub(super) fn client_gone(&mut self, client: ClientId, now: Moment) {
         let Some(row) = self.registry.clients.get(&client) else { return };
         let (calls, pool) = (row.calls.clone(), row.pool);
+        for id in row.fanouts.clone() {
+            if let Some(fanout) = self.registry.fanouts.get_mut(&id) {
+                fanout.asker = Asker::Nobody;
+            }
+        }
         let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
         for id in calls {
             let waits = self.registry.calls.get(&id).is_some_and(|call| {

@@ -53,14 +53,6 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The shorter of this limit and `millis`.
-    pub fn at_most(self, millis: u64) -> Limit {
-        match self {
-            Limit::After(own) => Limit::After(own.min(millis)),
-            Limit::Never => Limit::After(millis),
-        }
-    }
-
     /// For the limits where 0 means "off": 0 becomes `Never`.
     pub fn zero_is_never(self) -> Limit {
         match self {

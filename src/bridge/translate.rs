@@ -33,7 +33,7 @@ impl Bridge {
                 session.and_then(|session| renamed(session, &frame)).map(Into::into)
             }
             (None, None) => match &call.purpose {
-                super::pending::Purpose::Stored(id) => Some(id.clone()),
+                super::pending::Purpose::Stored { id, .. } => Some(id.clone()),
                 _ => None,
             },
         };

@@ -156,6 +156,10 @@ impl Bridge {
         self.unask(client, Some(key), now);
         let id = self.registry.sessions.get(&key).map(|session| session.id.clone());
         self.registry.detach(client, key, Audience::Left);
+        let open = self.registry.sessions.get(&key).filter(|row| row.audience == Audience::Left);
+        for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
+            self.withdraw(question);
+        }
         let others = self.registry.sessions.get(&key).is_some_and(|row| !row.clients().is_empty());
         let reason = if others { "detached" } else { EndReason::LastClientDetached.word() };
         if let (Some(row), Some(id)) = (self.registry.clients.get_mut(&client), id) {

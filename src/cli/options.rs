@@ -145,7 +145,9 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "share", CHANNELS, SHARE => config.share,
         "Which sessions may share an agent process; agent: all; cwd: those with the same working \
-         directory; session: none, each has its own"
+         directory; session: none, each has its own. With cwd and session an agent started for a \
+         session runs in that session's directory; the one started before, for initialize or by \
+         --preheat, runs in drawbridge's own and serves the first session"
     ),
     option!(
         "sessions-per-channel", CHANNELS, Count => config.sessions_per_channel,
@@ -215,7 +217,8 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.shutdown_timeout,
-        "Bound of a whole shutdown, into which all else is scaled; 0: SIGKILL at once; not never"
+        "Bound of a shutdown for the agent processes, into which their graces are scaled; last \
+         answers and log lines may add a little; 0: SIGKILL at once; not never"
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,
@@ -232,8 +235,9 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "permission-timeout-ms", QUESTIONS, LIMIT => config.permission_timeout,
-        "How long a question waits while no client is attached, before it is answered as cancelled; \
-         0: not at all; never: without limit"
+        "How long a request for a permission waits while no client is attached, before it is \
+         answered as cancelled; 0: not at all; never: without limit. Others that may wait (files, \
+         elicitations) wait 30 s"
     ),
     option!(
         "max-frame-bytes", WIRE, Bytes { at_least: 1024 } => max_frame_bytes,

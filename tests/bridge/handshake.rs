@@ -232,7 +232,6 @@ fn another_version_is_carried_transparently() {
     world.gone(first);
     world.expect(of_first, Deed::CloseStdin);
     world.exits(of_second, 0);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
     world.request(second, 10, "_x", "{}");
     world.expect_refusal(second, 10, -32603, "agent_stopped");
 }

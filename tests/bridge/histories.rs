@@ -49,9 +49,6 @@ fn play(
     let (played, overlaps) = (Cell::new(0), Cell::new(0));
     let events = Cell::new(0);
     let outcome = TestRunner::new_with_rng(config, rng).run(&histories(), |history| {
-        if std::env::var("DBG").is_ok() {
-            std::fs::write("/tmp/last.txt", format!("{} {history:?}", played.get())).ok();
-        }
         let seen = run(&history).map_err(proptest::test_runner::TestCaseError::fail)?;
         played.set(played.get() + 1);
         overlaps.set(overlaps.get() + u64::from(seen.overlap));

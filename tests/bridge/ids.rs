@@ -1,8 +1,8 @@
 //! Ids: four spaces of request ids, session ids that collide, sub-agents.
 
-use drawbridge::bridge::{ChannelId, ClientId};
+use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
 
-use crate::harness::{ALLOWED, END_TURN, NEW, World, notification, session, stored, update};
+use crate::harness::{ALLOWED, Deed, END_TURN, NEW, World, notification, session, stored, update};
 
 #[test]
 fn an_id_comes_back_byte_for_byte() {
@@ -338,4 +338,41 @@ fn what_nobody_has_business_with_passes_byte_for_byte() {
     let result = "{\"result\":null , \"jsonrpc\":\"2.0\",\"id\":NUMBER,\"unknown\":0.0}";
     world.says(channel, result.replace("NUMBER", &number.to_string()));
     world.expect_line(editor, &result.replace("NUMBER", "5"));
+}
+
+#[test]
+fn a_deletion_never_reaches_another_conversation_of_the_same_id() {
+    let mut world = World::with(|config| {
+        config.sessions_per_channel = 1;
+        config.channel_idle_timeout = Limit::After(0);
+    });
+    let (editor, first, second) = collision(&mut world);
+    world.close(editor, first, "1");
+    world.expect(first, Deed::CloseStdin);
+    world.exits(first, 0);
+    // What was "1" is stored by a process that is gone; what its successor calls
+    // "1" is live, and known as "agent:1".
+    world.request(editor, 3, "session/delete", &session("1"));
+    world.expect_refusal(editor, 3, -32603, "session_fenced");
+    world.assert_nothing_for(second);
+}
+
+#[test]
+fn a_new_conversation_does_not_take_the_id_of_one_that_ended() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "1");
+    world.exits(channel, 3);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.expect_died(editor, "1", "channel_closed", r#","exitCode":3"#);
+    world.request(editor, 2, "session/new", NEW);
+    world.wait(250);
+    let next = world.expect_spawn("/home");
+    world.handshake(next);
+    let number = world.expect_request(next, "session/new", NEW);
+    world.answer(next, number, &session("1"));
+    world.expect_answer(editor, 2, &session("agent:1"));
+    // The thread of the old one speaks of the old one.
+    world.request(editor, 3, "session/prompt", &crate::harness::prompt("1"));
+    world.expect_refusal(editor, 3, -32002, "session_closed");
 }

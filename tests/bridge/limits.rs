@@ -290,3 +290,29 @@ fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
     world.gone(slow);
     world.expect(first, Deed::Resume);
 }
+
+#[test]
+fn at_both_caps_a_newcomer_waits_for_the_close_that_makes_room() {
+    let mut world = World::with(|config| {
+        config.share = Share::Session;
+        config.max_sessions = 1;
+        config.max_channels = 1;
+        config.idle_policy = IdlePolicy::All;
+        config.background_work = BackgroundWork::Ignore;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let elsewhere = r#"{"cwd":"/elsewhere","mcpServers":[]}"#;
+    world.request(editor, 2, "session/new", elsewhere);
+    world.expect_closed(editor, "a", "evicted");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    assert!(world.waits(editor, 2));
+    world.answer(channel, close, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    let next = world.expect_spawn("/elsewhere");
+    world.handshake(next);
+    let number = world.expect_request(next, "session/new", elsewhere);
+    world.answer(next, number, &session("b"));
+    world.expect_answer(editor, 2, &session("b"));
+}

@@ -218,7 +218,6 @@ fn providers_without_a_channel_start_one_which_hears_it_once() {
     let mut world = one_each();
     let (editor, first) = world.start();
     world.exits(first, 0);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
     world.request(editor, 2, "providers/set", PROVIDER);
     let second = world.expect_spawn("/home");
     world.handshake(second);
@@ -357,7 +356,6 @@ fn a_first_client_starts_an_agent_for_a_load_as_well() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.exits(channel, 0);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
     world.request(editor, 1, "session/load", &stored("a"));
     let channel = world.expect_spawn("/home");
     let id = world.expect_request(channel, "initialize", INITIALIZE);
@@ -365,4 +363,55 @@ fn a_first_client_starts_an_agent_for_a_load_as_well() {
     let load = world.expect_request(channel, "session/load", &stored("a"));
     world.answer(channel, load, "null");
     world.expect_answer(editor, 1, "null");
+}
+
+#[test]
+fn a_channel_that_became_ready_meanwhile_hears_the_provider_too() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 2, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    let greeting = world.expect_request(second, "initialize", INITIALIZE);
+    world.request(editor, 3, "providers/set", PROVIDER);
+    let asked = world.expect_request(first, "providers/set", PROVIDER);
+    world.answer(second, greeting, world.agent);
+    world.opened(editor, second, "b", "2");
+    world.answer(first, asked, "{}");
+    world.expect_answer(editor, 3, "{}");
+    let heard = world.expect_request(second, "providers/set", PROVIDER);
+    world.answer(second, heard, "{}");
+}
+
+#[test]
+fn a_cursor_of_a_channel_that_stops_is_stale() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/list", "{}");
+    let list = world.expect_request(channel, "session/list", "{}");
+    world.answer(channel, list, r#"{"sessions":[],"nextCursor":"n"}"#);
+    world.expect_answer(editor, 1, r#"{"sessions":[],"nextCursor":"n"}"#);
+    world.wait(600_000);
+    world.expect(channel, Deed::CloseStdin);
+    world.request(editor, 2, "session/list", r#"{"cursor":"n"}"#);
+    world.expect_refusal(editor, 2, -32602, "stale_cursor");
+    world.exits(channel, 0);
+}
+
+#[test]
+fn a_request_to_all_channels_can_be_withdrawn_and_counts_as_open() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    world.request(editor, 2, "providers/list", "{}");
+    let asked =
+        [first, second].map(|channel| world.expect_request(channel, "providers/list", "{}"));
+    world.request(editor, 3, "initialize", INITIALIZE);
+    world.expect_refusal(editor, 3, -32600, "already_initialized");
+    world.notify(editor, "$/cancel_request", r#"{"requestId":2}"#);
+    for (channel, number) in [first, second].into_iter().zip(asked) {
+        let params = format!("{{\"requestId\":{number}}}");
+        world.expect_notification(channel, "$/cancel_request", &params);
+        world.fail(channel, number, -32800);
+    }
+    world.expect_failure(editor, 2, -32800);
 }

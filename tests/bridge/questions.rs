@@ -307,3 +307,22 @@ fn a_question_without_a_session_goes_to_a_client_of_the_channel() {
     world.says(channel, request(7, "_some/question", "{}"));
     world.expect_refusal(channel, 7, -32603, "nobody_to_ask");
 }
+
+#[test]
+fn who_leaves_on_purpose_leaves_no_question_behind() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    let question = world.ask(channel, editor, "a", "50");
+    world.request(editor, 2, "_drawbridge/detach", &session("a"));
+    world.expect_withdrawn(editor, question);
+    world.expect_answer(editor, 2, "{}");
+    world.expect_answer(channel, "50", NOT_ALLOWED);
+    // Nor is another one kept open, and the turn goes on to its end.
+    world.request(channel, "51", "session/request_permission", &permission("a"));
+    world.expect_answer(channel, "51", NOT_ALLOWED);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.expect_request(channel, "session/close", &session("a"));
+}
