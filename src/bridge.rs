@@ -14,9 +14,11 @@
 //! | [`config`], [`time`], [`id`] | limits, moments, names |
 //! | `registry`, `channel`, `session`, `client`, `pending` | the tables and their rows |
 //! | `route_client`, `route_agent` | what happens to each message |
-//! | `handshake`, `place`, `open`, `close`, `question`, `turn` | the life of channels, sessions and questions |
+//! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
+//! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
 //! | `idle`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
-//! | `refusal`, `compose` | what the bridge says itself |
+//! | `translate`, `refusal`, `compose` | ids on the way through; what the bridge says itself |
+//! | `check`, `seeded` | the rules as code; mistakes for the tests to find |
 
 pub mod config;
 pub mod effect;
@@ -36,6 +38,7 @@ mod close;
 mod compose;
 mod deadline;
 mod fanout;
+mod fence;
 mod handshake;
 mod idle;
 mod open;
@@ -43,6 +46,7 @@ mod pending;
 mod place;
 mod question;
 mod registry;
+mod room;
 mod route_agent;
 mod route_client;
 mod session;

@@ -7,10 +7,10 @@
 
 use std::cmp::Reverse;
 
-use super::channel::{Channel, Hold, Login, Rung, State};
-use super::client::{Client, MAX_PENDING};
+use super::channel::{Channel, Hold, Login, State};
 use super::config::Share;
 use super::deadline::Due;
+use super::fence::Fence;
 use super::id::{CallId, ChannelId, ClientId, PoolId};
 use super::notice::{Notice, StopReason};
 use super::pending::{OpenKind, Opening, Purpose, Stage};
@@ -19,7 +19,7 @@ use super::time::Moment;
 use super::{Bridge, Effect};
 
 /// Where a call goes.
-enum Placement {
+pub(super) enum Placement {
     /// To this channel, now or when it is ready.
     On(ChannelId),
     /// Nowhere yet.
@@ -28,20 +28,6 @@ enum Placement {
     Refuse(Refusal),
     /// What it wants to open is open: it is no call for a channel any more.
     AlreadyLive,
-}
-
-/// Whether a channel may still be holding a conversation.
-enum Fence {
-    /// None does.
-    Open,
-    /// This one does, and can go on with it.
-    Reinstate(ChannelId),
-    /// One is about to let go of it.
-    Soon(ChannelId),
-    /// One that does not answer holds it.
-    Shut(ChannelId),
-    /// It is live, and known by another id.
-    Live,
 }
 
 impl Bridge {
@@ -262,26 +248,6 @@ impl Bridge {
         self.start(pool, key, cwd, now)
     }
 
-    /// Sessions on a channel, live and opening.
-    fn load(&self, row: &Channel) -> usize {
-        let opening = row
-            .calls
-            .iter()
-            .filter_map(|id| self.registry.calls.get(id))
-            .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
-        row.sessions.len() + opening.count()
-    }
-
-    fn has_room(&self, row: &Channel) -> bool {
-        let cap = match self.config.share {
-            // What cannot be closed is still there: such a process is not shared either.
-            Share::Session if row.husks() > 0 => return false,
-            Share::Session => 1,
-            Share::Agent | Share::Cwd => self.config.sessions_per_channel,
-        };
-        cap == 0 || self.load(row) < cap
-    }
-
     /// Channels that refused an open for want of a login are asked no more: the
     /// login may have been made elsewhere, and a new process sees it.
     fn retire_login_seekers(&mut self, pool: PoolId) {
@@ -346,114 +312,6 @@ impl Bridge {
         }
     }
 
-    fn make_channel_room(&mut self, now: Moment) -> Result<(), Placement> {
-        let stuck =
-            |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
-        let count = self.registry.channels.values().filter(stuck).count();
-        if self.config.max_channels == 0 || count < self.config.max_channels {
-            return Ok(());
-        }
-        let will_leave = |row: &Channel| row.is_stopping() || self.is_only_closing(row);
-        if self.registry.channels.values().filter(stuck).any(will_leave) {
-            return Err(Placement::Wait);
-        }
-        let idle = self
-            .registry
-            .channels
-            .iter()
-            .filter(|(_, row)| row.state == State::Ready && self.is_without_work(row))
-            .filter(|(id, _)| !self.is_carried(**id))
-            .min_by_key(|(_, row)| row.idle_since)
-            .map(|(id, _)| *id);
-        match idle {
-            Some(channel) => {
-                self.stop(channel, StopReason::MakeRoom, now);
-                Err(Placement::Wait)
-            }
-            None => Err(Placement::Refuse(Refusal::ChannelLimit { count })),
-        }
-    }
-
-    /// Whether all that keeps a channel is the answer to a close.
-    fn is_only_closing(&self, row: &Channel) -> bool {
-        let mut calls = row.calls.iter().filter_map(|id| self.registry.calls.get(id));
-        row.is_open()
-            && row.sessions.is_empty()
-            && row.calls.iter().next().is_some()
-            && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
-    }
-
-    /// At the cap of sessions, the longest-idle one that the policy allows gives way.
-    fn make_session_room(&mut self, id: CallId, now: Moment) -> Option<Placement> {
-        if self.config.max_sessions == 0 {
-            return None;
-        }
-        // Those that came later do not count against this one.
-        let opening = self
-            .registry
-            .calls
-            .range(..=id)
-            .filter(|(_, call)| call.opening().is_some() && call.stage != Stage::Overdue);
-        let count = self.registry.sessions.len() + opening.count();
-        if count <= self.config.max_sessions {
-            return None;
-        }
-        match self.evict(now) {
-            super::idle::Eviction::Done => None,
-            super::idle::Eviction::Looking => Some(Placement::Wait),
-            super::idle::Eviction::Impossible => {
-                Some(Placement::Refuse(Refusal::SessionLimit { count: count - 1 }))
-            }
-        }
-    }
-
-    /// Who holds a conversation. Where agents number their sessions per process,
-    /// several hold that id: then the one that clients know by the public id.
-    fn fence(&self, id: &str, public: Option<&str>) -> Fence {
-        #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::OpenFencedId) {
-            return Fence::Open;
-        }
-        if self.registry.channels.values().any(|row| row.by_id.contains_key(id)) {
-            return Fence::Live;
-        }
-        let holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
-        let is_meant =
-            |row: &Channel| row.tombstones.get(id).is_some_and(|tomb| Some(&*tomb.id) == public);
-        let Some((channel, row)) =
-            holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)))
-        else {
-            return Fence::Open;
-        };
-        let hold = row.tombstones.get(id).map_or(Hold::Nothing, |tomb| tomb.hold);
-        match hold {
-            _ if row.is_stopping() => Fence::Soon(*channel),
-            Hold::Husk if row.is_open() => Fence::Reinstate(*channel),
-            Hold::Unanswered => Fence::Shut(*channel),
-            _ => Fence::Soon(*channel),
-        }
-    }
-
-    /// The channel of the live session that a client wants to open or copy.
-    fn owner(&self, opening: &Opening) -> Option<ChannelId> {
-        let key = self.registry.public.get(opening.public.as_ref()?)?;
-        self.registry.sessions.get(key).map(|session| session.channel)
-    }
-
-    /// A waiter moves the channel that holds its conversation one rung on, once.
-    fn hurry(&mut self, id: CallId, channel: ChannelId, now: Moment) {
-        let since = match self.registry.channel(channel).map(|row| &row.state) {
-            Some(State::Stopping {
-                since, rung: Rung::ClosingStdin | Rung::Terminated, ..
-            }) => *since,
-            _ => return,
-        };
-        let asked_at = self.registry.calls.get(&id).map(|call| call.asked_at);
-        if asked_at == Some(now) && since < now {
-            self.next_rung(channel, now);
-        }
-    }
-
     /// Sends a call as soon as its channel is ready for it.
     pub(super) fn send_when_ready(&mut self, id: CallId, now: Moment) {
         let Some(call) = self.registry.calls.get(&id) else { return };
@@ -493,12 +351,6 @@ impl Bridge {
         self.registry
             .channel(channel)
             .map_or_else(Vec::new, |row| row.calls.iter().copied().collect())
-    }
-
-    /// Whether a client has as many requests open as it may have.
-    pub(super) fn is_at_pending_cap(&self, client: ClientId) -> bool {
-        let open = |row: &Client| row.calls.len() + row.fanouts.len();
-        self.registry.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
 
     pub(super) fn client_cwd(&self, client: ClientId) -> Box<str> {

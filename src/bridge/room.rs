@@ -1,0 +1,103 @@
+//! Room: what the caps on sessions, channels and requests still allow, and who
+//! gives way for a newcomer.
+
+use super::Bridge;
+use super::channel::{Channel, Rung, State};
+use super::client::{Client, MAX_PENDING};
+use super::config::Share;
+use super::id::{CallId, ClientId};
+use super::idle::Eviction;
+use super::notice::StopReason;
+use super::pending::{Purpose, Stage};
+use super::place::Placement;
+use super::refusal::Refusal;
+use super::time::Moment;
+
+impl Bridge {
+    /// Sessions on a channel, live and opening.
+    pub(super) fn load(&self, row: &Channel) -> usize {
+        let opening = row
+            .calls
+            .iter()
+            .filter_map(|id| self.registry.calls.get(id))
+            .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
+        row.sessions.len() + opening.count()
+    }
+
+    pub(super) fn has_room(&self, row: &Channel) -> bool {
+        let cap = match self.config.share {
+            // What cannot be closed is still there: such a process is not shared either.
+            Share::Session if row.husks() > 0 => return false,
+            Share::Session => 1,
+            Share::Agent | Share::Cwd => self.config.sessions_per_channel,
+        };
+        cap == 0 || self.load(row) < cap
+    }
+
+    pub(super) fn make_channel_room(&mut self, now: Moment) -> Result<(), Placement> {
+        let stuck =
+            |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
+        let count = self.registry.channels.values().filter(stuck).count();
+        if self.config.max_channels == 0 || count < self.config.max_channels {
+            return Ok(());
+        }
+        let will_leave = |row: &Channel| row.is_stopping() || self.is_only_closing(row);
+        if self.registry.channels.values().filter(stuck).any(will_leave) {
+            return Err(Placement::Wait);
+        }
+        let idle = self
+            .registry
+            .channels
+            .iter()
+            .filter(|(_, row)| row.state == State::Ready && self.is_without_work(row))
+            .filter(|(id, _)| !self.is_carried(**id))
+            .min_by_key(|(_, row)| row.idle_since)
+            .map(|(id, _)| *id);
+        match idle {
+            Some(channel) => {
+                self.stop(channel, StopReason::MakeRoom, now);
+                Err(Placement::Wait)
+            }
+            None => Err(Placement::Refuse(Refusal::ChannelLimit { count })),
+        }
+    }
+
+    /// Whether all that keeps a channel is the answer to a close.
+    pub(super) fn is_only_closing(&self, row: &Channel) -> bool {
+        let mut calls = row.calls.iter().filter_map(|id| self.registry.calls.get(id));
+        row.is_open()
+            && row.sessions.is_empty()
+            && row.calls.iter().next().is_some()
+            && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
+    }
+
+    /// At the cap of sessions, the longest-idle one that the policy allows gives way.
+    pub(super) fn make_session_room(&mut self, id: CallId, now: Moment) -> Option<Placement> {
+        if self.config.max_sessions == 0 {
+            return None;
+        }
+        // Those that came later do not count against this one.
+        let opening = self
+            .registry
+            .calls
+            .range(..=id)
+            .filter(|(_, call)| call.opening().is_some() && call.stage != Stage::Overdue);
+        let count = self.registry.sessions.len() + opening.count();
+        if count <= self.config.max_sessions {
+            return None;
+        }
+        match self.evict(now) {
+            Eviction::Done => None,
+            Eviction::Looking => Some(Placement::Wait),
+            Eviction::Impossible => {
+                Some(Placement::Refuse(Refusal::SessionLimit { count: count - 1 }))
+            }
+        }
+    }
+
+    /// Whether a client has as many requests open as it may have.
+    pub(super) fn is_at_pending_cap(&self, client: ClientId) -> bool {
+        let open = |row: &Client| row.calls.len() + row.fanouts.len();
+        self.registry.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
+    }
+}
