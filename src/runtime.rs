@@ -7,6 +7,7 @@
 //! ends by saying so. The end of a peer travels in that peer's own queue, behind
 //! its last frame.
 
+mod alarm;
 mod child;
 mod children;
 mod clock;
@@ -20,12 +21,15 @@ mod tree;
 
 use std::env;
 use std::io;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 
+use self::alarm::Alarm;
 use self::children::{Children, Part};
 use self::clock::Clock;
 use self::outbox::Outbox;
@@ -40,9 +44,13 @@ use crate::logs::StderrSink;
 /// Batches that may wait for the loop, of agents and of clients each. Every
 /// peer has at most one of them.
 const INPUTS: usize = 256;
+/// Signals that may wait for the loop; of each kind, one stands for many.
+const SIGNALS: usize = 8;
 /// If the loop is later than this, frames that lie there are served before
 /// anything is declared overdue (ms).
 const LATE: u64 = 1_000;
+/// How often the readers then get a chance to read.
+const ROUNDS: usize = 4;
 /// If a wait took this much longer than it should have, the host stood still (ms).
 const STOOD_STILL: u64 = 10_000;
 /// How long the last answers may take to reach the editor.
@@ -95,20 +103,25 @@ enum Input {
 /// # Errors
 /// If our own stdio or the system's signals cannot be used at all.
 pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let outcome = local.block_on(&runtime, async { Loop::new(setup)?.run().await });
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    // A task like the others: the scheduler looks for new events each time that
+    // its outermost future is woken, and for a task only when all have rested.
+    let outcome = runtime.spawn_local(async { Loop::new(setup)?.run().await });
+    let outcome = runtime.block_on(outcome);
     // A thread may still be waiting in a read of our stdin; nobody waits for it.
-    drop(local);
     runtime.shutdown_background();
-    outcome
+    outcome.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => Err(io::Error::other(error)),
+    })
 }
 
 /// The state of the loop.
 struct Loop {
     bridge: Bridge,
     clock: Clock,
-    signals: Signals,
+    alarm: Alarm,
+    signals: mpsc::Receiver<Signal>,
     children: Children,
     editor: Outbox,
     /// The editor is never made to wait for an agent; only for itself, when it
@@ -128,6 +141,8 @@ impl Loop {
         let (to_loop, from_channels) = mpsc::channel(INPUTS);
         let (clients_to_loop, from_clients) = mpsc::channel(INPUTS);
         let mut tasks = JoinSet::new();
+        let (to_signals, signals) = mpsc::channel(SIGNALS);
+        tasks.spawn_local(Signals::new()?.tell(to_signals));
 
         let editor = Outbox::new(setup.outbox_bytes, marks.clone());
         let (writer, stdout) = (editor.clone(), Sink::own()?);
@@ -144,7 +159,8 @@ impl Loop {
             bridge: Bridge::new(setup.config),
             children: Children::new(setup.agent, limit, setup.outbox_bytes, setup.stderr, to_loop),
             clock,
-            signals: Signals::new()?,
+            alarm: Alarm::new()?,
+            signals,
             editor,
             editor_gate,
             marks,
@@ -168,28 +184,31 @@ impl Loop {
                 self.last_words().await;
                 return Ok(outcome);
             }
-            self.wait_and_serve().await;
+            self.wait_and_serve().await?;
         }
     }
 
     /// Waits for the first thing that happens, serves it, then what is due.
-    async fn wait_and_serve(&mut self) {
+    async fn wait_and_serve(&mut self) -> io::Result<()> {
         let wake = self.bridge.poll_timeout();
-        let instant = wake.map(|moment| self.clock.instant(moment));
+        if let Some(wake) = wake {
+            self.alarm.set(wake, &self.clock)?;
+        }
         tokio::select! {
             biased;
-            signal = self.signals.next() => self.signalled(signal),
+            Some(signal) = self.signals.recv() => self.signalled(signal),
             Some(input) = self.from_channels.recv() => self.serve(input),
             Some(input) = self.from_clients.recv() => self.serve(input),
             () = self.marks.notified() => self.tell_marks(),
-            () = sleep_until(instant) => {}
+            () = self.alarm.rings() => {}
         }
         if let Some(wake) = wake {
-            self.tick(wake);
+            self.tick(wake).await;
         }
+        Ok(())
     }
 
-    fn tick(&mut self, wake: Moment) {
+    async fn tick(&mut self, wake: Moment) {
         let now = self.clock.now();
         if now < wake {
             return;
@@ -198,13 +217,24 @@ impl Loop {
             self.happened(Event::HostPaused);
         }
         if now.since(wake) > LATE {
-            // Answers that lie in the queues are not timed out.
-            for _ in 0..self.from_channels.len() {
-                let Ok(input) = self.from_channels.try_recv() else { break };
+            self.catch_up().await;
+        }
+        self.bridge.handle_timeout(self.clock.now());
+    }
+
+    /// Serves what lies in the pipes and the queues: it is not timed out because
+    /// we are late.
+    async fn catch_up(&mut self) {
+        for _ in 0..ROUNDS {
+            // Meanwhile the readers read, each at most one batch.
+            tokio::task::yield_now().await;
+            while let Ok(input) = self.from_channels.try_recv() {
+                self.serve(input);
+            }
+            while let Ok(input) = self.from_clients.try_recv() {
                 self.serve(input);
             }
         }
-        self.bridge.handle_timeout(self.clock.now());
     }
 
     fn happened(&mut self, event: Event) {
@@ -327,17 +357,9 @@ impl Loop {
         while !self.editor.is_done() {
             tokio::select! {
                 () = self.marks.notified() => {}
-                () = &mut deadline => return,
+                () = &mut deadline => break,
             }
         }
         tell::counters(&self.bridge.counters());
-    }
-}
-
-/// Waits for ever if there is nothing to wait for: an idle bridge does not wake up.
-async fn sleep_until(instant: Option<tokio::time::Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -21,7 +21,7 @@ use crate::bridge::ExitStatus;
 /// A process that was started and is not reaped yet.
 #[derive(Debug)]
 pub(super) struct Child {
-    process: std::process::Child,
+    process: process::Child,
     group: Pid,
     cookie: String,
     is_reaped: bool,
@@ -101,11 +101,10 @@ impl Child {
 
     /// Reaps the process if it ended; whatever is left of its group ends with it.
     pub(super) fn try_reap(&mut self) -> Option<ExitStatus> {
-        if self.is_reaped || !self.has_ended() {
+        if self.is_reaped {
             return None;
         }
-        self.kill();
-        let status = self.process.try_wait().ok()??;
+        let status = self.end()?;
         self.is_reaped = true;
         Some(match (status.code(), status.signal()) {
             (Some(code), _) => ExitStatus::Code(code),
@@ -114,19 +113,26 @@ impl Child {
         })
     }
 
-    /// Whether it ended, without reaping it: its number stays its own meanwhile.
+    /// Whether it ended is asked without reaping it, so that the number is still
+    /// its own when the group is killed.
     #[cfg(target_os = "linux")]
-    fn has_ended(&self) -> bool {
+    fn end(&mut self) -> Option<process::ExitStatus> {
         use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-        !matches!(waitid(Id::Pid(self.group), flags), Ok(WaitStatus::StillAlive))
+        if matches!(waitid(Id::Pid(self.group), flags), Ok(WaitStatus::StillAlive)) {
+            return None;
+        }
+        self.kill();
+        self.process.try_wait().ok()?
     }
 
+    /// The group is killed in the step that reaps its leader: its number is not
+    /// given away again so soon.
     #[cfg(not(target_os = "linux"))]
-    fn has_ended(&self) -> bool {
-        use nix::sys::signal::kill;
-        // A zombie still takes signals, so this asks nothing; `try_wait` decides.
-        kill(self.group, None).is_ok()
+    fn end(&mut self) -> Option<process::ExitStatus> {
+        let status = self.process.try_wait().ok()??;
+        self.kill();
+        Some(status)
     }
 }
 

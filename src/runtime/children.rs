@@ -12,7 +12,8 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::time::timeout;
 
 use super::Input;
 use super::child::{Child, Stdios};
@@ -27,6 +28,8 @@ use crate::wire::Outgoing;
 
 /// How long an exit waits for what the process has written, and for its tree.
 const EXIT_DRAIN: Duration = Duration::from_millis(500);
+/// How long a look at a process tree may take.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What an exit waits for beside the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -233,16 +236,16 @@ impl Children {
         self.rows.get(&channel).is_some_and(|row| row.status.is_none())
     }
 
-    /// Looks at a channel's process tree, aside from the loop.
+    /// Looks at a channel's process tree, aside from the loop; if that hangs,
+    /// nothing was found.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
         let cookie = self.rows.get(&channel).map(|row| row.child.cookie().to_owned());
         let to_loop = self.to_loop.clone();
         tasks.spawn_local(async move {
-            let found = match cookie {
-                Some(cookie) => tokio::task::spawn_blocking(move || tree::carrying(&cookie)).await,
-                None => Ok(Vec::new()),
-            };
-            let _ = to_loop.send(Input::Surveyed(channel, found.unwrap_or_default())).await;
+            let look = spawn_blocking(move || cookie.map(|cookie| tree::carrying(&cookie)));
+            let found = timeout(LONGEST_LOOK, look).await;
+            let found = found.ok().and_then(Result::ok).flatten().unwrap_or_default();
+            let _ = to_loop.send(Input::Surveyed(channel, found)).await;
         });
     }
 
@@ -255,14 +258,18 @@ impl Children {
             row.gate.send_replace(true);
             let (channel, to_loop) = (*channel, self.to_loop.clone());
             let cookie = row.child.cookie().to_owned();
+            let drained = self.to_loop.clone();
             tasks.spawn_local(async move {
-                let swept = tokio::task::spawn_blocking(move || tree::sweep(&cookie)).await;
+                tokio::time::sleep(EXIT_DRAIN).await;
+                let _ = drained.send(Input::DrainOver(channel)).await;
+            });
+            // A task of its own: to look at a process that hangs in the system may hang, too.
+            tasks.spawn_local(async move {
+                let swept = spawn_blocking(move || tree::sweep(&cookie)).await;
                 if let Ok(count @ 1..) = swept {
                     tracing::info!("{channel}: ended {count} processes that the agent left behind");
                 }
                 let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0)).await;
-                tokio::time::sleep(EXIT_DRAIN).await;
-                let _ = to_loop.send(Input::DrainOver(channel)).await;
             });
         }
     }

@@ -1,13 +1,11 @@
 //! The one clock of the process.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::time::{ClockId, clock_gettime};
 
 use crate::bridge::Moment;
 
-/// Waits are cut into pieces of at most this length: an early wake-up is harmless.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host that stood still for longer than this was asleep (ms).
 const PAUSE: u64 = 5_000;
 
@@ -29,14 +27,6 @@ impl Clock {
     pub(super) fn now(&self) -> Moment {
         let millis = self.start.elapsed().as_millis();
         Moment::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-    }
-
-    /// When the timer library is to wake us for `moment`.
-    pub(super) fn instant(&self, moment: Moment) -> tokio::time::Instant {
-        let ahead = Duration::from_millis(moment.since(self.now()));
-        let due = self.start.checked_add(Duration::from_millis(moment.as_millis()));
-        let latest = tokio::time::Instant::now() + LONGEST_WAIT.min(ahead);
-        due.map_or(latest, |due| tokio::time::Instant::from_std(due).min(latest))
     }
 
     /// Whether the host slept since this was last asked.

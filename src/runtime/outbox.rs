@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
@@ -12,6 +13,8 @@ use crate::wire::Outgoing;
 
 /// A burst is written when it is this long, or when nothing more waits.
 const BURST: usize = 64 * 1024;
+/// A message of this length is written from its own bytes.
+const LONG: usize = 16 * 1024;
 
 /// A handle on what waits for one peer.
 #[derive(Clone, Debug)]
@@ -62,10 +65,11 @@ impl Outbox {
         Outbox(Rc::new(Shared { state, work: Notify::new(), marks, cap, high, low }))
     }
 
-    /// Queues a message; after the end of the peer it is dropped.
+    /// Queues a message, also while the end is asked for and not reached; after
+    /// the end of the peer it is dropped.
     pub(super) fn push(&self, frame: Outgoing) {
         let mut state = self.0.state.borrow_mut();
-        if state.fate != Fate::Open {
+        if !matches!(state.fate, Fate::Open | Fate::Ending) {
             return;
         }
         state.bytes += weight(&frame);
@@ -115,8 +119,9 @@ impl Outbox {
         state.choked
     }
 
-    /// Moves what waits to `burst` and says how much it weighs; `None`: the end.
-    async fn take(&self, burst: &mut BytesMut) -> Option<usize> {
+    /// Moves what waits to `burst`, up to the first long message, which is not
+    /// copied; and says how much they weigh. `None`: the end.
+    async fn take(&self, burst: &mut BytesMut) -> Option<(usize, Option<Outgoing>)> {
         loop {
             {
                 let mut state = self.0.state.borrow_mut();
@@ -125,11 +130,14 @@ impl Outbox {
                     && let Some(frame) = state.queue.pop_front()
                 {
                     taken += weight(&frame);
+                    if frame.len() >= LONG {
+                        return Some((taken, Some(frame)));
+                    }
                     frame.write_to(burst);
                     burst.put_u8(b'\n');
                 }
                 if taken > 0 {
-                    return Some(taken);
+                    return Some((taken, None));
                 }
                 if state.fate != Fate::Open {
                     return None;
@@ -142,7 +150,8 @@ impl Outbox {
     fn written(&self, bytes: usize) {
         let mut state = self.0.state.borrow_mut();
         state.bytes -= bytes;
-        if (state.over && state.bytes <= self.0.low) || state.fate == Fate::Ending {
+        let is_relieved = (state.over || state.choked) && state.bytes <= self.0.low;
+        if is_relieved || state.fate == Fate::Ending {
             self.0.marks.notify_one();
         }
     }
@@ -159,15 +168,15 @@ impl Outbox {
     /// no more before that.
     pub(super) async fn write_to(self, mut sink: Sink) -> bool {
         let mut burst = BytesMut::new();
-        while let Some(taken) = self.take(&mut burst).await {
-            if sink.write_all(&burst).await.is_err() {
+        while let Some((taken, long)) = self.take(&mut burst).await {
+            let [before, token, after] = long.as_ref().map_or([&[] as &[u8]; 3], Outgoing::parts);
+            let line_end: &[u8] = if long.is_some() { b"\n" } else { b"" };
+            let pieces = [&burst, before, token, after, line_end];
+            if sink.write_all(&mut pieces.map(IoSlice::new)).await.is_err() {
                 self.close(Fate::Broken);
                 return false;
             }
             self.written(taken);
-            if burst.capacity() > 4 * BURST {
-                burst = BytesMut::new();
-            }
             burst.clear();
         }
         self.close(Fate::Closed);

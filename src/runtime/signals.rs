@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
 
 /// What a signal means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,12 @@ impl Signals {
         })
     }
 
-    /// The next one.
-    pub(super) async fn next(&mut self) -> Signal {
+    /// Tells them to the loop, as long as there is one.
+    pub(super) async fn tell(mut self, to_loop: mpsc::Sender<Signal>) {
+        while to_loop.send(self.next().await).await.is_ok() {}
+    }
+
+    async fn next(&mut self) -> Signal {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => Signal::End,

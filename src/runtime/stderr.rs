@@ -19,6 +19,8 @@ const SHOWN: usize = 1024;
 const LONGEST_LINE: usize = 8 * 1024;
 /// Values shorter than this are no secrets.
 const SHORTEST_SECRET: usize = 8;
+/// And those of names that say what they are, shorter than this.
+const SHORTEST_NAMED_SECRET: usize = 4;
 
 /// The last bytes that an agent wrote to stderr.
 #[derive(Clone, Debug, Default)]
@@ -88,14 +90,19 @@ pub(super) fn secrets() -> Vec<String> {
     ];
     const OPEN_FAMILIES: [&str; 8] =
         ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
+    // Whatever the family.
+    const TELLING: [&str; 6] = ["TOKEN", "AUTH", "KEY", "SECRET", "PASS", "CREDENTIAL"];
     let mut secrets: Vec<String> = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| {
-            !OPEN.contains(&name.as_str())
-                && !OPEN_FAMILIES.iter().any(|family| name.starts_with(family))
+        .filter(|(name, value)| {
+            let is_open = OPEN.contains(&name.as_str())
+                || OPEN_FAMILIES.iter().any(|family| name.starts_with(family));
+            let upper = name.to_ascii_uppercase();
+            let is_named = TELLING.iter().any(|word| upper.contains(word));
+            value.len() >= if is_named { SHORTEST_NAMED_SECRET } else { SHORTEST_SECRET }
+                && (is_named || !is_open)
         })
         .map(|(_, value)| value)
-        .filter(|value| value.len() >= SHORTEST_SECRET)
         .collect();
     // The longest first: one may be part of another.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));

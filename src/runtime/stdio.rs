@@ -7,15 +7,15 @@
 //! (files, terminals) a thread waits in our place.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc as blocking;
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{SFlag, fstat};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 const ROOM: usize = 16 * 1024;
 /// Room that is made when there is less.
 const CHUNK: usize = 64 * 1024;
+/// The most room that is made at once for the rest of a long line.
+const LARGEST_STEP: usize = 1024 * 1024;
 
 /// Where bytes come from.
 pub(super) enum Source {
@@ -72,16 +74,12 @@ impl Source {
     /// Appends what is there to `buffer`, waiting for the first byte. 0: the end.
     pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         if buffer.capacity() - buffer.len() < ROOM {
-            buffer.reserve(CHUNK);
+            // As much again as waits there: a long line is not copied at every step.
+            buffer.reserve(buffer.len().clamp(CHUNK, LARGEST_STEP));
         }
         match self {
-            Source::Pipe(pipe) => loop {
-                pipe.readable().await?;
-                match pipe.try_read_buf(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    other => return other,
-                }
-            },
+            // A read that leaves room is known to have emptied the pipe.
+            Source::Pipe(pipe) => pipe.read_buf(buffer).await,
             Source::Socket(socket, room) => loop {
                 let mut guard = socket.readable().await?;
                 let read = guard
@@ -148,32 +146,29 @@ impl Sink {
         Ok(Sink::Thread(ThreadSink { pieces, written }))
     }
 
-    /// Writes all of `bytes`, waiting for the peer to take them.
-    pub(super) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = self.write(bytes).await?;
+    /// Writes all `pieces`, waiting for the peer to take them.
+    pub(super) async fn write_all(&mut self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // Empty ones at the front go first.
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() {
+            let written = self.write(pieces).await?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            bytes = &bytes[written..];
+            IoSlice::advance_slices(&mut pieces, written);
         }
         Ok(())
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    async fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Sink::Pipe(pipe) => loop {
-                match pipe.try_write(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        pipe.writable().await?;
-                    }
-                    other => return other,
-                }
-            },
+            Sink::Pipe(pipe) => pipe.write_vectored(pieces).await,
             Sink::Socket(socket) => loop {
                 let mut guard = socket.writable().await?;
-                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-                let written = guard.try_io(|socket| Ok(send(socket.as_raw_fd(), bytes, flags)?));
+                // A peer that is gone sends no signal: SIGPIPE is ignored from the start.
+                let written = guard.try_io(|socket| {
+                    Ok(send(socket.as_raw_fd(), first(pieces), MsgFlags::MSG_DONTWAIT)?)
+                });
                 if let Ok(written) = written {
                     return written;
                 }
@@ -181,21 +176,28 @@ impl Sink {
             Sink::Thread(thread) => {
                 let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
                 // The thread is idle here: each piece is confirmed before the next.
-                thread.pieces.try_send(Bytes::copy_from_slice(bytes)).map_err(|_| gone())?;
+                let piece = Bytes::copy_from_slice(first(pieces));
+                let length = piece.len();
+                thread.pieces.try_send(piece).map_err(|_| gone())?;
                 thread.written.recv().await.ok_or_else(gone)?;
-                Ok(bytes.len())
+                Ok(length)
             }
         }
     }
 }
 
-/// A socket whose readiness is told to us.
-fn watched(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+/// What goes where only one piece can be written at once.
+fn first<'a>(pieces: &'a [IoSlice<'_>]) -> &'a [u8] {
+    pieces.first().map_or(&[], |piece| piece)
+}
+
+/// A descriptor whose readiness is told to us.
+pub(super) fn watched<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: the descriptor is owned by what is registered, is never replaced
     // in it, and so stays open and the same for as long as it is registered.
     #[allow(unsafe_code)] // the safe constructor is deprecated in favour of this one
     let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
-    Ok(watched?)
+    watched.map_err(|error| error.into_parts().1)
 }
 
 fn kind(fd: &OwnedFd) -> SFlag {

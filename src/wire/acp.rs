@@ -17,10 +17,15 @@ macro_rules! methods {
         impl Method {
             /// The method with this name.
             pub fn named(name: &str) -> Method {
-                match name {
-                    $($name => Method::$variant,)*
-                    _ => Method::Other,
-                }
+                Method::spelled(name.as_bytes())
+            }
+
+            /// The same for the bytes of a name, as they stand in a message.
+            pub(super) fn spelled(name: &[u8]) -> Method {
+                $(if name == $name.as_bytes() {
+                    return Method::$variant;
+                })*
+                Method::Other
             }
 
             /// The name on the wire; empty for [`Method::Other`].
@@ -83,8 +88,6 @@ methods! {
     SessionSetMode = "session/set_mode",
     /// Client → agent: model and other choices.
     SessionSetConfigOption = "session/set_config_option",
-    /// Agent → client, notification: what happens in a session.
-    SessionUpdate = "session/update",
     /// Agent → client: may I?
     RequestPermission = "session/request_permission",
     /// Agent → client: read a file as the editor sees it.
@@ -103,8 +106,6 @@ methods! {
     TerminalRelease = "terminal/release",
     /// Agent → client: ask the person for structured input.
     ElicitationCreate = "elicitation/create",
-    /// Agent → client, notification: an elicitation is over.
-    ElicitationComplete = "elicitation/complete",
     /// Either way: withdraw a request.
     CancelRequest = "$/cancel_request",
     /// Ours: the client leaves sessions on purpose.

@@ -12,10 +12,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::acp::Method;
 use super::json::{self, NotJson, Scanner, Span};
+use super::outgoing::{Outgoing, Token};
 
 /// How much of a line that is no message is shown to people (bytes).
 const SHOWN: usize = 256;
@@ -84,19 +85,34 @@ impl Places {
     fn walk(&mut self, text: &[u8]) -> Result<(), NotJson> {
         let mut scanner = Scanner::new(text);
         scanner.object(|scanner, key| {
-            match &*json::text(text, key).ok_or(NotJson)? {
-                "id" => self.id = Some(scanner.value()?),
-                "method" => self.method = Some(scanner.value()?),
-                "params" => self.params = Some(self.params(text, scanner)?),
-                "result" => self.result = Some(scanner.value()?),
-                "error" => self.error = Some(scanner.value()?),
-                _ => {
-                    scanner.value()?;
-                }
+            if scanner.escaped {
+                let name = json::text(text, key).ok_or(NotJson)?;
+                return self.member(json::quoted(&name).as_bytes(), text, scanner);
             }
-            Ok(())
+            self.member(key.of(text), text, scanner)
         })?;
         scanner.end()
+    }
+
+    fn member(
+        &mut self,
+        name: &[u8],
+        text: &[u8],
+        scanner: &mut Scanner<'_>,
+    ) -> Result<(), NotJson> {
+        let place = match name {
+            b"\"id\"" => &mut self.id,
+            b"\"method\"" => &mut self.method,
+            b"\"params\"" => {
+                self.params = Some(self.params(text, scanner)?);
+                return Ok(());
+            }
+            b"\"result\"" => &mut self.result,
+            b"\"error\"" => &mut self.error,
+            _ => return scanner.value().map(drop),
+        };
+        *place = Some(scanner.value()?);
+        Ok(())
     }
 
     fn params(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<Span, NotJson> {
@@ -108,7 +124,7 @@ impl Places {
                 b"\"sessionId\"" => self.session = Some(scanner.value()?),
                 b"\"requestId\"" => self.request = Some(scanner.value()?),
                 b"\"update\"" => self.update(text, scanner)?,
-                escaped if escaped.contains(&b'\\') && json::is(text, key, "sessionId") => {
+                _ if scanner.escaped && json::is(text, key, "sessionId") => {
                     self.session = Some(scanner.value()?);
                 }
                 _ => {
@@ -156,7 +172,8 @@ impl Frame {
         let not_json = || Malformed::NotJson {
             beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned(),
         };
-        if std::str::from_utf8(&bytes).is_err() {
+        // Most lines are ASCII, and that is seen sooner than how other text is encoded.
+        if !bytes.is_ascii() && std::str::from_utf8(&bytes).is_err() {
             return Err(not_json());
         }
         match Scanner::new(&bytes).peek() {
@@ -174,7 +191,10 @@ impl Frame {
         }
         let method = match places.method {
             None => None,
-            Some(place) => Some(Method::named(&json::text(&bytes, place).ok_or_else(bad)?)),
+            Some(place) => Some(match json::unescaped(place.of(&bytes)) {
+                Some(name) => Method::spelled(name),
+                None => Method::named(&json::text(&bytes, place).ok_or_else(bad)?),
+            }),
         };
         let failed = places.error.is_some_and(|error| error.of(&bytes) != b"null");
         let kind = match (method, id) {
@@ -334,116 +354,3 @@ fn last_id(end: &[u8]) -> Option<&[u8]> {
     let whole = json::whole(token)? == Span { start: 0, end: token.len() as u32 };
     (before.trim_ascii_end().ends_with(b",") && whole).then_some(token)
 }
-
-/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
-/// three different ids, and the one who asked gets its own back.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(Spelling);
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Spelling {
-    /// Nearly every id: no allocation.
-    Short(u8, [u8; Token::SHORT]),
-    Long(Box<[u8]>),
-}
-
-impl Token {
-    const SHORT: usize = 22;
-    const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
-
-    /// The id with this spelling.
-    pub fn new(spelling: &[u8]) -> Self {
-        let mut short = [0; Token::SHORT];
-        match short.get_mut(..spelling.len()) {
-            Some(place) => {
-                place.copy_from_slice(spelling);
-                Token(Spelling::Short(spelling.len() as u8, short))
-            }
-            None => Token(Spelling::Long(spelling.into())),
-        }
-    }
-
-    /// One of the bridge's own numbers.
-    pub fn number(number: u64) -> Self {
-        let mut digits = [0; Token::SHORT];
-        let mut left = digits.len();
-        let mut rest = number;
-        loop {
-            left -= 1;
-            digits[left] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                return Token::new(&digits[left..]);
-            }
-        }
-    }
-
-    /// The spelling.
-    pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Spelling::Short(length, bytes) => &bytes[..usize::from(*length)],
-            Spelling::Long(bytes) => bytes,
-        }
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
-    }
-}
-
-/// A message on its way out: mostly the bytes that came in, with an id of
-/// another spelling in the middle. Its line end is the writer's business.
-#[derive(Clone)]
-pub struct Outgoing {
-    before: Bytes,
-    token: Token,
-    after: Bytes,
-}
-
-impl Outgoing {
-    /// A message that is ready as it is.
-    pub fn ready(bytes: impl Into<Bytes>) -> Self {
-        Outgoing { before: bytes.into(), token: Token::NONE, after: Bytes::new() }
-    }
-
-    /// Its length in bytes, without a line end.
-    pub fn len(&self) -> usize {
-        self.before.len() + self.token.as_bytes().len() + self.after.len()
-    }
-
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Appends it to `buffer`, without a line end.
-    pub fn write_to(&self, buffer: &mut BytesMut) {
-        buffer.reserve(self.len() + 1);
-        buffer.put_slice(&self.before);
-        buffer.put_slice(self.token.as_bytes());
-        buffer.put_slice(&self.after);
-    }
-
-    /// Its bytes in one piece.
-    pub fn to_bytes(&self) -> Bytes {
-        let mut buffer = BytesMut::new();
-        self.write_to(&mut buffer);
-        buffer.freeze()
-    }
-}
-
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
-    }
-}
-
-impl PartialEq for Outgoing {
-    fn eq(&self, other: &Self) -> bool {
-        self.to_bytes() == other.to_bytes()
-    }
-}
-
-impl Eq for Outgoing {}

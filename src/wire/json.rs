@@ -1,10 +1,13 @@
 //! A JSON scanner that checks the grammar (RFC 8259) and remembers places.
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
-//! Strings are skipped by their closing quote, so a large text costs little
-//! more than a search for two bytes. Nesting is bounded by [`MAX_DEPTH`].
+//! Strings are most of what comes: they are passed over many bytes at a time,
+//! and looked into only where something is escaped. Nesting is bounded by
+//! [`MAX_DEPTH`].
 
 use std::borrow::Cow;
+
+use super::run::{plain, plain_at_first};
 
 /// Values nested deeper than this are refused, as most JSON libraries do.
 pub const MAX_DEPTH: u32 = 128;
@@ -35,21 +38,34 @@ type Scan<T> = Result<T, NotJson>;
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
+    /// Whether the string consumed last, such as a key, holds an escape and so
+    /// must be decoded to be compared.
+    pub(super) escaped: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Starts at the beginning of `text`, which must be UTF-8 and shorter than 4 GiB.
     pub fn new(text: &'a [u8]) -> Self {
-        Scanner { text, at: 0 }
+        Scanner { text, at: 0, escaped: false }
     }
 
     /// Starts at a value inside `text`.
     pub fn at(text: &'a [u8], place: Span) -> Self {
-        Scanner { text, at: place.start as usize }
+        Scanner { text, at: place.start as usize, escaped: false }
     }
 
     /// The next byte that is not white space, not consumed.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(&byte) if byte > b' ' => Some(byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    /// Apart, so that the common case, no white space, is small enough to inline.
+    #[inline(never)]
+    fn peek_behind_space(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
             self.at += 1;
         }
@@ -62,6 +78,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// [`NotJson`] if what comes next is not a well-formed object.
+    #[inline]
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Scan<()>) -> Scan<Span> {
         self.list(b'{', b'}', |scanner| {
             let key = scanner.string()?;
@@ -78,6 +95,7 @@ impl<'a> Scanner<'a> {
         self.list(b'[', b']', element)
     }
 
+    #[inline]
     fn list(
         &mut self,
         open: u8,
@@ -108,8 +126,16 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// [`NotJson`] if there is none, or it is nested too deeply.
+    #[inline]
     pub fn value(&mut self) -> Scan<Span> {
-        self.peek();
+        match self.peek() {
+            Some(b'"') => self.string_here(),
+            _ => self.tree(),
+        }
+    }
+
+    /// Consumes one value with all that is in it.
+    fn tree(&mut self) -> Scan<Span> {
         let start = self.at;
         // One bit per open bracket: set for an object, clear for an array.
         let mut objects: u128 = 0;
@@ -136,7 +162,7 @@ impl<'a> Scanner<'a> {
                     }
                 }
                 b'"' => {
-                    self.string()?;
+                    self.string_here()?;
                 }
                 b't' => self.word(b"true")?,
                 b'f' => self.word(b"false")?,
@@ -181,6 +207,7 @@ impl<'a> Scanner<'a> {
         self.expect(b':')
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Scan<()> {
         if self.peek() == Some(byte) {
             self.at += 1;
@@ -200,34 +227,60 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes a string; the place includes its quotes.
+    #[inline]
     fn string(&mut self) -> Scan<Span> {
-        self.peek();
+        if self.peek() == Some(b'"') { self.string_here() } else { Err(NotJson) }
+    }
+
+    /// Consumes a string whose first quote is here.
+    fn string_here(&mut self) -> Scan<Span> {
         let start = self.at;
-        self.expect(b'"')?;
+        self.at += 1;
+        self.escaped = false;
+        let rest = &self.text[self.at..];
+        let count = plain_at_first(rest);
+        if rest.get(count) == Some(&b'"') {
+            self.at += count + 1;
+            return Ok(span(start, self.at));
+        }
+        self.at += count;
+        self.rest_of_string(start)
+    }
+
+    /// Apart, because most strings are short and hold no escapes.
+    #[inline(never)]
+    fn rest_of_string(&mut self, start: usize) -> Scan<Span> {
         loop {
-            let rest = &self.text[self.at..];
-            let stop = memchr::memchr2(b'"', b'\\', rest).ok_or(NotJson)?;
-            if rest[..stop].iter().fold(false, |bad, byte| bad | (*byte < 0x20)) {
-                return Err(NotJson);
-            }
-            self.at += stop + 1;
-            if rest[stop] == b'"' {
-                return Ok(span(start, self.at));
-            }
-            let escape = *rest.get(stop + 1).ok_or(NotJson)?;
-            self.at += 1;
-            match escape {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                b'u' => {
-                    let digits = rest.get(stop + 2..stop + 6).ok_or(NotJson)?;
-                    if !digits.iter().all(u8::is_ascii_hexdigit) {
-                        return Err(NotJson);
-                    }
-                    self.at += 4;
+            self.at += plain(&self.text[self.at..]);
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(span(start, self.at));
+                }
+                Some(b'\\') => {
+                    self.escaped = true;
+                    self.escape()?;
                 }
                 _ => return Err(NotJson),
             }
         }
+    }
+
+    /// Consumes a backslash and what it escapes.
+    #[inline]
+    fn escape(&mut self) -> Scan<()> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let digits = self.text.get(self.at + 2..self.at + 6).ok_or(NotJson)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(NotJson);
+                }
+                self.at += 6;
+            }
+            _ => return Err(NotJson),
+        }
+        Ok(())
     }
 
     fn number(&mut self) -> Scan<()> {
@@ -265,20 +318,30 @@ fn span(start: usize, end: usize) -> Span {
     Span { start: start as u32, end: end as u32 }
 }
 
+/// What is between the quotes of the JSON string `quoted`, if nothing in it is
+/// escaped. `None` too if it is no string.
+#[inline]
+pub(super) fn unescaped(quoted: &[u8]) -> Option<&[u8]> {
+    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    (plain(inner) == inner.len()).then_some(inner)
+}
+
 /// The text of a JSON string whose place (quotes included) is given: borrowed
 /// if nothing is escaped. `None` if it is no string, or not one in Unicode.
 pub fn text(json: &[u8], place: Span) -> Option<Cow<'_, str>> {
     let quoted = place.of(json);
-    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr::memchr(b'\\', inner).is_none() {
-        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    match unescaped(quoted) {
+        Some(inner) => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
+        None => serde_json::from_slice::<String>(quoted).ok().map(Cow::Owned),
     }
-    serde_json::from_slice::<String>(quoted).ok().map(Cow::Owned)
 }
 
 /// `true` if the string at `place` (quotes included) reads `expected`.
 pub fn is(json: &[u8], place: Span, expected: &str) -> bool {
-    text(json, place).is_some_and(|found| found == expected)
+    match unescaped(place.of(json)) {
+        Some(inner) => inner == expected.as_bytes(),
+        None => text(json, place).is_some_and(|found| found == expected),
+    }
 }
 
 /// Where the value lies that `path` leads to from the value at `from`: keys of

@@ -1,0 +1,123 @@
+//! What goes out: an id in any spelling, and bytes around it.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
+/// three different ids, and the one who asked gets its own back.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(Spelling);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Spelling {
+    /// Nearly every id: no allocation.
+    Short(u8, [u8; Token::SHORT]),
+    Long(Box<[u8]>),
+}
+
+impl Token {
+    const SHORT: usize = 22;
+    pub(super) const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
+
+    /// The id with this spelling.
+    pub fn new(spelling: &[u8]) -> Self {
+        let mut short = [0; Token::SHORT];
+        match short.get_mut(..spelling.len()) {
+            Some(place) => {
+                place.copy_from_slice(spelling);
+                Token(Spelling::Short(spelling.len() as u8, short))
+            }
+            None => Token(Spelling::Long(spelling.into())),
+        }
+    }
+
+    /// One of the bridge's own numbers.
+    pub fn number(number: u64) -> Self {
+        let mut digits = [0; Token::SHORT];
+        let mut left = digits.len();
+        let mut rest = number;
+        loop {
+            left -= 1;
+            digits[left] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return Token::new(&digits[left..]);
+            }
+        }
+    }
+
+    /// The spelling.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Spelling::Short(length, bytes) => &bytes[..usize::from(*length)],
+            Spelling::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// A message on its way out: mostly the bytes that came in, with an id of
+/// another spelling in the middle. Its line end is the writer's business.
+#[derive(Clone)]
+pub struct Outgoing {
+    pub(super) before: Bytes,
+    pub(super) token: Token,
+    pub(super) after: Bytes,
+}
+
+impl Outgoing {
+    /// A message that is ready as it is.
+    pub fn ready(bytes: impl Into<Bytes>) -> Self {
+        Outgoing { before: bytes.into(), token: Token::NONE, after: Bytes::new() }
+    }
+
+    /// Its length in bytes, without a line end.
+    pub fn len(&self) -> usize {
+        self.before.len() + self.token.as_bytes().len() + self.after.len()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends it to `buffer`, without a line end.
+    pub fn write_to(&self, buffer: &mut BytesMut) {
+        buffer.reserve(self.len() + 1);
+        buffer.put_slice(&self.before);
+        buffer.put_slice(self.token.as_bytes());
+        buffer.put_slice(&self.after);
+    }
+
+    /// Its bytes in the pieces that they lie in.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        [&self.before, self.token.as_bytes(), &self.after]
+    }
+
+    /// Its bytes in one piece.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut buffer = BytesMut::new();
+        self.write_to(&mut buffer);
+        buffer.freeze()
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
+
+impl PartialEq for Outgoing {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+
+impl Eq for Outgoing {}
