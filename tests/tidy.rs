@@ -91,7 +91,8 @@ fn no_hash_map_of_the_core_is_walked() {
 
 #[test]
 fn every_file_says_what_it_is_for_and_is_not_too_long() {
-    let folders = ["src", "agent-stub/src", "agent-stub/tests", "tests", "xtask/src"];
+    let folders =
+        ["src", "agent-stub/src", "agent-stub/tests", "tests", "xtask/src", "benches/src"];
     for (path, text) in sources(&folders) {
         let path = path.display();
         assert!(text.starts_with("//!"), "{path} begins with what it is for");
@@ -103,7 +104,7 @@ fn every_file_says_what_it_is_for_and_is_not_too_long() {
 #[test]
 fn nothing_is_left_open() {
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
-    for (path, text) in sources(&["src", "agent-stub", "tests", "xtask/src"]) {
+    for (path, text) in sources(&["src", "agent-stub", "tests", "xtask/src", "benches/src"]) {
         for mark in &marks {
             assert!(!text.contains(mark.as_str()), "{}: {mark}", path.display());
         }
@@ -233,7 +234,7 @@ fn every_warning_is_explained() {
         ChannelStopping { channel, reason: StopReason::HandshakeRefused },
         ChannelStopping { channel, reason: StopReason::VersionChanged },
         ChannelStopping { channel, reason: StopReason::StdioClosed },
-        ChannelExited { channel, status: ExitStatus::Code(1), expected: false, tail: "x".into() },
+        ChannelExited { channel, status: ExitStatus::Code(1), is_crash: true, tail: "x".into() },
         SpawnFailed { channel, error: "x".into() },
         ChannelKilled { channel },
         ChannelStuck { channel },

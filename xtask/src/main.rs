@@ -54,6 +54,32 @@ const RECIPES: &[Recipe] = &[
         variables: &[("DRAWBRIDGE_HISTORIES", "1000000")],
     },
     Recipe {
+        name: "allocations",
+        about: "what a frame costs on the hot path, against benches/hot-path.txt (counts, no times)",
+        steps: &[&["cargo", "run", "--package", "bench", "--", "allocations"]],
+        variables: &[],
+    },
+    Recipe {
+        name: "bench",
+        about: "measures it beside a bare relay and the official conductor; writes docs/performance.md (minutes)",
+        steps: &[
+            &["cargo", "build", "--release", "--package", "acp-drawbridge", "--package", "bench"],
+            &[
+                "cargo",
+                "run",
+                "--release",
+                "--package",
+                "bench",
+                "--",
+                "run",
+                "--install-conductor",
+                "--out",
+                "docs",
+            ],
+        ],
+        variables: &[],
+    },
+    Recipe {
         name: "lint",
         about: "format and lints, warnings denied",
         steps: &[

@@ -1,0 +1,181 @@
+//! A raw client: starts a path, sends lines, waits for answers.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::lines::Lines;
+use crate::payload::Style;
+use crate::text;
+
+/// A flood of equal updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flood {
+    /// Bytes of an update.
+    pub size: usize,
+    /// What fills it.
+    pub style: Style,
+    /// How many.
+    pub count: usize,
+}
+
+impl Flood {
+    /// The prompt that asks for it.
+    pub fn command(self) -> String {
+        format!("flood {} {} {}", self.count, self.size, self.style)
+    }
+}
+
+/// A client and what it talks to.
+#[derive(Debug)]
+pub struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    /// What comes from the other side.
+    pub output: Lines,
+    requests: u64,
+}
+
+impl Client {
+    /// Starts a path.
+    pub fn start(mut command: Command) -> io::Result<Client> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let input = child.stdin.take();
+        let Some(output) = child.stdout.take() else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        Ok(Client { child, input, output: Lines::new(OwnedFd::from(output)), requests: 0 })
+    }
+
+    /// Starts a path and shakes hands.
+    pub fn connect(command: Command) -> io::Result<Client> {
+        let mut client = Client::start(command)?;
+        let id =
+            client.request("initialize", r#"{"protocolVersion":1,"clientCapabilities":{}}"#)?;
+        client.answer(id)?;
+        Ok(client)
+    }
+
+    /// The process that was started.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(bytes)
+    }
+
+    /// Sends a request and says under which id.
+    pub fn request(&mut self, method: &str, params: &str) -> io::Result<u64> {
+        self.requests += 1;
+        let id = self.requests;
+        let line = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}\n"
+        );
+        self.send(line.as_bytes())?;
+        Ok(id)
+    }
+
+    /// Waits for an answer, passing over everything else.
+    pub fn answer(&mut self, id: u64) -> io::Result<&[u8]> {
+        while text::answer(self.output.next()?) != Some(id) {}
+        let line = self.output.last();
+        match text::raw(line, "\"error\":") {
+            None => Ok(line),
+            Some(_) => Err(io::Error::other(String::from_utf8_lossy(line).into_owned())),
+        }
+    }
+
+    /// Opens a session.
+    pub fn open(&mut self) -> io::Result<String> {
+        let id = self.request("session/new", r#"{"cwd":"/","mcpServers":[]}"#)?;
+        let session = text::string(self.answer(id)?, text::SESSION).map(str::to_owned);
+        session.ok_or_else(|| io::Error::other("session/new brought no session"))
+    }
+
+    /// Closes a session.
+    pub fn close(&mut self, session: &str) -> io::Result<()> {
+        let id = self.request("session/close", &format!(r#"{{"sessionId":"{session}"}}"#))?;
+        self.answer(id).map(drop)
+    }
+
+    /// Sends a prompt and says under which id.
+    pub fn prompt(&mut self, session: &str, command: &str) -> io::Result<u64> {
+        let params = format!(
+            r#"{{"sessionId":"{session}","prompt":[{{"type":"text","text":"{command}"}}]}}"#
+        );
+        self.request("session/prompt", &params)
+    }
+
+    /// A prompt that is answered at once: how long that takes.
+    pub fn ping(&mut self, session: &str) -> io::Result<Duration> {
+        let start = Instant::now();
+        let id = self.prompt(session, "ping")?;
+        self.answer(id)?;
+        Ok(start.elapsed())
+    }
+
+    /// A prompt with many updates: how long until the last one is read.
+    pub fn flood(&mut self, session: &str, flood: Flood) -> io::Result<Duration> {
+        let start = Instant::now();
+        let id = self.prompt(session, &flood.command())?;
+        let mut updates = 0;
+        // As a client does: every line is found, and looked at for whom it is.
+        while text::answer(self.output.next()?) != Some(id) {
+            updates +=
+                usize::from(text::string(self.output.last(), text::SESSION) == Some(session));
+        }
+        let took = start.elapsed();
+        let complete = updates == flood.count;
+        if complete {
+            Ok(took)
+        } else {
+            Err(io::Error::other(format!("{updates} of {flood:?} came")))
+        }
+    }
+
+    /// Closes the other side's stdin.
+    pub fn hang_up(&mut self) {
+        self.input = None;
+    }
+
+    /// Ends the process that was started at once.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()
+    }
+
+    /// Waits for the end of the process that was started.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.child.wait().map(drop)
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+}
+
+impl Drop for Client {
+    /// Leaves in order, so that whoever stands in the middle can take its agents along.
+    fn drop(&mut self) {
+        self.hang_up();
+        let patience = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if patience.elapsed() > Duration::from_secs(5) {
+                // It may be gone by now, which is what is wanted.
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The process of the agent that opened a session.
+pub fn agent_of(session: &str) -> io::Result<u32> {
+    let pid = session.split('-').nth(1).and_then(|pid| pid.parse().ok());
+    pid.ok_or_else(|| io::Error::other(format!("no agent of ours opened {session}")))
+}

@@ -1,0 +1,84 @@
+//! What is measured: one module for each kind of figure.
+
+pub mod core;
+pub mod fairness;
+pub mod growth;
+pub mod life;
+pub mod memory;
+pub mod speed;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::paths::{Path, Programs};
+
+/// Every figure is the median of this many repetitions at least.
+pub const REPETITIONS: usize = 5;
+
+/// A figure for each path.
+pub type PerPath<T> = BTreeMap<Path, T>;
+
+/// How much is done for a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// A look in about a minute.
+    Quick,
+    /// The figures that are published.
+    Full,
+}
+
+impl Effort {
+    /// What suits it.
+    pub fn of<T>(self, quick: T, full: T) -> T {
+        match self {
+            Effort::Quick => quick,
+            Effort::Full => full,
+        }
+    }
+}
+
+/// What every measurement needs.
+#[derive(Debug)]
+pub struct Lab {
+    /// The programs of the paths.
+    pub programs: Programs,
+    /// How much is done.
+    pub effort: Effort,
+}
+
+/// Everything that a run found out.
+#[derive(Debug)]
+pub struct Figures {
+    /// Round trips, floods, openings.
+    pub speed: speed::Speed,
+    /// The same with many sessions.
+    pub growth: growth::Growth,
+    /// Round trips beside a flood.
+    pub fairness: fairness::Fairness,
+    /// Resident memory.
+    pub memory: memory::Figures,
+    /// Starting, idling, ending.
+    pub life: life::Life,
+    /// The core alone.
+    pub core: core::Core,
+}
+
+impl Figures {
+    /// Measures everything; says on stderr where it is.
+    pub fn measure(lab: &Lab) -> io::Result<Figures> {
+        let say = |what: &str| eprintln!("measuring {what} …");
+        say("the core");
+        let core = core::measure(lab)?;
+        say("round trips and floods");
+        let speed = speed::measure(lab)?;
+        say("growth");
+        let growth = growth::measure(lab)?;
+        say("fairness");
+        let fairness = fairness::measure(lab)?;
+        say("memory");
+        let memory = memory::measure(lab)?;
+        say("starting, idling, ending");
+        let life = life::measure(lab)?;
+        Ok(Figures { speed, growth, fairness, memory, life, core })
+    }
+}

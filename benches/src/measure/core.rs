@@ -1,0 +1,150 @@
+//! The core alone, in this process: what an event and a tick cost.
+
+use std::hint::black_box;
+use std::io;
+use std::time::Instant;
+
+use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
+use drawbridge::bridge::{Bridge, Config, Effect, Event, Moment};
+
+use super::{Lab, REPETITIONS};
+use crate::stand::{Stand, from_agent, from_client};
+use crate::stats::median;
+
+/// Channels, and sessions on each, for the cost of an event.
+pub const WIDTH: (usize, usize) = (64, 16);
+/// Live sessions when the reaper ticks.
+pub const LIVE: usize = 100_000;
+/// Of which so many are due.
+pub const DUE: usize = 1_000;
+
+const MINUTE: u64 = 60_000;
+/// When the sessions that come due were opened, and when all others.
+const OPENED: [u64; 2] = [0, 10 * MINUTE];
+/// How long a session may be idle.
+const IDLE: u64 = 30 * MINUTE;
+
+/// What came of it, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Core {
+    /// An update of an agent.
+    pub update: f64,
+    /// A prompt of the client.
+    pub prompt: f64,
+    /// The answer to it.
+    pub answer: f64,
+    /// A tick with nothing due.
+    pub tick_idle: f64,
+    /// A tick at which every session was looked at and found to have been used since.
+    pub tick_touched: f64,
+    /// A tick with [`DUE`] sessions due.
+    pub tick_due: f64,
+}
+
+/// Measures all of it.
+pub fn measure(lab: &Lab) -> io::Result<Core> {
+    let mut samples: [Vec<f64>; 6] = Default::default();
+    for _ in 0..REPETITIONS {
+        let [update, prompt, answer] = events(lab.effort.of(20, 200));
+        let [idle, touched, due] = ticks();
+        for (all, one) in samples.iter_mut().zip([update, prompt, answer, idle, touched, due]) {
+            all.push(one);
+        }
+    }
+    let [update, prompt, answer, tick_idle, tick_touched, tick_due] =
+        samples.map(|each| median(&each));
+    Ok(Core { update, prompt, answer, tick_idle, tick_touched, tick_due })
+}
+
+/// The mean costs of an update, a prompt and an answer, over `rounds` rounds of all sessions.
+fn events(rounds: usize) -> [f64; 3] {
+    let mut stand = Stand::new(Config { sessions_per_channel: WIDTH.1, ..Config::default() });
+    stand.open(WIDTH.0 * WIDTH.1);
+    // Neighbours in time are on different channels, as in life.
+    let mut sessions: Vec<_> = stand.sessions.clone();
+    sessions.sort_by_key(|(_, session)| session.bytes().rev().collect::<Vec<_>>());
+    let updates: Vec<Event> =
+        sessions.iter().map(|(channel, session)| from_agent(*channel, &update(session))).collect();
+    let mut spent = [0.0; 3];
+    for _ in 0..rounds {
+        spent[0] += timed(&mut stand, updates.clone(), |_, effect| drop(black_box(effect)));
+        let prompts = sessions
+            .iter()
+            .map(|(_, session)| {
+                let params = format!(r#"{{"sessionId":"{session}","prompt":[]}}"#);
+                from_client(&stand.request("session/prompt", &params))
+            })
+            .collect();
+        spent[1] += timed(&mut stand, prompts, |stand, effect| {
+            if let Effect::ToChannel { channel, frame } = effect {
+                stand.prompts.push((channel, frame));
+            }
+        });
+        let answers = stand.answers();
+        let answers = answers.iter().map(|(channel, line)| from_agent(*channel, line)).collect();
+        spent[2] += timed(&mut stand, answers, |_, effect| drop(black_box(effect)));
+    }
+    spent.map(|spent| spent / (rounds * sessions.len()) as f64)
+}
+
+fn timed(
+    stand: &mut Stand,
+    events: Vec<Event>,
+    mut on_effect: impl FnMut(&mut Stand, Effect),
+) -> f64 {
+    let start = Instant::now();
+    for event in events {
+        stand.bridge.handle(stand.now, event);
+        while let Some(effect) = stand.bridge.poll_effect() {
+            on_effect(stand, effect);
+        }
+    }
+    start.elapsed().as_secs_f64()
+}
+
+fn update(session: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"session/update","params":{{"sessionId":"{session}","update":{{"sessionUpdate":"agent_message_chunk","content":{{"type":"text","text":"so it goes on and on"}}}}}}}}"#
+    )
+}
+
+/// Ticks with nothing due, with everything touched, and with some due.
+fn ticks() -> [f64; 3] {
+    let mut stand = reapable();
+    let idle = tick(&mut stand.bridge, 15 * MINUTE);
+    let due = tick(&mut stand.bridge, OPENED[0] + IDLE + MINUTE);
+
+    let mut stand = reapable();
+    stand.now = Moment::from_millis(20 * MINUTE);
+    for (_, session) in stand.sessions.clone() {
+        let params = format!(r#"{{"sessionId":"{session}"}}"#);
+        let line = stand.request("_drawbridge/heartbeat", &params);
+        stand.happens(from_client(&line));
+    }
+    let touched = tick(&mut stand.bridge, OPENED[1] + IDLE + MINUTE);
+    [idle, touched, due]
+}
+
+/// A bridge with many sessions that the reaper may close.
+fn reapable() -> Stand {
+    let mut stand = Stand::new(Config {
+        idle_policy: IdlePolicy::All,
+        background_work: BackgroundWork::Ignore,
+        attached_idle_timeout: drawbridge::bridge::Limit::After(IDLE),
+        ..Config::default()
+    });
+    for (opened, count) in OPENED.into_iter().zip([DUE, LIVE - DUE]) {
+        stand.now = Moment::from_millis(opened);
+        stand.open(count);
+    }
+    stand
+}
+
+fn tick(bridge: &mut Bridge, at: u64) -> f64 {
+    let start = Instant::now();
+    bridge.handle_timeout(Moment::from_millis(at));
+    while let Some(effect) = bridge.poll_effect() {
+        drop(black_box(effect));
+    }
+    start.elapsed().as_secs_f64()
+}

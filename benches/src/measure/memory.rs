@@ -1,0 +1,148 @@
+//! Resident memory: idle, with sessions, and while a peer does not read.
+
+use std::io;
+use std::time::Duration;
+
+use super::Lab;
+use super::speed::SMALL;
+use crate::client::{Client, Flood};
+use crate::paths::Path;
+use crate::payload::{DIGITS, Style};
+use crate::process::{memory, wait_until_calm};
+use crate::text;
+
+/// How many sessions there are when the memory of one is told.
+pub const SESSIONS: [usize; 2] = [1_000, 10_000];
+/// The flood towards a client that does not read.
+pub const UNREAD: Flood = Flood { size: SMALL, style: Style::Plain, count: 300_000 };
+/// Outboxes that it is tried with: the default and a small one.
+const OUTBOXES: [u64; 2] = [64 << 20, 1 << 20];
+/// Requests towards an agent that does not read, and how long each is.
+const UNHEARD: (usize, usize) = (300, 64 << 10);
+/// Memory is what it is when it has not grown for so long.
+const CALM: Duration = Duration::from_millis(500);
+/// The longest that is waited for that.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came of it, in bytes.
+#[derive(Debug)]
+pub struct Figures {
+    /// Hands shaken, an agent running, no session.
+    pub idle: u64,
+    /// What a session costs, with this many of them.
+    pub per_session: Vec<(usize, f64)>,
+    /// A client that does not read, with the default and a small outbox.
+    pub stalled_clients: Vec<Stalled>,
+    /// An agent that does not read, with a small outbox.
+    pub stalled_agent: Stalled,
+    /// What the conductor takes for the same stalled client.
+    pub stalled_conductor: Option<u64>,
+}
+
+/// What a peer that does not read costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Stalled {
+    /// The cap of each of the two outboxes.
+    pub outbox: u64,
+    /// Before.
+    pub base: u64,
+    /// The most there ever was.
+    pub peak: u64,
+    /// What came afterwards was complete and in order.
+    pub complete: bool,
+}
+
+impl Stalled {
+    /// The sum of the caps and what it took before.
+    pub fn bound(&self) -> u64 {
+        self.base + 2 * self.outbox
+    }
+}
+
+/// Measures all of it.
+pub fn measure(lab: &Lab) -> io::Result<Figures> {
+    let (idle, per_session) = sessions(lab)?;
+    let stalled_clients =
+        OUTBOXES.iter().map(|outbox| stalled_client(lab, *outbox)).collect::<io::Result<_>>()?;
+    Ok(Figures {
+        idle,
+        per_session,
+        stalled_clients,
+        stalled_agent: stalled_agent(lab, OUTBOXES[1])?,
+        stalled_conductor: stalled_conductor(lab)?,
+    })
+}
+
+fn sessions(lab: &Lab) -> io::Result<(u64, Vec<(usize, f64)>)> {
+    let mut client = Client::connect(lab.programs.command(Path::Drawbridge))?;
+    let idle = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
+    let mut per_session = Vec::new();
+    let mut open = 0;
+    for count in SESSIONS {
+        while open < count {
+            client.open()?;
+            open += 1;
+        }
+        let now = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
+        per_session.push((count, now.saturating_sub(idle) as f64 / count as f64));
+    }
+    Ok((idle, per_session))
+}
+
+fn with_outbox(lab: &Lab, outbox: u64) -> io::Result<(Client, String, u64)> {
+    let options = ["--outbox-bytes", &outbox.to_string()];
+    let mut client = Client::connect(lab.programs.drawbridge(&options, &[]))?;
+    let session = client.open()?;
+    let base = memory(client.pid())?.resident;
+    Ok((client, session, base))
+}
+
+fn stalled_client(lab: &Lab, outbox: u64) -> io::Result<Stalled> {
+    let (mut client, session, base) = with_outbox(lab, outbox)?;
+    let id = client.prompt(&session, &UNREAD.command())?;
+    wait_until_calm(client.pid(), CALM, PATIENCE)?;
+    let complete = all_in_order(&mut client, id)?;
+    Ok(Stalled { outbox, base, peak: memory(client.pid())?.peak, complete })
+}
+
+/// Whether every update comes, each under the next number, and then the answer.
+fn all_in_order(client: &mut Client, id: u64) -> io::Result<bool> {
+    for expected in 0..UNREAD.count {
+        let digits =
+            text::string(client.output.next()?, text::TEXT).and_then(|text| text.get(..DIGITS));
+        if digits.and_then(|digits| digits.parse().ok()) != Some(expected) {
+            return Ok(false);
+        }
+    }
+    Ok(text::answer(client.output.next()?) == Some(id))
+}
+
+/// Every request is answered, by the agent when it reads again, or by a refusal.
+fn stalled_agent(lab: &Lab, outbox: u64) -> io::Result<Stalled> {
+    let (mut client, session, base) = with_outbox(lab, outbox)?;
+    let first = client.prompt(&session, "sleep 2000")?;
+    let long = format!("ping {}", "x".repeat(UNHEARD.1));
+    let mut open = vec![first];
+    for _ in 0..UNHEARD.0 {
+        open.push(client.prompt(&session, &long)?);
+    }
+    let mut complete = true;
+    while complete && !open.is_empty() {
+        let answered = text::answer(client.output.next()?);
+        let place = open.iter().position(|id| Some(*id) == answered);
+        complete = place.map(|place| open.swap_remove(place)).is_some();
+    }
+    Ok(Stalled { outbox, base, peak: memory(client.pid())?.peak, complete })
+}
+
+fn stalled_conductor(lab: &Lab) -> io::Result<Option<u64>> {
+    if lab.programs.conductor.is_none() {
+        return Ok(None);
+    }
+    let mut client = Client::connect(lab.programs.command(Path::Conductor))?;
+    let session = client.open()?;
+    client.prompt(&session, &UNREAD.command())?;
+    let peak = wait_until_calm(client.pid(), CALM, PATIENCE)?.peak;
+    client.kill()?;
+    Ok(Some(peak))
+}

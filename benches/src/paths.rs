@@ -1,0 +1,155 @@
+//! The paths that stand side by side, and the programs that they are made of.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// The version of the official process in the middle that we compare with.
+const CONDUCTOR_VERSION: &str = "5.0.0";
+/// Its crate and its binary.
+pub const CONDUCTOR: &str = "agent-client-protocol-conductor";
+
+/// A way from the client to the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Path {
+    /// Two pipes: the floor.
+    Direct,
+    /// One process that copies bytes: the limit for any process in the middle.
+    Relay,
+    /// What this is about, with its defaults.
+    Drawbridge,
+    /// The official process in the middle.
+    Conductor,
+}
+
+impl Path {
+    /// All of them, in the order in which they are measured.
+    pub const ALL: [Path; 4] = [Path::Direct, Path::Relay, Path::Drawbridge, Path::Conductor];
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Path::Direct => "direct",
+            Path::Relay => "bare relay",
+            Path::Drawbridge => "drawbridge",
+            Path::Conductor => "conductor",
+        })
+    }
+}
+
+/// Where the programs are.
+#[derive(Debug)]
+pub struct Programs {
+    /// This very program.
+    bench: PathBuf,
+    /// The release binary.
+    pub drawbridge: PathBuf,
+    /// The official conductor, if it is installed.
+    pub conductor: Option<PathBuf>,
+    /// A home for logs; taken away at the end.
+    scratch: PathBuf,
+}
+
+impl Programs {
+    /// With these, or those that are found.
+    pub fn find(drawbridge: Option<PathBuf>, conductor: Option<PathBuf>) -> io::Result<Programs> {
+        let bench = env::current_exe()?;
+        let drawbridge = drawbridge.unwrap_or_else(|| bench.with_file_name("drawbridge"));
+        if !drawbridge.is_file() {
+            let hint = format!("{} is not there: cargo build --release", drawbridge.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, hint));
+        }
+        let scratch = env::temp_dir().join(format!("drawbridge-bench-{}", std::process::id()));
+        fs::create_dir_all(&scratch)?;
+        let conductor = conductor.or_else(installed_conductor);
+        Ok(Programs { bench, drawbridge, conductor, scratch })
+    }
+
+    /// The paths that can be measured.
+    pub fn paths(&self) -> Vec<Path> {
+        let there = |path: &Path| *path != Path::Conductor || self.conductor.is_some();
+        Path::ALL.into_iter().filter(there).collect()
+    }
+
+    /// What a client starts to talk to a polite agent over `path`.
+    pub fn command(&self, path: Path) -> Command {
+        match path {
+            Path::Direct => self.agent(),
+            Path::Relay => {
+                let mut command = Command::new(&self.bench);
+                command.args(["relay", "--"]).arg(&self.bench).arg("agent");
+                command
+            }
+            Path::Drawbridge => self.drawbridge(&[], &[]),
+            Path::Conductor => {
+                let mut agent = self.bench.clone().into_os_string();
+                agent.push(" agent");
+                let mut command = Command::new(self.conductor.as_deref().unwrap_or(&self.bench));
+                command.arg("agent").arg(agent);
+                command
+            }
+        }
+    }
+
+    /// The agent alone.
+    pub fn agent(&self) -> Command {
+        let mut command = Command::new(&self.bench);
+        command.arg("agent");
+        command
+    }
+
+    /// drawbridge with these options, in front of an agent with those.
+    ///
+    /// It writes its log as it does by default, but into a folder of ours, and
+    /// reads no configuration of whoever runs this.
+    pub fn drawbridge(&self, options: &[&str], agent_options: &[&str]) -> Command {
+        let mut command = Command::new(&self.drawbridge);
+        command.args(options).arg("--").arg(&self.bench).arg("agent").args(agent_options);
+        for (name, _) in env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
+        command.env("XDG_STATE_HOME", &self.scratch).env("XDG_CONFIG_HOME", &self.scratch);
+        command
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        // What stays behind is a few kilobytes of logs in the system's own folder for such.
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+fn is_ours(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with("DRAWBRIDGE_") || name == "RUST_LOG"
+}
+
+/// Where `--install-conductor` puts it: outside the tree, for good.
+fn cache() -> Option<PathBuf> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| FilePath::new(&home).join(".cache"));
+    Some(cache.or_else(home)?.join("drawbridge-bench"))
+}
+
+fn installed_conductor() -> Option<PathBuf> {
+    let search: OsString = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&search).collect();
+    folders.extend(cache().map(|cache| cache.join("bin")));
+    folders.into_iter().map(|folder| folder.join(CONDUCTOR)).find(|program| program.is_file())
+}
+
+/// Builds the conductor from the public registry into the cache.
+pub fn install_conductor() -> io::Result<()> {
+    let cache =
+        cache().ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME is set"))?;
+    let status = Command::new("cargo")
+        .args(["install", "--version", CONDUCTOR_VERSION, "--root"])
+        .arg(cache)
+        .arg(CONDUCTOR)
+        .status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("the conductor was not installed")) }
+}

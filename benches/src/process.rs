@@ -1,0 +1,61 @@
+//! What the system knows of a process.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+/// A look at `/proc/PID/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Resident now, in bytes.
+    pub resident: u64,
+    /// The most that was ever resident, in bytes.
+    pub peak: u64,
+}
+
+/// The memory of a process.
+pub fn memory(pid: u32) -> io::Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let bytes = |name| number(&status, name) * 1024;
+    Ok(Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") })
+}
+
+/// How often the threads of a process were put on and off a processor.
+pub fn switches(pid: u32) -> io::Result<u64> {
+    let mut switches = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        switches += number(&status, "voluntary_ctxt_switches:");
+        switches += number(&status, "nonvoluntary_ctxt_switches:");
+    }
+    Ok(switches)
+}
+
+fn number(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// Waits until a process is gone from the system's books.
+pub fn wait_until_gone(pid: u32) {
+    let place = format!("/proc/{pid}");
+    while Path::new(&place).exists() {
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
+/// Waits until the memory of a process has not grown for a while.
+pub fn wait_until_calm(pid: u32, while_: Duration, at_most: Duration) -> io::Result<Memory> {
+    let start = Instant::now();
+    let mut last = memory(pid)?;
+    let mut since = Instant::now();
+    while since.elapsed() < while_ && start.elapsed() < at_most {
+        thread::sleep(Duration::from_millis(20));
+        let now = memory(pid)?;
+        if now.peak > last.peak {
+            since = Instant::now();
+        }
+        last = now;
+    }
+    Ok(last)
+}

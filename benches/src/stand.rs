@@ -1,0 +1,122 @@
+//! A bridge's core on a stand: driven in this process, without any I/O.
+//!
+//! One client, agents that answer at once, and a clock that is set by hand.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use drawbridge::bridge::{Bridge, ChannelId, ClientId, Config, Effect, Event, Moment};
+use drawbridge::wire::{Frame, Method, Outgoing};
+
+/// The only client.
+pub const CLIENT: ClientId = ClientId(1);
+
+const INITIALIZED: &str =
+    r#"{"protocolVersion":1,"agentCapabilities":{"sessionCapabilities":{"close":{}}}}"#;
+
+/// The core, and what surrounds it.
+#[derive(Debug)]
+pub struct Stand {
+    /// The core.
+    pub bridge: Bridge,
+    /// What it is told about the time.
+    pub now: Moment,
+    /// Every session and the channel that it is on.
+    pub sessions: Vec<(ChannelId, String)>,
+    /// Prompts that wait for their answer.
+    pub prompts: Vec<(ChannelId, Outgoing)>,
+    requests: u64,
+}
+
+impl Stand {
+    /// A bridge that has shaken hands with its client and its first agent.
+    pub fn new(config: Config) -> Stand {
+        let bridge = Bridge::new(config);
+        let (sessions, prompts) = (Vec::new(), Vec::new());
+        let mut stand = Stand { bridge, now: Moment::START, sessions, prompts, requests: 0 };
+        stand.happens(Event::ClientConnected { client: CLIENT, cwd: "/".to_owned() });
+        stand.ask("initialize", r#"{"protocolVersion":1,"clientCapabilities":{}}"#);
+        stand
+    }
+
+    /// Opens so many sessions more.
+    pub fn open(&mut self, count: usize) {
+        for _ in 0..count {
+            self.ask("session/new", r#"{"cwd":"/","mcpServers":[]}"#);
+        }
+    }
+
+    /// A request of the client.
+    pub fn request(&mut self, method: &str, params: &str) -> String {
+        self.requests += 1;
+        let id = self.requests;
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+    }
+
+    fn ask(&mut self, method: &str, params: &str) {
+        let line = self.request(method, params);
+        self.happens(from_client(&line));
+    }
+
+    /// Something happens, and the agents do what comes of it.
+    pub fn happens(&mut self, event: Event) {
+        self.bridge.handle(self.now, event);
+        self.settle();
+    }
+
+    /// Does what the core asks for until it asks for nothing more.
+    pub fn settle(&mut self) {
+        while let Some(effect) = self.bridge.poll_effect() {
+            match effect {
+                Effect::Spawn { channel, .. } => {
+                    self.bridge.handle(self.now, Event::ChannelSpawned { channel, pid: 1 });
+                }
+                Effect::ToChannel { channel, frame } => self.agent_gets(channel, frame),
+                other => drop(black_box(other)),
+            }
+        }
+    }
+
+    fn agent_gets(&mut self, channel: ChannelId, frame: Outgoing) {
+        let Ok(request) = Frame::parse(frame.to_bytes()) else { return };
+        let result = match request.method {
+            Method::Initialize => INITIALIZED.to_owned(),
+            Method::SessionNew => {
+                let session = format!("session-{}", self.sessions.len());
+                let result = format!(r#"{{"sessionId":"{session}"}}"#);
+                self.sessions.push((channel, session));
+                result
+            }
+            Method::SessionPrompt => return self.prompts.push((channel, frame)),
+            _ => "{}".to_owned(),
+        };
+        let id = request.id();
+        let id = String::from_utf8_lossy(id.as_bytes());
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+        self.bridge.handle(self.now, from_agent(channel, &answer));
+    }
+
+    /// The answers to all prompts that wait.
+    pub fn answers(&mut self) -> Vec<(ChannelId, String)> {
+        let answer = |(channel, frame): (ChannelId, Outgoing)| {
+            let prompt = Frame::parse(frame.to_bytes()).ok()?;
+            let id = String::from_utf8_lossy(prompt.id().as_bytes()).into_owned();
+            let result = r#"{"stopReason":"end_turn"}"#;
+            Some((channel, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
+        };
+        self.prompts.drain(..).filter_map(answer).collect()
+    }
+}
+
+/// A line of the client.
+pub fn from_client(line: &str) -> Event {
+    Event::ClientFrame {
+        client: CLIENT,
+        frame: Frame::parse(Bytes::copy_from_slice(line.as_bytes())),
+    }
+}
+
+/// A line of an agent.
+pub fn from_agent(channel: ChannelId, line: &str) -> Event {
+    Event::ChannelFrame { channel, frame: Frame::parse(Bytes::copy_from_slice(line.as_bytes())) }
+}

@@ -1,0 +1,236 @@
+//! The targets, line by line, and whether they hold.
+
+use crate::measure::speed::{LARGE, LONG, SHORT, Speed};
+use crate::measure::{Figures, PerPath, core, life, memory};
+use crate::paths::Path::{self, Conductor, Direct, Drawbridge, Relay};
+use crate::payload::Style;
+use crate::units::{bytes, bytes_a_second, rate, time, times};
+
+/// Whether a target holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Holds,
+    /// It does not.
+    Misses,
+    /// What it is about is not there; the word says what.
+    Missing(&'static str),
+}
+
+impl Verdict {
+    fn of(holds: bool) -> Verdict {
+        if holds { Verdict::Holds } else { Verdict::Misses }
+    }
+
+    /// One word for the table.
+    pub fn word(&self) -> &str {
+        match self {
+            Verdict::Holds => "yes",
+            Verdict::Misses => "no",
+            Verdict::Missing(word) => word,
+        }
+    }
+}
+
+/// A line of the table.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What was measured.
+    pub what: String,
+    /// What came of it.
+    pub figure: String,
+    /// How it relates to what it is compared with.
+    pub ratio: String,
+    /// What was wanted.
+    pub target: String,
+    /// Whether it was reached.
+    pub verdict: Verdict,
+}
+
+/// Every line, in the order of the targets.
+pub fn lines(figures: &Figures) -> Vec<Line> {
+    let mut lines = Vec::new();
+    round_trip(&figures.speed, &mut lines);
+    floods(&figures.speed, &mut lines);
+    fairness(figures, &mut lines);
+    memory(&figures.memory, &mut lines);
+    later("keeper of a channel", "≤ 0.5 MiB anonymous, ≤ 2 MiB PSS", &mut lines);
+    later("memory of a parked session", "≤ 2 KiB and its recipe", &mut lines);
+    core(&figures.core, &mut lines);
+    life(figures, &mut lines);
+    lines
+}
+
+impl Line {
+    /// A line that cannot be measured, and why.
+    fn missing(what: &str, target: &str, why: &'static str) -> Line {
+        let dash = || "–".to_owned();
+        let (what, target, verdict) = (what.to_owned(), target.to_owned(), Verdict::Missing(why));
+        Line { what, figure: dash(), ratio: dash(), target, verdict }
+    }
+}
+
+/// A line about something that is still to come.
+fn later(what: &str, target: &str, lines: &mut Vec<Line>) {
+    lines.push(Line::missing(what, target, "not yet"));
+}
+
+/// A figure that must be at most `limit` times another one.
+fn at_most(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> Line {
+    let verdict = Verdict::of(ratio <= limit);
+    let target = format!("≤ {limit} × {than}");
+    Line { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
+}
+
+/// A figure that must be at least `limit` times another one.
+fn at_least(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> Line {
+    let verdict = Verdict::of(ratio >= limit);
+    let target = format!("≥ {limit} × {than}");
+    Line { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
+}
+
+/// A figure with a bound of its own; the ratio says how much of it is used.
+fn within(what: &str, value: f64, limit: f64, unit: fn(f64) -> String, target: String) -> Line {
+    let ratio = format!("{:.0} % of it", 100.0 * value / limit);
+    let verdict = Verdict::of(value <= limit);
+    Line { what: what.to_owned(), figure: unit(value), ratio, target, verdict }
+}
+
+/// A comparison with the conductor, which may not be there.
+fn beside_conductor<T: Copy>(
+    what: &str,
+    target: &str,
+    paths: &PerPath<T>,
+    line: impl FnOnce(T) -> Line,
+) -> Line {
+    let absent = || Line::missing(what, target, "no conductor");
+    paths.get(&Conductor).map_or_else(absent, |figure| line(*figure))
+}
+
+fn round_trip(speed: &Speed, lines: &mut Vec<Line>) {
+    let trips = &speed.round_trip;
+    let p50 = |path: Path| trips[&path].p50;
+    let p99 = |path: Path| trips[&path].p99;
+    let ours = p50(Drawbridge);
+    lines.push(at_most("prompt round trip, p50", time(ours), ours / p50(Relay), 1.3, "bare relay"));
+    let slow = p99(Drawbridge);
+    lines.push(at_most("prompt round trip, p99", time(slow), slow / p99(Relay), 1.3, "bare relay"));
+    let what = "latency added to a round trip, p50";
+    let added = ours - p50(Direct);
+    lines.push(beside_conductor(what, "≤ 1/12 × conductor", trips, |conductor| {
+        let ratio = added / (conductor.p50 - p50(Direct));
+        let line = at_most(what, time(added), ratio, 1.0 / 12.0, "");
+        Line {
+            target: "≤ 1/12 × conductor".to_owned(),
+            ratio: format!("1/{:.1} ×", 1.0 / ratio),
+            ..line
+        }
+    }));
+    later("the same through connect and the daemon", "≤ 2 × bare relay", lines);
+    let opening = &speed.opening;
+    let added = (opening[&Drawbridge].p50 - opening[&Direct].p50).max(0.0);
+    let target = "direct + ≤ 100 µs".to_owned();
+    lines.push(within("session/new on a warm channel, added", added, 100e-6, time, target));
+}
+
+fn floods(speed: &Speed, lines: &mut Vec<Line>) {
+    for flood in [SHORT, LONG] {
+        let rates = &speed.floods[&flood];
+        let ours = rates[&Drawbridge];
+        let what = format!("flood of {} small updates", flood.count);
+        lines.push(at_least(&what, rate(ours), ours / rates[&Relay], 0.6, "bare relay"));
+    }
+    let rates = &speed.floods[&SHORT];
+    let ours = rates[&Drawbridge];
+    let what = "flood of small updates";
+    lines.push(beside_conductor(what, "≥ 50 × conductor", rates, |conductor| {
+        at_least(what, rate(ours), ours / conductor, 50.0, "conductor")
+    }));
+    for (style, limit) in [(Style::Plain, 0.75), (Style::Escaped, 0.5)] {
+        for size in LARGE {
+            let volume = |path| speed.rate(size, style, path).unwrap_or(f64::NAN) * size as f64;
+            let ours = volume(Drawbridge);
+            let what = format!("flood of {} updates, {style} text", bytes(size as f64));
+            let figure = bytes_a_second(ours);
+            lines.push(at_least(&what, figure, ours / volume(Relay), limit, "bare relay"));
+        }
+    }
+}
+
+fn fairness(figures: &Figures, lines: &mut Vec<Line>) {
+    let (direct, ours) = (figures.fairness.direct.p99, figures.fairness.drawbridge.p99);
+    let what = "round trip beside another channel's flood, p99";
+    lines.push(at_most(what, time(ours), ours / direct, 2.0, "two direct agents"));
+}
+
+fn memory(figures: &memory::Figures, lines: &mut Vec<Line>) {
+    let of = |value: f64, target: &str| format!("{target} {}", bytes(value));
+    let mib = |count: f64| count * f64::from(1 << 20);
+    let idle = figures.idle as f64;
+    lines.push(within("memory of an idle bridge", idle, mib(6.0), bytes, of(mib(6.0), "≤")));
+    for (count, each) in &figures.per_session {
+        let what = format!("memory per idle session, of {count}");
+        lines.push(within(&what, *each, 4096.0, bytes, of(4096.0, "≤")));
+    }
+    for stalled in &figures.stalled_clients {
+        peak("client", "then everything comes, in order", stalled, lines);
+    }
+    peak("agent", "then every request is answered, once", &figures.stalled_agent, lines);
+}
+
+/// A peer that does not read: what that takes, and what comes afterwards.
+fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<Line>) {
+    let (cap, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
+    let what = format!("peak with a stalled {who}, outboxes of {cap}");
+    let target = format!("≤ base + 2 caps = {}", bytes(bound));
+    lines.push(within(&what, stalled.peak as f64, bound, bytes, target));
+    lines.push(Line {
+        what: format!("… {then}"),
+        figure: if stalled.complete { "all" } else { "not all" }.to_owned(),
+        ratio: "–".to_owned(),
+        target: "all".to_owned(),
+        verdict: Verdict::of(stalled.complete),
+    });
+}
+
+fn core(core: &core::Core, lines: &mut Vec<Line>) {
+    let (channels, sessions) = core::WIDTH;
+    let events = [("update", core.update), ("prompt", core.prompt), ("answer", core.answer)];
+    for (name, cost) in events {
+        let what = format!("core, {channels} channels × {sessions} sessions: {name}");
+        lines.push(within(&what, cost, 300e-9, time, "≤ 300 ns".to_owned()));
+    }
+    let live = core::LIVE;
+    let what = format!("reaper tick, {live} sessions, none due");
+    lines.push(within(&what, core.tick_idle, 10e-6, time, "O(1): ≤ 10 µs".to_owned()));
+    let what = format!("reaper tick, {live} sessions, all used since");
+    lines.push(within(&what, core.tick_touched, 5e-3, time, "no visible stall: ≤ 5 ms".to_owned()));
+    let what = format!("reaper tick, {live} sessions, {} due", core::DUE);
+    lines.push(within(&what, core.tick_due, 5e-3, time, "what is due: ≤ 5 µs each".to_owned()));
+}
+
+fn life(figures: &Figures, lines: &mut Vec<Line>) {
+    let life = &figures.life;
+    let watched = life.watched.as_secs();
+    let what = format!("wake-ups of an idle bridge in {watched} s");
+    let woken = life.wake_ups as f64;
+    lines.push(Line {
+        figure: life.wake_ups.to_string(),
+        ratio: "–".to_owned(),
+        ..within(&what, woken, 0.0, rate, "0".to_owned())
+    });
+    let start = life.start[&Drawbridge];
+    lines.push(within("start to first byte out", start, 5e-3, time, "≤ 5 ms".to_owned()));
+    let added = (life.last_close - life.exit).max(0.0);
+    let target = format!("agent's own exit ({}) + ≤ 50 ms", time(life.exit));
+    lines.push(within("last close to tree gone, added", added, 50e-3, time, target));
+    let what = format!("shutdown with {} stuck agents", life::STUCK);
+    let target = format!("the ladder ({}), once", time(life::LADDER));
+    // The bound itself, and a little for the last look at what is left.
+    lines.push(Line {
+        ratio: format!("{} with one", times(life.all_stuck / life.one_stuck)),
+        ..within(&what, life.all_stuck, life::LADDER + 0.1, time, target)
+    });
+    let limit = f64::from(8 << 20);
+    lines.push(within("size of the binary", life.size as f64, limit, bytes, "≤ 8 MiB".to_owned()));
+}
