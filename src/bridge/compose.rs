@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::wire::json::quoted;
-use crate::wire::{Outgoing, Token};
+use crate::wire::{Frame, Outgoing, Token};
 
 use super::refusal::Refusal;
 
@@ -15,6 +15,12 @@ pub fn success(token: &Token, result: &[u8]) -> Outgoing {
 /// A refusal.
 pub fn failure(token: &Token, refusal: &Refusal) -> Outgoing {
     failure_raw(token, refusal.to_json().as_bytes())
+}
+
+/// A refusal in place of the answer that a peer did not give: what waits for that
+/// answer takes this one.
+pub fn missing_answer(token: &Token, refusal: &Refusal) -> Option<Frame> {
+    Frame::parse(failure(token, refusal).to_bytes()).ok()
 }
 
 /// A failure with an error object that is there already.

@@ -126,8 +126,7 @@ impl Bridge {
 
     /// One of the channels will not answer any more.
     pub(super) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal, now: Moment) {
-        let error = compose::failure(&Token::number(0), refusal);
-        if let Ok(frame) = Frame::parse(error.to_bytes()) {
+        if let Some(frame) = compose::missing_answer(&Token::number(0), refusal) {
             self.part_answered(id, &frame, now);
         }
     }

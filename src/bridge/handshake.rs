@@ -244,8 +244,7 @@ impl Bridge {
     ) {
         self.registry.take_call(id);
         let refusal = Refusal::OpenTimeout { agent: self.agent_name() };
-        let error = compose::failure(&Token::number(id.0), &refusal);
-        if let Ok(frame) = Frame::parse(error.to_bytes()) {
+        if let Some(frame) = compose::missing_answer(&Token::number(id.0), &refusal) {
             self.rehearsed(channel, needed, &frame, now);
         }
     }

@@ -237,8 +237,8 @@ impl Bridge {
             return self.send_to_channel(channel, compose::failure(token, &refusal));
         }
         let refusal = Refusal::AnswerTooLong { length };
-        let number = std::str::from_utf8(token.as_bytes()).ok().and_then(|id| id.parse().ok());
-        let call = number.map(CallId).filter(|id| {
+        let Some(frame) = compose::missing_answer(token, &refusal) else { return };
+        let call = frame.number().map(CallId).filter(|id| {
             self.registry.calls.get(id).is_some_and(|call| {
                 let restores = call.opening().is_some_and(|row| row.restores().is_some());
                 call.channel == Some(channel) && call.is_sent() && restores
@@ -248,9 +248,6 @@ impl Bridge {
         if let Some(id) = call {
             return self.open_timed_out(id, &refusal, now);
         }
-        let error = compose::failure(token, &refusal);
-        if let Ok(frame) = Frame::parse(error.to_bytes()) {
-            self.agent_answer(channel, &frame, now);
-        }
+        self.agent_answer(channel, &frame, now);
     }
 }

@@ -388,8 +388,7 @@ impl Bridge {
     }
 
     fn fail_question(&mut self, client: ClientId, id: &Token, length: u64, now: Moment) {
-        let error = compose::failure(id, &Refusal::AnswerTooLong { length });
-        if let Ok(frame) = Frame::parse(error.to_bytes())
+        if let Some(frame) = compose::missing_answer(id, &Refusal::AnswerTooLong { length })
             && frame
                 .number()
                 .is_some_and(|id| self.registry.questions.contains_key(&QuestionId(id)))
