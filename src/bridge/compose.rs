@@ -14,18 +14,14 @@ pub fn success(token: &Token, result: &[u8]) -> Outgoing {
 
 /// A refusal.
 pub fn failure(token: &Token, refusal: &Refusal) -> Outgoing {
-    failure_raw(token, refusal.to_json().as_bytes())
+    let error = refusal.to_json();
+    message(&[b"\"id\":", token.as_bytes(), b",\"error\":", error.as_bytes()])
 }
 
 /// A refusal in place of the answer that a peer did not give: what waits for that
 /// answer takes this one.
 pub fn missing_answer(token: &Token, refusal: &Refusal) -> Option<Frame> {
     Frame::parse(failure(token, refusal).to_bytes()).ok()
-}
-
-/// A failure with an error object that is there already.
-pub fn failure_raw(token: &Token, error: &[u8]) -> Outgoing {
-    message(&[b"\"id\":", token.as_bytes(), b",\"error\":", error])
 }
 
 /// A notification.

@@ -150,6 +150,8 @@ impl Bridge {
         row.capabilities = capabilities;
         let after_ms = now.since(row.born);
         row.state = State::Ready;
+        // The bound of the handshake would wake an idle bridge for nothing.
+        self.registry.deadlines.forget(Due::Channel(channel));
         self.publish(Notice::ChannelReady { channel, after_ms });
         self.answer_from_memory(id);
         if self.is_ending() {

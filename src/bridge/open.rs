@@ -87,7 +87,7 @@ impl Bridge {
     /// The agent answered a load or resume of a session that is live.
     pub(super) fn reloaded(&mut self, id: CallId, frame: &Frame, attached: bool, now: Moment) {
         let key = self.registry.calls.get(&id).and_then(|call| call.session);
-        let client = self.forward_answer(id, frame).flatten();
+        let client = self.forward_answer(id, frame);
         let Some(key) = key else { return };
         if let Some(session) = self.registry.session_mut(key) {
             session.last_seen = now;
@@ -243,10 +243,7 @@ impl Bridge {
             }
         }
         for frame in early {
-            match frame.kind {
-                Kind::Request => self.agent_request(channel, &frame, now),
-                _ => self.deliver(key, &frame, now),
-            }
+            self.deliver(key, &frame, now);
         }
     }
 

@@ -67,7 +67,7 @@ impl Bridge {
         let mut calls = row.calls.iter().filter_map(|id| self.registry.calls.get(id));
         row.is_open()
             && row.sessions.is_empty()
-            && row.calls.iter().next().is_some()
+            && !row.calls.is_empty()
             && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
     }
 

@@ -136,8 +136,9 @@ impl Bridge {
                 self.list_answered(channel, id, first, cwd.as_deref(), frame);
             }
             Purpose::Connection { unknown } => {
-                if let Some(call) = self.forward_answer(id, frame)
-                    && let (true, Kind::Success, Some(client)) = (unknown, frame.kind, call)
+                if let Some(client) = self.forward_answer(id, frame)
+                    && unknown
+                    && frame.kind == Kind::Success
                     && let Some(row) = self.registry.channel_mut(channel)
                 {
                     row.leases.insert(client);
@@ -154,12 +155,8 @@ impl Bridge {
         }
     }
 
-    /// Ends a call with the agent's answer; gives back the client that asked.
-    pub(super) fn forward_answer(
-        &mut self,
-        id: CallId,
-        frame: &Frame,
-    ) -> Option<Option<super::ClientId>> {
+    /// Ends a call with the agent's answer; gives back the client that asked, if one did.
+    pub(super) fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<super::ClientId> {
         // The alias is looked up while the call still has its session.
         let call = self.registry.calls.get(&id)?.clone();
         if let Asker::Client(client, token) = &call.asker {
@@ -167,7 +164,7 @@ impl Bridge {
             self.send_to_client(*client, outgoing);
         }
         self.registry.take_call(id);
-        Some(call.client())
+        call.client()
     }
 
     fn prompt_answered(&mut self, channel: ChannelId, id: CallId, frame: &Frame, now: Moment) {
