@@ -420,10 +420,7 @@ impl Bridge {
         let whole: u64 = millis.iter().sum();
         let scaled = if whole <= left { millis[index] } else { millis[index] * left / whole };
         // Nobody dies of SIGKILL in no time: whoever is just dying is no survivor.
-        let least = match graces[index] {
-            Limit::After(millis) if rung == Rung::Killed => millis.min(LEAST_KILL_GRACE),
-            _ => 0,
-        };
+        let least = if rung == Rung::Killed { LEAST_KILL_GRACE } else { 0 };
         Some(Limit::After(scaled.max(least)))
     }
 }

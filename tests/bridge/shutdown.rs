@@ -1,6 +1,6 @@
 //! The end: in order, within the bound, with nothing left.
 
-use drawbridge::bridge::{ChannelId, ClientId, Event, Notice, ShutdownCause};
+use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice, ShutdownCause};
 
 use crate::harness::{CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session};
 
@@ -272,4 +272,20 @@ fn after_a_pause_of_the_host_nothing_is_timed_out_for_a_minute() {
     world.expect_answer(editor, 2, "{}");
     world.request(editor, 3, "session/prompt", &prompt("a"));
     world.expect_request(channel, "session/prompt", &prompt("a"));
+}
+
+#[test]
+fn a_process_has_time_to_die_of_sigkill_even_without_a_grace() {
+    let mut world = World::with(|config| config.kill_grace = Limit::After(0));
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_warning(|notice| *notice == Notice::ShutdownForced);
+    world.expect(channel, Deed::CloseStdin);
+    world.expect(channel, Deed::Kill);
+    world.expect_warning(killed);
+    world.wait(249);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
 }
