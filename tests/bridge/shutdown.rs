@@ -207,7 +207,7 @@ fn a_process_that_does_not_die_is_named_as_a_survivor() {
 fn outside_a_shutdown_a_process_that_does_not_die_counts_no_more() {
     let mut world = World::with(|config| {
         config.max_channels = 1;
-        config.channel_idle_timeout = drawbridge::bridge::Limit::After(0);
+        config.channel_idle_timeout = Limit::After(0);
     });
     let (editor, old) = world.start();
     world.open(editor, old, "a");
