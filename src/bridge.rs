@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`event`], [`effect`], [`notice`] | the core's face: what comes in, what goes out |
 //! | [`config`], [`time`], [`id`] | limits, moments, names |
-//! | `registry`, `channel`, `session`, `client`, `pending` | the tables and their rows |
+//! | `registry`, `channel`, `session`, `client`, `pending`, `names`, `ids` | the tables and their rows |
 //! | `route_client`, `route_agent` | what happens to each message |
 //! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
 //! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
@@ -41,6 +41,8 @@ mod fanout;
 mod fence;
 mod handshake;
 mod idle;
+mod ids;
+mod names;
 mod open;
 mod pending;
 mod place;

@@ -253,9 +253,9 @@ impl Loop {
     fn serve(&mut self, input: Input) {
         match input {
             Input::FromClient(batch) => {
+                let now = self.clock.now();
                 for frame in batch.frames {
-                    self.bridge
-                        .handle(self.clock.now(), Event::ClientFrame { client: EDITOR, frame });
+                    self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
                 }
                 self.run_effects();
                 self.editor_gate.send_replace(!self.editor.is_choked());
@@ -267,8 +267,9 @@ impl Loop {
                 self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
             }
             Input::FromChannel(channel, batch) => {
+                let now = self.clock.now();
                 for frame in batch.frames {
-                    self.bridge.handle(self.clock.now(), Event::ChannelFrame { channel, frame });
+                    self.bridge.handle(now, Event::ChannelFrame { channel, frame });
                 }
                 self.run_effects();
                 self.children.open_gate(channel);

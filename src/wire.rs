@@ -3,21 +3,26 @@
 //! One JSON-RPC message is one line. [`mod@line`] cuts a byte stream into lines
 //! within a bound; [`frame`] reads the few fields of a line that the bridge
 //! must know ([`acp`] names the methods) and leaves everything else as the bytes
-//! that came in; [`outgoing`] is those bytes on their way out, maybe with another
-//! id; [`splice`] exchanges an id or a member inside them. [`json`] is the scanner
-//! beneath: it checks the grammar and remembers places, it never builds a value.
+//! that came in; [`FrameReader`] does so for one line of a peer after the other.
+//! [`outgoing`] is those bytes on their way out, maybe with another id; [`splice`]
+//! exchanges an id or a member inside them. Beneath are [`json`], a scanner that
+//! checks the grammar and builds no value; `walk`, which remembers the places that
+//! matter; and `marks`, which finds the ends of strings many bytes at a time.
 //!
 //! This room knows nothing of sessions, channels or time, and does no I/O.
 
 pub mod acp;
 pub mod frame;
+mod frame_reader;
 pub mod json;
 pub mod line;
+mod marks;
 pub mod outgoing;
-mod run;
 pub mod splice;
+mod walk;
 
 pub use acp::Method;
 pub use frame::{Frame, Kind, Malformed};
+pub use frame_reader::FrameReader;
 pub use json::Span;
 pub use outgoing::{Outgoing, Token};

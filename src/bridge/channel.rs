@@ -1,10 +1,12 @@
 //! One channel: a running agent process, its state, and what it holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::wire::Frame;
 
 use super::id::{CallId, ClientId, PoolId, QuestionId, SessionKey};
+use super::ids::Ids;
+use super::names::Names;
 use super::notice::StopReason;
 use super::time::Moment;
 
@@ -122,7 +124,7 @@ pub struct Tombstone {
     /// What the agent still holds of it.
     pub hold: Hold,
     /// What clients still wait for, in the order in which they asked.
-    pub calls: BTreeSet<CallId>,
+    pub calls: Ids<CallId>,
 }
 
 /// What an agent holds of a session that was closed.
@@ -220,15 +222,15 @@ pub struct Channel {
     /// Its live sessions.
     pub sessions: BTreeSet<SessionKey>,
     /// Session ids as the agent writes them, live ones and their children.
-    pub by_id: HashMap<Box<str>, SessionKey>,
+    pub names: Names,
     /// Sessions that were closed here.
     pub tombstones: BTreeMap<Box<str>, Tombstone>,
     /// Notifications without a session yet.
     pub early: Early,
     /// Requests that are on it, or wait for it to become ready.
-    pub calls: BTreeSet<CallId>,
+    pub calls: Ids<CallId>,
     /// Requests of its agent that are open.
-    pub questions: BTreeSet<QuestionId>,
+    pub questions: Ids<QuestionId>,
     /// Clients whose extension requests without a session it served: it may
     /// hold something for them.
     pub leases: BTreeSet<ClientId>,
@@ -253,11 +255,11 @@ impl Channel {
             capabilities: Capabilities::default(),
             login: Login::Unknown,
             sessions: BTreeSet::new(),
-            by_id: HashMap::new(),
+            names: Names::default(),
             tombstones: BTreeMap::new(),
             early: Early::default(),
-            calls: BTreeSet::new(),
-            questions: BTreeSet::new(),
+            calls: Ids::default(),
+            questions: Ids::default(),
             leases: BTreeSet::new(),
             clogged: false,
             paused: false,

@@ -31,7 +31,7 @@ impl Bridge {
             let Some(row) = self.registry.channel(session.channel) else {
                 return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
             };
-            if !row.sessions.contains(key) || row.by_id.get(&session.agent_id) != Some(key) {
+            if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
                 return Err(format!("I1: {key} is not listed by its {}", session.channel));
             }
             if self.registry.public.get(&session.id) != Some(key) {
@@ -49,7 +49,7 @@ impl Bridge {
             if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
                 return Err(format!("I1: {id} lists {key}, which is not its own"));
             }
-            if row.by_id.values().any(|key| !row.sessions.contains(key)) {
+            if !row.names.are_all(|key| row.sessions.contains(key)) {
                 return Err(format!("I1: {id} knows an id of a session that is not its own"));
             }
         }
@@ -213,7 +213,7 @@ impl Bridge {
                 };
                 let holds = |row: &Channel| {
                     let live =
-                        row.by_id.get(restored).and_then(|key| self.registry.sessions.get(key));
+                        row.names.get(restored).and_then(|key| self.registry.sessions.get(&key));
                     let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
                     live.is_some_and(|session| session.id == *public)
                         || buried.is_some_and(|tombstone| tombstone.id == *public)

@@ -8,6 +8,7 @@ use crate::wire::{Frame, json};
 
 use super::channel::Capabilities;
 use super::id::{CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
+use super::ids::Ids;
 use super::time::Moment;
 
 /// Requests that one peer may have open at once.
@@ -33,11 +34,11 @@ pub struct Client {
     /// Sessions it is attached to.
     pub sessions: BTreeSet<SessionKey>,
     /// Its requests that are open.
-    pub calls: BTreeSet<CallId>,
+    pub calls: Ids<CallId>,
     /// Its requests that several channels answer together.
     pub fanouts: BTreeSet<FanoutId>,
     /// Questions that it really has open.
-    pub questions: BTreeSet<QuestionId>,
+    pub questions: Ids<QuestionId>,
     /// The channel that last served it.
     pub served_by: Option<ChannelId>,
     /// Sessions that ended while it was attached, and why.
@@ -86,9 +87,9 @@ impl Client {
             wants_events: false,
             offers: Offers::default(),
             sessions: BTreeSet::new(),
-            calls: BTreeSet::new(),
+            calls: Ids::default(),
             fanouts: BTreeSet::new(),
-            questions: BTreeSet::new(),
+            questions: Ids::default(),
             served_by: None,
             ended: Ended::default(),
             saturated: false,

@@ -9,8 +9,6 @@
 //! and deleting, three callers closed the same session twice, and a client that
 //! came back meanwhile lost its conversation.
 
-use std::collections::BTreeSet;
-
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
@@ -21,6 +19,7 @@ use super::config::ExtensionEvents;
 use super::deadline::Due;
 use super::event::ExitStatus;
 use super::id::{CallId, ChannelId, ClientId, SessionKey};
+use super::ids::Ids;
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::{Asker, Call, Purpose, Question, Stage};
 use super::refusal::Refusal;
@@ -70,7 +69,7 @@ impl Bridge {
             self.withdraw(question);
         }
         let queued: Vec<CallId> = session.queue.drain(..).collect();
-        let pending: BTreeSet<CallId> =
+        let pending: Ids<CallId> =
             session.calls.iter().copied().filter(|id| !queued.contains(id)).collect();
         self.bury(&session, pending.clone(), now);
 
@@ -111,7 +110,7 @@ impl Bridge {
         }
     }
 
-    fn bury(&mut self, session: &Session, calls: BTreeSet<CallId>, now: Moment) {
+    fn bury(&mut self, session: &Session, calls: Ids<CallId>, now: Moment) {
         let agent_id = &session.agent_id;
         let channel = self.tombstone_channel(session);
         self.flush_tombstone(channel, agent_id, false);
@@ -129,7 +128,7 @@ impl Bridge {
         for id in &session.children {
             let hold = Hold::Nothing;
             let tombstone =
-                Tombstone { key, id: id.clone(), since: now, hold, calls: BTreeSet::new() };
+                Tombstone { key, id: id.clone(), since: now, hold, calls: Ids::default() };
             thrown += row.bury(id.clone(), tombstone);
         }
         self.counters.tombstones += thrown as u64;
@@ -184,7 +183,7 @@ impl Bridge {
     fn notify_agent(
         &mut self,
         session: &Session,
-        pending: &BTreeSet<CallId>,
+        pending: &Ids<CallId>,
         closer: Option<Closer>,
         now: Moment,
     ) {

@@ -31,7 +31,7 @@ impl Bridge {
         }
         let (Some(pool), false) = (pool, channels.is_empty()) else {
             // None runs: one is started for it, and the others will hear it at their start.
-            self.loose_call(client, Purpose::Shared(frame.detached()), frame, now);
+            self.loose_call(client, Purpose::Shared(Box::new(frame.detached())), frame, now);
             return;
         };
         let fanout = FanoutId(self.registry.numbers.fanouts.next());
@@ -135,7 +135,7 @@ impl Bridge {
     pub(super) fn logged_in(
         &mut self,
         channel: ChannelId,
-        again: Option<Frame>,
+        again: Option<Box<Frame>>,
         frame: &Frame,
         now: Moment,
     ) {
@@ -202,7 +202,7 @@ impl Bridge {
             let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
             let Some(agent_id) = json::text(text, at) else { continue };
             let row = self.registry.channel(channel);
-            let key = row.and_then(|row| row.by_id.get(&*agent_id).copied());
+            let key = row.and_then(|row| row.names.get(&agent_id));
             let session = key.and_then(|key| self.registry.sessions.get(&key));
             if let Some(session) = session.filter(|session| session.is_aliased()) {
                 edits.push((at, Bytes::from(quoted(&session.id))));

@@ -31,7 +31,7 @@ impl Bridge {
         if super::seeded::is(super::seeded::Bug::OpenFencedId) {
             return Fence::Open;
         }
-        if self.registry.channels.values().any(|row| row.by_id.contains_key(id)) {
+        if self.registry.channels.values().any(|row| row.names.contains(id)) {
             return Fence::Live;
         }
         let holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));

@@ -51,7 +51,7 @@ impl Bridge {
             channel: None,
             session: None,
             asked_at: now,
-            stage: Stage::Held(frame.detached()),
+            stage: Stage::held(frame),
         });
     }
 
@@ -98,7 +98,7 @@ impl Bridge {
                 channel: Some(channel),
                 session: None,
                 asked_at: now,
-                stage: Stage::Held(kept),
+                stage: Stage::Held(Box::new(kept)),
             }),
         };
         self.send(id, now);
@@ -207,7 +207,7 @@ impl Bridge {
                 channel: Some(channel),
                 session: None,
                 asked_at: now,
-                stage: Stage::Held(frame),
+                stage: Stage::Held(Box::new(frame)),
             });
             self.send(id, now);
         }

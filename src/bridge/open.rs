@@ -62,7 +62,7 @@ impl Bridge {
             channel: None,
             session: None,
             asked_at: now,
-            stage: Stage::Held(frame.detached()),
+            stage: Stage::held(frame),
         });
     }
 
@@ -165,7 +165,7 @@ impl Bridge {
             None => frame.find_text(&["sessionId"]).map(Into::into),
         };
         let taken =
-            |id: &str| self.registry.channel(channel).is_none_or(|row| row.by_id.contains_key(id));
+            |id: &str| self.registry.channel(channel).is_none_or(|row| row.names.contains(id));
         let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
             let what = "its answer names no session, or one that is open already".to_owned();
             let refusal = Refusal::ProtocolBroken { agent: self.agent_name(), what };

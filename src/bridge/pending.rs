@@ -23,12 +23,19 @@ pub enum Asker {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// Not sent: it waits for a channel, for its handshake, or for a turn's end.
-    Held(Frame),
+    Held(Box<Frame>),
     /// Sent at this moment.
     Sent(Moment),
     /// Its budget is over and the asker was answered; the agent's answer, if it
     /// ever comes, is recognised.
     Overdue,
+}
+
+impl Stage {
+    /// Waits here, in memory of its own.
+    pub fn held(frame: &Frame) -> Stage {
+        Stage::Held(Box::new(frame.detached()))
+    }
 }
 
 /// The four ways to open a session.
@@ -84,7 +91,7 @@ pub enum Purpose {
     /// The end of a session; the agent's id of it.
     Close(Box<str>),
     /// A login; the request, if it is to be repeated on further channels.
-    Login(Option<Frame>),
+    Login(Option<Box<Frame>>),
     /// The stored conversations; `first` page or not.
     List {
         /// Whether it asked for the first page.
@@ -95,7 +102,7 @@ pub enum Purpose {
     /// One of several channels' answers.
     Part(FanoutId),
     /// What every channel must hear, on the only one that there is.
-    Shared(Frame),
+    Shared(Box<Frame>),
     /// Something about a stored conversation.
     Stored {
         /// The agent's id of it.

@@ -37,7 +37,7 @@ impl Bridge {
         let Some(named) = frame.session() else {
             return self.ask_without_session(channel, frame, now);
         };
-        if let Some(key) = row.by_id.get(&*named).copied() {
+        if let Some(key) = row.names.get(&named) {
             return self.ask_in_session(channel, key, frame, now);
         }
         let is_buried = row.tombstones.contains_key(&*named);
@@ -421,6 +421,6 @@ fn is_decisive(question: &Question, answer: &Frame) -> bool {
 
 /// The child session that an update of a sub-agent announces.
 pub(super) fn announced_child(frame: &Frame) -> Option<Box<str>> {
-    let is_announcement = frame.update_kind().is_some_and(|kind| kind == "subagent_update");
-    frame.child_session().filter(|_| is_announcement).map(Into::into)
+    let child = frame.child_session()?;
+    (frame.update_kind()? == "subagent_update").then(|| child.into())
 }

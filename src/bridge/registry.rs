@@ -4,12 +4,15 @@
 //! that they keep are checked in [`check`](super::check). Rows that changed are
 //! remembered as *touched*, so that the end of a step can settle them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 
 use super::channel::Channel;
 use super::client::{Client, Pool};
 use super::deadline::{Deadlines, Due};
 use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
+use super::ids::Ids;
 use super::pending::{Asker, Call, Fanout, Purpose, Question};
 use super::session::{Audience, Session};
 
@@ -29,12 +32,12 @@ pub struct Registry {
     /// Live sessions and their children, by the id that clients know.
     pub(super) public: HashMap<Box<str>, SessionKey>,
     /// Calls that wait for a channel.
-    pub(super) unplaced: BTreeSet<CallId>,
+    pub(super) unplaced: Ids<CallId>,
     /// Which channel gave a cursor of `session/list`.
     pub(super) cursors: BTreeMap<Box<str>, ChannelId>,
     pub(super) deadlines: Deadlines,
-    pub(super) touched_channels: BTreeSet<ChannelId>,
-    pub(super) touched_sessions: BTreeSet<SessionKey>,
+    pub(super) touched_channels: Ids<ChannelId>,
+    pub(super) touched_sessions: Ids<SessionKey>,
     pub(super) numbers: Numbers,
 }
 
@@ -120,7 +123,7 @@ impl Registry {
         self.public.insert(session.id.clone(), key);
         if let Some(channel) = self.channel_mut(session.channel) {
             channel.sessions.insert(key);
-            channel.by_id.insert(session.agent_id.clone(), key);
+            channel.names.insert(session.agent_id.clone(), key);
         }
         self.touched_sessions.insert(key);
         self.sessions.insert(key, session);
@@ -130,10 +133,10 @@ impl Registry {
     pub(super) fn add_child(&mut self, key: SessionKey, child: &str) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some(channel) = self.channels.get_mut(&session.channel) else { return };
-        if channel.by_id.contains_key(child) || session.children.len() >= MAX_CHILDREN {
+        if channel.names.contains(child) || session.children.len() >= MAX_CHILDREN {
             return;
         }
-        channel.by_id.insert(child.into(), key);
+        channel.names.insert(child.into(), key);
         session.children.push(child.into());
         self.public.entry(child.into()).or_insert(key);
     }
@@ -158,7 +161,7 @@ impl Registry {
         if let Some(channel) = self.channel_mut(owner) {
             channel.sessions.remove(&key);
             for id in session.children.iter().chain([&session.agent_id]) {
-                channel.by_id.remove(id);
+                channel.names.remove(id);
             }
         }
         Some(session)

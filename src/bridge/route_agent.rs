@@ -3,7 +3,6 @@
 use crate::wire::frame::Glimpse;
 use crate::wire::{Frame, Kind, Malformed, Method};
 
-use super::Bridge;
 use super::channel::{Hold, Tombstone};
 use super::client::Carry;
 use super::compose;
@@ -14,6 +13,7 @@ use super::question::announced_child;
 use super::refusal::Refusal;
 use super::time::Moment;
 use super::translate::for_client;
+use super::{Bridge, Effect};
 
 /// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
 const STRAY_REPORTS: u32 = 3;
@@ -54,16 +54,17 @@ impl Bridge {
         if frame.method == Method::CancelRequest {
             return self.agent_cancels(channel, frame, now);
         }
-        let Some(row) = self.registry.channel(channel) else { return };
+        let is_carried = self.is_carried(channel);
+        let Some(row) = self.registry.channels.get_mut(&channel) else { return };
         if row.is_stopping() {
             self.counters.late_frames += 1;
             return;
         }
+        if let Some(key) = row.names.named_in(frame).filter(|_| !is_carried) {
+            return self.deliver(key, frame, now);
+        }
         match frame.session() {
-            Some(named) if !self.is_carried(channel) => match row.by_id.get(&*named).copied() {
-                Some(key) => self.deliver(key, frame, now),
-                None => self.early_notification(channel, &named, frame, now),
-            },
+            Some(named) if !is_carried => self.early_notification(channel, &named, frame, now),
             _ => {
                 let clients = self.clients_of(channel);
                 if clients.is_empty() {
@@ -84,15 +85,12 @@ impl Bridge {
         let Some(session) = self.registry.sessions.get_mut(&key) else { return };
         session.last_seen = now;
         session.seq += 1;
-        let outgoing = for_client(session, frame, None);
-        // Few clients: the list is walked by place, so that nothing is allocated for it.
-        let mut place = 0;
-        while let Some(client) =
-            self.registry.sessions.get(&key).and_then(|row| row.clients().get(place)).copied()
-        {
-            self.send_to_client(client, outgoing.clone());
-            place += 1;
+        let Some((last, others)) = session.clients().split_last() else { return };
+        let frame = for_client(session, frame, None);
+        for client in others {
+            self.effects.push_back(Effect::ToClient { client: *client, frame: frame.clone() });
         }
+        self.effects.push_back(Effect::ToClient { client: *last, frame });
     }
 
     fn agent_answer(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
@@ -157,13 +155,11 @@ impl Bridge {
 
     /// Ends a call with the agent's answer; gives back the client that asked, if one did.
     pub(super) fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<super::ClientId> {
-        // The alias is looked up while the call still has its session.
-        let call = self.registry.calls.get(&id)?.clone();
+        let call = self.registry.take_call(id)?;
         if let Asker::Client(client, token) = &call.asker {
             let outgoing = self.for_asker(&call, frame, token);
             self.send_to_client(*client, outgoing);
         }
-        self.registry.take_call(id);
         call.client()
     }
 

@@ -58,11 +58,11 @@ impl Bridge {
     }
 
     fn client_request(&mut self, client: ClientId, frame: &Frame, now: Moment) {
-        if self.refuse_if_clogged(client, frame) {
-            return;
-        }
         if let Some(kind) = open_kind(frame.method) {
-            return self.client_open(client, kind, frame, now);
+            if !self.refuse_if_clogged(client, frame) {
+                self.client_open(client, kind, frame, now);
+            }
+            return;
         }
         match frame.method {
             Method::SessionClose => self.client_close(client, frame, now),
@@ -75,7 +75,11 @@ impl Bridge {
             | Method::SessionArchive
             | Method::SessionUnarchive
             | Method::SessionStatus
-            | Method::SessionSetTitle => self.client_stored(client, frame, now),
+            | Method::SessionSetTitle => {
+                if !self.refuse_if_clogged(client, frame) {
+                    self.client_stored(client, frame, now);
+                }
+            }
             Method::SessionSetMode | Method::SessionSetConfigOption => {
                 if let Some(key) = self.named_session(client, frame) {
                     self.touch(key, now);
@@ -90,7 +94,7 @@ impl Bridge {
                 self.client_list(client, purpose, frame, now);
             }
             Method::Authenticate | Method::AuthLogin => {
-                let again = frame.find(&["_meta"]).is_some().then(|| frame.detached());
+                let again = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
                 self.loose_call(client, Purpose::Login(again), frame, now);
             }
             Method::Logout
@@ -174,27 +178,27 @@ impl Bridge {
         client: ClientId,
         id: &str,
     ) -> Result<SessionKey, Refusal> {
-        let Some(row) = self.registry.clients.get(&client) else {
-            return Err(Refusal::UnknownSession { id: id.to_owned() });
-        };
-        match self.registry.public.get(id) {
-            Some(key) if row.sessions.contains(key) => Ok(*key),
-            _ => Err(match row.ended.reason(id) {
-                Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
-                None => Refusal::UnknownSession { id: id.to_owned() },
-            }),
+        let key = self.registry.public.get(id).copied();
+        let session = key.and_then(|key| self.registry.sessions.get(&key));
+        if let Some(session) = session.filter(|row| row.clients().contains(&client)) {
+            return Ok(session.key);
         }
+        let ended = self.registry.clients.get(&client).and_then(|row| row.ended.reason(id));
+        Err(match ended {
+            Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
+            None => Refusal::UnknownSession { id: id.to_owned() },
+        })
     }
 
-    /// The session that a request names; if there is none for this client, the
-    /// request is refused.
+    /// The session that a request for its agent names; if there is none for this
+    /// client, or its agent does not read, the request is refused.
     fn named_session(&mut self, client: ClientId, frame: &Frame) -> Option<SessionKey> {
         let named = match frame.session() {
             Some(id) => self.attached_session(client, &id),
             None => Err(Refusal::MissingField { field: "sessionId" }),
         };
         match named {
-            Ok(key) => Some(key),
+            Ok(key) => (!self.refuse_if_clogged_in(client, key, frame)).then_some(key),
             Err(refusal) => {
                 self.refuse(client, &frame.id(), &refusal);
                 None
@@ -208,21 +212,21 @@ impl Bridge {
         }
     }
 
-    /// Requests in a session whose agent does not read are refused; nothing else
-    /// is lost. Those without a session are looked at when they are placed.
+    /// Requests about a session whose agent does not read are refused; nothing
+    /// else is lost. Those without a session are looked at when they are placed.
     fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
-        let is_ours = matches!(
-            frame.method,
-            Method::SessionClose | Method::BridgeDetach | Method::BridgeHeartbeat
-        );
         let named = frame.session().and_then(|id| self.registry.public.get(&*id).copied());
-        let session = named.and_then(|key| self.registry.sessions.get(&key));
+        named.is_some_and(|key| self.refuse_if_clogged_in(client, key, frame))
+    }
+
+    fn refuse_if_clogged_in(&mut self, client: ClientId, key: SessionKey, frame: &Frame) -> bool {
+        let session = self.registry.sessions.get(&key);
         let is_clogged = session.is_some_and(|session| self.is_clogged(session.channel));
-        if is_clogged && !is_ours {
+        if is_clogged {
             let agent = self.agent_name();
             self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
         }
-        is_clogged && !is_ours
+        is_clogged
     }
 
     /// Whether the outbox of a channel is full, because its agent does not read.
@@ -244,7 +248,7 @@ impl Bridge {
             channel: None,
             session: None,
             asked_at: now,
-            stage: Stage::Held(frame.detached()),
+            stage: Stage::held(frame),
         })
     }
 

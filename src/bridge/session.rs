@@ -1,8 +1,9 @@
 //! One session: one conversation that is live on one channel.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use super::ids::Ids;
 use super::time::Moment;
 
 /// Turns whose times are remembered; older ones are merged into one.
@@ -56,11 +57,11 @@ pub struct Session {
     /// When it last was of use.
     pub last_seen: Moment,
     /// Requests of clients in it, sent or queued.
-    pub calls: BTreeSet<CallId>,
+    pub calls: Ids<CallId>,
     /// Prompts that wait for the running turn, first come first served.
     pub queue: VecDeque<CallId>,
     /// Requests of the agent in it that are open.
-    pub questions: BTreeSet<QuestionId>,
+    pub questions: Ids<QuestionId>,
     /// Sessions of sub-agents that live and die with it, as the agent names them.
     pub children: Vec<Box<str>>,
     /// When its turns ran, the last one first; no end: it runs.
@@ -89,9 +90,9 @@ impl Session {
             cwd,
             audience: Audience::Lost,
             last_seen: now,
-            calls: BTreeSet::new(),
+            calls: Ids::default(),
             queue: VecDeque::new(),
-            questions: BTreeSet::new(),
+            questions: Ids::default(),
             children: Vec::new(),
             turns: VecDeque::new(),
             background: Background::Unknown,

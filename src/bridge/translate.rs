@@ -74,8 +74,8 @@ impl Bridge {
 /// What the agent calls the session that a client's frame names, where that
 /// differs. The frame may name a sub-agent's session too, which has one name.
 fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
-    let names_it = frame.session().is_some_and(|named| *named == *session.id);
-    (session.is_aliased() && names_it).then_some(&*session.agent_id)
+    let names_it = || frame.session().is_some_and(|named| *named == *session.id);
+    (session.is_aliased() && names_it()).then_some(&*session.agent_id)
 }
 
 /// A frame of an agent's session as its clients get it.

@@ -28,10 +28,13 @@ impl Bridge {
             PromptQueue::All => true,
         });
         let Some(session) = self.registry.sessions.get(&key) else { return };
+        if !waits && session.queue.is_empty() {
+            self.turn_began(key, now);
+            return self.session_call(client, key, Purpose::Prompt, frame, now);
+        }
         let channel = session.channel;
         let limit = self.config.max_queued_prompts;
-        let waits = waits || !session.queue.is_empty();
-        if waits && session.queue.len() >= limit {
+        if session.queue.len() >= limit {
             return self.refuse(client, &frame.id(), &Refusal::PromptQueueFull { limit });
         }
         let id = self.registry.add_call(Call {
@@ -40,23 +43,18 @@ impl Bridge {
             channel: Some(channel),
             session: Some(key),
             asked_at: now,
-            stage: Stage::Held(frame.detached()),
+            stage: Stage::held(frame),
         });
-        if waits {
-            if let Some(session) = self.registry.session_mut(key) {
-                session.queue.push_back(id);
-            }
-        } else {
-            self.begin_turn(key, id, now);
+        if let Some(session) = self.registry.session_mut(key) {
+            session.queue.push_back(id);
         }
     }
 
-    fn begin_turn(&mut self, key: SessionKey, id: CallId, now: Moment) {
+    fn turn_began(&mut self, key: SessionKey, now: Moment) {
         if let Some(session) = self.registry.session_mut(key) {
             session.last_seen = now;
             session.turn_began(now);
         }
-        self.send(id, now);
     }
 
     /// A prompt was answered, or given up: the next one may run.
@@ -69,7 +67,8 @@ impl Bridge {
         }
         let next = self.registry.session_mut(key).and_then(|session| session.queue.pop_front());
         if let Some(next) = next {
-            self.begin_turn(key, next, now);
+            self.turn_began(key, now);
+            self.send(next, now);
         }
     }
 

@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::mem;
 use std::rc::Rc;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::Notify;
 
 use super::stdio::Sink;
 use crate::wire::Outgoing;
 
-/// A burst is written when it is this long, or when nothing more waits.
+/// Messages that wait are gathered in bursts of at most this many bytes; a burst
+/// is written when the one before it is.
 const BURST: usize = 64 * 1024;
-/// A message of this length is written from its own bytes.
+/// A message of this length is written from its own bytes, in bytes.
 const LONG: usize = 16 * 1024;
 
 /// A handle on what waits for one peer.
@@ -34,7 +36,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Outgoing>,
+    queue: VecDeque<Piece>,
+    /// Room for the next burst, from one that was written.
+    spare: BytesMut,
     /// What is queued or being written weighs this much, in bytes.
     bytes: usize,
     fate: Fate,
@@ -42,6 +46,48 @@ struct State {
     over: bool,
     /// It was full, and is not under the low mark yet.
     choked: bool,
+}
+
+/// What waits in one piece.
+#[derive(Debug)]
+enum Piece {
+    /// Short messages, with their line ends: nobody else's bytes are held by them.
+    Burst(BytesMut),
+    /// A message that is not copied.
+    Long(Outgoing),
+}
+
+impl Piece {
+    /// What it costs while it waits, in bytes.
+    fn weight(&self) -> usize {
+        match self {
+            Piece::Burst(burst) => burst.len(),
+            Piece::Long(frame) => frame.len() + size_of::<Outgoing>(),
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, frame: Outgoing) {
+        if frame.len() >= LONG {
+            let piece = Piece::Long(frame);
+            self.bytes += piece.weight();
+            return self.queue.push_back(piece);
+        }
+        let length = frame.len() + 1;
+        self.bytes += length;
+        if let Some(Piece::Burst(burst)) = self.queue.back_mut()
+            && burst.len() + length <= BURST
+        {
+            if burst.capacity() - burst.len() < length {
+                burst.reserve(BURST - burst.len());
+            }
+            return frame.write_line_to(burst);
+        }
+        let mut burst = mem::take(&mut self.spare);
+        frame.write_line_to(&mut burst);
+        self.queue.push_back(Piece::Burst(burst));
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,12 +118,13 @@ impl Outbox {
         if !matches!(state.fate, Fate::Open | Fate::Ending) {
             return;
         }
-        state.bytes += weight(&frame);
-        state.queue.push_back(frame);
+        if state.queue.is_empty() {
+            self.0.work.notify_one();
+        }
+        state.push(frame);
         if state.bytes >= self.0.high && !state.over {
             self.0.marks.notify_one();
         }
-        self.0.work.notify_one();
     }
 
     /// Ends the stream behind what is queued.
@@ -119,37 +166,39 @@ impl Outbox {
         state.choked
     }
 
-    /// Moves what waits to `burst`, up to the first long message, which is not
-    /// copied; and says how much they weigh. `None`: the end.
-    async fn take(&self, burst: &mut BytesMut) -> Option<(usize, Option<Outgoing>)> {
+    /// The next burst, with a long message behind it if there is one. `None`: the end.
+    async fn take(&self) -> Option<(BytesMut, Option<Outgoing>)> {
         loop {
             {
                 let mut state = self.0.state.borrow_mut();
-                let mut taken = 0;
-                while burst.len() < BURST
-                    && let Some(frame) = state.queue.pop_front()
-                {
-                    taken += weight(&frame);
-                    if frame.len() >= LONG {
-                        return Some((taken, Some(frame)));
-                    }
-                    frame.write_to(burst);
-                    burst.put_u8(b'\n');
-                }
-                if taken > 0 {
-                    return Some((taken, None));
-                }
-                if state.fate != Fate::Open {
-                    return None;
+                let burst = match state.queue.pop_front() {
+                    Some(Piece::Long(frame)) => return Some((BytesMut::new(), Some(frame))),
+                    Some(Piece::Burst(burst)) => Some(burst),
+                    None if state.fate != Fate::Open => return None,
+                    None => None,
+                };
+                if let Some(burst) = burst {
+                    let long = match state.queue.pop_front() {
+                        Some(Piece::Long(frame)) => Some(frame),
+                        other => {
+                            other.into_iter().for_each(|piece| state.queue.push_front(piece));
+                            None
+                        }
+                    };
+                    return Some((burst, long));
                 }
             }
             self.0.work.notified().await;
         }
     }
 
-    fn written(&self, bytes: usize) {
+    fn written(&self, mut burst: BytesMut, long: Option<Outgoing>) {
         let mut state = self.0.state.borrow_mut();
-        state.bytes -= bytes;
+        state.bytes -= burst.len() + long.map_or(0, |frame| Piece::Long(frame).weight());
+        burst.clear();
+        if burst.capacity() > state.spare.capacity() {
+            state.spare = burst;
+        }
         let is_relieved = (state.over || state.choked) && state.bytes <= self.0.low;
         if is_relieved || state.fate == Fate::Ending {
             self.0.marks.notify_one();
@@ -167,8 +216,7 @@ impl Outbox {
     /// Writes until the end: the one task of this outbox. `false`: the peer took
     /// no more before that.
     pub(super) async fn write_to(self, mut sink: Sink) -> bool {
-        let mut burst = BytesMut::new();
-        while let Some((taken, long)) = self.take(&mut burst).await {
+        while let Some((burst, long)) = self.take().await {
             let [before, token, after] = long.as_ref().map_or([&[] as &[u8]; 3], Outgoing::parts);
             let line_end: &[u8] = if long.is_some() { b"\n" } else { b"" };
             let pieces = [&burst, before, token, after, line_end];
@@ -176,15 +224,9 @@ impl Outbox {
                 self.close(Fate::Broken);
                 return false;
             }
-            self.written(taken);
-            burst.clear();
+            self.written(burst, long);
         }
         self.close(Fate::Closed);
         true
     }
-}
-
-/// What a message costs while it waits: its bytes, and its place in the queue.
-fn weight(frame: &Outgoing) -> usize {
-    frame.len() + size_of::<Outgoing>()
 }

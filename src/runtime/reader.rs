@@ -7,11 +7,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::Input;
 use super::stdio::Source;
 use crate::wire::line::{Line, Lines};
-use crate::wire::{Frame, Malformed};
+use crate::wire::{Frame, FrameReader, Malformed};
 
 /// Lines in one batch: a read of many tiny ones must not become a mountain of
 /// answers at once.
-const LONGEST_BATCH: usize = 512;
+const LONGEST_BATCH: usize = 64;
 
 /// Where a batch came from and where it goes.
 pub(super) struct Reader {
@@ -41,6 +41,7 @@ impl Reader {
         ended: impl FnOnce(u64) -> Input,
     ) {
         let mut lines = Lines::new(self.limit);
+        let mut reader = FrameReader::default();
         let turn = Arc::new(Semaphore::new(1));
         loop {
             // No gate-keeper any more: the peer is on its way out and read to its end.
@@ -50,11 +51,11 @@ impl Reader {
                 Ok(_) => {}
             }
             while let Some(first) = lines.next_line() {
-                let mut frames = vec![parse(first)];
+                let mut frames = vec![parse(&mut reader, first)];
                 while frames.len() < LONGEST_BATCH
                     && let Some(line) = lines.next_line()
                 {
-                    frames.push(parse(line));
+                    frames.push(parse(&mut reader, line));
                 }
                 let Ok(permit) = turn.clone().acquire_owned().await else { break };
                 // Somebody may have wished for a pause while it was served.
@@ -63,15 +64,18 @@ impl Reader {
                     return;
                 }
             }
+            // Until the last batch is served its bytes are in use: behind it the
+            // same memory can be read into again.
+            drop(turn.acquire().await);
         }
         // The loop may be gone already.
         let _ = self.to.send(ended(lines.finish())).await;
     }
 }
 
-fn parse(line: Line) -> Result<Frame, Malformed> {
+fn parse(reader: &mut FrameReader, line: Line) -> Result<Frame, Malformed> {
     match line {
-        Line::Whole(bytes) => Frame::parse(bytes),
+        Line::Whole(bytes) => reader.read(bytes),
         Line::TooLong { beginning, end, length } => {
             Err(Malformed::TooLong { length, glimpse: Frame::glimpse(&beginning, &end) })
         }

@@ -39,7 +39,10 @@ macro_rules! methods {
     };
 }
 
+// The most frequent one first: they are compared in this order.
 methods! {
+    /// Agent → client, notification: what happens in a turn.
+    SessionUpdate = "session/update",
     /// Client → agent: versions and capabilities.
     Initialize = "initialize",
     /// Client → agent: log in.

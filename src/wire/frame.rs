@@ -15,8 +15,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::acp::Method;
-use super::json::{self, NotJson, Scanner, Span};
+use super::json::{self, Scanner, Span};
 use super::outgoing::{Outgoing, Token};
+use super::walk::{Member, Places, Walk};
 
 /// How much of a line that is no message is shown to people (bytes).
 const SHOWN: usize = 256;
@@ -67,91 +68,6 @@ pub struct Glimpse {
     pub has_method: bool,
 }
 
-/// The places that one walk over a message finds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Places {
-    id: Option<Span>,
-    method: Option<Span>,
-    params: Option<Span>,
-    result: Option<Span>,
-    error: Option<Span>,
-    session: Option<Span>,
-    request: Option<Span>,
-    update: Option<Span>,
-    nested: Option<Span>,
-}
-
-impl Places {
-    fn walk(&mut self, text: &[u8]) -> Result<(), NotJson> {
-        let mut scanner = Scanner::new(text);
-        scanner.object(|scanner, key| {
-            if scanner.escaped {
-                let name = json::text(text, key).ok_or(NotJson)?;
-                return self.member(json::quoted(&name).as_bytes(), text, scanner);
-            }
-            self.member(key.of(text), text, scanner)
-        })?;
-        scanner.end()
-    }
-
-    fn member(
-        &mut self,
-        name: &[u8],
-        text: &[u8],
-        scanner: &mut Scanner<'_>,
-    ) -> Result<(), NotJson> {
-        let place = match name {
-            b"\"id\"" => &mut self.id,
-            b"\"method\"" => &mut self.method,
-            b"\"params\"" => {
-                self.params = Some(self.params(text, scanner)?);
-                return Ok(());
-            }
-            b"\"result\"" => &mut self.result,
-            b"\"error\"" => &mut self.error,
-            _ => return scanner.value().map(drop),
-        };
-        *place = Some(scanner.value()?);
-        Ok(())
-    }
-
-    fn params(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<Span, NotJson> {
-        if scanner.peek() != Some(b'{') {
-            return scanner.value();
-        }
-        scanner.object(|scanner, key| {
-            match key.of(text) {
-                b"\"sessionId\"" => self.session = Some(scanner.value()?),
-                b"\"requestId\"" => self.request = Some(scanner.value()?),
-                b"\"update\"" => self.update(text, scanner)?,
-                _ if scanner.escaped && json::is(text, key, "sessionId") => {
-                    self.session = Some(scanner.value()?);
-                }
-                _ => {
-                    scanner.value()?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn update(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), NotJson> {
-        if scanner.peek() != Some(b'{') {
-            return scanner.value().map(drop);
-        }
-        scanner.object(|scanner, key| {
-            let value = scanner.value()?;
-            match key.of(text) {
-                b"\"sessionUpdate\"" => self.update = Some(value),
-                b"\"sessionId\"" => self.nested = Some(value),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(())
-    }
-}
-
 /// One message, read.
 #[derive(Clone)]
 pub struct Frame {
@@ -169,39 +85,39 @@ impl Frame {
     /// # Errors
     /// [`Malformed`] says what is wrong with a line that is no message.
     pub fn parse(bytes: Bytes) -> Result<Frame, Malformed> {
-        let not_json = || Malformed::NotJson {
-            beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned(),
+        let mut walk = Walk::default();
+        let is_json = is_unicode(&bytes) && walk.over(&bytes).is_ok();
+        Frame::walked(bytes, is_json.then_some(walk.places))
+    }
+
+    /// A line with what a walk over it has found; nothing: it is no JSON.
+    pub(super) fn walked(bytes: Bytes, places: Option<Places>) -> Result<Frame, Malformed> {
+        let Some(places) = places else {
+            let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+            return Err(Malformed::NotJson { beginning: beginning.into_owned() });
         };
-        // Most lines are ASCII, and that is seen sooner than how other text is encoded.
-        if !bytes.is_ascii() && std::str::from_utf8(&bytes).is_err() {
-            return Err(not_json());
-        }
-        match Scanner::new(&bytes).peek() {
-            Some(b'{') => {}
-            _ if json::whole(&bytes).is_none() => return Err(not_json()),
-            Some(b'[') => return Err(Malformed::Batch),
-            _ => return Err(Malformed::NotMessage { id: None }),
-        }
-        let mut places = Places::default();
-        places.walk(&bytes).map_err(|NotJson| not_json())?;
-        let id = places.id.filter(|id| is_id(id.of(&bytes)));
-        let bad = || Malformed::NotMessage { id: id.map(|id| Token::new(id.of(&bytes))) };
-        if places.id != id {
+        let id = places.of(Member::Id).filter(|id| is_id(id.of(&bytes)));
+        let bad = || match Scanner::new(&bytes).peek() {
+            Some(b'[') => Malformed::Batch,
+            _ => Malformed::NotMessage { id: id.map(|id| Token::new(id.of(&bytes))) },
+        };
+        if places.of(Member::Id) != id {
             return Err(bad());
         }
-        let method = match places.method {
+        let method = match places.of(Member::Method) {
             None => None,
             Some(place) => Some(match json::unescaped(place.of(&bytes)) {
                 Some(name) => Method::spelled(name),
                 None => Method::named(&json::text(&bytes, place).ok_or_else(bad)?),
             }),
         };
-        let failed = places.error.is_some_and(|error| error.of(&bytes) != b"null");
+        let error = places.of(Member::Error);
+        let failed = error.is_some_and(|error| error.of(&bytes) != b"null");
         let kind = match (method, id) {
             (Some(_), Some(_)) => Kind::Request,
             (Some(_), None) => Kind::Notification,
             (None, Some(_)) if failed => Kind::Failure,
-            (None, Some(_)) if places.result.is_some() => Kind::Success,
+            (None, Some(_)) if places.of(Member::Result).is_some() => Kind::Success,
             _ => return Err(bad()),
         };
         Ok(Frame { places, kind, method: method.unwrap_or(Method::Other), bytes })
@@ -209,13 +125,13 @@ impl Frame {
 
     /// What can be seen of an over-long line: its beginning and its end.
     pub fn glimpse(beginning: &[u8], end: &[u8]) -> Glimpse {
-        let mut places = Places::default();
+        let mut walk = Walk::default();
         // It breaks off somewhere: what was found until then counts.
-        let _ = places.walk(beginning);
-        let id = places.id.map(|id| id.of(beginning)).or_else(|| last_id(end));
+        let _ = walk.over(beginning);
+        let id = walk.places.of(Member::Id).map(|id| id.of(beginning)).or_else(|| last_id(end));
         Glimpse {
             id: id.filter(|id| is_id(id)).map(Token::new),
-            has_method: places.method.is_some(),
+            has_method: walk.places.of(Member::Method).is_some(),
         }
     }
 
@@ -226,59 +142,60 @@ impl Frame {
 
     /// The id exactly as it is spelled; `null` if there is none.
     pub fn id(&self) -> Token {
-        Token::new(self.places.id.map_or(b"null", |id| id.of(&self.bytes)))
+        Token::new(self.places.of(Member::Id).map_or(b"null", |id| id.of(&self.bytes)))
     }
 
     /// The id as the number that the bridge itself gives out.
     pub fn number(&self) -> Option<u64> {
-        std::str::from_utf8(self.places.id?.of(&self.bytes)).ok()?.parse().ok()
+        std::str::from_utf8(self.places.of(Member::Id)?.of(&self.bytes)).ok()?.parse().ok()
     }
 
     /// The method's name.
     pub fn method_name(&self) -> Cow<'_, str> {
-        self.places.method.and_then(|at| json::text(&self.bytes, at)).unwrap_or_default()
+        self.places
+            .of(Member::Method)
+            .and_then(|at| json::text(&self.bytes, at))
+            .unwrap_or_default()
     }
 
     /// `params.sessionId`, decoded.
     pub fn session(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.session?)
+        json::text(&self.bytes, self.places.of(Member::Session)?)
     }
 
     /// Where `params.sessionId` lies.
     pub fn session_place(&self) -> Option<Span> {
-        self.places.session
+        self.places.of(Member::Session)
     }
 
     /// `params.requestId` exactly as it is spelled, and where it lies.
     pub fn request(&self) -> Option<(Token, Span)> {
-        let place = self.places.request?;
+        let place = self.places.of(Member::Request)?;
         Some((Token::new(place.of(&self.bytes)), place))
     }
 
     /// `params.update.sessionUpdate`, decoded.
     pub fn update_kind(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.update?)
+        json::text(&self.bytes, self.places.of(Member::UpdateKind)?)
     }
 
     /// `params.update.sessionId`: the child session that a sub-agent update names.
     pub fn child_session(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.nested?)
+        json::text(&self.bytes, self.places.of(Member::ChildSession)?)
     }
 
     /// Where `params`, `result` or `error` lies, whichever there is.
     pub fn body(&self) -> Option<Span> {
         match self.kind {
-            Kind::Request | Kind::Notification => self.places.params,
-            Kind::Success => self.places.result,
-            Kind::Failure => self.places.error,
+            Kind::Request | Kind::Notification => self.places.of(Member::Params),
+            Kind::Success => self.places.of(Member::Result),
+            Kind::Failure => self.places.of(Member::Error),
         }
     }
 
     /// The raw bytes of [`Frame::body`]; empty if there is none.
     pub fn body_bytes(&self) -> Bytes {
-        self.body().map_or_else(Bytes::new, |body| {
-            self.bytes.slice(body.start as usize..body.end as usize)
-        })
+        self.body().map_or_else(Bytes::new, |body| self.bytes.slice(body.start()..body.end()))
     }
 
     /// Where the value at `path` inside the body lies.
@@ -293,7 +210,7 @@ impl Frame {
 
     /// The error code of a failure.
     pub fn error_code(&self) -> Option<i64> {
-        let place = json::find(&self.bytes, self.places.error?, &["code"])?;
+        let place = json::find(&self.bytes, self.places.of(Member::Error)?, &["code"])?;
         std::str::from_utf8(place.of(&self.bytes)).ok()?.parse().ok()
     }
 
@@ -311,19 +228,19 @@ impl Frame {
 
     /// Sends it on with another id.
     pub fn with_id(&self, token: Token) -> Outgoing {
-        let Some(id) = self.places.id else {
+        let Some(id) = self.places.of(Member::Id) else {
             return self.whole();
         };
         Outgoing {
-            before: self.bytes.slice(..id.start as usize),
+            before: self.bytes.slice(..id.start()),
             token,
-            after: self.bytes.slice(id.end as usize..),
+            after: self.bytes.slice(id.end()..),
         }
     }
 
     /// Where the id lies.
     pub fn id_place(&self) -> Option<Span> {
-        self.places.id
+        self.places.of(Member::Id)
     }
 }
 
@@ -339,6 +256,11 @@ impl PartialEq for Frame {
     }
 }
 
+/// Most lines are ASCII, and that is seen sooner than how other text is encoded.
+pub(super) fn is_unicode(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}
+
 /// Strings, numbers and `null` are ids.
 fn is_id(token: &[u8]) -> bool {
     matches!(token.first(), Some(b'"' | b'-' | b'0'..=b'9' | b'n'))
@@ -351,6 +273,6 @@ fn last_id(end: &[u8]) -> Option<&[u8]> {
     let colon = memchr::memrchr(b':', end)?;
     let before = end[..colon].trim_ascii_end().strip_suffix(b"\"id\"")?;
     let token = end[colon + 1..].trim_ascii();
-    let whole = json::whole(token)? == Span { start: 0, end: token.len() as u32 };
+    let whole = json::whole(token)? == Span::new(0, token.len());
     (before.trim_ascii_end().ends_with(b",") && whole).then_some(token)
 }

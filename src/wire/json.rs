@@ -1,30 +1,50 @@
 //! A JSON scanner that checks the grammar (RFC 8259) and remembers places.
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
-//! Strings are most of what comes: they are passed over many bytes at a time,
-//! and looked into only where something is escaped. Nesting is bounded by
+//! Strings are most of what comes: they are passed over many bytes at a time
+//! ([`marks`](super::marks)), and looked into only where something is escaped. Nesting is bounded by
 //! [`MAX_DEPTH`].
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
-use super::run::{plain, plain_at_first};
+use super::marks::Marks;
 
 /// Values nested deeper than this are refused, as most JSON libraries do.
-pub const MAX_DEPTH: u32 = 128;
+pub const MAX_DEPTH: usize = 128;
 
-/// A place in a text: from `start` up to, not including, `end`.
+/// A place in a text: it ends behind its last byte, and holds at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Offset of the first byte.
-    pub start: u32,
-    /// Offset behind the last byte.
-    pub end: u32,
+    start: u32,
+    /// Never zero, so that "no place" takes no room of its own.
+    end: NonZeroU32,
 }
 
 impl Span {
+    /// From `start` up to, not including, `end`. Lines are bounded far below
+    /// 4 GiB (`line::MAX_LINE`), and no place ends at 0.
+    #[inline]
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u32, end: NonZeroU32::new(end as u32).unwrap_or(NonZeroU32::MIN) }
+    }
+
+    /// Offset of the first byte.
+    #[inline]
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Offset behind the last byte.
+    #[inline]
+    pub fn end(self) -> usize {
+        self.end.get() as usize
+    }
+
     /// The bytes of `text` at this place; empty if the place is not in it.
+    #[inline]
     pub fn of(self, text: &[u8]) -> &[u8] {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start()..self.end()).unwrap_or_default()
     }
 }
 
@@ -34,24 +54,76 @@ pub struct NotJson;
 
 type Scan<T> = Result<T, NotJson>;
 
+/// The brackets that are open around a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nesting {
+    depth: usize,
+    /// One bit for each: set for an object, clear for an array; the innermost lowest.
+    objects: u128,
+}
+
+impl Nesting {
+    fn enter(&mut self, is_object: bool) {
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_object);
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+}
+
+/// Who is told what a scanner comes by. Depths count the brackets around a place.
+pub(super) trait Watch {
+    /// An object or an array that is not empty begins; it is at this depth.
+    fn opened(&mut self, depth: usize, is_object: bool);
+    /// A member of the object at this depth: its key in its plainest spelling,
+    /// quotes included, and where its value begins.
+    fn key(&mut self, depth: usize, key: &[u8], value_at: usize);
+    /// A value that is a string begins here.
+    fn string(&mut self, nesting: &Nesting, at: usize);
+    /// A value ended before `at`, in what is open at this depth.
+    fn ended(&mut self, depth: usize, at: usize);
+}
+
+/// Nobody is told.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn opened(&mut self, _: usize, _: bool) {}
+    fn key(&mut self, _: usize, _: &[u8], _: usize) {}
+    fn string(&mut self, _: &Nesting, _: usize) {}
+    fn ended(&mut self, _: usize, _: usize) {}
+}
+
 /// Walks over one JSON text.
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
-    /// Whether the string consumed last, such as a key, holds an escape and so
-    /// must be decoded to be compared.
-    pub(super) escaped: bool,
+    marks: Marks,
+    /// Whether the string consumed last, such as a key, holds an escape.
+    escaped: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Starts at the beginning of `text`, which must be UTF-8 and shorter than 4 GiB.
     pub fn new(text: &'a [u8]) -> Self {
-        Scanner { text, at: 0, escaped: false }
+        Scanner::starting(text, 0)
     }
 
     /// Starts at a value inside `text`.
     pub fn at(text: &'a [u8], place: Span) -> Self {
-        Scanner { text, at: place.start as usize, escaped: false }
+        Scanner::starting(text, place.start())
+    }
+
+    /// Starts at this offset.
+    pub(super) fn starting(text: &'a [u8], at: usize) -> Self {
+        Scanner { text, at, marks: Marks::default(), escaped: false }
     }
 
     /// The next byte that is not white space, not consumed.
@@ -107,7 +179,7 @@ impl<'a> Scanner<'a> {
         self.expect(open)?;
         if self.peek() == Some(close) {
             self.at += 1;
-            return Ok(span(start, self.at));
+            return Ok(Span::new(start, self.at));
         }
         loop {
             item(self)?;
@@ -115,7 +187,7 @@ impl<'a> Scanner<'a> {
                 Some(b',') => self.at += 1,
                 Some(byte) if byte == close => {
                     self.at += 1;
-                    return Ok(span(start, self.at));
+                    return Ok(Span::new(start, self.at));
                 }
                 _ => return Err(NotJson),
             }
@@ -128,40 +200,40 @@ impl<'a> Scanner<'a> {
     /// [`NotJson`] if there is none, or it is nested too deeply.
     #[inline]
     pub fn value(&mut self) -> Scan<Span> {
-        match self.peek() {
-            Some(b'"') => self.string_here(),
-            _ => self.tree(),
+        if self.peek() == Some(b'"') {
+            return self.string_here();
         }
+        let start = self.at;
+        self.tree(&mut Nesting::default(), &mut Unwatched)?;
+        Ok(Span::new(start, self.at))
     }
 
-    /// Consumes one value with all that is in it.
-    fn tree(&mut self) -> Scan<Span> {
-        let start = self.at;
-        // One bit per open bracket: set for an object, clear for an array.
-        let mut objects: u128 = 0;
-        let mut depth = 0;
+    /// Consumes one value with all that is in it, or the rest of one whose
+    /// beginning was consumed: then a value starts here, with `nesting` around it.
+    pub(super) fn tree(&mut self, nesting: &mut Nesting, watch: &mut impl Watch) -> Scan<()> {
         loop {
             // A value starts here.
             match self.peek().ok_or(NotJson)? {
                 open @ (b'{' | b'[') => {
-                    if depth == MAX_DEPTH {
-                        return Err(NotJson);
-                    }
                     self.at += 1;
                     let is_object = open == b'{';
                     let close = if is_object { b'}' } else { b']' };
+                    if nesting.depth == MAX_DEPTH {
+                        return Err(NotJson);
+                    }
                     if self.peek() == Some(close) {
                         self.at += 1;
                     } else {
-                        depth += 1;
-                        objects = objects << 1 | u128::from(is_object);
+                        nesting.enter(is_object);
+                        watch.opened(nesting.depth, is_object);
                         if is_object {
-                            self.key()?;
+                            self.key(nesting, watch)?;
                         }
                         continue;
                     }
                 }
                 b'"' => {
+                    watch.string(nesting, self.at);
                     self.string_here()?;
                 }
                 b't' => self.word(b"true")?,
@@ -171,15 +243,16 @@ impl<'a> Scanner<'a> {
             }
             // A value ended here: go on in what is open around it.
             loop {
-                if depth == 0 {
-                    return Ok(span(start, self.at));
+                watch.ended(nesting.depth, self.at);
+                if nesting.depth == 0 {
+                    return Ok(());
                 }
-                let in_object = objects & 1 == 1;
+                let in_object = nesting.in_object();
                 match self.peek().ok_or(NotJson)? {
                     b',' => {
                         self.at += 1;
                         if in_object {
-                            self.key()?;
+                            self.key(nesting, watch)?;
                         }
                         break;
                     }
@@ -188,8 +261,7 @@ impl<'a> Scanner<'a> {
                     _ => return Err(NotJson),
                 }
                 self.at += 1;
-                depth -= 1;
-                objects >>= 1;
+                nesting.leave();
             }
         }
     }
@@ -202,9 +274,19 @@ impl<'a> Scanner<'a> {
         if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
     }
 
-    fn key(&mut self) -> Scan<()> {
-        self.string()?;
-        self.expect(b':')
+    #[inline]
+    fn key(&mut self, nesting: &Nesting, watch: &mut impl Watch) -> Scan<()> {
+        let key = self.string()?;
+        let is_escaped = self.escaped;
+        self.expect(b':')?;
+        self.peek();
+        if is_escaped {
+            let name = text(self.text, key).ok_or(NotJson)?;
+            watch.key(nesting.depth, quoted(&name).as_bytes(), self.at);
+        } else {
+            watch.key(nesting.depth, key.of(self.text), self.at);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -233,36 +315,30 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes a string whose first quote is here.
+    #[inline]
     fn string_here(&mut self) -> Scan<Span> {
         let start = self.at;
-        self.at += 1;
+        self.at = self.marks.next(self.text, start + 1);
         self.escaped = false;
-        let rest = &self.text[self.at..];
-        let count = plain_at_first(rest);
-        if rest.get(count) == Some(&b'"') {
-            self.at += count + 1;
-            return Ok(span(start, self.at));
+        if self.text.get(self.at) != Some(&b'"') {
+            self.rest_of_string()?;
         }
-        self.at += count;
-        self.rest_of_string(start)
+        self.at += 1;
+        Ok(Span::new(start, self.at))
     }
 
-    /// Apart, because most strings are short and hold no escapes.
+    /// Up to the quote that ends a string, from the first mark in it. Apart,
+    /// because most strings hold no escapes.
     #[inline(never)]
-    fn rest_of_string(&mut self, start: usize) -> Scan<Span> {
+    fn rest_of_string(&mut self) -> Scan<()> {
+        self.escaped = true;
         loop {
-            self.at += plain(&self.text[self.at..]);
             match self.text.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(span(start, self.at));
-                }
-                Some(b'\\') => {
-                    self.escaped = true;
-                    self.escape()?;
-                }
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => self.escape()?,
                 _ => return Err(NotJson),
             }
+            self.at = self.marks.next(self.text, self.at);
         }
     }
 
@@ -313,17 +389,12 @@ impl<'a> Scanner<'a> {
     }
 }
 
-fn span(start: usize, end: usize) -> Span {
-    // Lines are bounded far below 4 GiB (`line::MAX_LINE`).
-    Span { start: start as u32, end: end as u32 }
-}
-
 /// What is between the quotes of the JSON string `quoted`, if nothing in it is
 /// escaped. `None` too if it is no string.
 #[inline]
 pub(super) fn unescaped(quoted: &[u8]) -> Option<&[u8]> {
     let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    (plain(inner) == inner.len()).then_some(inner)
+    memchr::memchr(b'\\', inner).is_none().then_some(inner)
 }
 
 /// The text of a JSON string whose place (quotes included) is given: borrowed

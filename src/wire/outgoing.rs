@@ -90,9 +90,13 @@ impl Outgoing {
     /// Appends it to `buffer`, without a line end.
     pub fn write_to(&self, buffer: &mut BytesMut) {
         buffer.reserve(self.len() + 1);
-        buffer.put_slice(&self.before);
-        buffer.put_slice(self.token.as_bytes());
-        buffer.put_slice(&self.after);
+        self.parts().into_iter().for_each(|part| buffer.put_slice(part));
+    }
+
+    /// Appends it to `buffer`, with a line end.
+    pub fn write_line_to(&self, buffer: &mut BytesMut) {
+        self.write_to(buffer);
+        buffer.put_u8(b'\n');
     }
 
     /// Its bytes in the pieces that they lie in.

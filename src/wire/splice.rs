@@ -7,14 +7,14 @@ use super::json::{self, Scanner, Span};
 /// Puts each text in the place given with it. Places must not overlap; their
 /// order does not matter.
 pub fn replace(text: &[u8], mut edits: Vec<(Span, Bytes)>) -> Bytes {
-    edits.sort_by_key(|(place, _)| place.start);
+    edits.sort_by_key(|(place, _)| place.start());
     let mut out =
         Vec::with_capacity(text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
     let mut done = 0;
     for (place, new) in edits {
-        out.extend_from_slice(&text[done..place.start as usize]);
+        out.extend_from_slice(&text[done..place.start()]);
         out.extend_from_slice(&new);
-        done = place.end as usize;
+        done = place.end();
     }
     out.extend_from_slice(&text[done..]);
     out.into()
@@ -46,7 +46,7 @@ pub fn push(text: &[u8], place: Span, element: &str) -> Bytes {
 }
 
 fn just_before_end(place: Span) -> Span {
-    Span { start: place.end - 1, end: place.end - 1 }
+    Span::new(place.end() - 1, place.end() - 1)
 }
 
 fn is_empty(text: &[u8], object: Span) -> bool {

@@ -1,7 +1,8 @@
 //! The wire: lines, heads and splices, from outside.
 //!
 //! One file per promise: what is read of a frame ([`heads`]), what is refused
-//! ([`traps`]), that bytes pass through untouched ([`bytes`]).
+//! ([`traps`]), that bytes pass through untouched ([`bytes`]), that what came before
+//! changes nothing ([`streams`]).
 
 // Tests: a panic is how they fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -9,6 +10,7 @@
 mod bytes;
 mod heads;
 mod splices;
+mod streams;
 mod traps;
 
 use drawbridge::wire::{Frame, Malformed};

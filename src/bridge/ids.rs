@@ -1,0 +1,98 @@
+//! A set of ids, in order.
+//!
+//! Ids count up, so the next one goes to the end, and the one that goes is
+//! mostly the oldest. Such a set takes one piece of memory, and none if it was
+//! never used; sets of what is pending are small and change with every request.
+//! Where many rows come and go in any order (sessions), a tree is better.
+
+use std::collections::{VecDeque, vec_deque};
+
+/// Ids in ascending order, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids<T>(VecDeque<T>);
+
+impl<T: Copy + Ord> Ids<T> {
+    /// Puts one in, if it is not there.
+    pub fn insert(&mut self, id: T) {
+        match self.0.back() {
+            Some(last) if *last == id => {}
+            Some(last) if *last > id => {
+                if let Err(place) = self.0.binary_search(&id) {
+                    self.0.insert(place, id);
+                }
+            }
+            _ => self.0.push_back(id),
+        }
+    }
+
+    /// Takes one out; says whether it was there.
+    pub fn remove(&mut self, id: &T) -> bool {
+        if self.0.front() == Some(id) {
+            return self.0.pop_front().is_some();
+        }
+        self.0.binary_search(id).is_ok_and(|place| self.0.remove(place).is_some())
+    }
+
+    /// Takes out the oldest.
+    pub fn pop_first(&mut self) -> Option<T> {
+        self.0.pop_front()
+    }
+
+    /// Whether it is there.
+    pub fn contains(&self, id: &T) -> bool {
+        self.0.binary_search(id).is_ok()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All, the oldest first.
+    pub fn iter(&self) -> vec_deque::Iter<'_, T> {
+        self.0.iter()
+    }
+}
+
+impl<T> Default for Ids<T> {
+    fn default() -> Self {
+        Ids(VecDeque::new())
+    }
+}
+
+impl<T: Copy + Ord> Extend<T> for Ids<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, ids: I) {
+        ids.into_iter().for_each(|id| self.insert(id));
+    }
+}
+
+impl<T: Copy + Ord> FromIterator<T> for Ids<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(ids: I) -> Self {
+        let mut set = Ids::default();
+        set.extend(ids);
+        set
+    }
+}
+
+impl<T> IntoIterator for Ids<T> {
+    type Item = T;
+    type IntoIter = vec_deque::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Ids<T> {
+    type Item = &'a T;
+    type IntoIter = vec_deque::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
