@@ -79,6 +79,9 @@ use registry::Registry;
 /// Nothing is reaped or timed out for this long after the host stood still (ms).
 pub const PAUSE_GRACE: u64 = 60_000;
 
+/// Rows that are looked at in one call of [`Bridge::handle_timeout`].
+const LOOKS: usize = 256;
+
 /// What was thrown away, and why. Nothing is lost without a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -197,8 +200,12 @@ impl Bridge {
     }
 
     /// The time that [`Bridge::poll_timeout`] gave has come. Extra calls are harmless.
+    ///
+    /// If very many rows come up at once, only some are looked at, so that no
+    /// prompt waits for all of them: `poll_timeout` is not after `now` then.
     pub fn handle_timeout(&mut self, now: Moment) {
-        while let Some(due) = self.registry.deadlines.pop(now) {
+        for _ in 0..LOOKS {
+            let Some(due) = self.registry.deadlines.pop(now) else { break };
             match self.deadline(due) {
                 Some(at) if at <= now => self.act_on(due, now),
                 Some(at) => self.registry.deadlines.watch(due, at),

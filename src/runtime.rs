@@ -44,6 +44,10 @@ use crate::logs::StderrSink;
 /// Batches that may wait for the loop, of agents and of clients each. Every
 /// peer has at most one of them.
 const INPUTS: usize = 256;
+/// Turns of tasks between two looks at who else has something to read. With many
+/// of them a peer waits for whole rounds of one that floods; with few, the looks
+/// cost a flood more than it needs.
+const TURNS: u32 = 11;
 /// Signals that may wait for the loop; of each kind, one stands for many.
 const SIGNALS: usize = 8;
 /// If the loop is later than this, frames that lie there are served before
@@ -103,7 +107,10 @@ enum Input {
 /// # Errors
 /// If our own stdio or the system's signals cannot be used at all.
 pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TURNS)
+        .build_local(LocalOptions::default())?;
     // A task like the others: the scheduler looks for new events each time that
     // its outermost future is woken, and for a task only when all have rested.
     let outcome = runtime.spawn_local(async { Loop::new(setup)?.run().await });
@@ -144,11 +151,11 @@ impl Loop {
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
-        let editor = Outbox::new(setup.outbox_bytes, marks.clone());
-        let (writer, stdout) = (editor.clone(), Sink::own()?);
+        let editor = Outbox::new(Sink::own()?, setup.outbox_bytes, marks.clone());
+        let writer = editor.clone();
         tasks.spawn_local(async move {
             // If it breaks, the outbox says so.
-            writer.write_to(stdout).await;
+            writer.write().await;
         });
         let (editor_gate, gate) = watch::channel(true);
         let (source, limit) = (Source::own()?, setup.max_frame_bytes);
@@ -346,6 +353,8 @@ impl Loop {
                 }
             }
         }
+        self.editor.flush();
+        self.children.flush();
         // Tasks that ended are forgotten; each has said its last word already.
         while self.tasks.try_join_next().is_some() {}
     }

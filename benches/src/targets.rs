@@ -203,8 +203,11 @@ fn core(core: &core::Core, lines: &mut Vec<Line>) {
     let live = core::LIVE;
     let what = format!("reaper tick, {live} sessions, none due");
     lines.push(within(&what, core.tick_idle, 10e-6, time, "O(1): ≤ 10 µs".to_owned()));
-    let what = format!("reaper tick, {live} sessions, all used since");
-    lines.push(within(&what, core.tick_touched, 5e-3, time, "no visible stall: ≤ 5 ms".to_owned()));
+    let stall = || "no visible stall: ≤ 5 ms".to_owned();
+    let what = format!("longest stall, {live} sessions, all used since");
+    lines.push(within(&what, core.stall_touched, 5e-3, time, stall()));
+    let what = format!("longest stall, {live} sessions, {} due", core::DUE);
+    lines.push(within(&what, core.stall_due, 5e-3, time, stall()));
     let what = format!("reaper tick, {live} sessions, {} due", core::DUE);
     lines.push(within(&what, core.tick_due, 5e-3, time, "what is due: ≤ 5 µs each".to_owned()));
 }

@@ -49,6 +49,8 @@ pub(super) struct Children {
     secrets: Vec<String>,
     to_loop: mpsc::Sender<Input>,
     rows: BTreeMap<ChannelId, Row>,
+    /// Channels that were sent something since the last flush.
+    unsent: Vec<ChannelId>,
     /// More than one process runs: lines on stderr say whose they are.
     is_crowded: watch::Sender<bool>,
     exits: VecDeque<(ChannelId, Exit)>,
@@ -86,6 +88,7 @@ impl Children {
             secrets: stderr::secrets(),
             to_loop,
             rows: BTreeMap::new(),
+            unsent: Vec::new(),
             is_crowded: watch::Sender::new(false),
             exits: VecDeque::new(),
         }
@@ -109,11 +112,11 @@ impl Children {
             Err(error) => return Event::SpawnFailed { channel, error },
         };
         let pid = child.pid();
-        let outbox = Outbox::new(self.outbox_bytes, marks.clone());
+        let outbox = Outbox::new(streams.stdin, self.outbox_bytes, marks.clone());
         let (gate, is_open) = watch::channel(true);
         let tail = Tail::default();
         let streams = [
-            self.write(channel, outbox.clone(), streams.stdin, tasks),
+            self.write(channel, outbox.clone(), tasks),
             self.read(channel, streams.stdout, is_open, tasks),
             self.forward(channel, streams.stderr, tail.clone(), tasks),
         ];
@@ -134,16 +137,10 @@ impl Children {
         Event::ChannelSpawned { channel, pid }
     }
 
-    fn write(
-        &self,
-        channel: ChannelId,
-        outbox: Outbox,
-        sink: Sink,
-        tasks: &mut JoinSet<()>,
-    ) -> AbortHandle {
+    fn write(&self, channel: ChannelId, outbox: Outbox, tasks: &mut JoinSet<()>) -> AbortHandle {
         let to_loop = self.to_loop.clone();
         tasks.spawn_local(async move {
-            if !outbox.write_to(sink).await {
+            if !outbox.write().await {
                 still_running(channel, &to_loop).await;
             }
         })
@@ -184,9 +181,21 @@ impl Children {
         })
     }
 
-    pub(super) fn send(&self, channel: ChannelId, frame: Outgoing) {
+    pub(super) fn send(&mut self, channel: ChannelId, frame: Outgoing) {
         if let Some(row) = self.rows.get(&channel) {
             row.outbox.push(frame);
+            if self.unsent.last() != Some(&channel) {
+                self.unsent.push(channel);
+            }
+        }
+    }
+
+    /// Writes what was sent since this was called last, as far as it is taken at once.
+    pub(super) fn flush(&mut self) {
+        for channel in self.unsent.drain(..) {
+            if let Some(row) = self.rows.get(&channel) {
+                row.outbox.flush();
+            }
         }
     }
 

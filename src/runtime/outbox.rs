@@ -1,4 +1,7 @@
 //! What waits to be written to a peer: counted in bytes, written in bursts.
+//!
+//! What the peer takes at once is written by the loop itself ([`Outbox::flush`]);
+//! only when the peer is slow does a task wait for it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,7 +9,7 @@ use std::io::IoSlice;
 use std::mem;
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::sync::Notify;
 
 use super::stdio::Sink;
@@ -19,13 +22,12 @@ const BURST: usize = 64 * 1024;
 const LONG: usize = 16 * 1024;
 
 /// A handle on what waits for one peer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Outbox(Rc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     state: RefCell<State>,
-    /// Something waits, or the end was asked for.
+    /// Something waits for the peer, or the end was asked for.
     work: Notify,
     /// The low mark may have been reached.
     marks: Rc<Notify>,
@@ -34,14 +36,17 @@ struct Shared {
     low: usize,
 }
 
-#[derive(Debug, Default)]
 struct State {
+    /// Taken away when it is closed.
+    sink: Option<Rc<Sink>>,
     queue: VecDeque<Piece>,
     /// Room for the next burst, from one that was written.
     spare: BytesMut,
     /// What is queued or being written weighs this much, in bytes.
     bytes: usize,
     fate: Fate,
+    /// The task is writing a piece: nothing may overtake it.
+    is_writing: bool,
     /// What the core was last told.
     over: bool,
     /// It was full, and is not under the low mark yet.
@@ -68,6 +73,19 @@ impl Piece {
 }
 
 impl State {
+    fn new(sink: Sink) -> State {
+        State {
+            sink: Some(Rc::new(sink)),
+            queue: VecDeque::new(),
+            spare: BytesMut::new(),
+            bytes: 0,
+            fate: Fate::Open,
+            is_writing: false,
+            over: false,
+            choked: false,
+        }
+    }
+
     fn push(&mut self, frame: Outgoing) {
         if frame.len() >= LONG {
             let piece = Piece::Long(frame);
@@ -88,11 +106,20 @@ impl State {
         frame.write_line_to(&mut burst);
         self.queue.push_back(Piece::Burst(burst));
     }
+
+    /// Keeps the memory of a piece that was written for the next burst.
+    fn recycle(&mut self, piece: Piece) {
+        if let Piece::Burst(mut burst) = piece
+            && self.spare.capacity() == 0
+        {
+            burst.clear();
+            self.spare = burst;
+        }
+    }
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Fate {
-    #[default]
     Open,
     /// It ends behind what is queued.
     Ending,
@@ -103,27 +130,52 @@ enum Fate {
 }
 
 impl Outbox {
-    /// For `cap` bytes: over the mark at three quarters of it, under it at three
-    /// eighths. `marks` is notified when the core must be told.
-    pub(super) fn new(cap: usize, marks: Rc<Notify>) -> Self {
+    /// In front of `sink`, for `cap` bytes: over the mark at three quarters of it,
+    /// under it at three eighths. `marks` is notified when the core must be told.
+    pub(super) fn new(sink: Sink, cap: usize, marks: Rc<Notify>) -> Self {
         let (high, low) = (cap / 4 * 3, cap / 8 * 3);
-        let state = RefCell::default();
+        let state = State::new(sink).into();
         Outbox(Rc::new(Shared { state, work: Notify::new(), marks, cap, high, low }))
     }
 
-    /// Queues a message, also while the end is asked for and not reached; after
-    /// the end of the peer it is dropped.
+    /// Queues a message for the next [`Outbox::flush`], also while the end is asked
+    /// for and not reached; after the end of the peer it is dropped.
     pub(super) fn push(&self, frame: Outgoing) {
         let mut state = self.0.state.borrow_mut();
         if !matches!(state.fate, Fate::Open | Fate::Ending) {
             return;
         }
-        if state.queue.is_empty() {
-            self.0.work.notify_one();
-        }
         state.push(frame);
         if state.bytes >= self.0.high && !state.over {
             self.0.marks.notify_one();
+        }
+    }
+
+    /// Writes what the peer takes at once; the task waits with the rest.
+    pub(super) fn flush(&self) {
+        let mut state = self.0.state.borrow_mut();
+        while !state.is_writing
+            && let Some(sink) = &state.sink
+            && let Some(Piece::Burst(burst)) = state.queue.front()
+            // Whatever is wrong with the peer, the task finds out.
+            && let Ok(written) = sink.write_now(&[IoSlice::new(burst)])
+        {
+            match state.queue.pop_front() {
+                Some(Piece::Burst(mut rest)) if written < rest.len() => {
+                    rest.advance(written);
+                    state.queue.push_front(Piece::Burst(rest));
+                    self.taken(&mut state, written);
+                    break;
+                }
+                Some(piece) => {
+                    self.taken(&mut state, piece.weight());
+                    state.recycle(piece);
+                }
+                None => break,
+            }
+        }
+        if !state.queue.is_empty() {
+            self.0.work.notify_one();
         }
     }
 
@@ -166,39 +218,28 @@ impl Outbox {
         state.choked
     }
 
-    /// The next burst, with a long message behind it if there is one. `None`: the end.
-    async fn take(&self) -> Option<(BytesMut, Option<Outgoing>)> {
+    /// The next piece for the task. `None`: the end.
+    async fn take(&self) -> Option<(Rc<Sink>, Piece)> {
         loop {
             {
                 let mut state = self.0.state.borrow_mut();
-                let burst = match state.queue.pop_front() {
-                    Some(Piece::Long(frame)) => return Some((BytesMut::new(), Some(frame))),
-                    Some(Piece::Burst(burst)) => Some(burst),
+                let sink = state.sink.clone()?;
+                match state.queue.pop_front() {
+                    Some(piece) => {
+                        state.is_writing = true;
+                        return Some((sink, piece));
+                    }
                     None if state.fate != Fate::Open => return None,
-                    None => None,
-                };
-                if let Some(burst) = burst {
-                    let long = match state.queue.pop_front() {
-                        Some(Piece::Long(frame)) => Some(frame),
-                        other => {
-                            other.into_iter().for_each(|piece| state.queue.push_front(piece));
-                            None
-                        }
-                    };
-                    return Some((burst, long));
+                    None => {}
                 }
             }
             self.0.work.notified().await;
         }
     }
 
-    fn written(&self, mut burst: BytesMut, long: Option<Outgoing>) {
-        let mut state = self.0.state.borrow_mut();
-        state.bytes -= burst.len() + long.map_or(0, |frame| Piece::Long(frame).weight());
-        burst.clear();
-        if burst.capacity() > state.spare.capacity() {
-            state.spare = burst;
-        }
+    /// The peer has taken this much of what waited.
+    fn taken(&self, state: &mut State, bytes: usize) {
+        state.bytes -= bytes;
         let is_relieved = (state.over || state.choked) && state.bytes <= self.0.low;
         if is_relieved || state.fate == Fate::Ending {
             self.0.marks.notify_one();
@@ -208,23 +249,31 @@ impl Outbox {
     fn close(&self, fate: Fate) {
         let mut state = self.0.state.borrow_mut();
         state.fate = fate;
+        state.sink = None;
         state.queue.clear();
         state.bytes = 0;
         self.0.marks.notify_one();
     }
 
-    /// Writes until the end: the one task of this outbox. `false`: the peer took
-    /// no more before that.
-    pub(super) async fn write_to(self, mut sink: Sink) -> bool {
-        while let Some((burst, long)) = self.take().await {
-            let [before, token, after] = long.as_ref().map_or([&[] as &[u8]; 3], Outgoing::parts);
-            let line_end: &[u8] = if long.is_some() { b"\n" } else { b"" };
-            let pieces = [&burst, before, token, after, line_end];
-            if sink.write_all(&mut pieces.map(IoSlice::new)).await.is_err() {
+    /// Writes what the peer does not take at once, until the end: the one task of
+    /// this outbox. `false`: the peer took no more before that.
+    pub(super) async fn write(self) -> bool {
+        while let Some((sink, piece)) = self.take().await {
+            let done = match &piece {
+                Piece::Burst(burst) => sink.write_all(&mut [IoSlice::new(burst)]).await,
+                Piece::Long(frame) => {
+                    let [before, token, after] = frame.parts();
+                    sink.write_all(&mut [before, token, after, b"\n"].map(IoSlice::new)).await
+                }
+            };
+            if done.is_err() {
                 self.close(Fate::Broken);
                 return false;
             }
-            self.written(burst, long);
+            let mut state = self.0.state.borrow_mut();
+            state.is_writing = false;
+            self.taken(&mut state, piece.weight());
+            state.recycle(piece);
         }
         self.close(Fate::Closed);
         true

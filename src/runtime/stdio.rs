@@ -6,7 +6,9 @@
 //! read and written with "do not wait" in each call, and where neither works
 //! (files, terminals) a thread waits in our place.
 
+use std::cell::RefCell;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc as blocking;
@@ -15,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{SFlag, fstat};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
@@ -109,7 +111,7 @@ pub(super) enum Sink {
 /// A thread that writes; it confirms each piece, so that what waits is counted.
 pub(super) struct ThreadSink {
     pieces: blocking::SyncSender<Bytes>,
-    written: mpsc::Receiver<()>,
+    written: RefCell<mpsc::Receiver<()>>,
 }
 
 impl Sink {
@@ -143,11 +145,11 @@ impl Sink {
                 }
             }
         })?;
-        Ok(Sink::Thread(ThreadSink { pieces, written }))
+        Ok(Sink::Thread(ThreadSink { pieces, written: written.into() }))
     }
 
     /// Writes all `pieces`, waiting for the peer to take them.
-    pub(super) async fn write_all(&mut self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+    pub(super) async fn write_all(&self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
         // Empty ones at the front go first.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
@@ -160,29 +162,43 @@ impl Sink {
         Ok(())
     }
 
-    async fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Sink::Pipe(pipe) => pipe.write_vectored(pieces).await,
-            Sink::Socket(socket) => loop {
-                let mut guard = socket.writable().await?;
-                // A peer that is gone sends no signal: SIGPIPE is ignored from the start.
-                let written = guard.try_io(|socket| {
-                    Ok(send(socket.as_raw_fd(), first(pieces), MsgFlags::MSG_DONTWAIT)?)
-                });
-                if let Ok(written) = written {
-                    return written;
-                }
-            },
-            Sink::Thread(thread) => {
-                let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-                // The thread is idle here: each piece is confirmed before the next.
-                let piece = Bytes::copy_from_slice(first(pieces));
-                let length = piece.len();
-                thread.pieces.try_send(piece).map_err(|_| gone())?;
-                thread.written.recv().await.ok_or_else(gone)?;
-                Ok(length)
+    async fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            match self.write_now(pieces) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            match self {
+                Sink::Pipe(pipe) => pipe.writable().await?,
+                Sink::Socket(socket) => socket.writable().await?.retain_ready(),
+                Sink::Thread(thread) => return thread.write(first(pieces)).await,
             }
         }
+    }
+
+    /// Writes what the peer takes at once; if that is nothing, it would block.
+    pub(super) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Sink::Pipe(pipe) => match pieces {
+                [piece] => pipe.try_write(piece),
+                pieces => pipe.try_write_vectored(pieces),
+            },
+            // A peer that is gone sends no signal: SIGPIPE is ignored from the start.
+            Sink::Socket(socket) => socket.try_io(Interest::WRITABLE, |socket| {
+                Ok(send(socket.as_raw_fd(), first(pieces), MsgFlags::MSG_DONTWAIT)?)
+            }),
+            Sink::Thread(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl ThreadSink {
+    async fn write(&self, piece: &[u8]) -> io::Result<usize> {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        // The thread is idle here: each piece is confirmed before the next.
+        self.pieces.try_send(Bytes::copy_from_slice(piece)).map_err(|_| gone())?;
+        let confirmed = poll_fn(|context| self.written.borrow_mut().poll_recv(context)).await;
+        confirmed.map(|()| piece.len()).ok_or_else(gone)
     }
 }
 

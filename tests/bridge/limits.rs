@@ -1,7 +1,7 @@
 //! Caps: sessions, channels, sharing, requests, prompts.
 
 use drawbridge::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy, Share};
-use drawbridge::bridge::{Event, Limit, Notice};
+use drawbridge::bridge::{Effect, Event, Limit, Notice};
 
 use crate::harness::{Deed, END_TURN, NEW, World, prompt, request, session, stored};
 
@@ -315,4 +315,27 @@ fn at_both_caps_a_newcomer_waits_for_the_close_that_makes_room() {
     let number = world.expect_request(next, "session/new", elsewhere);
     world.answer(next, number, &session("b"));
     world.expect_answer(editor, 2, &session("b"));
+}
+
+#[test]
+fn of_very_many_sessions_that_are_due_at_once_a_prompt_waits_for_a_part_only() {
+    let mut world = World::with(|config| {
+        config.idle_policy = IdlePolicy::All;
+        config.background_work = BackgroundWork::Ignore;
+        config.attached_idle_timeout = Limit::After(600_000);
+    });
+    let (editor, channel) = world.start();
+    for number in 0..700 {
+        world.open(editor, channel, &format!("s{number}"));
+    }
+    let due = world.now.plus_millis(600_000);
+    let mut rounds = Vec::new();
+    while world.bridge.poll_timeout().is_some_and(|at| at <= due) {
+        world.bridge.handle_timeout(due);
+        world.bridge.check();
+        let effects = std::iter::from_fn(|| world.bridge.poll_effect());
+        rounds.push(effects.filter(|effect| matches!(effect, Effect::ToChannel { .. })).count());
+    }
+    assert_eq!(rounds.iter().sum::<usize>(), 700, "each was closed at its agent: {rounds:?}");
+    assert!(rounds.iter().all(|closed| *closed <= 256), "{rounds:?}");
 }

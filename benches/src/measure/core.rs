@@ -35,25 +35,28 @@ pub struct Core {
     pub answer: f64,
     /// A tick with nothing due.
     pub tick_idle: f64,
-    /// A tick at which every session was looked at and found to have been used since.
-    pub tick_touched: f64,
-    /// A tick with [`DUE`] sessions due.
+    /// The longest stall while every session is looked at and found to have been used since.
+    pub stall_touched: f64,
+    /// The longest stall while [`DUE`] sessions are closed.
+    pub stall_due: f64,
+    /// All of the time that it takes to close them.
     pub tick_due: f64,
 }
 
 /// Measures all of it.
 pub fn measure(lab: &Lab) -> io::Result<Core> {
-    let mut samples: [Vec<f64>; 6] = Default::default();
+    let mut samples: [Vec<f64>; 7] = Default::default();
     for _ in 0..REPETITIONS {
         let [update, prompt, answer] = events(lab.effort.of(20, 200));
         let [idle, touched, due] = ticks();
-        for (all, one) in samples.iter_mut().zip([update, prompt, answer, idle, touched, due]) {
+        let round = [update, prompt, answer, idle.total, touched.longest, due.longest, due.total];
+        for (all, one) in samples.iter_mut().zip(round) {
             all.push(one);
         }
     }
-    let [update, prompt, answer, tick_idle, tick_touched, tick_due] =
+    let [update, prompt, answer, tick_idle, stall_touched, stall_due, tick_due] =
         samples.map(|each| median(&each));
-    Ok(Core { update, prompt, answer, tick_idle, tick_touched, tick_due })
+    Ok(Core { update, prompt, answer, tick_idle, stall_touched, stall_due, tick_due })
 }
 
 /// The mean costs of an update, a prompt and an answer, over `rounds` rounds of all sessions.
@@ -109,7 +112,7 @@ fn update(session: &str) -> String {
 }
 
 /// Ticks with nothing due, with everything touched, and with some due.
-fn ticks() -> [f64; 3] {
+fn ticks() -> [Tick; 3] {
     let mut stand = reapable();
     let idle = tick(&mut stand.bridge, 15 * MINUTE);
     let due = tick(&mut stand.bridge, OPENED[0] + IDLE + MINUTE);
@@ -140,11 +143,27 @@ fn reapable() -> Stand {
     stand
 }
 
-fn tick(bridge: &mut Bridge, at: u64) -> f64 {
-    let start = Instant::now();
-    bridge.handle_timeout(Moment::from_millis(at));
-    while let Some(effect) = bridge.poll_effect() {
-        drop(black_box(effect));
+/// What the runtime does when a time has come, in seconds.
+struct Tick {
+    /// From the first call to the last.
+    total: f64,
+    /// The longest call, during which nothing else is served.
+    longest: f64,
+}
+
+fn tick(bridge: &mut Bridge, at: u64) -> Tick {
+    let now = Moment::from_millis(at);
+    let mut tick = Tick { total: 0.0, longest: 0.0 };
+    loop {
+        let start = Instant::now();
+        bridge.handle_timeout(now);
+        while let Some(effect) = bridge.poll_effect() {
+            drop(black_box(effect));
+        }
+        let took = start.elapsed().as_secs_f64();
+        tick = Tick { total: tick.total + took, longest: tick.longest.max(took) };
+        if bridge.poll_timeout().is_none_or(|next| next > now) {
+            return tick;
+        }
     }
-    start.elapsed().as_secs_f64()
 }
