@@ -44,10 +44,10 @@ use crate::logs::StderrSink;
 /// Batches that may wait for the loop, of agents and of clients each. Every
 /// peer has at most one of them.
 const INPUTS: usize = 256;
-/// Turns of tasks between two looks at who else has something to read. With many
-/// of them a peer waits for whole rounds of one that floods; with few, the looks
-/// cost a flood more than it needs.
-const TURNS: u32 = 11;
+/// Turns of tasks between two looks at who has something to read: about one look
+/// for each read of a peer that floods. With many more of them the others wait for
+/// whole rounds of it; with fewer, the looks cost the flood more than they bring.
+const TURNS: u32 = 3;
 /// Signals that may wait for the loop; of each kind, one stands for many.
 const SIGNALS: usize = 8;
 /// If the loop is later than this, frames that lie there are served before

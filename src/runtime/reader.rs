@@ -11,7 +11,7 @@ use crate::wire::{Frame, FrameReader, Malformed};
 
 /// Lines in one batch: a read of many tiny ones must not become a mountain of
 /// answers at once.
-const LONGEST_BATCH: usize = 64;
+const LONGEST_BATCH: usize = 512;
 
 /// Where a batch came from and where it goes.
 pub(super) struct Reader {
