@@ -16,7 +16,7 @@
 //! | `route_client`, `route_agent` | what happens to each message |
 //! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
 //! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
-//! | `idle`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
+//! | `idle`, `liveness`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
 //! | `translate`, `refusal`, `compose` | ids on the way through; what the bridge says itself |
 //! | `check`, `seeded` | the rules as code; mistakes for the tests to find |
 
@@ -42,6 +42,7 @@ mod fence;
 mod handshake;
 mod idle;
 mod ids;
+mod liveness;
 mod names;
 mod open;
 mod pending;
@@ -105,6 +106,8 @@ pub struct Counters {
     pub unrouted: u64,
     /// Requests that were refused, whoever sent them.
     pub refused: u64,
+    /// Intervals in which an agent gave no sign of life.
+    pub strikes: u64,
 }
 
 impl fmt::Display for Counters {
@@ -121,6 +124,7 @@ impl fmt::Display for Counters {
             (self.tombstones, "tombstones"),
             (self.unrouted, "unrouted"),
             (self.refused, "refused"),
+            (self.strikes, "strikes"),
         ];
         let said: Vec<String> = all
             .iter()
@@ -188,9 +192,13 @@ impl Bridge {
             Event::ChannelLost { channel } => self.stop(channel, StopReason::StdioClosed, now),
             Event::ClientSaturated { client, over } => self.client_saturated(client, over),
             Event::ChannelSaturated { channel, over } => self.channel_saturated(channel, over),
-            Event::Surveyed { channel, processes } => self.surveyed(channel, &processes, now),
+            Event::Surveyed { channel, processes, worked } => {
+                self.surveyed(channel, &processes, now);
+                self.listened(channel, worked, now);
+            }
             Event::HostPaused => {
                 self.paused_until = now.plus_millis(PAUSE_GRACE);
+                self.forget_silence();
                 self.publish(Notice::HostPaused);
             }
             Event::Preheat { cwd } => self.preheat(&cwd, now),

@@ -303,6 +303,9 @@ impl Loop {
 
     fn surveyed(&mut self, channel: ChannelId, found: Vec<tree::Found>) {
         let agent = self.children.pid(channel);
+        // Without the agent itself the look has failed, or was too late.
+        let is_whole = found.iter().any(|process| Some(process.pid) == agent);
+        let worked = is_whole.then(|| found.iter().map(|process| process.worked).sum());
         let processes = found
             .into_iter()
             .filter(|process| Some(process.pid) != agent)
@@ -312,7 +315,7 @@ impl Loop {
                 born: self.clock.moment_of_boot_time(process.born),
             })
             .collect();
-        self.happened(Event::Surveyed { channel, processes });
+        self.happened(Event::Surveyed { channel, processes, worked });
     }
 
     /// Tells the core which outboxes went over or under their marks.

@@ -6,6 +6,7 @@ use crate::wire::Frame;
 
 use super::id::{CallId, ClientId, PoolId, QuestionId, SessionKey};
 use super::ids::Ids;
+use super::liveness::Silence;
 use super::names::Names;
 use super::notice::StopReason;
 use super::time::Moment;
@@ -238,6 +239,13 @@ pub struct Channel {
     pub clogged: bool,
     /// A client that it feeds is slow: it is not read.
     pub paused: bool,
+    /// When its agent last wrote a line.
+    pub heard_at: Moment,
+    /// Since when its agent has had something to answer and no question open; set
+    /// by `settle` alone, and only if somebody listens for signs of life.
+    pub waited_for_since: Option<Moment>,
+    /// What is known of it while it is silent and waited for.
+    pub silence: Silence,
     /// When stray lines were last reported, and how many since.
     pub stray: (Moment, u32),
 }
@@ -263,6 +271,9 @@ impl Channel {
             leases: BTreeSet::new(),
             clogged: false,
             paused: false,
+            heard_at: now,
+            waited_for_since: None,
+            silence: Silence::Unknown,
             stray: (now, 0),
         }
     }

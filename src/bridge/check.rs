@@ -184,10 +184,11 @@ impl Bridge {
     /// I6: no bound is later than what the facts imply.
     fn check_wake_up(&self) -> Result<(), String> {
         let channels = self.registry.channels.keys().map(|id| Due::Channel(*id));
+        let silent = self.registry.channels.keys().map(|id| Due::Silence(*id));
         let calls = self.registry.calls.keys().map(|id| Due::Call(*id));
         let questions = self.registry.questions.keys().map(|id| Due::Question(*id));
         let sessions = self.registry.sessions.keys().map(|key| Due::Session(*key));
-        let rows = channels.chain(calls).chain(questions).chain(sessions);
+        let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
         for due in rows.chain([Due::Shutdown]) {
             let (Some(at), bound) = (self.deadline(due), self.registry.deadlines.bound(due)) else {
                 continue;

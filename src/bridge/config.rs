@@ -66,6 +66,12 @@ pub struct Config {
     pub restart_limit: usize,
     /// The window in which crashes are counted, in milliseconds.
     pub restart_window: u64,
+    /// How long an agent that is waited for may be silent before it is looked at;
+    /// 0 and `never`: it is not.
+    pub liveness_interval: Limit,
+    /// Intervals in a row without a sign of life before it is replaced; 0: it is
+    /// only reported.
+    pub liveness_strikes: usize,
     /// Who gets the notifications of our own extension.
     pub extension_events: ExtensionEvents,
 }
@@ -101,6 +107,8 @@ impl Default for Config {
             shutdown_timeout: 2_500,
             restart_limit: 5,
             restart_window: 60_000,
+            liveness_interval: Limit::Never,
+            liveness_strikes: 3,
             extension_events: ExtensionEvents::Asked,
         }
     }

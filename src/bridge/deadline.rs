@@ -21,6 +21,8 @@ pub enum Due {
     Question(QuestionId),
     /// The idle time of a session.
     Session(SessionKey),
+    /// The silence of a channel that is waited for.
+    Silence(ChannelId),
     /// Calls that wait for a pause between starts to end.
     Placing,
     /// The bound of the shutdown.

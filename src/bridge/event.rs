@@ -80,6 +80,9 @@ pub enum Event {
         channel: ChannelId,
         /// What runs in it beside the agent itself.
         processes: Vec<Process>,
+        /// The time that all of it has spent on the processor, the agent
+        /// included, in milliseconds to within 10; `None`: nobody can tell.
+        worked: Option<u64>,
     },
     /// The host stood still for a while (sleep, or a stopped process).
     HostPaused,

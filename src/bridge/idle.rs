@@ -45,6 +45,7 @@ impl Bridge {
             Due::Call(id) => self.call_deadline(id),
             Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
             Due::Session(key) => self.not_in_pause(self.session_deadline(key)?),
+            Due::Silence(id) => self.liveness_deadline(id),
             Due::Placing => {
                 let waits = !self.registry.unplaced.is_empty();
                 Some(self.restarts.not_before()).filter(|at| waits && *at > Moment::START)
@@ -59,7 +60,7 @@ impl Bridge {
     }
 
     /// After the host stood still, nothing is over before everybody had time to wake up.
-    fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+    pub(super) fn not_in_pause(&self, at: Moment) -> Option<Moment> {
         Some(at.max(self.paused_until))
     }
 
@@ -196,6 +197,7 @@ impl Bridge {
             Due::Call(id) => self.call_due(id, now),
             Due::Question(id) => self.question_timed_out(id, now),
             Due::Session(key) => self.reap(key, now),
+            Due::Silence(id) => self.listen_closely(id),
             Due::Placing => {} // The end of the step looks at what waits.
             Due::Shutdown => self.force(now),
         }
@@ -271,6 +273,10 @@ impl Bridge {
         let Some(session) = self.registry.session_mut(key) else { return };
         session.background = Background::Asked;
         let channel = session.channel;
+        self.survey(channel);
+    }
+
+    pub(super) fn survey(&mut self, channel: ChannelId) {
         self.effects.push_back(Effect::Survey(channel));
     }
 
@@ -350,6 +356,7 @@ impl Bridge {
     pub(super) fn settle(&mut self, id: ChannelId, now: Moment) {
         let Some(row) = self.registry.channels.get(&id) else { return };
         let is_idle = self.is_without_work(row);
+        let is_waited_for = self.is_waited_for(id, row);
         let should_pause = self.feeds_slow_client(row);
         let lost_early = !row.early.is_empty() && self.open_in_flight(id, None).is_none();
         let Some(row) = self.registry.channels.get_mut(&id) else { return };
@@ -364,11 +371,10 @@ impl Bridge {
                 Effect::Resume(id)
             });
         }
-        row.idle_since = match (is_idle, row.idle_since) {
-            (false, _) => None,
-            (true, None) => Some(now),
-            (true, since) => since,
-        };
+        row.idle_since = is_idle.then(|| row.idle_since.unwrap_or(now));
+        row.waited_for_since = is_waited_for.then(|| row.waited_for_since.unwrap_or(now));
+        self.watch(Due::Silence(id));
+        let Some(row) = self.registry.channels.get(&id) else { return };
         match &row.state {
             State::Ready if is_idle => match self.channel_deadline(id) {
                 Some(at) if at <= now => self.channel_due(id, now),

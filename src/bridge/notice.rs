@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::event::ExitStatus;
 use super::id::{ChannelId, ClientId, SessionKey};
+use super::time::Limit;
 
 /// How loud a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,13 @@ pub enum StopReason {
     Shutdown,
     /// The agent closed its stdio and went on running.
     StdioClosed,
+    /// The agent was waited for and gave no sign of life for so many intervals.
+    Lifeless {
+        /// How many.
+        strikes: usize,
+        /// How long each of them was.
+        interval: Limit,
+    },
     /// The handshake took longer than its budget.
     HandshakeTimeout,
     /// The agent refused `initialize`, or answered it with nonsense.
@@ -100,6 +108,7 @@ impl StopReason {
         matches!(
             self,
             StopReason::StdioClosed
+                | StopReason::Lifeless { .. }
                 | StopReason::HandshakeTimeout
                 | StopReason::HandshakeRefused
                 | StopReason::VersionChanged
@@ -122,6 +131,10 @@ impl fmt::Display for StopReason {
             StopReason::ClientGone => f.write_str("its client is gone"),
             StopReason::Shutdown => f.write_str("shutdown"),
             StopReason::StdioClosed => f.write_str("it closed its stdio and still runs"),
+            StopReason::Lifeless { strikes, interval } => write!(
+                f,
+                "it gave no sign of life while requests waited, {strikes} times {interval}"
+            ),
             StopReason::HandshakeTimeout => f.write_str("it did not answer initialize in time"),
             StopReason::HandshakeRefused => f.write_str("it refused initialize"),
             StopReason::VersionChanged => f.write_str("it changed its protocol version"),
@@ -156,6 +169,7 @@ pub enum Notice {
     StrayLine { channel: ChannelId, what: String },
     OverlongLine { from: String, length: u64 },
     AgentNotReading { channel: ChannelId },
+    NoSignOfLife { channel: ChannelId, silent_ms: u64, strikes: usize, limit: usize },
     HostPaused,
     ShuttingDown { cause: String, channels: usize, sessions: usize },
     ShutdownForced,
@@ -178,6 +192,7 @@ impl Notice {
             | StrayLine { .. }
             | OverlongLine { .. }
             | AgentNotReading { .. }
+            | NoSignOfLife { .. }
             | ShutdownForced => Level::Warn,
             ChannelStuck { .. } | Survivors { .. } => Level::Error,
             ChannelStopping { reason, .. } if reason.is_fault() => Level::Warn,
@@ -267,6 +282,14 @@ impl fmt::Display for Notice {
             ),
             AgentNotReading { channel } => {
                 write!(f, "{channel}: the agent does not read; further requests are refused")
+            }
+            NoSignOfLife { channel, silent_ms, strikes, limit } => {
+                write!(
+                    f,
+                    "{channel}: no sign of life for {silent_ms} ms while requests wait \
+                     (strike {strikes}"
+                )?;
+                if *limit > 0 { write!(f, " of {limit})") } else { f.write_str(")") }
             }
             HostPaused => f.write_str("the host stood still; nothing times out for 60 s"),
             ShuttingDown { cause, channels, sessions } => {

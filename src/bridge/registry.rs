@@ -90,6 +90,7 @@ impl Registry {
     /// Removes a channel's row. Its calls, questions and sessions must be settled.
     pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
         self.deadlines.forget(Due::Channel(id));
+        self.deadlines.forget(Due::Silence(id));
         self.touched_channels.remove(&id);
         self.cursors.retain(|_, channel| *channel != id);
         for client in self.clients.values_mut() {

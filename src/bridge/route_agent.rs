@@ -28,9 +28,8 @@ impl Bridge {
         frame: Result<Frame, Malformed>,
         now: Moment,
     ) {
-        if self.registry.channel(channel).is_none() {
-            return;
-        }
+        let Some(row) = self.registry.channels.get_mut(&channel) else { return };
+        row.heard_at = now;
         let frame = match frame {
             Ok(frame) => frame,
             Err(malformed) => return self.stray_line(channel, malformed, now),

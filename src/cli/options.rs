@@ -221,6 +221,16 @@ pub(super) static OPTIONS: &[Opt] = &[
          answers and log lines may add a little; 0: SIGKILL at once; not never"
     ),
     option!(
+        "liveness-interval-ms", BUDGETS, LIMIT => config.liveness_interval,
+        "Look at an agent that has said nothing for this long while requests wait for it: if its \
+         processes did no work either, that is a strike (Linux only); 0 or never: not at all"
+    ),
+    option!(
+        "liveness-strikes", BUDGETS, Count => config.liveness_strikes,
+        "Strikes in a row before such an agent is replaced; its sessions end; 0: never, it is only \
+         reported"
+    ),
+    option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,
         "Whose prompts wait while a turn runs; others: those of other clients; all: every one"
     ),

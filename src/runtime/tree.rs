@@ -29,6 +29,8 @@ pub(super) struct Found {
     pub(super) name: String,
     /// Milliseconds from the machine's start to its own.
     pub(super) born: u64,
+    /// Milliseconds that it has spent on the processor.
+    pub(super) worked: u64,
     is_zombie: bool,
 }
 
@@ -86,8 +88,10 @@ fn stat(pid: u32, directory: &Path) -> Option<Found> {
     let name = head.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let is_zombie = matches!(*fields.first()?, "Z" | "X");
-    let ticks: u64 = fields.get(19)?.parse().ok()?;
-    Some(Found { pid, name, born: ticks.saturating_mul(1_000) / ticks_per_second(), is_zombie })
+    let field = |place: usize| fields.get(place)?.parse::<u64>().ok();
+    let millis = |ticks: u64| ticks.saturating_mul(1_000) / ticks_per_second();
+    let (born, worked) = (millis(field(19)?), millis(field(11)? + field(12)?));
+    Some(Found { pid, name, born, worked, is_zombie })
 }
 
 fn ticks_per_second() -> u64 {

@@ -196,7 +196,7 @@ impl World {
 
     #[track_caller]
     pub fn surveyed(&mut self, channel: ChannelId, processes: Vec<Process>) {
-        self.event(Event::Surveyed { channel, processes });
+        self.event(Event::Surveyed { channel, processes, worked: None });
     }
 
     #[track_caller]

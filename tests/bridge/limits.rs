@@ -332,7 +332,7 @@ fn of_very_many_sessions_that_are_due_at_once_a_prompt_waits_for_a_part_only() {
     let mut rounds = Vec::new();
     while world.bridge.poll_timeout().is_some_and(|at| at <= due) {
         world.bridge.handle_timeout(due);
-        world.bridge.check();
+        world.bridge.check().unwrap();
         let effects = std::iter::from_fn(|| world.bridge.poll_effect());
         rounds.push(effects.filter(|effect| matches!(effect, Effect::ToChannel { .. })).count());
     }

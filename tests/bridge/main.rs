@@ -18,6 +18,7 @@ mod husks;
 mod ids;
 mod limits;
 mod lines;
+mod liveness;
 mod login;
 mod opening;
 mod overlap;

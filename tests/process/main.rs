@@ -23,6 +23,7 @@ mod bytes_of_agents;
 mod channels;
 mod conversation;
 mod ladder;
+mod liveness;
 mod long_lines;
 mod pressure;
 mod reaper;

@@ -214,6 +214,9 @@ fn config(bytes: &[u8; 16]) -> Config {
         prompt_timeout: pick(bytes[14], &[Never, Never, After(150)]),
         restart_limit: pick(bytes[15], &[0, 0, 2]),
         max_queued_prompts: pick(bytes[15].wrapping_mul(7), &[8, 1]),
+        // Strikes are reported and nobody is replaced: what clients see must not change.
+        liveness_interval: pick(bytes[15].wrapping_mul(11), &[Never, After(20), After(150)]),
+        liveness_strikes: 0,
         ..plain
     }
 }

@@ -400,7 +400,9 @@ impl World {
                 let born = Moment::from_millis(self.now - self.now.min(self.roll(400)));
                 let process = Process { pid: 8, name: "sleep".to_owned(), born };
                 let processes = if self.roll(3) == 0 { vec![process] } else { vec![] };
-                self.put_out(channel, Event::Surveyed { channel, processes });
+                // Now and then it has worked, or nobody can tell.
+                let worked = Some(self.roll(2)).filter(|_| self.roll(4) > 0);
+                self.put_out(channel, Event::Surveyed { channel, processes, worked });
             }
             Effect::Publish(_) | Effect::Exit { .. } => {}
         }

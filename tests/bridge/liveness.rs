@@ -1,0 +1,207 @@
+//! Liveness: who is waited for and gives no sign of life is replaced, on evidence.
+
+use drawbridge::bridge::{ChannelId, ClientId, Config, Event, Limit, Notice};
+
+use crate::harness::{ALLOWED, Deed, END_TURN, NEW, World, session, update};
+
+const INTERVAL: u64 = 30_000;
+
+fn watched(config: &mut Config) {
+    config.liveness_interval = Limit::After(INTERVAL);
+    config.channel_idle_timeout = Limit::Never;
+    config.sessions_per_channel = 1;
+}
+
+impl World {
+    /// The runtime looks at a channel, whose tree has worked so long in all.
+    #[track_caller]
+    fn looked(&mut self, channel: ChannelId, worked: Option<u64>) {
+        self.expect(channel, Deed::Survey);
+        self.event(Event::Surveyed { channel, processes: Vec::new(), worked });
+    }
+
+    #[track_caller]
+    fn expect_strike(&mut self, channel: ChannelId, strike: usize) {
+        self.expect_warning(|notice| {
+            matches!(notice, Notice::NoSignOfLife { channel: of, strikes, .. }
+                if (*of, *strikes) == (channel, strike))
+        });
+    }
+}
+
+/// A turn is running, on a channel that nobody has looked at yet.
+fn with_turn(change: impl FnOnce(&mut Config)) -> (World, ClientId, ChannelId, u64) {
+    let mut world = World::with(|config| {
+        watched(config);
+        change(config);
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    (world, editor, channel, turn)
+}
+
+#[test]
+fn an_agent_without_a_sign_of_life_is_replaced_after_its_strikes_and_its_sibling_lives() {
+    let (mut world, editor, channel, _) = with_turn(|_| {});
+    // A second channel, on which nothing is asked.
+    world.request(editor, 2, "session/new", NEW);
+    let other = world.expect_spawn("/home");
+    world.handshake(other);
+    world.opened(editor, other, "b", "2");
+
+    world.wait(INTERVAL);
+    world.looked(channel, Some(700));
+    for strike in 1..=3 {
+        world.assert_nothing_left();
+        world.wait(INTERVAL);
+        world.looked(channel, Some(700));
+        world.expect_strike(channel, strike);
+    }
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.expect_died(editor, "a", "killed", "");
+    let data = world.expect_refusal(editor, 1, -32603, "agent_stopped");
+    assert_eq!(data["agent"], "agent");
+    world.expect(channel, Deed::CloseStdin);
+    assert_eq!(world.bridge.counters().strikes, 3);
+    // The sibling goes on, and a newcomer gets a fresh process.
+    let turn = world.prompt(editor, other, "b", 3);
+    world.answer(other, turn, END_TURN);
+    world.expect_answer(editor, 3, END_TURN);
+    world.request(editor, 4, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "c", "4");
+}
+
+#[test]
+fn work_of_its_processes_is_a_sign_of_life() {
+    let (mut world, _, channel, _) = with_turn(|_| {});
+    let mut worked = 100;
+    for _ in 0..20 {
+        world.wait(INTERVAL);
+        world.looked(channel, Some(worked));
+        // More than the timers of an idle runtime.
+        worked += 31;
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_tick_of_a_timer_is_not() {
+    let (mut world, _, channel, _) = with_turn(|config| config.liveness_strikes = 0);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(100));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(130));
+    world.expect_strike(channel, 1);
+}
+
+#[test]
+fn a_word_takes_every_strike_back() {
+    let (mut world, editor, channel, turn) = with_turn(|_| {});
+    for _ in 0..5 {
+        world.wait(INTERVAL);
+        world.looked(channel, Some(7));
+        for strike in 1..=2 {
+            world.wait(INTERVAL);
+            world.looked(channel, Some(7));
+            world.expect_strike(channel, strike);
+        }
+        world.notify(channel, "session/update", &update("a", "still here"));
+        world.expect_notification(editor, "session/update", &update("a", "still here"));
+    }
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+}
+
+#[test]
+fn who_answers_while_it_is_looked_at_gets_no_strike() {
+    let (mut world, editor, channel, turn) = with_turn(|_| {});
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.looked(channel, Some(7));
+    world.wait(100 * INTERVAL);
+    world.assert_nothing_left();
+    // The next turn begins without a strike, however long the agent was silent before.
+    world.prompt(editor, channel, "a", 2);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn nobody_is_looked_at_without_work_or_while_it_asks() {
+    let (mut world, editor, channel, turn) = with_turn(|_| {});
+    let question = world.ask(channel, editor, "a", "77");
+    world.wait(1_000_000);
+    world.assert_nothing_left();
+    world.answer(editor, question, ALLOWED);
+    world.expect_answer(channel, "77", ALLOWED);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.wait(1_000_000);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn without_evidence_there_is_no_strike() {
+    let (mut world, _, channel, _) = with_turn(|_| {});
+    for _ in 0..10 {
+        world.wait(INTERVAL);
+        world.looked(channel, None);
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn the_sleep_of_the_host_is_no_strike() {
+    let (mut world, editor, channel, _) = with_turn(|config| config.liveness_strikes = 1);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.now = world.now.plus_millis(8 * 3_600_000);
+    world.event(Event::HostPaused);
+    world.wait(59_999);
+    world.assert_nothing_left();
+    // Then it is looked at as if for the first time.
+    world.wait(1);
+    world.looked(channel, Some(7));
+    world.assert_nothing_left();
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.expect_strike(channel, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.expect_died(editor, "a", "killed", "");
+    world.expect_refusal(editor, 1, -32603, "agent_stopped");
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
+fn with_no_strikes_allowed_it_is_only_reported() {
+    let (mut world, editor, channel, turn) = with_turn(|config| config.liveness_strikes = 0);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    for strike in 1..=10 {
+        world.wait(INTERVAL);
+        world.looked(channel, Some(7));
+        world.expect_strike(channel, strike);
+    }
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+}
+
+#[test]
+fn a_close_that_is_not_answered_is_looked_at_too() {
+    let (mut world, editor, channel, turn) =
+        with_turn(|config| config.session_close_timeout = Limit::Never);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+}
