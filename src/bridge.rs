@@ -17,7 +17,7 @@
 //! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
 //! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
 //! | `idle`, `liveness`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
-//! | `translate`, `refusal`, `compose` | ids on the way through; what the bridge says itself |
+//! | `translate`, `secrets`, `refusal`, `compose` | ids on the way through; what must not be said, and what the bridge says itself |
 //! | `check`, `seeded` | the rules as code; mistakes for the tests to find |
 
 pub mod config;
@@ -52,6 +52,7 @@ mod registry;
 mod room;
 mod route_agent;
 mod route_client;
+mod secrets;
 mod session;
 mod shutdown;
 mod stop;

@@ -339,6 +339,7 @@ impl Loop {
             match effect {
                 Effect::ToClient { frame, .. } => self.editor.push(frame),
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
+                Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
                 Effect::Spawn { channel, cwd } => {
                     let event = self.children.spawn(channel, &cwd, &self.marks, &mut self.tasks);
                     self.bridge.handle(self.clock.now(), event);

@@ -16,6 +16,14 @@ pub enum Effect {
         /// The directory to start it in.
         cwd: String,
     },
+    /// Show none of these texts when the last words of this channel's agent are
+    /// quoted.
+    Conceal {
+        /// Whose.
+        channel: ChannelId,
+        /// What.
+        secrets: Vec<Box<str>>,
+    },
     /// Send a message to an agent.
     ToChannel {
         /// Which one.

@@ -37,6 +37,7 @@ impl Bridge {
                 _ => None,
             },
         };
+        self.conceal(channel, &frame);
         let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
         self.send_to_channel(channel, outgoing);
         self.watch(Due::Call(id));

@@ -211,6 +211,7 @@ impl Bridge {
             asked_at: now,
             stage: Stage::Sent(now),
         });
+        self.conceal(channel, frame);
         let outgoing = self.for_agent(key, frame, Some(Token::number(id.0)));
         self.send_to_channel(channel, outgoing);
         self.watch(Due::Call(id));

@@ -5,7 +5,7 @@
 //! so that its last words are not lost; or a short limit has passed, so that a
 //! grandchild that holds the pipe cannot hold us.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
@@ -30,6 +30,10 @@ use crate::wire::Outgoing;
 const EXIT_DRAIN: Duration = Duration::from_millis(500);
 /// How long a look at a process tree may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// Texts that are kept out of one agent's last words; more than these are not
+/// remembered.
+const MOST_SECRETS: usize = 1024;
 
 /// What an exit waits for beside the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +70,8 @@ struct Row {
     is_wanted: bool,
     gate: watch::Sender<bool>,
     tail: Tail,
+    /// What its tail must not show beside the secrets of the environment.
+    secrets: BTreeSet<Box<str>>,
     /// Set when the process is reaped.
     status: Option<ExitStatus>,
     open: Vec<Part>,
@@ -128,6 +134,7 @@ impl Children {
             is_wanted: true,
             gate,
             tail,
+            secrets: BTreeSet::new(),
             status: None,
             open,
             half_line: 0,
@@ -186,6 +193,16 @@ impl Children {
             row.outbox.push(frame);
             if self.unsent.last() != Some(&channel) {
                 self.unsent.push(channel);
+            }
+        }
+    }
+
+    /// Keeps these texts out of what is quoted of this channel's agent.
+    pub(super) fn conceal(&mut self, channel: ChannelId, secrets: Vec<Box<str>>) {
+        if let Some(row) = self.rows.get_mut(&channel) {
+            row.secrets.extend(secrets);
+            while row.secrets.len() > MOST_SECRETS {
+                row.secrets.pop_first();
             }
         }
     }
@@ -309,7 +326,8 @@ impl Children {
             }
             self.is_crowded.send_replace(self.rows.len() > 1);
             let status = row.status.unwrap_or(ExitStatus::Unknown);
-            let stderr_tail = row.tail.shown(&self.secrets);
+            let secrets = self.secrets.iter().map(String::as_str);
+            let stderr_tail = row.tail.shown(secrets.chain(row.secrets.iter().map(|one| &**one)));
             self.exits.push_back((channel, Exit { status, stderr_tail, half_line: row.half_line }));
         }
     }

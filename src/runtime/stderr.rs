@@ -2,6 +2,7 @@
 //! for the message that tells a person why an agent died.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::env;
 use std::rc::Rc;
@@ -34,12 +35,15 @@ impl Tail {
         kept.drain(..over);
     }
 
-    /// Its last lines, at most 1 KiB, without the secrets of the environment.
-    pub(super) fn shown(&self, secrets: &[String]) -> String {
+    /// Its last lines, at most 1 KiB, without these secrets.
+    pub(super) fn shown<'a>(&self, secrets: impl Iterator<Item = &'a str>) -> String {
         let kept: Vec<u8> = self.0.borrow().iter().copied().collect();
         let mut text = String::from_utf8_lossy(&kept).into_owned();
+        let mut secrets: Vec<&str> = secrets.collect();
+        // The longest first: one may be part of another.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
         for secret in secrets {
-            text = text.replace(secret.as_str(), "***");
+            text = text.replace(secret, "***");
         }
         let mut start = text.len().saturating_sub(SHOWN);
         while !text.is_char_boundary(start) {
@@ -92,7 +96,7 @@ pub(super) fn secrets() -> Vec<String> {
         ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
     // Whatever the family.
     const TELLING: [&str; 6] = ["TOKEN", "AUTH", "KEY", "SECRET", "PASS", "CREDENTIAL"];
-    let mut secrets: Vec<String> = env::vars_os()
+    env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, value)| {
             let is_open = OPEN.contains(&name.as_str())
@@ -103,8 +107,5 @@ pub(super) fn secrets() -> Vec<String> {
                 && (is_named || !is_open)
         })
         .map(|(_, value)| value)
-        .collect();
-    // The longest first: one may be part of another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets
+        .collect()
 }

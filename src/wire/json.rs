@@ -81,25 +81,20 @@ impl Nesting {
 /// Who is told what a scanner comes by. Depths count the brackets around a place.
 pub(super) trait Watch {
     /// An object or an array that is not empty begins; it is at this depth.
-    fn opened(&mut self, depth: usize, is_object: bool);
+    fn opened(&mut self, _depth: usize, _is_object: bool) {}
     /// A member of the object at this depth: its key in its plainest spelling,
     /// quotes included, and where its value begins.
-    fn key(&mut self, depth: usize, key: &[u8], value_at: usize);
+    fn key(&mut self, _depth: usize, _key: &[u8], _value_at: usize) {}
     /// A value that is a string begins here.
-    fn string(&mut self, nesting: &Nesting, at: usize);
+    fn string(&mut self, _nesting: &Nesting, _at: usize) {}
     /// A value ended before `at`, in what is open at this depth.
-    fn ended(&mut self, depth: usize, at: usize);
+    fn ended(&mut self, _depth: usize, _at: usize) {}
 }
 
 /// Nobody is told.
 struct Unwatched;
 
-impl Watch for Unwatched {
-    fn opened(&mut self, _: usize, _: bool) {}
-    fn key(&mut self, _: usize, _: &[u8], _: usize) {}
-    fn string(&mut self, _: &Nesting, _: usize) {}
-    fn ended(&mut self, _: usize, _: usize) {}
-}
+impl Watch for Unwatched {}
 
 /// Walks over one JSON text.
 pub struct Scanner<'a> {
@@ -446,6 +441,25 @@ pub fn elements(json: &[u8], place: Span) -> Vec<Span> {
         found.clear();
     }
     found
+}
+
+/// Every string in the value at `place`, at any depth, keys left out.
+pub fn strings(json: &[u8], place: Span) -> Vec<Span> {
+    let mut found = Strings(Vec::new());
+    let mut scanner = Scanner::at(json, place);
+    // What was found until it turned out to be no JSON stays found.
+    let _ = scanner.tree(&mut Nesting::default(), &mut found);
+    let end = |at: usize| Scanner::starting(json, at).string().ok();
+    found.0.into_iter().filter_map(end).collect()
+}
+
+/// Where the strings begin that a scanner comes by.
+struct Strings(Vec<usize>);
+
+impl Watch for Strings {
+    fn string(&mut self, _: &Nesting, at: usize) {
+        self.0.push(at);
+    }
 }
 
 /// The place of the whole value in `json`, if it is exactly one.

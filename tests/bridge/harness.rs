@@ -57,6 +57,7 @@ pub enum Deed {
 pub enum Got {
     Line(String),
     Deed(Deed),
+    Concealed(Vec<Box<str>>),
 }
 
 /// The core and everything it did that the test has not looked at.
@@ -357,6 +358,9 @@ impl World {
                 Effect::Spawn { channel, cwd } => self.spawned.push_back((channel, cwd)),
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
                 Effect::ToClient { client, frame } => self.line(client.into(), frame.to_bytes()),
+                Effect::Conceal { channel, secrets } => {
+                    self.got(channel.into(), Got::Concealed(secrets));
+                }
                 Effect::CloseStdin(channel) => {
                     self.got(channel.into(), Got::Deed(Deed::CloseStdin));
                 }

@@ -25,6 +25,7 @@ mod overlap;
 mod prompts;
 mod questions;
 mod reaper;
+mod secrets;
 mod shutdown;
 mod stories;
 mod words;

@@ -28,6 +28,7 @@ mod long_lines;
 mod pressure;
 mod reaper;
 mod restarts;
+mod secrets;
 mod sharing;
 mod shutdown;
 mod stderr;

@@ -404,7 +404,7 @@ impl World {
                 let worked = Some(self.roll(2)).filter(|_| self.roll(4) > 0);
                 self.put_out(channel, Event::Surveyed { channel, processes, worked });
             }
-            Effect::Publish(_) | Effect::Exit { .. } => {}
+            Effect::Conceal { .. } | Effect::Publish(_) | Effect::Exit { .. } => {}
         }
         Ok(())
     }
