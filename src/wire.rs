@@ -5,9 +5,10 @@
 //! must know ([`acp`] names the methods) and leaves everything else as the bytes
 //! that came in; [`FrameReader`] does so for one line of a peer after the other.
 //! [`outgoing`] is those bytes on their way out, maybe with another id; [`splice`]
-//! exchanges an id or a member inside them. Beneath are [`json`], a scanner that
-//! checks the grammar and builds no value; `walk`, which remembers the places that
-//! matter; and `marks`, which finds the ends of strings many bytes at a time.
+//! exchanges an id or a member inside them. [`json`] answers questions about a
+//! text. Beneath are [`scanner`], which checks the grammar and builds no value;
+//! `walk`, which remembers the places that matter; and `marks`, which finds the
+//! ends of strings many bytes at a time.
 //!
 //! This room knows nothing of sessions, channels or time, and does no I/O.
 
@@ -18,11 +19,12 @@ pub mod json;
 pub mod line;
 mod marks;
 pub mod outgoing;
+pub mod scanner;
 pub mod splice;
 mod walk;
 
 pub use acp::Method;
 pub use frame::{Frame, Kind, Malformed};
 pub use frame_reader::FrameReader;
-pub use json::Span;
 pub use outgoing::{Outgoing, Token};
+pub use scanner::{Scanner, Span};

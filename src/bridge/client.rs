@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::wire::{Frame, json};
+use crate::wire::{Frame, Scanner, json};
 
 use super::channel::Capabilities;
 use super::id::{CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
@@ -176,7 +176,7 @@ impl Pool {
         if let Some(meta) = initialize.find(&["_meta"]) {
             let text = initialize.bytes();
             // What is no object has no parts.
-            let _ = json::Scanner::at(text, meta).object(|scanner, key| {
+            let _ = Scanner::at(text, meta).object(|scanner, key| {
                 let value = scanner.value()?;
                 if !PER_CONNECTION.iter().any(|name| json::is(text, key, name)) {
                     part(key.of(text));

@@ -48,7 +48,9 @@ fn secrets_in(frame: &Frame) -> Vec<Box<str>> {
         }
         _ => {}
     }
-    let decoded = |place: Span| json::text(text, place).map(Into::into);
-    let is_secret = |secret: &Box<str>| (SHORTEST..=LONGEST).contains(&secret.len());
-    found.into_iter().filter_map(decoded).filter(is_secret).collect()
+    let secret = |place: Span| {
+        let secret = json::text(text, place)?;
+        (SHORTEST..=LONGEST).contains(&secret.len()).then(|| secret.into())
+    };
+    found.into_iter().filter_map(secret).collect()
 }

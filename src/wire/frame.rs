@@ -15,8 +15,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::acp::Method;
-use super::json::{self, Scanner, Span};
+use super::json;
 use super::outgoing::{Outgoing, Token};
+use super::scanner::{Scanner, Span};
 use super::walk::{Member, Places, Walk};
 
 /// How much of a line that is no message is shown to people (bytes).

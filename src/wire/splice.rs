@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::json::{self, Scanner, Span};
+use super::json;
+use super::scanner::{Scanner, Span};
 
 /// Puts each text in the place given with it. Places must not overlap; their
 /// order does not matter.

@@ -6,7 +6,7 @@
 //! message, if it begins with the same bytes, is taken up in the middle
 //! ([`FrameReader`](super::FrameReader)).
 
-use super::json::{Nesting, NotJson, Scanner, Span, Watch};
+use super::scanner::{Nesting, NotJson, Scanner, Span, Watch};
 
 /// A member that the bridge must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,385 @@
+//! A JSON scanner that checks the grammar (RFC 8259) and remembers places.
+//!
+//! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
+//! Strings are most of what comes: they are passed over many bytes at a time
+//! ([`marks`](super::marks)), and looked into only where something is escaped.
+//! Nesting is bounded by [`MAX_DEPTH`].
+
+use std::num::NonZeroU32;
+
+use super::json::{quoted, text};
+use super::marks::Marks;
+
+/// Values nested deeper than this are refused, as most JSON libraries do.
+pub const MAX_DEPTH: usize = 128;
+
+/// A place in a text: it ends behind its last byte, and holds at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    /// Never zero, so that "no place" takes no room of its own.
+    end: NonZeroU32,
+}
+
+impl Span {
+    /// From `start` up to, not including, `end`. Lines are bounded far below
+    /// 4 GiB (`line::MAX_LINE`), and no place ends at 0.
+    #[inline]
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u32, end: NonZeroU32::new(end as u32).unwrap_or(NonZeroU32::MIN) }
+    }
+
+    /// Offset of the first byte.
+    #[inline]
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Offset behind the last byte.
+    #[inline]
+    pub fn end(self) -> usize {
+        self.end.get() as usize
+    }
+
+    /// The bytes of `text` at this place; empty if the place is not in it.
+    #[inline]
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start()..self.end()).unwrap_or_default()
+    }
+}
+
+/// The text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotJson;
+
+type Scan<T> = Result<T, NotJson>;
+
+/// The brackets that are open around a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nesting {
+    depth: usize,
+    /// One bit for each: set for an object, clear for an array; the innermost lowest.
+    objects: u128,
+}
+
+impl Nesting {
+    fn enter(&mut self, is_object: bool) {
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_object);
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+}
+
+/// Who is told what a scanner comes by. Depths count the brackets around a place.
+pub(super) trait Watch {
+    /// An object or an array that is not empty begins; it is at this depth.
+    fn opened(&mut self, _depth: usize, _is_object: bool) {}
+    /// A member of the object at this depth: its key in its plainest spelling,
+    /// quotes included, and where its value begins.
+    fn key(&mut self, _depth: usize, _key: &[u8], _value_at: usize) {}
+    /// A value that is a string begins here.
+    fn string(&mut self, _nesting: &Nesting, _at: usize) {}
+    /// A value ended before `at`, in what is open at this depth.
+    fn ended(&mut self, _depth: usize, _at: usize) {}
+}
+
+/// Nobody is told.
+struct Unwatched;
+
+impl Watch for Unwatched {}
+
+/// Walks over one JSON text.
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    marks: Marks,
+    /// Whether the string consumed last, such as a key, holds an escape.
+    escaped: bool,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at the beginning of `text`, which must be UTF-8 and shorter than 4 GiB.
+    pub fn new(text: &'a [u8]) -> Self {
+        Scanner::starting(text, 0)
+    }
+
+    /// Starts at a value inside `text`.
+    pub fn at(text: &'a [u8], place: Span) -> Self {
+        Scanner::starting(text, place.start())
+    }
+
+    /// Starts at this offset.
+    pub(super) fn starting(text: &'a [u8], at: usize) -> Self {
+        Scanner { text, at, marks: Marks::default(), escaped: false }
+    }
+
+    /// The next byte that is not white space, not consumed.
+    #[inline]
+    pub fn peek(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(&byte) if byte > b' ' => Some(byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    /// Apart, so that the common case, no white space, is small enough to inline.
+    #[inline(never)]
+    fn peek_behind_space(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    /// Walks over the members of the object that comes next: `member` is called
+    /// behind each colon, with the key's place (quotes included), and must
+    /// consume the value.
+    ///
+    /// # Errors
+    /// [`NotJson`] if what comes next is not a well-formed object.
+    #[inline]
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Scan<()>) -> Scan<Span> {
+        self.list(b'{', b'}', |scanner| {
+            let key = scanner.string()?;
+            scanner.expect(b':')?;
+            member(scanner, key)
+        })
+    }
+
+    /// Walks over the elements of the array that comes next.
+    ///
+    /// # Errors
+    /// [`NotJson`] if what comes next is not a well-formed array.
+    pub fn array(&mut self, element: impl FnMut(&mut Self) -> Scan<()>) -> Scan<Span> {
+        self.list(b'[', b']', element)
+    }
+
+    #[inline]
+    fn list(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Scan<()>,
+    ) -> Scan<Span> {
+        self.peek();
+        let start = self.at;
+        self.expect(open)?;
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(Span::new(start, self.at));
+        }
+        loop {
+            item(self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(byte) if byte == close => {
+                    self.at += 1;
+                    return Ok(Span::new(start, self.at));
+                }
+                _ => return Err(NotJson),
+            }
+        }
+    }
+
+    /// Consumes one value of any kind.
+    ///
+    /// # Errors
+    /// [`NotJson`] if there is none, or it is nested too deeply.
+    #[inline]
+    pub fn value(&mut self) -> Scan<Span> {
+        if self.peek() == Some(b'"') {
+            return self.string_here();
+        }
+        let start = self.at;
+        self.tree(&mut Nesting::default(), &mut Unwatched)?;
+        Ok(Span::new(start, self.at))
+    }
+
+    /// Consumes one value with all that is in it, or the rest of one whose
+    /// beginning was consumed: then a value starts here, with `nesting` around it.
+    pub(super) fn tree(&mut self, nesting: &mut Nesting, watch: &mut impl Watch) -> Scan<()> {
+        loop {
+            // A value starts here.
+            match self.peek().ok_or(NotJson)? {
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    let is_object = open == b'{';
+                    let close = if is_object { b'}' } else { b']' };
+                    if nesting.depth == MAX_DEPTH {
+                        return Err(NotJson);
+                    }
+                    if self.peek() == Some(close) {
+                        self.at += 1;
+                    } else {
+                        nesting.enter(is_object);
+                        watch.opened(nesting.depth, is_object);
+                        if is_object {
+                            self.key(nesting, watch)?;
+                        }
+                        continue;
+                    }
+                }
+                b'"' => {
+                    watch.string(nesting, self.at);
+                    self.string_here()?;
+                }
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.number()?,
+            }
+            // A value ended here: go on in what is open around it.
+            loop {
+                watch.ended(nesting.depth, self.at);
+                if nesting.depth == 0 {
+                    return Ok(());
+                }
+                let in_object = nesting.in_object();
+                match self.peek().ok_or(NotJson)? {
+                    b',' => {
+                        self.at += 1;
+                        if in_object {
+                            self.key(nesting, watch)?;
+                        }
+                        break;
+                    }
+                    b'}' if in_object => {}
+                    b']' if !in_object => {}
+                    _ => return Err(NotJson),
+                }
+                self.at += 1;
+                nesting.leave();
+            }
+        }
+    }
+
+    /// Only white space is left.
+    ///
+    /// # Errors
+    /// [`NotJson`] if there is more.
+    pub fn end(&mut self) -> Scan<()> {
+        if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
+    }
+
+    #[inline]
+    fn key(&mut self, nesting: &Nesting, watch: &mut impl Watch) -> Scan<()> {
+        let key = self.string()?;
+        let is_escaped = self.escaped;
+        self.expect(b':')?;
+        self.peek();
+        if is_escaped {
+            let name = text(self.text, key).ok_or(NotJson)?;
+            watch.key(nesting.depth, quoted(&name).as_bytes(), self.at);
+        } else {
+            watch.key(nesting.depth, key.of(self.text), self.at);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Scan<()> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(NotJson)
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Scan<()> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(NotJson)
+        }
+    }
+
+    /// Consumes a string; the place includes its quotes.
+    #[inline]
+    fn string(&mut self) -> Scan<Span> {
+        if self.peek() == Some(b'"') { self.string_here() } else { Err(NotJson) }
+    }
+
+    /// Consumes a string whose first quote is here.
+    #[inline]
+    fn string_here(&mut self) -> Scan<Span> {
+        let start = self.at;
+        self.at = self.marks.next(self.text, start + 1);
+        self.escaped = false;
+        if self.text.get(self.at) != Some(&b'"') {
+            self.rest_of_string()?;
+        }
+        self.at += 1;
+        Ok(Span::new(start, self.at))
+    }
+
+    /// Up to the quote that ends a string, from the first mark in it. Apart,
+    /// because most strings hold no escapes.
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Scan<()> {
+        self.escaped = true;
+        loop {
+            match self.text.get(self.at) {
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => self.escape()?,
+                _ => return Err(NotJson),
+            }
+            self.at = self.marks.next(self.text, self.at);
+        }
+    }
+
+    /// Consumes a backslash and what it escapes.
+    #[inline]
+    fn escape(&mut self) -> Scan<()> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let digits = self.text.get(self.at + 2..self.at + 6).ok_or(NotJson)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(NotJson);
+                }
+                self.at += 6;
+            }
+            _ => return Err(NotJson),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Scan<()> {
+        if self.text.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return Err(NotJson),
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Scan<()> {
+        let count = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err(NotJson) } else { Ok(()) }
+    }
+}
