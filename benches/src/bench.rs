@@ -6,6 +6,7 @@
 //! | `bench agent` | a raw agent on stdio |
 //! | `bench relay -- CMD…` | copies bytes between its client and a command |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
+//! | `bench soak` | a long run with faults at random; looks at what is left, not at time |
 //!
 //! It is never shipped. `docs/performance.md` says how it is measured.
 
@@ -24,6 +25,7 @@ mod pictures;
 mod process;
 mod relay;
 mod report;
+mod soak;
 mod stand;
 mod stats;
 mod targets;
@@ -44,7 +46,8 @@ const USAGE: &str = "\
 usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH] [--install-conductor]
        bench agent [--stuck]
        bench relay -- COMMAND…
-       bench allocations [--write]";
+       bench allocations [--write]
+       bench soak [SECONDS [SEED]]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -55,6 +58,11 @@ fn main() -> ExitCode {
         ["relay", "--", ..] => relay::run(&arguments[2..]),
         ["allocations"] => allocations::run(false),
         ["allocations", "--write"] => allocations::run(true),
+        ["soak"] => soak::run(600, 1),
+        ["soak", seconds] => number(seconds).and_then(|seconds| soak::run(seconds, 1)),
+        ["soak", seconds, seed] => {
+            number(seconds).and_then(|seconds| soak::run(seconds, number(seed)?))
+        }
         ["run", ..] => Options::read(&arguments[1..]).and_then(|options| options.run()),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, USAGE)),
     };
@@ -65,6 +73,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn number(word: &str) -> io::Result<u64> {
+    word.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, USAGE))
 }
 
 /// What `run` is told.

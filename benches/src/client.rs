@@ -147,6 +147,20 @@ impl Client {
         self.child.kill()
     }
 
+    /// The exit code of the process that was started, if it ends in time and was
+    /// not ended by a signal.
+    pub fn exit_code(&mut self, patience: Duration) -> io::Result<Option<i32>> {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            // Whoever is not read may not get away.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(None)
+    }
+
     /// Waits for the end of the process that was started.
     pub fn wait(&mut self) -> io::Result<()> {
         self.child.wait().map(drop)

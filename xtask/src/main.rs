@@ -80,6 +80,15 @@ const RECIPES: &[Recipe] = &[
         variables: &[],
     },
     Recipe {
+        name: "soak",
+        about: "ten minutes with thousands of sessions and faults at random; what is left of it fails it",
+        steps: &[
+            &["cargo", "build", "--release", "--workspace"],
+            &["target/release/bench", "soak"],
+        ],
+        variables: &[],
+    },
+    Recipe {
         name: "lint",
         about: "format and lints, warnings denied",
         steps: &[
