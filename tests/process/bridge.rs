@@ -57,6 +57,13 @@ impl Setup {
         self
     }
 
+    /// The stub's processes keep their sessions in a folder that they share.
+    pub(crate) fn stored(mut self) -> Setup {
+        let store = self.scratch.directory("store").display().to_string();
+        self.command.extend(owned(&["--state-dir", &store]));
+        self
+    }
+
     /// Wraps the agent's command into a shell script, in which it is `"$@"`.
     pub(crate) fn wrapped(mut self, script: &str) -> Setup {
         self.command.splice(0..0, owned(&["sh", "-c", script, "sh"]));

@@ -18,6 +18,7 @@ mod scratch;
 
 mod bad_agents;
 mod bad_input;
+mod bad_sessions;
 mod bytes;
 mod bytes_of_agents;
 mod channels;
