@@ -109,6 +109,10 @@ pub struct Counters {
     pub refused: u64,
     /// Intervals in which an agent gave no sign of life.
     pub strikes: u64,
+    /// Cursors of `session/list` that gave way: who goes on with one is refused.
+    pub cursors: u64,
+    /// Settings that further channels will not be told.
+    pub rehearsals: u64,
 }
 
 impl fmt::Display for Counters {
@@ -126,6 +130,8 @@ impl fmt::Display for Counters {
             (self.unrouted, "unrouted"),
             (self.refused, "refused"),
             (self.strikes, "strikes"),
+            (self.cursors, "cursors"),
+            (self.rehearsals, "rehearsals"),
         ];
         let said: Vec<String> = all
             .iter()

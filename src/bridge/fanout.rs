@@ -188,6 +188,7 @@ impl Bridge {
         if let Some(cursor) = frame.find_text(&["nextCursor"]) {
             if self.registry.cursors.len() >= MAX_CURSORS {
                 self.registry.cursors.pop_first();
+                self.counters.cursors += 1;
             }
             self.registry.cursors.insert(cursor.into(), channel);
         }

@@ -263,6 +263,8 @@ impl Bridge {
         pool.rehearsal.retain(|old| subject(old) != subject(frame));
         if pool.rehearsal.len() < super::client::MAX_REHEARSAL {
             pool.rehearsal.push(frame.detached());
+        } else {
+            self.counters.rehearsals += 1;
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod channels;
 mod close;
+mod counters;
 mod fence;
 mod handshake;
 mod harness;

@@ -1,0 +1,71 @@
+//! What a cap throws away is counted, and so is whatever else is lost.
+
+use drawbridge::bridge::{Event, Exit, ExitStatus, Limit, Notice};
+
+use crate::harness::{World, session};
+
+#[test]
+fn half_a_line_at_the_end_of_an_agent() {
+    let mut world = World::new();
+    let (_, channel) = world.start();
+    let status = ExitStatus::Code(0);
+    let exit = Exit { status, stderr_tail: String::new(), half_line: 17 };
+    world.event(Event::ChannelExited { channel, exit });
+    assert_eq!(world.bridge.counters().half_line_bytes, 17);
+    assert!(world.bridge.counters().to_string().contains("17 half_line_bytes"));
+}
+
+#[test]
+fn tombstones_that_give_way() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::Never);
+    let (editor, channel) = world.start();
+    for number in 0..1_027 {
+        let id = format!("s{number}");
+        world.open(editor, channel, &id);
+        world.close(editor, channel, &id);
+    }
+    assert_eq!(world.bridge.counters().tombstones, 3);
+}
+
+#[test]
+fn cursors_that_give_way() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    for number in 0..260 {
+        let page = format!(r#"{{"sessions":[],"nextCursor":"c{number}"}}"#);
+        world.request(editor, number, "session/list", "{}");
+        let list = world.expect_request(channel, "session/list", "{}");
+        world.answer(channel, list, &page);
+        world.expect_answer(editor, number, &page);
+    }
+    assert_eq!(world.bridge.counters().cursors, 4);
+}
+
+#[test]
+fn settings_that_further_channels_will_not_be_told() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    for number in 0..66 {
+        let params = format!(r#"{{"id":"provider-{number}"}}"#);
+        world.request(editor, number, "providers/set", &params);
+        let set = world.expect_request(channel, "providers/set", &params);
+        world.answer(channel, set, "{}");
+        world.expect_answer(editor, number, "{}");
+    }
+    assert_eq!(world.bridge.counters().rehearsals, 2);
+}
+
+#[test]
+fn notifications_that_nobody_knows_where_to_send() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.notify(editor, "_x/note", &session("nobody"));
+    assert_eq!(world.bridge.counters().unrouted, 1);
+    world.notify(channel, "session/update", &session("nobody"));
+    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
+    world.close(editor, channel, "a");
+    world.notify(channel, "session/update", &session("a"));
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    assert!(!world.notices.iter().any(|notice| matches!(notice, Notice::StrayLine { .. })));
+}
