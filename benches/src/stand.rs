@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use drawbridge::bridge::{Bridge, ChannelId, ClientId, Config, Effect, Event, Moment};
 use drawbridge::wire::{Frame, Method, Outgoing};
 
@@ -110,13 +110,16 @@ impl Stand {
 
 /// A line of the client.
 pub fn from_client(line: &str) -> Event {
-    Event::ClientFrame {
-        client: CLIENT,
-        frame: Frame::parse(Bytes::copy_from_slice(line.as_bytes())),
-    }
+    Event::ClientFrame { client: CLIENT, frame: Frame::parse(read(line)) }
 }
 
 /// A line of an agent.
 pub fn from_agent(channel: ChannelId, line: &str) -> Event {
-    Event::ChannelFrame { channel, frame: Frame::parse(Bytes::copy_from_slice(line.as_bytes())) }
+    Event::ChannelFrame { channel, frame: Frame::parse(read(line)) }
+}
+
+/// The bytes of a line as a reader has them: a part of a larger piece of memory.
+fn read(line: &str) -> Bytes {
+    let mut piece = BytesMut::from(line);
+    piece.split().freeze()
 }
