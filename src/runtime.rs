@@ -11,11 +11,15 @@ mod alarm;
 mod child;
 mod children;
 mod clock;
+mod hold;
+#[cfg(target_os = "linux")]
+mod kept;
 mod outbox;
 mod reader;
 mod signals;
 mod stderr;
 mod stdio;
+mod streams;
 mod tell;
 mod tree;
 
@@ -30,8 +34,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::children::{Children, Part};
+use self::children::{Children, Orders, Part};
 use self::clock::Clock;
+#[cfg(target_os = "linux")]
+use self::kept::Keepers;
 use self::outbox::Outbox;
 use self::reader::{Batch, Reader};
 use self::signals::{Signal, Signals};
@@ -39,7 +45,10 @@ use self::stdio::{Sink, Source};
 use crate::bridge::{
     Bridge, ChannelId, ClientId, Config, Effect, Event, Moment, Process, ShutdownCause,
 };
+#[cfg(target_os = "linux")]
+use crate::keeper::message::Report;
 use crate::logs::StderrSink;
+use crate::processes::{Entry, Spare};
 
 /// Batches that may wait for the loop, of agents and of clients each. Every
 /// peer has at most one of them.
@@ -69,6 +78,10 @@ pub struct Setup {
     pub max_frame_bytes: usize,
     /// What may wait for a peer, in bytes.
     pub outbox_bytes: usize,
+    /// Whether agents are kept by keepers, where the system can do that.
+    pub keeper: bool,
+    /// Who is left alone when the tree of an agent is ended.
+    pub spare: Spare,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }
@@ -95,7 +108,12 @@ enum Input {
     DrainOver(ChannelId),
     /// An agent closed its stdin or stdout, and a moment later it may still run.
     StillRunning(ChannelId),
-    Surveyed(ChannelId, Vec<tree::Found>),
+    Surveyed(ChannelId, Vec<Entry>),
+    #[cfg(target_os = "linux")]
+    Reported(ChannelId, Report),
+    /// A keeper says nothing more: it is gone.
+    #[cfg(target_os = "linux")]
+    KeeperSilent(ChannelId),
 }
 
 /// Runs a bridge whose one client is our own stdio, until it is over.
@@ -155,9 +173,16 @@ impl Loop {
         let reader = Reader { source, limit, to: clients_to_loop, gate };
         tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
 
+        let orders = Orders {
+            command: setup.agent,
+            outbox_bytes: setup.outbox_bytes,
+            #[cfg(target_os = "linux")]
+            keepers: Keepers::wanted(setup.keeper, &setup.config, &setup.spare),
+            spare: setup.spare,
+        };
         Ok(Loop {
             bridge: Bridge::new(setup.config),
-            children: Children::new(setup.agent, limit, setup.outbox_bytes, setup.stderr, to_loop),
+            children: Children::new(orders, limit, setup.stderr, to_loop, marks.clone()),
             clock,
             alarm: Alarm::new()?,
             signals,
@@ -284,6 +309,18 @@ impl Loop {
                 }
             }
             Input::Surveyed(channel, found) => self.surveyed(channel, found),
+            #[cfg(target_os = "linux")]
+            Input::Reported(channel, report) => {
+                if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {
+                    self.happened(event);
+                }
+            }
+            #[cfg(target_os = "linux")]
+            Input::KeeperSilent(channel) => {
+                if let Some(event) = self.children.keeper_silent(channel, &mut self.tasks) {
+                    self.happened(event);
+                }
+            }
         }
         self.report_exits();
     }
@@ -294,15 +331,15 @@ impl Loop {
         }
     }
 
-    fn surveyed(&mut self, channel: ChannelId, found: Vec<tree::Found>) {
+    fn surveyed(&mut self, channel: ChannelId, found: Vec<Entry>) {
         let agent = self.children.pid(channel);
         let processes = found
             .into_iter()
             .filter(|process| Some(process.pid) != agent)
             .map(|process| Process {
                 pid: process.pid,
+                born: self.clock.moment_of_boot_time(tree::born(&process)),
                 name: process.name,
-                born: self.clock.moment_of_boot_time(process.born),
             })
             .collect();
         self.happened(Event::Surveyed { channel, processes });
@@ -330,8 +367,9 @@ impl Loop {
                 Effect::ToClient { frame, .. } => self.editor.push(frame),
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
                 Effect::Spawn { channel, cwd } => {
-                    let event = self.children.spawn(channel, &cwd, &self.marks, &mut self.tasks);
-                    self.bridge.handle(self.clock.now(), event);
+                    if let Some(event) = self.children.spawn(channel, &cwd, &mut self.tasks) {
+                        self.bridge.handle(self.clock.now(), event);
+                    }
                 }
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),

@@ -266,6 +266,20 @@ impl Bridge {
 
     /// Living agents and what they started.
     pub(crate) fn others(&self) -> Vec<u32> {
+        let mut pids = self.left();
+        pids.retain(|pid| !processes::is_keeper(*pid));
+        pids
+    }
+
+    /// Living keepers.
+    pub(crate) fn keepers(&self) -> Vec<u32> {
+        let mut pids = self.left();
+        pids.retain(|pid| processes::is_keeper(*pid));
+        pids
+    }
+
+    /// All that lives but the bridge itself.
+    pub(crate) fn left(&self) -> Vec<u32> {
         let mut pids = processes::marked(&self.mark);
         pids.retain(|pid| *pid != self.pid());
         pids
@@ -303,7 +317,7 @@ impl Bridge {
     pub(crate) fn is_gone(&mut self) {
         let status = self.exit();
         assert_eq!(status.code(), Some(0), "{status}\n{self}");
-        let left = self.others();
+        let left = self.left();
         assert_eq!(left, [0; 0], "left behind when the bridge exited\n{self}");
         self.has_no_errors();
     }
@@ -311,7 +325,7 @@ impl Bridge {
     /// Waits for the end of all agents after the bridge was killed.
     pub(crate) fn is_killed(&mut self) {
         self.exit();
-        eventually("the end of all agents", || self.others().is_empty());
+        eventually("the end of all agents and keepers", || self.left().is_empty());
         self.has_no_errors();
     }
 
@@ -346,7 +360,7 @@ impl std::fmt::Display for Bridge {
             text.lines().skip(skipped).try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         write!(f, "processes:")?;
-        for pid in self.others() {
+        for pid in self.left() {
             write!(f, " {pid} ({})", processes::name(pid))?;
         }
         Ok(())

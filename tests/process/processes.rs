@@ -37,6 +37,12 @@ pub(crate) fn marked(mark: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Whether a process is a keeper of the bridge.
+pub(crate) fn is_keeper(pid: u32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.starts_with(b"channel-keeper\0")
+}
+
 /// Whether a process is there and not merely unburied.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
