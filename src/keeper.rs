@@ -42,6 +42,9 @@ pub const NAME: &CStr = c"channel-keeper";
 /// The exit code of a keeper that somebody started by hand.
 const NOT_BY_HAND: u8 = 2;
 
+/// The first descriptor behind those of stdio.
+const FIRST: RawFd = 3;
+
 /// The signals that a keeper waits for.
 const SIGNALS: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
@@ -110,20 +113,24 @@ fn keep(task: &Task, line: &Line) -> Result<(), Report> {
 /// Takes our end of the line, which must not reach the agent, and closes what
 /// else was inherited: it belongs to whoever started the bridge.
 fn adopt(line: RawFd) -> io::Result<Line> {
-    // A number that is no descriptor is refused here.
-    // SAFETY: the number comes from the bridge, which opened it for us; nothing
-    // else in this process knows of it.
-    #[allow(unsafe_code)] // an inherited descriptor has no owner yet
-    let line = unsafe { OwnedFd::from_raw_fd(line) };
-    fcntl(&line, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    for number in inherited()? {
-        if number > 2 && number != line.as_raw_fd() {
+    let inherited = inherited()?;
+    if line < FIRST || !inherited.contains(&line) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for number in inherited {
+        if number >= FIRST && number != line {
             let _ = nix::unistd::close(number);
         }
     }
+    // SAFETY: the descriptor is open, and the bridge has opened it for us;
+    // nothing else in this process knows of it.
+    #[allow(unsafe_code)] // an inherited descriptor has no owner yet
+    let line = unsafe { OwnedFd::from_raw_fd(line) };
+    fcntl(&line, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(Line::of(line))
 }
 
+/// The open descriptors.
 fn inherited() -> io::Result<Vec<RawFd>> {
     let number = |name: OsString| name.to_str()?.parse().ok();
     let entries = fs::read_dir("/proc/self/fd")?;

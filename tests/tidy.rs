@@ -79,7 +79,7 @@ fn no_hash_map_of_the_core_is_walked() {
             continue;
         }
         // What is asked of each row has the same answer in any order.
-        for line in code(&text).into_iter().filter(|line| !line.contains(".values().all(")) {
+        for line in code(&text).filter(|line| !line.contains(".values().all(")) {
             for map in maps {
                 for walk in [".iter()", ".keys()", ".values()", ".drain("] {
                     let walked = format!("{map}{walk}");

@@ -1,7 +1,8 @@
 //! The binary under test: its start, its streams, its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,6 +11,7 @@ use std::{env, fs, process, thread};
 
 use nix::sys::signal::Signal;
 
+use crate::confinement;
 use crate::processes::{self, MARK, eventually};
 use crate::scratch::Scratch;
 
@@ -25,6 +27,9 @@ pub(crate) struct Setup {
     stdio: Option<(Stdio, Stdio)>,
     is_unread: bool,
     is_deaf: bool,
+    is_grouped: bool,
+    is_confined: bool,
+    binary: PathBuf,
 }
 
 impl Setup {
@@ -46,6 +51,9 @@ impl Setup {
             stdio: None,
             is_unread: false,
             is_deaf: false,
+            is_grouped: false,
+            is_confined: false,
+            binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
     }
 
@@ -87,6 +95,24 @@ impl Setup {
         self
     }
 
+    /// It leads a process group of its own.
+    pub(crate) fn grouped(mut self) -> Setup {
+        self.is_grouped = true;
+        self
+    }
+
+    /// The system refuses what its keepers need.
+    pub(crate) fn confined(mut self) -> Setup {
+        self.is_confined = true;
+        self
+    }
+
+    /// Another file with the program under test.
+    pub(crate) fn binary(mut self, path: &Path) -> Setup {
+        path.clone_into(&mut self.binary);
+        self
+    }
+
     /// The directory in which it will run.
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
@@ -95,8 +121,14 @@ impl Setup {
     pub(crate) fn start(self) -> Bridge {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let Setup { options, command, variables, scratch, stdio, is_unread, is_deaf } = self;
-        let mut bridge = Command::new(env!("CARGO_BIN_EXE_drawbridge"));
+        let Setup { options, command, variables, scratch, stdio, is_unread, is_deaf, .. } = self;
+        let mut bridge = Command::new(&self.binary);
+        if self.is_grouped {
+            bridge.process_group(0);
+        }
+        if self.is_confined {
+            confinement::without_subreapers(&mut bridge);
+        }
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DRAWBRIDGE_")) {
             bridge.env_remove(name);
         }

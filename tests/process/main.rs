@@ -13,6 +13,7 @@
 
 mod bridge;
 mod client;
+mod confinement;
 mod processes;
 mod scratch;
 
@@ -22,6 +23,7 @@ mod bytes;
 mod bytes_of_agents;
 mod channels;
 mod conversation;
+mod keeper;
 mod ladder;
 mod long_lines;
 mod pressure;
@@ -31,3 +33,4 @@ mod sharing;
 mod shutdown;
 mod stderr;
 mod stdio;
+mod trees;
