@@ -67,7 +67,7 @@ impl Tree {
     }
 
     /// The bridge ends itself, and nothing is left when it is gone.
-    fn is_felled(mut self, ask: impl FnOnce(&mut Bridge)) {
+    fn ends_well(mut self, ask: impl FnOnce(&mut Bridge)) {
         let begun = Instant::now();
         ask(&mut self.bridge);
         self.bridge.is_gone();
@@ -100,17 +100,17 @@ fn nothing_outlives_a_bridge_whose_whole_group_is_killed() {
 
 #[test]
 fn nothing_is_left_after_the_end_of_stdin() {
-    Tree::grown(|setup| setup).is_felled(Bridge::close_stdin);
+    Tree::grown(|setup| setup).ends_well(Bridge::close_stdin);
 }
 
 #[test]
 fn nothing_is_left_after_sigterm() {
-    Tree::grown(|setup| setup).is_felled(|bridge| bridge.signal(Signal::SIGTERM));
+    Tree::grown(|setup| setup).ends_well(|bridge| bridge.signal(Signal::SIGTERM));
 }
 
 #[test]
 fn nothing_is_left_after_sigint_twice() {
-    Tree::grown(|setup| setup).is_felled(|bridge| {
+    Tree::grown(|setup| setup).ends_well(|bridge| {
         bridge.signal(Signal::SIGINT);
         bridge.logs("shutting down");
         bridge.signal(Signal::SIGINT);
@@ -119,7 +119,7 @@ fn nothing_is_left_after_sigint_twice() {
 
 #[test]
 fn nothing_is_left_after_sighup() {
-    Tree::grown(|setup| setup).is_felled(|bridge| bridge.signal(Signal::SIGHUP));
+    Tree::grown(|setup| setup).ends_well(|bridge| bridge.signal(Signal::SIGHUP));
 }
 
 #[test]
