@@ -300,6 +300,19 @@ fn whoever_is_spared_is_left_alone_when_the_bridge_is_killed() {
 }
 
 #[test]
+fn whoever_stayed_in_the_agents_group_is_not_spared() {
+    for switch in ["--no-keeper=false", "--no-keeper"] {
+        let options = ["--spare", "sleep", switch];
+        let mut bridge = Setup::new(&options, &[]).wrapped(r#"sleep 600 & exec "$@""#).start();
+        bridge.initialize();
+        assert_eq!(bridge.others().len(), 2, "{bridge}");
+        bridge.close_stdin();
+        bridge.is_gone();
+        assert!(!bridge.log().contains("alone"), "{bridge}");
+    }
+}
+
+#[test]
 fn only_those_who_are_named_are_spared() {
     let options = ["--spare", "tmux,lasting-daemon-of-others"];
     for switch in ["--no-keeper=false", "--no-keeper"] {

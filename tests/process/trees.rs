@@ -142,6 +142,38 @@ fn a_keeper_that_is_told_to_go_before_its_bridge_is_killed_goes_on() {
 }
 
 #[test]
+fn whoever_runs_from_process_to_process_is_caught() {
+    // Each one starts the next and leaves; none has a mark.
+    let launcher = r#"
+        cat >hop <<'END'
+sleep 0.01
+setsid sh hop &
+END
+        env -i setsid sh hop </dev/null >/dev/null 2>&1 &
+        exec "$@""#;
+    let runners = |bridge: &Bridge| {
+        let is_runner = |pid: u32| {
+            let place = fs::read_link(format!("/proc/{pid}/cwd"));
+            place.is_ok_and(|place| place == bridge.scratch.path())
+        };
+        below(1).into_iter().filter(|pid| is_runner(*pid) && is_alive(*pid)).count()
+    };
+    for kill in [false, true] {
+        let mut bridge = Setup::new(&OPTIONS, &[]).wrapped(launcher).start();
+        bridge.initialize();
+        assert!(runners(&bridge) >= 3, "bridge, agent, at least one more\n{bridge}");
+        if kill {
+            bridge.signal(Signal::SIGKILL);
+            bridge.is_killed();
+        } else {
+            bridge.close_stdin();
+            bridge.is_gone();
+        }
+        assert_eq!(runners(&bridge), 0, "they run on\n{bridge}");
+    }
+}
+
+#[test]
 fn a_bridge_that_is_killed_in_a_handshake_leaves_nothing() {
     let flags = ["--silent", "--deaf-stdin", "--deaf-term"];
     let mut bridge = Setup::new(&OPTIONS, &flags).start();
