@@ -102,17 +102,19 @@ fn orphans_that_end_are_buried_while_the_agent_lives() {
 fn the_agents_end_is_told_as_its_own() {
     for options in [&[][..], &["--no-keeper"]] {
         let mut bridge = Bridge::ready(options, &[]);
-        let [failed, aborted, killed] = ["exit 5", "abort", "sleep 60000"].map(|script| {
-            let session = bridge.new_session();
-            let agent = bridge.pid_of(&session);
-            let turn = bridge.prompt(&session, script);
-            if script.starts_with("sleep") {
-                // A signal that has no name.
-                let agent = agent.to_string();
-                Command::new("kill").args(["-40", &agent]).status().expect("a signal is sent");
-            }
-            bridge.answer(turn)["error"]["data"].clone()
-        });
+        let [failed, aborted, killed] =
+            ["exit 5", "abort", "say here\nsleep 60000"].map(|script| {
+                let session = bridge.new_session();
+                let agent = bridge.pid_of(&session);
+                let turn = bridge.prompt(&session, script);
+                if script.starts_with("say") {
+                    bridge.hears(&session);
+                    // A signal that has no name.
+                    let agent = agent.to_string();
+                    Command::new("kill").args(["-40", &agent]).status().expect("a signal is sent");
+                }
+                bridge.answer(turn)["error"]["data"].clone()
+            });
         assert_eq!(failed["exitCode"], 5, "{failed}");
         assert_eq!(aborted["signal"], 6, "{aborted}");
         assert_eq!(killed["signal"], 40, "{killed}");
