@@ -109,11 +109,9 @@ enum Input {
     /// An agent closed its stdin or stdout, and a moment later it may still run.
     StillRunning(ChannelId),
     Surveyed(ChannelId, Vec<Entry>),
+    /// What the keeper of a channel reports; `None`: it is gone.
     #[cfg(target_os = "linux")]
-    Reported(ChannelId, Report),
-    /// A keeper says nothing more: it is gone.
-    #[cfg(target_os = "linux")]
-    KeeperSilent(ChannelId),
+    FromKeeper(ChannelId, Option<Report>),
 }
 
 /// Runs a bridge whose one client is our own stdio, until it is over.
@@ -310,14 +308,8 @@ impl Loop {
             }
             Input::Surveyed(channel, found) => self.surveyed(channel, found),
             #[cfg(target_os = "linux")]
-            Input::Reported(channel, report) => {
+            Input::FromKeeper(channel, report) => {
                 if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {
-                    self.happened(event);
-                }
-            }
-            #[cfg(target_os = "linux")]
-            Input::KeeperSilent(channel) => {
-                if let Some(event) = self.children.keeper_silent(channel, &mut self.tasks) {
                     self.happened(event);
                 }
             }

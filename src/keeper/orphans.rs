@@ -72,7 +72,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Sends SIGKILL to all that is below us, but for what is spared and what is
-    /// below that.
+    /// below that. To be asked only while there is a child.
     pub(super) fn look(&mut self) -> Rest {
         let (group, spare) = (self.group, self.spare);
         let is_spared = |entry: &Entry| {
@@ -100,6 +100,7 @@ impl<'a> Sweep<'a> {
                 }
             }
         }
-        rest
+        // The table changes while it is read: somebody must be there.
+        if self.swept.left.is_empty() { Rest::Some } else { rest }
     }
 }

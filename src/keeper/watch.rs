@@ -14,7 +14,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use super::message::{Heard, Line, Order, Report};
-use super::orphans::{self, Rest, Sweep};
+use super::orphans::{self, Dead, Rest, Sweep};
 use super::task::{Graces, Task};
 
 /// After SIGKILL the tree is looked at whenever a child ends, and after this
@@ -88,24 +88,34 @@ impl<'a> Watch<'a> {
             match orphans::next_dead() {
                 Ok(Some(dead)) => {
                     if self.agent == Some(dead.pid) {
-                        // What is left of its group ends with it.
-                        self.signal_group(Signal::SIGKILL);
-                        self.agent = None;
-                        self.kill_from_now_on();
-                        self.report(&Report::Exited(dead.end));
+                        self.agent_ended(dead);
+                    } else {
+                        orphans::reap(dead.pid);
                     }
-                    orphans::reap(dead.pid);
                 }
                 Ok(None) => break,
                 Err(Errno::EINTR) => {}
-                Err(_) => return false,
+                Err(_) => {
+                    self.sweep.swept.left.clear();
+                    return false;
+                }
             }
         }
         if self.rung < Rung::Killed {
             return true;
         }
-        // The table changes while it is read: one look that finds nobody proves little.
+        // The table changes while it is read: one look that finds nobody but those
+        // who are left alone proves little.
         self.sweep.look() == Rest::Some || self.sweep.look() == Rest::Some || self.agent.is_some()
+    }
+
+    fn agent_ended(&mut self, dead: Dead) {
+        // What is left of its group ends with it, while the number is its own.
+        self.signal_group(Signal::SIGKILL);
+        orphans::reap(dead.pid);
+        self.agent = None;
+        self.kill_from_now_on();
+        self.report(&Report::Exited(dead.end));
     }
 
     /// Waits for a signal, an order, or the time of the next step.

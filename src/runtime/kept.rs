@@ -129,13 +129,13 @@ impl Kept {
             while let Ok(mut guard) = line.readable().await {
                 match line.get_ref().hear_report() {
                     Heard::Said(report) => {
-                        let _ = to_loop.send(Input::Reported(channel, report)).await;
+                        let _ = to_loop.send(Input::FromKeeper(channel, Some(report))).await;
                     }
                     Heard::Nothing => guard.clear_ready(),
                     Heard::End => break,
                 }
             }
-            let _ = to_loop.send(Input::KeeperSilent(channel)).await;
+            let _ = to_loop.send(Input::FromKeeper(channel, None)).await;
         })
     }
 

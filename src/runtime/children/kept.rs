@@ -61,13 +61,14 @@ impl Children {
         }
     }
 
-    /// A keeper has said something.
+    /// A keeper has said something, or is gone.
     pub(in crate::runtime) fn reported(
         &mut self,
         channel: ChannelId,
-        report: Report,
+        report: Option<Report>,
         tasks: &mut JoinSet<()>,
     ) -> Option<Event> {
+        let Some(report) = report else { return self.keeper_gone(channel, tasks) };
         match report {
             Report::Started(pid) => return self.started(channel, pid, tasks),
             Report::Failed(fault, errno) => return self.not_started(channel, fault, errno),
@@ -125,11 +126,7 @@ impl Children {
     }
 
     /// A keeper is gone, after its last report or without it.
-    pub(in crate::runtime) fn keeper_silent(
-        &mut self,
-        channel: ChannelId,
-        tasks: &mut JoinSet<()>,
-    ) -> Option<Event> {
+    fn keeper_gone(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.rows.get(&channel)?;
         match (&row.hold, row.status) {
             (Hold::Starting(_), _) => {
