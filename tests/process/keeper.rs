@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bridge::{Bridge, Setup};
 use crate::client::refusal;
 use crate::processes::{
-    below, context_switches, descriptors, eventually, is_alive, is_keeper, name, parent,
+    below, context_switches, descriptors, eventually, figure, is_alive, is_keeper, name, parent,
     send_signal, session,
 };
 
@@ -83,6 +83,19 @@ fn an_idle_keeper_does_not_wake_up() {
     bridge.turn(&session, "stream 100 100");
     sleep(Duration::from_millis(300));
     assert_eq!(context_switches(keeper), before, "no message passes through it");
+    bridge.end();
+}
+
+#[test]
+fn a_keeper_is_small() {
+    let bridge = Bridge::ready(&[], &[]);
+    let path = format!("/proc/{}/smaps_rollup", keeper(&bridge));
+    let memory = fs::read_to_string(path).expect("ours");
+    // What is promised holds for a release; other builds have larger tables.
+    let (anonymous, proportional) =
+        if cfg!(debug_assertions) { (1_024, 8_192) } else { (512, 2_048) };
+    assert!(figure(&memory, "Anonymous") <= anonymous, "{memory}");
+    assert!(figure(&memory, "Pss") <= proportional, "{memory}");
     bridge.end();
 }
 
