@@ -119,6 +119,7 @@ impl Children {
         let cookie = kept.cookie().to_owned();
         self.leaving.push(kept.let_go());
         let event = self.spawn_own(channel, &cwd, cookie, row.outbox, tasks);
+        self.set_reading(channel, row.is_wanted);
         if let (Some(order), Some(row)) = (asked, self.rows.get_mut(&channel)) {
             row.hold.order(order);
         }
