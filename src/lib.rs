@@ -11,6 +11,8 @@
 //! | [`bridge`] | the core: all the books and all the decisions | time, I/O, tasks |
 //! | [`wire`] | what a frame is: lines, heads, splices | sessions, channels |
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
+//! | `keeper` | the process beside each agent that ends its tree, whatever happens to us | the protocol, the core |
+//! | [`processes`] | the process table, and who is left alone | who is whose |
 //! | [`logs`] | where log lines go, without ever holding us up | everything else |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
 //!
@@ -19,6 +21,9 @@
 
 pub mod bridge;
 pub mod cli;
+#[cfg(target_os = "linux")]
+pub mod keeper;
 pub mod logs;
+pub mod processes;
 pub mod runtime;
 pub mod wire;

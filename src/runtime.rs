@@ -11,11 +11,15 @@ mod alarm;
 mod child;
 mod children;
 mod clock;
+mod hold;
+#[cfg(target_os = "linux")]
+mod kept;
 mod outbox;
 mod reader;
 mod signals;
 mod stderr;
 mod stdio;
+mod streams;
 mod tell;
 mod tree;
 
@@ -30,8 +34,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::children::{Children, Part};
+use self::children::{Children, Orders, Part};
 use self::clock::Clock;
+#[cfg(target_os = "linux")]
+use self::kept::Keepers;
 use self::outbox::Outbox;
 use self::reader::{Batch, Reader};
 use self::signals::{Signal, Signals};
@@ -39,7 +45,10 @@ use self::stdio::{Sink, Source};
 use crate::bridge::{
     Bridge, ChannelId, ClientId, Config, Effect, Event, Moment, Process, ShutdownCause,
 };
+#[cfg(target_os = "linux")]
+use crate::keeper::message::Report;
 use crate::logs::StderrSink;
+use crate::processes::{Entry, Spare};
 
 /// Batches that may wait for the loop, of agents and of clients each. Every
 /// peer has at most one of them.
@@ -73,6 +82,10 @@ pub struct Setup {
     pub max_frame_bytes: usize,
     /// What may wait for a peer, in bytes.
     pub outbox_bytes: usize,
+    /// Whether agents are kept by keepers, where the system can do that.
+    pub keeper: bool,
+    /// Who is left alone when the tree of an agent is ended.
+    pub spare: Spare,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }
@@ -99,7 +112,10 @@ enum Input {
     DrainOver(ChannelId),
     /// An agent closed its stdin or stdout, and a moment later it may still run.
     StillRunning(ChannelId),
-    Surveyed(ChannelId, Vec<tree::Found>),
+    Surveyed(ChannelId, Vec<Entry>),
+    /// What the keeper of a channel reports; `None`: it is gone.
+    #[cfg(target_os = "linux")]
+    FromKeeper(ChannelId, Option<Report>),
 }
 
 /// Runs a bridge whose one client is our own stdio, until it is over.
@@ -151,20 +167,27 @@ impl Loop {
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
-        let editor = Outbox::new(Sink::own()?, setup.outbox_bytes, marks.clone());
-        let writer = editor.clone();
+        let editor = Outbox::new(setup.outbox_bytes, marks.clone());
+        let (writer, stdout) = (editor.clone(), Sink::own()?);
         tasks.spawn_local(async move {
             // If it breaks, the outbox says so.
-            writer.write().await;
+            writer.write_to(stdout).await;
         });
         let (editor_gate, gate) = watch::channel(true);
         let (source, limit) = (Source::own()?, setup.max_frame_bytes);
         let reader = Reader { source, limit, to: clients_to_loop, gate };
         tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
 
+        let orders = Orders {
+            command: setup.agent,
+            outbox_bytes: setup.outbox_bytes,
+            #[cfg(target_os = "linux")]
+            keepers: Keepers::wanted(setup.keeper, &setup.config, &setup.spare),
+            spare: setup.spare,
+        };
         Ok(Loop {
             bridge: Bridge::new(setup.config),
-            children: Children::new(setup.agent, limit, setup.outbox_bytes, setup.stderr, to_loop),
+            children: Children::new(orders, limit, setup.stderr, to_loop, marks.clone()),
             clock,
             alarm: Alarm::new()?,
             signals,
@@ -291,6 +314,12 @@ impl Loop {
                 }
             }
             Input::Surveyed(channel, found) => self.surveyed(channel, found),
+            #[cfg(target_os = "linux")]
+            Input::FromKeeper(channel, report) => {
+                if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {
+                    self.happened(event);
+                }
+            }
         }
         self.report_exits();
     }
@@ -301,18 +330,18 @@ impl Loop {
         }
     }
 
-    fn surveyed(&mut self, channel: ChannelId, found: Vec<tree::Found>) {
+    fn surveyed(&mut self, channel: ChannelId, found: Vec<Entry>) {
         let agent = self.children.pid(channel);
         // Without the agent itself the look has failed, or was too late.
         let is_whole = found.iter().any(|process| Some(process.pid) == agent);
-        let worked = is_whole.then(|| found.iter().map(|process| process.worked).sum());
+        let worked = is_whole.then(|| found.iter().map(tree::worked).sum());
         let processes = found
             .into_iter()
             .filter(|process| Some(process.pid) != agent)
             .map(|process| Process {
                 pid: process.pid,
+                born: self.clock.moment_of_boot_time(tree::born(&process)),
                 name: process.name,
-                born: self.clock.moment_of_boot_time(process.born),
             })
             .collect();
         self.happened(Event::Surveyed { channel, processes, worked });
@@ -341,8 +370,9 @@ impl Loop {
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
                 Effect::Spawn { channel, cwd } => {
-                    let event = self.children.spawn(channel, &cwd, &self.marks, &mut self.tasks);
-                    self.bridge.handle(self.clock.now(), event);
+                    if let Some(event) = self.children.spawn(channel, &cwd, &mut self.tasks) {
+                        self.bridge.handle(self.clock.now(), event);
+                    }
                 }
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::numbers::{count, millis, spell_bytes, spell_millis};
 use crate::bridge::time::Limit;
 use crate::logs::LogFile;
+use crate::processes::Spare;
 
 /// What the help, the completions and the configuration file need to know of a kind.
 pub(super) struct Face {
@@ -210,6 +211,32 @@ impl<T: Copy + PartialEq> Kind for Words<T> {
     }
 }
 
+/// Names of programs.
+pub(super) struct Names;
+
+impl Kind for Names {
+    type Value = Spare;
+
+    fn read(&self, text: &OsStr) -> Result<Spare, String> {
+        match text.to_str() {
+            Some("none") => Ok(Spare::of("")),
+            Some(list) if !list.is_empty() && !list.contains('/') => Ok(Spare::of(list)),
+            _ => Err("give names of programs with commas between them, without their \
+                      directories, such as tmux,ssh; or none"
+                .to_owned()),
+        }
+    }
+
+    fn write(&self, value: &Spare) -> String {
+        let list = value.list();
+        if list.is_empty() { "none".to_owned() } else { list }
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "NAMES", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
 /// A filter for log lines.
 pub(super) struct Filter;
 
@@ -326,6 +353,14 @@ mod tests {
         assert_eq!(TIMEOUT.write(&Limit::After(2_500)), "2500");
         assert_eq!(TIMEOUT.write(&Limit::After(0)), "0");
         assert_eq!(listed(&["a", "b", "c"]), "a, b or c");
+    }
+
+    #[test]
+    fn names_are_listed_with_commas_and_none_is_nobody() {
+        let spelled = |text| Names.read(OsStr::new(text)).map(|spare| Names.write(&spare));
+        assert_eq!(spelled("tmux, ssh,"), Ok("tmux,ssh".to_owned()));
+        assert_eq!(spelled("none"), Ok("none".to_owned()));
+        assert!(spelled("").is_err() && spelled("/usr/bin/ssh").is_err());
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use std::ffi::OsStr;
 
-use super::kinds::{Bytes, Count, Face, Filter, Kind, LogPath, Millis, Switch, Timeout, Words};
+use super::kinds::{
+    Bytes, Count, Face, Filter, Kind, LogPath, Millis, Names, Switch, Timeout, Words,
+};
 use super::settings::Settings;
 use crate::bridge::config::{
     AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
@@ -229,6 +231,17 @@ pub(super) static OPTIONS: &[Opt] = &[
         "liveness-strikes", BUDGETS, Count => config.liveness_strikes,
         "Strikes in a row before such an agent is replaced; its sessions end; 0: never, it is only \
          reported"
+    ),
+    option!(
+        "spare", STOPPING, Names => spare,
+        "Programs that are left alone when what an agent has started is ended, with all they have \
+         started themselves: daemons that serve others too; none: nothing is left alone. What \
+         stayed in the agent's process group ends with it"
+    ),
+    option!(
+        "no-keeper", STOPPING, Switch => no_keeper,
+        "Run agents without keepers, the small processes that end what an agent has started when \
+         drawbridge itself is killed (on Linux; elsewhere there are none)"
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,

@@ -32,6 +32,8 @@ pub fn run(settings: Settings) -> ExitCode {
         agent: settings.agent,
         max_frame_bytes: settings.max_frame_bytes,
         outbox_bytes: settings.outbox_bytes,
+        keeper: !settings.no_keeper,
+        spare: settings.spare,
         stderr: logs.stderr(),
     };
     let code = match run_embedded(setup) {

@@ -14,6 +14,7 @@ use super::file;
 use super::options::{OPTIONS, find, variable};
 use crate::bridge::config::{Config, Share};
 use crate::logs::LogSettings;
+use crate::processes::Spare;
 
 /// All that one run is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub struct Settings {
     pub max_frame_bytes: usize,
     /// What may wait for a peer, in bytes.
     pub outbox_bytes: usize,
+    /// Agents run without keepers.
+    pub no_keeper: bool,
+    /// Who is left alone when the tree of an agent is ended.
+    pub spare: Spare,
     /// What is logged, and where.
     pub log: LogSettings,
     /// The agent's command and its arguments; empty where a command needs none.
@@ -36,6 +41,8 @@ impl Default for Settings {
             config: Config::default(),
             max_frame_bytes: 64 << 20,
             outbox_bytes: 64 << 20,
+            no_keeper: false,
+            spare: Spare::default(),
             log: LogSettings::default(),
             agent: Vec::new(),
         }

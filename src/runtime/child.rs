@@ -1,11 +1,13 @@
-//! One agent process: its start, its signals, its end.
+//! An agent process without a keeper: its start, its signals, its end.
+//!
+//! This is what is done where no keeper can be had, or none is wanted.
 //!
 //! The agent runs in a session (and so a group) of its own: a tool that opens
 //! the terminal fails at once, and the whole group can be signalled. A group is
 //! signalled only while its leader is unreaped, or in the step that reaps it:
 //! numbers are given away again.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,6 +19,7 @@ use nix::unistd::Pid;
 
 use super::tree;
 use crate::bridge::ExitStatus;
+use crate::processes::Spare;
 
 /// A process that was started and is not reaped yet.
 #[derive(Debug)]
@@ -24,14 +27,28 @@ pub(super) struct Child {
     process: process::Child,
     group: Pid,
     cookie: String,
+    spare: Spare,
     is_reaped: bool,
 }
 
 /// The bridge's ends of an agent's stdio.
+#[derive(Debug)]
 pub(super) struct Stdios {
     pub(super) stdin: OwnedFd,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
+}
+
+impl Stdios {
+    /// Those that a child was started with.
+    pub(super) fn of(process: &mut process::Child) -> io::Result<Stdios> {
+        match (process.stdin.take(), process.stdout.take(), process.stderr.take()) {
+            (Some(stdin), Some(stdout), Some(stderr)) => {
+                Ok(Stdios { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() })
+            }
+            _ => Err(io::Error::other("its pipes are missing")),
+        }
+    }
 }
 
 impl Child {
@@ -43,14 +60,15 @@ impl Child {
         command: &[OsString],
         cwd: &str,
         cookie: String,
+        spare: Spare,
     ) -> Result<(Child, Stdios), String> {
         let Some((program, arguments)) = command.split_first() else {
             return Err("no command was given".to_owned());
         };
         if !Path::new(cwd).is_dir() {
-            return Err(format!("the working directory {cwd} does not exist"));
+            return Err(no_directory(cwd));
         }
-        #[allow(clippy::disallowed_methods)] // the one place that starts agents
+        #[allow(clippy::disallowed_methods)] // where agents are started without a keeper
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -61,15 +79,10 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         lead_a_session(&mut command);
-        let mut process = command.spawn().map_err(|error| explain(program, &error))?;
-        let stdios = match (process.stdin.take(), process.stdout.take(), process.stderr.take()) {
-            (Some(stdin), Some(stdout), Some(stderr)) => {
-                Stdios { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() }
-            }
-            _ => return Err("its pipes are missing".to_owned()),
-        };
+        let mut process = command.spawn().map_err(|error| not_started(program, &error))?;
+        let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
         let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
-        Ok((Child { process, group, cookie, is_reaped: false }, stdios))
+        Ok((Child { process, group, cookie, spare, is_reaped: false }, stdios))
     }
 
     /// Its process id, which is its group's too.
@@ -141,7 +154,7 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.is_reaped {
             self.kill();
-            tree::sweep(&self.cookie);
+            tree::sweep(&self.cookie, &self.spare);
         }
     }
 }
@@ -163,7 +176,13 @@ fn lead_a_session(command: &mut Command) {
     }
 }
 
-fn explain(program: &OsString, error: &io::Error) -> String {
+/// Says that an agent's working directory is none.
+pub(super) fn no_directory(cwd: &str) -> String {
+    format!("the working directory {cwd} does not exist")
+}
+
+/// Says why an agent's program does not run.
+pub(super) fn not_started(program: &OsStr, error: &io::Error) -> String {
     let program = program.to_string_lossy();
     match error.kind() {
         io::ErrorKind::NotFound => format!("the command `{program}` was not found"),

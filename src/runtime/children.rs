@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
-use std::io;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,17 +16,21 @@ use tokio::time::timeout;
 
 use super::Input;
 use super::child::{Child, Stdios};
+use super::hold::Hold;
 use super::outbox::Outbox;
-use super::reader::Reader;
 use super::stderr::{self, Tail};
-use super::stdio::{Sink, Source};
+use super::streams::Wiring;
 use super::tree;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
 use crate::logs::StderrSink;
+use crate::processes::{Entry, Spare, Swept};
 use crate::wire::Outgoing;
 
+#[cfg(target_os = "linux")]
+mod kept;
+
 /// How long an exit waits for what the process has written, and for its tree.
-const EXIT_DRAIN: Duration = Duration::from_millis(500);
+pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
 /// How long a look at a process tree may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
@@ -42,29 +45,43 @@ pub(super) enum Part {
     Stderr,
     /// Whatever left the process group is looked for and ended.
     Tree,
+    /// The keeper, which has done that, is reaped.
+    Keeper,
+}
+
+/// What is needed to start agents and to end them.
+pub(super) struct Orders {
+    /// The agent's command and arguments.
+    pub(super) command: Vec<OsString>,
+    /// What may wait for an agent, in bytes.
+    pub(super) outbox_bytes: usize,
+    /// Who is left alone when a tree is ended.
+    pub(super) spare: Spare,
+    /// How keepers are started, if agents have any.
+    #[cfg(target_os = "linux")]
+    pub(super) keepers: Option<super::kept::Keepers>,
 }
 
 /// All agents' processes.
 pub(super) struct Children {
-    command: Vec<OsString>,
-    limit: usize,
-    outbox_bytes: usize,
-    stderr: StderrSink,
+    orders: Orders,
+    wiring: Wiring,
+    marks: Rc<Notify>,
     secrets: Vec<String>,
-    to_loop: mpsc::Sender<Input>,
     rows: BTreeMap<ChannelId, Row>,
     /// Channels that were sent something since the last flush.
     unsent: Vec<ChannelId>,
-    /// More than one process runs: lines on stderr say whose they are.
-    is_crowded: watch::Sender<bool>,
     exits: VecDeque<(ChannelId, Exit)>,
+    /// Keepers whose rows are gone, until they are reaped.
+    #[cfg(target_os = "linux")]
+    leaving: Vec<std::process::Child>,
 }
 
 struct Row {
-    child: Child,
+    hold: Hold,
     /// The tasks of its streams: ended with the row, should somebody else still
     /// hold the other ends.
-    streams: [AbortHandle; 3],
+    streams: Vec<AbortHandle>,
     outbox: Outbox,
     /// Whether the core wants it to be read.
     is_wanted: bool,
@@ -78,114 +95,128 @@ struct Row {
     half_line: u64,
 }
 
+impl Row {
+    fn new(hold: Hold, outbox: Outbox, open: &[Part]) -> Row {
+        Row {
+            hold,
+            streams: Vec::new(),
+            outbox,
+            is_wanted: true,
+            gate: watch::Sender::new(true),
+            tail: Tail::default(),
+            secrets: BTreeSet::new(),
+            status: None,
+            open: open.to_vec(),
+            half_line: 0,
+        }
+    }
+}
+
 impl Children {
     pub(super) fn new(
-        command: Vec<OsString>,
+        orders: Orders,
         limit: usize,
-        outbox_bytes: usize,
         stderr: StderrSink,
         to_loop: mpsc::Sender<Input>,
+        marks: Rc<Notify>,
     ) -> Self {
         Children {
-            command,
-            limit,
-            outbox_bytes,
-            stderr,
+            orders,
+            wiring: Wiring { limit, stderr, to_loop, is_crowded: watch::Sender::new(false) },
+            marks,
             secrets: stderr::secrets(),
-            to_loop,
             rows: BTreeMap::new(),
             unsent: Vec::new(),
-            is_crowded: watch::Sender::new(false),
             exits: VecDeque::new(),
+            #[cfg(target_os = "linux")]
+            leaving: Vec::new(),
         }
     }
 
-    /// Starts a process for a channel and says what came of it.
+    /// Starts an agent for a channel, and says what came of it as soon as that
+    /// is known: at once, or when its keeper has told us.
     pub(super) fn spawn(
         &mut self,
         channel: ChannelId,
         cwd: &str,
-        marks: &Rc<Notify>,
+        tasks: &mut JoinSet<()>,
+    ) -> Option<Event> {
+        let cookie = cookie(channel);
+        #[cfg(target_os = "linux")]
+        match self.spawn_keeper(channel, cwd, &cookie, tasks) {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(error) => return Some(Event::SpawnFailed { channel, error }),
+        }
+        let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
+        Some(self.spawn_own(channel, cwd, cookie, outbox, tasks))
+    }
+
+    /// Starts an agent as a child of our own.
+    fn spawn_own(
+        &mut self,
+        channel: ChannelId,
+        cwd: &str,
+        cookie: String,
+        outbox: Outbox,
         tasks: &mut JoinSet<()>,
     ) -> Event {
-        let started =
-            Child::spawn(&self.command, cwd, cookie(channel)).and_then(|(child, stdios)| {
-                let streams = Streams::open(stdios).map_err(|error| error.to_string())?;
-                Ok((child, streams))
-            });
-        let (child, streams) = match started {
+        let Orders { command, spare, .. } = &self.orders;
+        let (child, stdios) = match Child::spawn(command, cwd, cookie, spare.clone()) {
             Ok(started) => started,
             Err(error) => return Event::SpawnFailed { channel, error },
         };
         let pid = child.pid();
-        let outbox = Outbox::new(streams.stdin, self.outbox_bytes, marks.clone());
-        let (gate, is_open) = watch::channel(true);
-        let tail = Tail::default();
-        let streams = [
-            self.write(channel, outbox.clone(), tasks),
-            self.read(channel, streams.stdout, is_open, tasks),
-            self.forward(channel, streams.stderr, tail.clone(), tasks),
-        ];
-        let open = vec![Part::Stdout, Part::Stderr, Part::Tree];
-        let row = Row {
-            child,
-            streams,
-            outbox,
-            is_wanted: true,
-            gate,
-            tail,
-            secrets: BTreeSet::new(),
-            status: None,
-            open,
-            half_line: 0,
-        };
+        let parts = [Part::Stdout, Part::Stderr, Part::Tree];
+        self.insert(channel, Row::new(Hold::Own(child), outbox, &parts));
+        self.connect(channel, pid, stdios, tasks)
+    }
+
+    fn insert(&mut self, channel: ChannelId, row: Row) {
         self.rows.insert(channel, row);
-        self.is_crowded.send_replace(self.rows.len() > 1);
-        Event::ChannelSpawned { channel, pid }
+        self.wiring.is_crowded.send_replace(self.rows.len() > 1);
     }
 
-    fn write(&self, channel: ChannelId, outbox: Outbox, tasks: &mut JoinSet<()>) -> AbortHandle {
-        let to_loop = self.to_loop.clone();
-        tasks.spawn_local(async move {
-            if !outbox.write().await {
-                still_running(channel, &to_loop).await;
+    fn remove(&mut self, channel: ChannelId) -> Option<Row> {
+        let row = self.rows.remove(&channel)?;
+        for stream in &row.streams {
+            stream.abort();
+        }
+        self.wiring.is_crowded.send_replace(self.rows.len() > 1);
+        Some(row)
+    }
+
+    /// The agent runs: from here on its streams are served.
+    fn connect(
+        &mut self,
+        channel: ChannelId,
+        pid: u32,
+        stdios: Stdios,
+        tasks: &mut JoinSet<()>,
+    ) -> Event {
+        let Some(row) = self.rows.get_mut(&channel) else {
+            return Event::ChannelSpawned { channel, pid };
+        };
+        let (outbox, gate, tail) = (row.outbox.clone(), row.gate.subscribe(), row.tail.clone());
+        match self.wiring.connect(channel, stdios, outbox, gate, tail, tasks) {
+            Ok(streams) => {
+                row.streams.extend(streams);
+                Event::ChannelSpawned { channel, pid }
             }
-        })
+            Err(error) => {
+                self.forget(channel);
+                Event::SpawnFailed { channel, error: error.to_string() }
+            }
+        }
     }
 
-    fn read(
-        &self,
-        channel: ChannelId,
-        source: Source,
-        gate: watch::Receiver<bool>,
-        tasks: &mut JoinSet<()>,
-    ) -> AbortHandle {
-        let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), gate };
-        let to_loop = self.to_loop.clone();
-        tasks.spawn_local(async move {
-            let wrap = |batch| Input::FromChannel(channel, batch);
-            let ended = |half| Input::PartDone(channel, Part::Stdout, half);
-            reader.run(wrap, ended).await;
-            still_running(channel, &to_loop).await;
-        })
-    }
-
-    fn forward(
-        &self,
-        channel: ChannelId,
-        source: Source,
-        tail: Tail,
-        tasks: &mut JoinSet<()>,
-    ) -> AbortHandle {
-        let (sink, to_loop) = (self.stderr.clone(), self.to_loop.clone());
-        let is_crowded = self.is_crowded.subscribe();
-        tasks.spawn_local(async move {
-            let prefix = || {
-                if *is_crowded.borrow() { format!("{channel}: ") } else { String::new() }
-            };
-            stderr::forward(source, tail, sink, prefix).await;
-            let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0)).await;
-        })
+    /// Lets go of an agent whose start has failed.
+    fn forget(&mut self, channel: ChannelId) {
+        let row = self.remove(channel);
+        #[cfg(target_os = "linux")]
+        self.leaving.extend(row.and_then(|row| row.hold.into_keeper()));
+        #[cfg(not(target_os = "linux"))]
+        drop(row);
     }
 
     pub(super) fn send(&mut self, channel: ChannelId, frame: Outgoing) {
@@ -222,15 +253,15 @@ impl Children {
         }
     }
 
-    pub(super) fn terminate(&self, channel: ChannelId) {
-        if let Some(row) = self.rows.get(&channel) {
-            row.child.terminate();
+    pub(super) fn terminate(&mut self, channel: ChannelId) {
+        if let Some(row) = self.rows.get_mut(&channel) {
+            row.hold.terminate();
         }
     }
 
-    pub(super) fn kill(&self, channel: ChannelId) {
-        if let Some(row) = self.rows.get(&channel) {
-            row.child.kill();
+    pub(super) fn kill(&mut self, channel: ChannelId) {
+        if let Some(row) = self.rows.get_mut(&channel) {
+            row.hold.kill();
         }
     }
 
@@ -255,7 +286,7 @@ impl Children {
     }
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
-        self.rows.get(&channel).map(|row| row.child.pid())
+        self.rows.get(&channel)?.hold.pid()
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {
@@ -265,39 +296,56 @@ impl Children {
     /// Looks at a channel's process tree, aside from the loop; if that hangs,
     /// nothing was found.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
-        let cookie = self.rows.get(&channel).map(|row| row.child.cookie().to_owned());
-        let to_loop = self.to_loop.clone();
+        let trace = self.rows.get(&channel).map(|row| row.hold.trace());
+        let to_loop = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
-            let look = spawn_blocking(move || cookie.map(|cookie| tree::carrying(&cookie)));
+            let look = spawn_blocking(move || trace.map(|trace| trace.living()));
             let found = timeout(LONGEST_LOOK, look).await;
-            let found = found.ok().and_then(Result::ok).flatten().unwrap_or_default();
+            let found: Vec<Entry> = found.ok().and_then(Result::ok).flatten().unwrap_or_default();
             let _ = to_loop.send(Input::Surveyed(channel, found)).await;
         });
     }
 
-    /// Reaps what ended; what is left of its tree is ended, too.
+    /// Reaps what ended; what is left of the tree of an agent of our own is ended, too.
     pub(super) fn reap(&mut self, tasks: &mut JoinSet<()>) {
+        #[cfg(target_os = "linux")]
+        self.reap_keepers();
+        let mut ended = Vec::new();
         for (channel, row) in &mut self.rows {
-            let Some(status) = row.child.try_reap() else { continue };
-            row.status = Some(status);
-            // What it wrote is still to be read, whoever was slow before.
-            row.gate.send_replace(true);
-            let (channel, to_loop) = (*channel, self.to_loop.clone());
-            let cookie = row.child.cookie().to_owned();
-            let drained = self.to_loop.clone();
-            tasks.spawn_local(async move {
-                tokio::time::sleep(EXIT_DRAIN).await;
-                let _ = drained.send(Input::DrainOver(channel)).await;
-            });
-            // A task of its own: to look at a process that hangs in the system may hang, too.
-            tasks.spawn_local(async move {
-                let swept = spawn_blocking(move || tree::sweep(&cookie)).await;
-                if let Ok(count @ 1..) = swept {
-                    tracing::info!("{channel}: ended {count} processes that the agent left behind");
-                }
-                let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0)).await;
-            });
+            if let Hold::Own(child) = &mut row.hold
+                && let Some(status) = child.try_reap()
+            {
+                ended.push((*channel, status, child.cookie().to_owned()));
+            }
         }
+        for (channel, status, cookie) in ended {
+            self.ended(channel, status, tasks);
+            self.sweep(channel, cookie, tasks);
+        }
+    }
+
+    /// The agent itself is reaped: what it has written is still to be read.
+    fn ended(&mut self, channel: ChannelId, status: ExitStatus, tasks: &mut JoinSet<()>) {
+        let Some(row) = self.rows.get_mut(&channel) else { return };
+        row.status = Some(status);
+        // Whoever was slow before.
+        row.gate.send_replace(true);
+        let drained = self.wiring.to_loop.clone();
+        tasks.spawn_local(async move {
+            tokio::time::sleep(EXIT_DRAIN).await;
+            let _ = drained.send(Input::DrainOver(channel)).await;
+        });
+    }
+
+    /// Ends what carries a cookie.
+    fn sweep(&self, channel: ChannelId, cookie: String, tasks: &mut JoinSet<()>) {
+        let (spare, to_loop) = (self.orders.spare.clone(), self.wiring.to_loop.clone());
+        // A task of its own: to look at a process that hangs in the system may hang, too.
+        tasks.spawn_local(async move {
+            let swept = spawn_blocking(move || tree::sweep(&cookie, &spare)).await;
+            tell_swept(channel, &swept.unwrap_or_default());
+            let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0)).await;
+        });
     }
 
     /// One of the things that an exit waits for is done.
@@ -320,15 +368,13 @@ impl Children {
     fn exit_if_done(&mut self, channel: ChannelId) {
         let is_done =
             self.rows.get(&channel).is_some_and(|row| row.status.is_some() && row.open.is_empty());
-        if is_done && let Some(row) = self.rows.remove(&channel) {
-            for stream in &row.streams {
-                stream.abort();
-            }
-            self.is_crowded.send_replace(self.rows.len() > 1);
+        if is_done && let Some(row) = self.remove(channel) {
             let status = row.status.unwrap_or(ExitStatus::Unknown);
             let secrets = self.secrets.iter().map(String::as_str);
             let stderr_tail = row.tail.shown(secrets.chain(row.secrets.iter().map(|one| &**one)));
             self.exits.push_back((channel, Exit { status, stderr_tail, half_line: row.half_line }));
+            #[cfg(target_os = "linux")]
+            self.leaving.extend(row.hold.into_keeper());
         }
     }
 
@@ -347,27 +393,14 @@ impl Children {
     }
 }
 
-/// An agent that closed its stdin or stdout is of no use to anybody: if it did
-/// not do so in order to leave, the core is told.
-async fn still_running(channel: ChannelId, to_loop: &mpsc::Sender<Input>) {
-    tokio::time::sleep(EXIT_DRAIN).await;
-    let _ = to_loop.send(Input::StillRunning(channel)).await;
-}
-
-/// An agent's stdio, as the tasks use it.
-struct Streams {
-    stdin: Sink,
-    stdout: Source,
-    stderr: Source,
-}
-
-impl Streams {
-    fn open(stdios: Stdios) -> io::Result<Streams> {
-        Ok(Streams {
-            stdin: Sink::of_child(stdios.stdin)?,
-            stdout: Source::of_child(stdios.stdout)?,
-            stderr: Source::of_child(stdios.stderr)?,
-        })
+/// Logs what became of a tree.
+fn tell_swept(channel: ChannelId, swept: &Swept) {
+    if swept.ended > 0 {
+        tracing::info!("{channel}: ended {} processes that the agent left behind", swept.ended);
+    }
+    if !swept.left.is_empty() {
+        let names = swept.left.join(", ");
+        tracing::info!("{channel}: left {} processes alone: {names}", swept.left.len());
     }
 }
 

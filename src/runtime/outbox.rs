@@ -37,7 +37,7 @@ struct Shared {
 }
 
 struct State {
-    /// Taken away when it is closed.
+    /// There from the start of the task until it is closed.
     sink: Option<Rc<Sink>>,
     queue: VecDeque<Piece>,
     /// Room for the next burst, from one that was written.
@@ -73,9 +73,9 @@ impl Piece {
 }
 
 impl State {
-    fn new(sink: Sink) -> State {
+    fn new() -> State {
         State {
-            sink: Some(Rc::new(sink)),
+            sink: None,
             queue: VecDeque::new(),
             spare: BytesMut::new(),
             bytes: 0,
@@ -130,11 +130,11 @@ enum Fate {
 }
 
 impl Outbox {
-    /// In front of `sink`, for `cap` bytes: over the mark at three quarters of it,
-    /// under it at three eighths. `marks` is notified when the core must be told.
-    pub(super) fn new(sink: Sink, cap: usize, marks: Rc<Notify>) -> Self {
+    /// For `cap` bytes: over the mark at three quarters of it, under it at three
+    /// eighths. `marks` is notified when the core must be told.
+    pub(super) fn new(cap: usize, marks: Rc<Notify>) -> Self {
         let (high, low) = (cap / 4 * 3, cap / 8 * 3);
-        let state = State::new(sink).into();
+        let state = State::new().into();
         Outbox(Rc::new(Shared { state, work: Notify::new(), marks, cap, high, low }))
     }
 
@@ -257,7 +257,8 @@ impl Outbox {
 
     /// Writes what the peer does not take at once, until the end: the one task of
     /// this outbox. `false`: the peer took no more before that.
-    pub(super) async fn write(self) -> bool {
+    pub(super) async fn write_to(self, sink: Sink) -> bool {
+        self.0.state.borrow_mut().sink = Some(Rc::new(sink));
         while let Some((sink, piece)) = self.take().await {
             let done = match &piece {
                 Piece::Burst(burst) => sink.write_all(&mut [IoSlice::new(burst)]).await,

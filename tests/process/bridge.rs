@@ -1,7 +1,8 @@
 //! The binary under test: its start, its streams, its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,6 +11,7 @@ use std::{env, fs, process, thread};
 
 use nix::sys::signal::Signal;
 
+use crate::confinement;
 use crate::processes::{self, MARK, eventually};
 use crate::scratch::Scratch;
 
@@ -25,6 +27,9 @@ pub(crate) struct Setup {
     stdio: Option<(Stdio, Stdio)>,
     is_unread: bool,
     is_deaf: bool,
+    is_grouped: bool,
+    is_confined: bool,
+    binary: PathBuf,
 }
 
 impl Setup {
@@ -46,6 +51,9 @@ impl Setup {
             stdio: None,
             is_unread: false,
             is_deaf: false,
+            is_grouped: false,
+            is_confined: false,
+            binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
     }
 
@@ -94,6 +102,24 @@ impl Setup {
         self
     }
 
+    /// It leads a process group of its own.
+    pub(crate) fn grouped(mut self) -> Setup {
+        self.is_grouped = true;
+        self
+    }
+
+    /// The system refuses what its keepers need.
+    pub(crate) fn confined(mut self) -> Setup {
+        self.is_confined = true;
+        self
+    }
+
+    /// Another file with the program under test.
+    pub(crate) fn binary(mut self, path: &Path) -> Setup {
+        path.clone_into(&mut self.binary);
+        self
+    }
+
     /// The directory in which it will run.
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
@@ -102,8 +128,14 @@ impl Setup {
     pub(crate) fn start(self) -> Bridge {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let Setup { options, command, variables, scratch, stdio, is_unread, is_deaf } = self;
-        let mut bridge = Command::new(env!("CARGO_BIN_EXE_drawbridge"));
+        let Setup { options, command, variables, scratch, stdio, is_unread, is_deaf, .. } = self;
+        let mut bridge = Command::new(&self.binary);
+        if self.is_grouped {
+            bridge.process_group(0);
+        }
+        if self.is_confined {
+            confinement::without_subreapers(&mut bridge);
+        }
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DRAWBRIDGE_")) {
             bridge.env_remove(name);
         }
@@ -273,6 +305,20 @@ impl Bridge {
 
     /// Living agents and what they started.
     pub(crate) fn others(&self) -> Vec<u32> {
+        let mut pids = self.left();
+        pids.retain(|pid| !processes::is_keeper(*pid));
+        pids
+    }
+
+    /// Living keepers.
+    pub(crate) fn keepers(&self) -> Vec<u32> {
+        let mut pids = self.left();
+        pids.retain(|pid| processes::is_keeper(*pid));
+        pids
+    }
+
+    /// All that lives but the bridge itself.
+    pub(crate) fn left(&self) -> Vec<u32> {
         let mut pids = processes::marked(&self.mark);
         pids.retain(|pid| *pid != self.pid());
         pids
@@ -310,7 +356,7 @@ impl Bridge {
     pub(crate) fn is_gone(&mut self) {
         let status = self.exit();
         assert_eq!(status.code(), Some(0), "{status}\n{self}");
-        let left = self.others();
+        let left = self.left();
         assert_eq!(left, [0; 0], "left behind when the bridge exited\n{self}");
         self.has_no_errors();
     }
@@ -318,7 +364,7 @@ impl Bridge {
     /// Waits for the end of all agents after the bridge was killed.
     pub(crate) fn is_killed(&mut self) {
         self.exit();
-        eventually("the end of all agents", || self.others().is_empty());
+        eventually("the end of all agents and keepers", || self.left().is_empty());
         self.has_no_errors();
     }
 
@@ -353,7 +399,7 @@ impl std::fmt::Display for Bridge {
             text.lines().skip(skipped).try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         write!(f, "processes:")?;
-        for pid in self.others() {
+        for pid in self.left() {
             write!(f, " {pid} ({})", processes::name(pid))?;
         }
         Ok(())

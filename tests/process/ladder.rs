@@ -61,11 +61,18 @@ fn a_stopped_agent_is_killed_too() {
     bridge.end();
 }
 
-/// An agent, in a shell that waits for it, and a child of its own: all go.
+/// An agent, in a shell that waits for it, and a child of its own: all go, with
+/// a keeper and without one.
 fn with_grandchild(kind: &str) {
+    for switch in ["--no-keeper=false", "--no-keeper"] {
+        goes_with_its_grandchild(&[&STEEP[..], &[switch]].concat(), kind);
+    }
+}
+
+fn goes_with_its_grandchild(options: &[&str], kind: &str) {
     let wrapper = r#""$@"; exit $?"#;
     // When the agent leaves by itself.
-    let mut bridge = Setup::new(&STEEP, &[]).wrapped(wrapper).start();
+    let mut bridge = Setup::new(options, &[]).wrapped(wrapper).start();
     bridge.initialize();
     let session = bridge.new_session();
     bridge.starts(&session, &format!("grandchild {kind}"));
@@ -83,7 +90,7 @@ fn with_grandchild(kind: &str) {
 
     // When the bridge ends, with no crash to wait for.
     bridge.end();
-    let mut bridge = Setup::new(&STEEP, &["--deaf-stdin"]).wrapped(wrapper).start();
+    let mut bridge = Setup::new(options, &["--deaf-stdin"]).wrapped(wrapper).start();
     bridge.initialize();
     let session = bridge.new_session();
     bridge.starts(&session, &format!("grandchild {kind}"));
@@ -108,9 +115,12 @@ fn a_grandchild_in_a_session_of_its_own_goes_with_its_agent() {
 #[test]
 fn a_launcher_that_leaves_its_agent_behind_has_not_got_away() {
     // The shell ends at once; what it started holds the pipes.
-    let mut bridge = Setup::new(&STEEP, &[]).wrapped(r#""$@" <&0 & exit 0"#).start();
-    let answer = bridge.initialize();
-    assert_eq!(refusal(&answer), (-32603, "agent_exited"));
-    eventually("the end of the tree", || bridge.others().is_empty());
-    bridge.end();
+    for switch in ["--no-keeper=false", "--no-keeper"] {
+        let options = [&STEEP[..], &[switch]].concat();
+        let mut bridge = Setup::new(&options, &[]).wrapped(r#""$@" <&0 & exit 0"#).start();
+        let answer = bridge.initialize();
+        assert_eq!(refusal(&answer), (-32603, "agent_exited"));
+        eventually("the end of the tree", || bridge.others().is_empty());
+        bridge.end();
+    }
 }

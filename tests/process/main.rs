@@ -13,6 +13,7 @@
 
 mod bridge;
 mod client;
+mod confinement;
 mod processes;
 mod scratch;
 
@@ -23,6 +24,7 @@ mod bytes;
 mod bytes_of_agents;
 mod channels;
 mod conversation;
+mod keeper;
 mod ladder;
 mod liveness;
 mod long_lines;
@@ -34,3 +36,4 @@ mod sharing;
 mod shutdown;
 mod stderr;
 mod stdio;
+mod trees;

@@ -37,6 +37,61 @@ pub(crate) fn marked(mark: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Whether a process is a keeper of the bridge.
+pub(crate) fn is_keeper(pid: u32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.starts_with(b"channel-keeper\0")
+}
+
+/// The processes below another one, in whatever group, session or environment.
+pub(crate) fn below(ancestor: u32) -> Vec<u32> {
+    let all: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .expect("a process table")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, parent(pid)?)))
+        .collect();
+    let mut found = Vec::new();
+    let mut open = vec![ancestor];
+    while let Some(parent) = open.pop() {
+        let children = all.iter().filter(|(_, its)| *its == parent).map(|(pid, _)| *pid);
+        let children: Vec<u32> = children.collect();
+        open.extend(&children);
+        found.extend(children);
+    }
+    found
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    field(pid, 1)
+}
+
+/// The session of a process.
+pub(crate) fn session(pid: u32) -> Option<u32> {
+    field(pid, 3)
+}
+
+/// A number in `/proc/PID/stat`, counted from the state behind the name.
+fn field(pid: u32, place: usize) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(place)?.parse().ok()
+}
+
+/// The open descriptors of a process and what they are, in order.
+pub(crate) fn descriptors(pid: u32) -> Vec<(u32, String)> {
+    let directory = format!("/proc/{pid}/fd");
+    let entries = fs::read_dir(&directory).expect("a living process of ours");
+    let mut found: Vec<(u32, String)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, target.display().to_string()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
 /// Whether a process is there and not merely unburied.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))

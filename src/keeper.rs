@@ -1,0 +1,139 @@
+//! The keeper: a process of ours between the bridge and one agent, so that the
+//! agent's whole tree ends, whatever happens to the bridge.
+//!
+//! It is this same program under another name, which branches off before it
+//! reads arguments or starts a runtime. It lives in a session of its own, out of
+//! reach of whoever kills the bridge's group; it adopts every orphan of the
+//! agent's tree; it holds nothing of the agent's stdio. It does not know what a
+//! message is.
+//!
+//! With its bridge it shares one line ([`message`]). While that is open, the
+//! bridge says when to end the agent. When it breaks, or when somebody sends the
+//! keeper a signal, the keeper goes down the stop ladder by itself. It waits in
+//! one thread, and wakes up only for a signal, an order, or a step of the ladder.
+
+mod agent;
+pub mod message;
+mod orphans;
+pub mod task;
+mod watch;
+
+use std::env;
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use self::message::{Line, Need, Report};
+use self::task::Task;
+use self::watch::Watch;
+
+/// What a keeper is called in the process table, and how it knows that it is one.
+pub const NAME: &CStr = c"channel-keeper";
+
+/// The exit code of a keeper that somebody started by hand.
+const NOT_BY_HAND: u8 = 2;
+
+/// The first descriptor behind those of stdio.
+const FIRST: RawFd = 3;
+
+/// The signals that a keeper waits for.
+const SIGNALS: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// The image of the program that runs, from which keepers are started: the file
+/// may be replaced or removed meanwhile.
+#[derive(Debug)]
+pub struct Image(File);
+
+impl Image {
+    /// The image of this process.
+    ///
+    /// # Errors
+    /// If the system does not show it.
+    pub fn of_process() -> io::Result<Image> {
+        File::open("/proc/self/exe").map(Image)
+    }
+
+    /// Where a child finds it, until it becomes another program.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
+
+/// Whether this process was started as a keeper.
+pub fn is_called() -> bool {
+    env::args_os().next().is_some_and(|name| name == OsStr::from_bytes(NAME.to_bytes()))
+}
+
+/// The life of a keeper.
+pub fn main() -> ExitCode {
+    // The system has named us after a descriptor.
+    let _ = prctl::set_name(NAME);
+    let Some(task) = Task::read(env::args_os().skip(1)) else {
+        return ExitCode::from(NOT_BY_HAND);
+    };
+    let Ok(line) = adopt(task.line) else { return ExitCode::from(NOT_BY_HAND) };
+    if let Err(report) = keep(&task, &line) {
+        line.report(&report);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Starts the agent and stays until nothing is left of its tree; or says why not.
+fn keep(task: &Task, line: &Line) -> Result<(), Report> {
+    let refused = |need| move |error: nix::Error| Report::Refused(need, error as i32);
+    let mut awaited = SigSet::empty();
+    SIGNALS.into_iter().for_each(|signal| awaited.add(signal));
+    let before = awaited
+        .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
+        .map_err(refused(Need::Signals))?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let signals = SignalFd::with_flags(&awaited, flags).map_err(refused(Need::Signals))?;
+    prctl::set_child_subreaper(true).map_err(refused(Need::Orphans))?;
+    if fs::metadata("/proc/self/stat").is_err() {
+        return Err(Report::Refused(Need::Table, 0));
+    }
+    let agent = agent::start(task, before)?;
+    agent::let_go_of_stdio();
+    // Nobody shall be kept from removing the directory that we were started in.
+    let _ = env::set_current_dir("/");
+    line.report(&Report::Started(agent.as_raw().cast_unsigned()));
+    Watch::new(line, signals, agent, task).run();
+    Ok(())
+}
+
+/// Takes our end of the line, which must not reach the agent, and closes what
+/// else was inherited: it belongs to whoever started the bridge.
+fn adopt(line: RawFd) -> io::Result<Line> {
+    let inherited = inherited()?;
+    if line < FIRST || !inherited.contains(&line) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for number in inherited {
+        if number >= FIRST && number != line {
+            let _ = nix::unistd::close(number);
+        }
+    }
+    // SAFETY: the descriptor is open, and the bridge has opened it for us;
+    // nothing else in this process knows of it.
+    #[allow(unsafe_code)] // an inherited descriptor has no owner yet
+    let line = unsafe { OwnedFd::from_raw_fd(line) };
+    fcntl(&line, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(Line::of(line))
+}
+
+/// The open descriptors.
+fn inherited() -> io::Result<Vec<RawFd>> {
+    let number = |name: OsString| name.to_str()?.parse().ok();
+    let entries = fs::read_dir("/proc/self/fd")?;
+    // The directory's own one is among them, and closed by the time we are back.
+    Ok(entries.filter_map(|entry| number(entry.ok()?.file_name())).collect())
+}

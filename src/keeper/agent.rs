@@ -1,0 +1,72 @@
+//! The start of the agent, with the stdio that the bridge has made for it.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{self, Pid};
+
+use super::message::{Fault, Report};
+use super::task::Task;
+
+/// Starts the agent in a session of its own. `mask` is what it is to find in
+/// place of the signals that we have blocked.
+pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
+    if !Path::new(&task.cwd).is_dir() {
+        return Err(Report::Failed(Fault::Directory, Errno::ENOENT as i32));
+    }
+    let (program, arguments) = task.program();
+    #[allow(clippy::disallowed_methods)] // what a keeper is for
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(&task.cwd)
+        .env("PWD", &task.cwd)
+        .env(&task.mark.0, &task.mark.1);
+    let keeper = unistd::getpid();
+    let prepare = move || {
+        unistd::setsid()?;
+        // Nobody would be left to send a second signal.
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        if unistd::getppid() != keeper {
+            return Err(Errno::ESRCH.into());
+        }
+        mask.thread_set_mask()?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made, all of which are
+    // async-signal-safe; nothing is allocated.
+    #[allow(unsafe_code)] // the standard library has no safe way to call setsid
+    unsafe {
+        command.pre_exec(prepare);
+    }
+    let started = command.spawn().map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+        Report::Failed(Fault::Program, errno)
+    })?;
+    Ok(Pid::from_raw(started.id().cast_signed()))
+}
+
+/// The agent alone holds its stdio from now on, so that each end of it is seen.
+pub(super) fn let_go_of_stdio() {
+    let replaced = File::options().read(true).write(true).open("/dev/null").and_then(|null| {
+        unistd::dup2_stdin(&null)?;
+        unistd::dup2_stdout(&null)?;
+        unistd::dup2_stderr(&null)?;
+        Ok(())
+    });
+    if replaced.is_err() {
+        close_stdio();
+    }
+}
+
+/// Without `/dev/null` they are closed for good.
+fn close_stdio() {
+    for number in 0..3 {
+        let _ = unistd::close(number);
+    }
+}

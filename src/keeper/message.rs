@@ -1,0 +1,268 @@
+//! What bridge and keeper say to each other: one datagram each.
+//!
+//! Both ends are the same program, started from the same image, so the form may
+//! change with it. A datagram that makes no sense is taken for the end of the
+//! one who sent it.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+
+use crate::processes::Swept;
+
+/// Longer than any datagram.
+const ROOM: usize = 2048;
+/// Names that a report carries at most; each has at most 15 bytes, or a little
+/// more if it is not UTF-8.
+const NAMES: usize = 32;
+
+/// What a keeper tells its bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The system refuses what a keeper needs. There is no agent; the keeper ends.
+    Refused(Need, i32),
+    /// The agent could not be started, with the system's error. The keeper ends.
+    Failed(Fault, i32),
+    /// The agent runs, with this process id.
+    Started(u32),
+    /// The agent has ended, its group got SIGKILL, and it is reaped.
+    Exited(End),
+    /// Nothing is left of its tree but what is left alone. The keeper ends.
+    Gone(Swept),
+}
+
+/// What a keeper needs of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To be told of signals by a descriptor.
+    Signals,
+    /// To inherit the orphans of its tree.
+    Orphans,
+    /// To see the process table.
+    Table,
+}
+
+impl Need {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Need::Signals => "signals cannot be read",
+            Need::Orphans => "it cannot be the parent of orphans",
+            Need::Table => "there is no process table",
+        }
+    }
+}
+
+/// Why an agent could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its working directory is none.
+    Directory,
+    /// Its program could not be run.
+    Program,
+}
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// What a bridge tells a keeper to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// SIGTERM to the agent's group.
+    Terminate,
+    /// SIGKILL to the group and to whatever left it.
+    Kill,
+}
+
+impl Report {
+    fn bytes(&self) -> Vec<u8> {
+        let tagged = |tags: [u8; 2], number: i32| [&tags[..], &number.to_ne_bytes()].concat();
+        match self {
+            Report::Refused(need, errno) => tagged([0, *need as u8], *errno),
+            Report::Failed(fault, errno) => tagged([1, *fault as u8], *errno),
+            Report::Started(pid) => tagged([2, 0], pid.cast_signed()),
+            Report::Exited(End::Code(code)) => tagged([3, 0], *code),
+            Report::Exited(End::Signal(signal)) => tagged([3, 1], *signal),
+            Report::Gone(swept) => {
+                let left = swept.left.len().min(NAMES);
+                let mut bytes = tagged([4, 0], swept.ended.cast_signed());
+                bytes.extend_from_slice(swept.left[..left].join("\n").as_bytes());
+                bytes
+            }
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Report> {
+        let ([tag, kind], rest) = bytes.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let number = i32::from_ne_bytes(*number);
+        Some(match (tag, kind) {
+            (0, kind) => {
+                let needs = [Need::Signals, Need::Orphans, Need::Table];
+                Report::Refused(*needs.get(usize::from(*kind))?, number)
+            }
+            (1, 0) => Report::Failed(Fault::Directory, number),
+            (1, 1) => Report::Failed(Fault::Program, number),
+            (2, _) => Report::Started(number.cast_unsigned()),
+            (3, 0) => Report::Exited(End::Code(number)),
+            (3, 1) => Report::Exited(End::Signal(number)),
+            (4, _) => {
+                let names = String::from_utf8_lossy(rest);
+                let left = names.split('\n').filter(|name| !name.is_empty());
+                let left = left.map(str::to_owned).collect();
+                Report::Gone(Swept { ended: number.cast_unsigned(), left })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// One end of the line between a bridge and a keeper. What waits on it is read
+/// before its end is seen.
+#[derive(Debug)]
+pub struct Line(OwnedFd);
+
+/// What came of listening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// This.
+    Said(T),
+    /// Nothing so far.
+    Nothing,
+    /// The other end is gone.
+    End,
+}
+
+impl Line {
+    /// Both ends: the bridge's, and the keeper's. Neither outlives an exec.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn pair() -> io::Result<(Line, Line)> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        Ok((Line(pair.0), Line(pair.1)))
+    }
+
+    /// The end that this descriptor is.
+    pub fn of(descriptor: OwnedFd) -> Line {
+        Line(descriptor)
+    }
+
+    /// A second handle on the same end.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn again(&self) -> io::Result<Line> {
+        self.0.try_clone().map(Line)
+    }
+
+    /// The descriptor.
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// Tells the bridge. If it is gone, or so slow that the line is full, nobody
+    /// hears it.
+    pub fn report(&self, report: &Report) {
+        self.say(&report.bytes());
+    }
+
+    /// Tells the keeper, likewise.
+    pub fn order(&self, order: Order) {
+        self.say(&[order as u8]);
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let _ = send(self.0.as_raw_fd(), bytes, flags);
+    }
+
+    /// What the keeper says, without waiting.
+    pub fn hear_report(&self) -> Heard<Report> {
+        self.hear(Report::read)
+    }
+
+    /// What the bridge says, without waiting.
+    pub fn hear_order(&self) -> Heard<Order> {
+        self.hear(|bytes| match bytes {
+            [0] => Some(Order::Terminate),
+            [1] => Some(Order::Kill),
+            _ => None,
+        })
+    }
+
+    fn hear<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Heard<T> {
+        let mut room = [0; ROOM];
+        loop {
+            return match recv(self.0.as_raw_fd(), &mut room, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => read(&room[..length]).map_or(Heard::End, Heard::Said),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => Heard::Nothing,
+                Err(_) => Heard::End,
+            };
+        }
+    }
+}
+
+impl AsRawFd for Line {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard_and_then_the_end() -> io::Result<()> {
+        let (bridge, keeper) = Line::pair()?;
+        let left = vec!["tmux: server".to_owned(), "ssh".to_owned()];
+        let reports = [
+            Report::Refused(Need::Signals, 1),
+            Report::Refused(Need::Orphans, 22),
+            Report::Refused(Need::Table, 2),
+            Report::Failed(Fault::Directory, 2),
+            Report::Failed(Fault::Program, 13),
+            Report::Started(u32::MAX),
+            Report::Exited(End::Code(255)),
+            Report::Exited(End::Signal(9)),
+            Report::Gone(Swept::default()),
+            Report::Gone(Swept { ended: 3, left }),
+        ];
+        for report in &reports {
+            keeper.report(report);
+        }
+        bridge.order(Order::Terminate);
+        bridge.order(Order::Kill);
+        assert_eq!(keeper.hear_order(), Heard::Said(Order::Terminate));
+        assert_eq!(keeper.hear_order(), Heard::Said(Order::Kill));
+        assert_eq!(keeper.hear_order(), Heard::Nothing);
+        drop(keeper);
+        for report in reports {
+            assert_eq!(bridge.hear_report(), Heard::Said(report));
+        }
+        assert_eq!(bridge.hear_report(), Heard::End);
+        bridge.order(Order::Kill);
+        Ok(())
+    }
+
+    #[test]
+    fn a_report_of_many_names_fits() -> io::Result<()> {
+        let (bridge, keeper) = Line::pair()?;
+        let left = vec!["\u{fffd}".repeat(15); 1000];
+        keeper.report(&Report::Gone(Swept { ended: 1, left: left.clone() }));
+        let heard = Swept { ended: 1, left: left[..NAMES].to_vec() };
+        assert_eq!(bridge.hear_report(), Heard::Said(Report::Gone(heard)));
+        Ok(())
+    }
+}

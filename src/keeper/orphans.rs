@@ -1,0 +1,106 @@
+//! The processes below the keeper: the agent, what it started, and what was
+//! orphaned on the way. All of them are found by descent, whatever they made of
+//! their group, their session or their environment.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getpid};
+
+use super::message::End;
+use crate::processes::{self, Entry, Spare, Swept};
+
+/// A child that has ended and is not reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dead {
+    pub(super) pid: Pid,
+    pub(super) end: End,
+}
+
+/// The next child that has ended, without reaping it: its number is still its own.
+///
+/// # Errors
+/// `ECHILD` if there is no child at all, dead or alive.
+pub(super) fn next_dead() -> Result<Option<Dead>, Errno> {
+    // SAFETY: a `siginfo_t` is plain data, for which zeroes are a valid value.
+    #[allow(unsafe_code)] // the safe wrapper refuses a child that a real-time signal ended
+    let mut found: libc::siginfo_t = unsafe { mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is to a value of ours that outlives the call.
+    #[allow(unsafe_code)] // see above
+    let answer = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut found, flags) };
+    Errno::result(answer)?;
+    // SAFETY: `waitid` has filled in the fields of a child, or left the zeroes.
+    #[allow(unsafe_code)] // the fields stand in a union
+    let (pid, status) = unsafe { (found.si_pid(), found.si_status()) };
+    let end =
+        if found.si_code == libc::CLD_EXITED { End::Code(status) } else { End::Signal(status) };
+    Ok((pid != 0).then(|| Dead { pid: Pid::from_raw(pid), end }))
+}
+
+/// Takes a dead child out of the table.
+pub(super) fn reap(pid: Pid) {
+    let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+}
+
+/// Whether something of a tree is left that is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Some,
+    None,
+}
+
+/// How a tree is ended, and what came of it so far.
+#[derive(Debug)]
+pub(super) struct Sweep<'a> {
+    /// The number of the agent's group, which is killed as a whole.
+    group: u32,
+    spare: &'a Spare,
+    /// Who got SIGKILL.
+    known: BTreeSet<u32>,
+    pub(super) swept: Swept,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(group: Pid, spare: &'a Spare) -> Self {
+        let group = group.as_raw().cast_unsigned();
+        Sweep { group, spare, known: BTreeSet::new(), swept: Swept::default() }
+    }
+
+    /// Sends SIGKILL to all that is below us, but for what is spared and what is
+    /// below that. To be asked only while there is a child.
+    pub(super) fn look(&mut self) -> Rest {
+        let (group, spare) = (self.group, self.spare);
+        let is_spared = |entry: &Entry| {
+            // Whoever stayed in the group went with it.
+            !entry.is_zombie && entry.group != group && spare.holds(&entry.name)
+        };
+        let mut rest = Rest::None;
+        self.swept.left.clear();
+        let own = getpid().as_raw().cast_unsigned();
+        for entry in processes::below_but(own, |entry| !is_spared(entry)) {
+            if is_spared(&entry) {
+                self.swept.left.push(entry.name);
+                continue;
+            }
+            match kill(Pid::from_raw(entry.pid.cast_signed()), Signal::SIGKILL) {
+                // It has become somebody else's: not ours to end.
+                Err(Errno::EPERM) => self.swept.left.push(entry.name),
+                // Also of the dead: it may be one thread of several.
+                _ => {
+                    rest = Rest::Some;
+                    let is_new = self.known.insert(entry.pid);
+                    if is_new && !entry.is_zombie && entry.group != group {
+                        self.swept.ended += 1;
+                    }
+                }
+            }
+        }
+        // The table changes while it is read: somebody must be there.
+        if self.swept.left.is_empty() { Rest::Some } else { rest }
+    }
+}

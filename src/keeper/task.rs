@@ -1,0 +1,130 @@
+//! What a keeper is started for, as its arguments say it.
+
+use std::ffi::{OsStr, OsString};
+use std::iter;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use crate::bridge::Limit;
+use crate::bridge::config::Config;
+use crate::processes::Spare;
+
+/// One agent, and how it is to be ended if nobody else does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The number of the keeper's end of the line.
+    pub line: RawFd,
+    /// The steps of the ladder.
+    pub graces: Graces,
+    /// Who is left alone.
+    pub spare: Spare,
+    /// A variable that marks what descends from the agent.
+    pub mark: (String, String),
+    /// The directory that the agent starts in.
+    pub cwd: OsString,
+    /// The agent's command and arguments.
+    pub command: Vec<OsString>,
+}
+
+/// How long the keeper waits on each step of its own ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Graces {
+    /// From the bridge's end, and so that of the agent's stdin, to SIGTERM.
+    pub stdin: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub term: Duration,
+}
+
+impl Graces {
+    /// The configured graces, scaled into the bound of a shutdown: a bridge that
+    /// is gone without a word is one.
+    pub fn of(config: &Config) -> Graces {
+        let bound = config.shutdown_timeout;
+        let millis = [config.stdin_grace, config.term_grace].map(|grace| match grace {
+            Limit::After(millis) => millis.min(bound),
+            Limit::Never => bound,
+        });
+        let whole = u128::from(millis[0]) + u128::from(millis[1]);
+        let [stdin, term] = millis.map(|millis| {
+            let scaled = u128::from(millis) * u128::from(bound) / whole.max(1);
+            let scaled = if whole <= u128::from(bound) { u128::from(millis) } else { scaled };
+            Duration::from_millis(u64::try_from(scaled).unwrap_or(bound))
+        });
+        Graces { stdin, term }
+    }
+}
+
+impl Task {
+    /// The arguments behind the keeper's name.
+    pub fn arguments(&self) -> impl Iterator<Item = OsString> {
+        let numbers = [
+            self.line.to_string(),
+            self.graces.stdin.as_millis().to_string(),
+            self.graces.term.as_millis().to_string(),
+        ];
+        let words = [self.spare.list(), self.mark.0.clone(), self.mark.1.clone()];
+        let words = numbers.into_iter().chain(words).map(OsString::from);
+        words.chain(iter::once(self.cwd.clone())).chain(self.command.iter().cloned())
+    }
+
+    /// Reads the arguments behind the keeper's name.
+    pub fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Task> {
+        let mut next = || arguments.next()?.into_string().ok();
+        let line = next()?.parse().ok()?;
+        let stdin = Duration::from_millis(next()?.parse().ok()?);
+        let term = Duration::from_millis(next()?.parse().ok()?);
+        let spare = Spare::of(&next()?);
+        let mark = (next()?, next()?);
+        let cwd = arguments.next()?;
+        let command: Vec<OsString> = arguments.collect();
+        let graces = Graces { stdin, term };
+        (!command.is_empty()).then_some(Task { line, graces, spare, mark, cwd, command })
+    }
+
+    /// The agent's program and its arguments.
+    pub fn program(&self) -> (&OsStr, &[OsString]) {
+        self.command.split_first().map_or((OsStr::new(""), &[]), |(program, rest)| (program, rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let task = Task {
+            line: 7,
+            graces: Graces { stdin: Duration::from_millis(5), term: Duration::ZERO },
+            spare: Spare::of("tmux,ssh"),
+            mark: ("MARK".into(), "a=b".into()),
+            cwd: "/a b".into(),
+            command: vec!["agent".into(), "".into(), "--".into()],
+        };
+        assert_eq!(Task::read(task.arguments()), Some(task.clone()));
+        let bare = Task { spare: Spare::of(""), ..task };
+        assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
+        assert_eq!(Task::read(bare.arguments().take(7)), None, "no command");
+        assert_eq!(Task::read(iter::empty()), None);
+    }
+
+    #[test]
+    fn the_ladder_fits_into_the_bound_of_a_shutdown() {
+        let graces = |stdin, term, bound| {
+            let config = Config {
+                stdin_grace: stdin,
+                term_grace: term,
+                shutdown_timeout: bound,
+                ..Config::default()
+            };
+            let graces = Graces::of(&config);
+            (graces.stdin.as_millis(), graces.term.as_millis())
+        };
+        assert_eq!(graces(Limit::After(100), Limit::After(200), 2500), (100, 200));
+        assert_eq!(graces(Limit::After(2500), Limit::After(7500), 2500), (1250, 1250));
+        assert_eq!(graces(Limit::Never, Limit::After(0), 800), (800, 0));
+        assert_eq!(graces(Limit::Never, Limit::Never, 0), (0, 0));
+        let huge = u128::from(u64::MAX);
+        assert_eq!(graces(Limit::Never, Limit::Never, u64::MAX), (huge / 2, huge / 2));
+    }
+}

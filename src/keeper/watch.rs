@@ -1,0 +1,225 @@
+//! The wait for the agent's end, the ladder if nobody else goes down it, and the
+//! end of whatever the agent leaves behind.
+//!
+//! The agent's group is signalled only while the agent is not reaped: until then
+//! its number is not given away again.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+
+use super::message::{Heard, Line, Order, Report};
+use super::orphans::{self, Dead, Rest, Sweep};
+use super::task::{Graces, Task};
+
+/// After SIGKILL the tree is looked at whenever a child ends, and after this
+/// pause, which doubles each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What was done to the agent so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rung {
+    /// It serves.
+    Serving,
+    /// The bridge is gone, and so its stdin has ended.
+    ClosingStdin,
+    /// Its group got SIGTERM.
+    Terminated,
+    /// Its group, and whatever left it, gets SIGKILL.
+    Killed,
+}
+
+pub(super) struct Watch<'a> {
+    /// `None`: the bridge is gone.
+    line: Option<&'a Line>,
+    signals: SignalFd,
+    /// The agent's process and group; `None`: it is reaped.
+    agent: Option<Pid>,
+    rung: Rung,
+    /// When the next step is due, if it is ours to take it.
+    due: Option<Instant>,
+    graces: Graces,
+    pause: Duration,
+    sweep: Sweep<'a>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(line: &'a Line, signals: SignalFd, agent: Pid, task: &'a Task) -> Self {
+        Watch {
+            line: Some(line),
+            signals,
+            agent: Some(agent),
+            rung: Rung::Serving,
+            due: None,
+            graces: task.graces,
+            pause: FIRST_PAUSE,
+            sweep: Sweep::new(agent, &task.spare),
+        }
+    }
+
+    /// Until nothing is left of the tree.
+    pub(super) fn run(mut self) {
+        while self.is_needed() {
+            self.wait();
+            self.heed_signals();
+            self.heed_orders();
+            if self.due.is_some_and(|due| now() >= due) {
+                self.take_step();
+            }
+        }
+        self.report(&Report::Gone(self.sweep.swept.clone()));
+    }
+
+    fn report(&self, report: &Report) {
+        if let Some(line) = self.line {
+            line.report(report);
+        }
+    }
+
+    /// Buries the dead, and looks whether anybody else is left.
+    fn is_needed(&mut self) -> bool {
+        loop {
+            match orphans::next_dead() {
+                Ok(Some(dead)) => {
+                    if self.agent == Some(dead.pid) {
+                        self.agent_ended(dead);
+                    } else {
+                        orphans::reap(dead.pid);
+                    }
+                }
+                Ok(None) => break,
+                Err(Errno::EINTR) => {}
+                Err(_) => {
+                    self.sweep.swept.left.clear();
+                    return false;
+                }
+            }
+        }
+        if self.rung < Rung::Killed {
+            return true;
+        }
+        // The table changes while it is read: one look that finds nobody but those
+        // who are left alone proves little.
+        self.sweep.look() == Rest::Some || self.sweep.look() == Rest::Some || self.agent.is_some()
+    }
+
+    fn agent_ended(&mut self, dead: Dead) {
+        // What is left of its group ends with it, while the number is its own.
+        self.signal_group(Signal::SIGKILL);
+        orphans::reap(dead.pid);
+        self.agent = None;
+        self.kill_from_now_on();
+        self.report(&Report::Exited(dead.end));
+    }
+
+    /// Waits for a signal, an order, or the time of the next step.
+    fn wait(&self) {
+        let mut sources = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if let Some(line) = self.line {
+            sources.push(PollFd::new(line.descriptor().as_fd(), PollFlags::POLLIN));
+        }
+        let timeout = match self.due {
+            // One more, so that it is not woken up just before its time.
+            Some(due) => {
+                let left = due.saturating_duration_since(now()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        // Whatever ended the wait, the sources are asked.
+        let _ = poll(&mut sources, timeout);
+    }
+
+    fn heed_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let is_of_child = i32::try_from(signal.ssi_signo) == Ok(Signal::SIGCHLD as i32);
+            // Further ones change nothing: systems that shut down send several at once.
+            if !is_of_child && self.rung < Rung::Terminated {
+                self.terminate();
+                self.due = after(self.graces.term);
+            }
+        }
+    }
+
+    fn heed_orders(&mut self) {
+        while let Some(line) = self.line {
+            match line.hear_order() {
+                Heard::Said(Order::Terminate) => self.terminate(),
+                Heard::Said(Order::Kill) => self.kill(),
+                Heard::Nothing => return,
+                Heard::End => self.left_alone(),
+            }
+        }
+    }
+
+    /// The bridge is gone: the rest of the ladder is ours.
+    fn left_alone(&mut self) {
+        self.line = None;
+        match self.rung {
+            Rung::Serving => {
+                self.rung = Rung::ClosingStdin;
+                self.due = after(self.graces.stdin);
+            }
+            Rung::Terminated if self.due.is_none() => self.due = after(self.graces.term),
+            Rung::ClosingStdin | Rung::Terminated | Rung::Killed => {}
+        }
+    }
+
+    fn take_step(&mut self) {
+        match self.rung {
+            Rung::Serving => {}
+            Rung::ClosingStdin => {
+                self.terminate();
+                self.due = after(self.graces.term);
+            }
+            Rung::Terminated => self.kill(),
+            Rung::Killed => {
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.due = after(self.pause);
+            }
+        }
+    }
+
+    fn terminate(&mut self) {
+        if self.rung < Rung::Terminated {
+            self.rung = Rung::Terminated;
+            self.signal_group(Signal::SIGTERM);
+        }
+    }
+
+    fn kill(&mut self) {
+        if self.rung < Rung::Killed {
+            self.signal_group(Signal::SIGKILL);
+            self.kill_from_now_on();
+        }
+    }
+
+    /// Whatever is found below us from now on gets SIGKILL.
+    fn kill_from_now_on(&mut self) {
+        self.rung = Rung::Killed;
+        self.due = after(self.pause);
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        if let Some(agent) = self.agent {
+            // Whoever is gone already needs no signal.
+            let _ = killpg(agent, signal);
+        }
+    }
+}
+
+/// The moment after a pause; `None`: it never comes.
+fn after(pause: Duration) -> Option<Instant> {
+    now().checked_add(pause)
+}
+
+#[allow(clippy::disallowed_methods)] // a process of its own, with a clock of its own
+fn now() -> Instant {
+    Instant::now()
+}

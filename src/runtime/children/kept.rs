@@ -1,0 +1,173 @@
+//! Agents that have a keeper: what its reports mean for a row, and what is done
+//! when there is none any more.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use nix::errno::Errno;
+use tokio::task::JoinSet;
+
+use super::{Children, Part, Row};
+use crate::bridge::{ChannelId, Event, ExitStatus};
+use crate::keeper::message::{End, Fault, Report};
+use crate::runtime::child::{no_directory, not_started};
+use crate::runtime::hold::{Hold, Starting};
+use crate::runtime::kept::{missing, tell_refused};
+use crate::runtime::outbox::Outbox;
+
+impl Children {
+    /// Starts a keeper for a channel. `false`: there are none.
+    ///
+    /// # Errors
+    /// The system's words, if it is short of something just now.
+    pub(super) fn spawn_keeper(
+        &mut self,
+        channel: ChannelId,
+        cwd: &str,
+        cookie: &str,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<bool, String> {
+        let Some(keepers) = &self.orders.keepers else { return Ok(false) };
+        let started =
+            keepers.start(&self.orders.command, cwd, cookie).and_then(|(kept, stdios)| {
+                let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
+                Ok((kept, stdios, reports))
+            });
+        match started {
+            Ok((kept, stdios, reports)) => {
+                let starting = Starting { kept, stdios, cwd: cwd.to_owned(), asked: None };
+                let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
+                let parts = [Part::Stdout, Part::Stderr, Part::Tree, Part::Keeper];
+                let mut row = Row::new(Hold::Starting(Box::new(starting)), outbox, &parts);
+                row.streams.push(tasks.spawn_local(reports));
+                self.insert(channel, row);
+                Ok(true)
+            }
+            Err(error) if is_shortage(&error) => Err(not_started(self.program(), &error)),
+            Err(error) => {
+                self.do_without_keepers(&error.to_string());
+                Ok(false)
+            }
+        }
+    }
+
+    fn program(&self) -> &OsStr {
+        self.orders.command.first().map_or(OsStr::new(""), OsString::as_os_str)
+    }
+
+    fn do_without_keepers(&mut self, why: &str) {
+        if self.orders.keepers.take().is_some() {
+            tell_refused(why);
+        }
+    }
+
+    /// A keeper has said something, or is gone.
+    pub(in crate::runtime) fn reported(
+        &mut self,
+        channel: ChannelId,
+        report: Option<Report>,
+        tasks: &mut JoinSet<()>,
+    ) -> Option<Event> {
+        let Some(report) = report else { return self.keeper_gone(channel, tasks) };
+        match report {
+            Report::Started(pid) => return self.started(channel, pid, tasks),
+            Report::Failed(fault, errno) => return self.not_started(channel, fault, errno),
+            Report::Refused(need, errno) => {
+                self.do_without_keepers(&missing(need, errno));
+                return self.start_again(channel, tasks);
+            }
+            Report::Exited(End::Code(code)) => {
+                self.ended(channel, ExitStatus::Code(code), tasks);
+            }
+            Report::Exited(End::Signal(signal)) => {
+                self.ended(channel, ExitStatus::Signal(signal), tasks);
+            }
+            Report::Gone(swept) => super::tell_swept(channel, &swept),
+        }
+        None
+    }
+
+    fn started(&mut self, channel: ChannelId, pid: u32, tasks: &mut JoinSet<()>) -> Option<Event> {
+        let mut row = self.rows.remove(&channel)?;
+        let stdios = match row.hold {
+            Hold::Starting(starting) => {
+                let Starting { kept, stdios, .. } = *starting;
+                row.hold = Hold::Kept(kept, pid);
+                Some(stdios)
+            }
+            Hold::Kept(..) | Hold::Own(_) => None,
+        };
+        self.rows.insert(channel, row);
+        Some(self.connect(channel, pid, stdios?, tasks))
+    }
+
+    fn not_started(&mut self, channel: ChannelId, fault: Fault, errno: i32) -> Option<Event> {
+        let row = self.rows.get(&channel)?;
+        let error = match (fault, &row.hold) {
+            (Fault::Directory, Hold::Starting(starting)) => no_directory(&starting.cwd),
+            _ => not_started(self.program(), &io::Error::from_raw_os_error(errno)),
+        };
+        self.forget(channel);
+        Some(Event::SpawnFailed { channel, error })
+    }
+
+    /// Starts an agent without a keeper, since its keeper could not start it.
+    fn start_again(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
+        let row = self.remove(channel)?;
+        let Hold::Starting(starting) = row.hold else { return None };
+        let Starting { kept, cwd, asked, .. } = *starting;
+        let cookie = kept.cookie().to_owned();
+        self.leaving.push(kept.let_go());
+        let event = self.spawn_own(channel, &cwd, cookie, row.outbox, tasks);
+        self.set_reading(channel, row.is_wanted);
+        if let (Some(order), Some(row)) = (asked, self.rows.get_mut(&channel)) {
+            row.hold.order(order);
+        }
+        Some(event)
+    }
+
+    /// A keeper is gone, after its last report or without it.
+    fn keeper_gone(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
+        let row = self.rows.get(&channel)?;
+        match (&row.hold, row.status) {
+            (Hold::Starting(_), _) => {
+                self.do_without_keepers("one ended before it had started its agent");
+                self.start_again(channel, tasks)
+            }
+            (Hold::Kept(kept, _), None) => {
+                let cookie = kept.cookie().to_owned();
+                tracing::warn!("{channel}: the keeper was killed; its agent is ended, too");
+                self.ended(channel, ExitStatus::Unknown, tasks);
+                self.sweep(channel, cookie, tasks);
+                None
+            }
+            _ => {
+                self.part_done(channel, Part::Tree, 0);
+                None
+            }
+        }
+    }
+
+    /// Reaps the keepers that have ended.
+    pub(super) fn reap_keepers(&mut self) {
+        self.leaving.retain_mut(|keeper| matches!(keeper.try_wait(), Ok(None)));
+        let mut reaped = Vec::new();
+        for (channel, row) in &mut self.rows {
+            if row.open.contains(&Part::Keeper)
+                && let Some(kept) = row.hold.keeper()
+                && kept.try_reap()
+            {
+                reaped.push(*channel);
+            }
+        }
+        for channel in reaped {
+            self.part_done(channel, Part::Keeper, 0);
+        }
+    }
+}
+
+/// Whether an error may be over in a moment, so that it says nothing of keepers.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
+    error.raw_os_error().is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))
+}

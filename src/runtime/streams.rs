@@ -1,0 +1,105 @@
+//! The streams of an agent and the tasks that serve them.
+
+use std::io;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::Input;
+use super::child::Stdios;
+use super::children::{EXIT_DRAIN, Part};
+use super::outbox::Outbox;
+use super::reader::Reader;
+use super::stderr::{self, Tail};
+use super::stdio::{Sink, Source};
+use crate::bridge::ChannelId;
+use crate::logs::StderrSink;
+
+/// What the streams of all agents have in common.
+pub(super) struct Wiring {
+    /// The longest line that is taken, in bytes.
+    pub(super) limit: usize,
+    pub(super) stderr: StderrSink,
+    pub(super) to_loop: mpsc::Sender<Input>,
+    /// More than one process runs: lines on stderr say whose they are.
+    pub(super) is_crowded: watch::Sender<bool>,
+}
+
+impl Wiring {
+    /// Starts the tasks for the streams of one agent.
+    pub(super) fn connect(
+        &self,
+        channel: ChannelId,
+        stdios: Stdios,
+        outbox: Outbox,
+        gate: watch::Receiver<bool>,
+        tail: Tail,
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<Vec<AbortHandle>> {
+        let stdin = Sink::of_child(stdios.stdin)?;
+        let stdout = Source::of_child(stdios.stdout)?;
+        let stderr = Source::of_child(stdios.stderr)?;
+        Ok(vec![
+            self.write(channel, outbox, stdin, tasks),
+            self.read(channel, stdout, gate, tasks),
+            self.forward(channel, stderr, tail, tasks),
+        ])
+    }
+
+    fn write(
+        &self,
+        channel: ChannelId,
+        outbox: Outbox,
+        sink: Sink,
+        tasks: &mut JoinSet<()>,
+    ) -> AbortHandle {
+        let to_loop = self.to_loop.clone();
+        tasks.spawn_local(async move {
+            if !outbox.write_to(sink).await {
+                still_running(channel, &to_loop).await;
+            }
+        })
+    }
+
+    fn read(
+        &self,
+        channel: ChannelId,
+        source: Source,
+        gate: watch::Receiver<bool>,
+        tasks: &mut JoinSet<()>,
+    ) -> AbortHandle {
+        let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), gate };
+        let to_loop = self.to_loop.clone();
+        tasks.spawn_local(async move {
+            let wrap = |batch| Input::FromChannel(channel, batch);
+            let ended = |half| Input::PartDone(channel, Part::Stdout, half);
+            reader.run(wrap, ended).await;
+            still_running(channel, &to_loop).await;
+        })
+    }
+
+    fn forward(
+        &self,
+        channel: ChannelId,
+        source: Source,
+        tail: Tail,
+        tasks: &mut JoinSet<()>,
+    ) -> AbortHandle {
+        let (sink, to_loop) = (self.stderr.clone(), self.to_loop.clone());
+        let is_crowded = self.is_crowded.subscribe();
+        tasks.spawn_local(async move {
+            let prefix = || {
+                if *is_crowded.borrow() { format!("{channel}: ") } else { String::new() }
+            };
+            stderr::forward(source, tail, sink, prefix).await;
+            let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0)).await;
+        })
+    }
+}
+
+/// An agent that closed its stdin or stdout is of no use to anybody: if it did
+/// not do so in order to leave, the core is told.
+async fn still_running(channel: ChannelId, to_loop: &mpsc::Sender<Input>) {
+    tokio::time::sleep(EXIT_DRAIN).await;
+    let _ = to_loop.send(Input::StillRunning(channel)).await;
+}
