@@ -280,11 +280,10 @@ impl<'a> Scanner<'a> {
         let is_escaped = self.escaped;
         self.expect(b':')?;
         self.peek();
-        if is_escaped {
-            let name = text(self.text, key).ok_or(NotJson)?;
-            watch.key(nesting.depth, quoted(&name).as_bytes(), self.at);
-        } else {
-            watch.key(nesting.depth, key.of(self.text), self.at);
+        // One with half a character in it (`\ud800`) has no text: it is nobody's name.
+        match is_escaped.then(|| text(self.text, key)).flatten() {
+            Some(name) => watch.key(nesting.depth, quoted(&name).as_bytes(), self.at),
+            None => watch.key(nesting.depth, key.of(self.text), self.at),
         }
         Ok(())
     }
