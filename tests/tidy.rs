@@ -92,8 +92,16 @@ fn no_hash_map_of_the_core_is_walked() {
 
 #[test]
 fn every_file_says_what_it_is_for_and_is_not_too_long() {
-    let folders =
-        ["src", "agent-stub/src", "agent-stub/tests", "tests", "xtask/src", "benches/src"];
+    let folders = [
+        "src",
+        "agent-stub/src",
+        "agent-stub/tests",
+        "tests",
+        "xtask/src",
+        "benches/src",
+        "fuzz/src",
+        "fuzz/fuzz_targets",
+    ];
     for (path, text) in sources(&folders) {
         let path = path.display();
         assert!(text.starts_with("//!"), "{path} begins with what it is for");
@@ -105,7 +113,9 @@ fn every_file_says_what_it_is_for_and_is_not_too_long() {
 #[test]
 fn nothing_is_left_open() {
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
-    for (path, text) in sources(&["src", "agent-stub", "tests", "xtask/src", "benches/src"]) {
+    for (path, text) in
+        sources(&["src", "agent-stub", "tests", "xtask/src", "benches/src", "fuzz/src"])
+    {
         for mark in &marks {
             assert!(!text.contains(mark.as_str()), "{}: {mark}", path.display());
         }

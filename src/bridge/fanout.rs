@@ -119,8 +119,11 @@ impl Bridge {
                 |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
             pool.rehearsal.retain(|frame| !is_login(frame));
         }
-        for row in self.registry.channels.values_mut().filter(|row| row.pool == Some(pool)) {
+        for (id, row) in self.registry.channels.iter_mut().filter(|(_, row)| row.pool == Some(pool))
+        {
             row.login = Login::Unknown;
+            // A fresh login may have kept it beyond its idle time.
+            self.registry.touched_channels.insert(*id);
         }
     }
 

@@ -34,6 +34,9 @@ impl Bridge {
         if row.questions.len() >= MAX_PENDING {
             return self.turn_away(channel, frame, &Refusal::TooManyRequests);
         }
+        if self.is_carried(channel) {
+            return self.carry_question(channel, frame, now);
+        }
         let Some(named) = frame.session() else {
             return self.ask_without_session(channel, frame, now);
         };

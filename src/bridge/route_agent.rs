@@ -36,7 +36,6 @@ impl Bridge {
         };
         match frame.kind {
             Kind::Success | Kind::Failure => self.agent_answer(channel, &frame, now),
-            Kind::Request if self.is_carried(channel) => self.carry_question(channel, &frame, now),
             Kind::Request => self.agent_request(channel, &frame, now),
             Kind::Notification => self.agent_notification(channel, &frame, now),
         }

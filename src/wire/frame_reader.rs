@@ -35,7 +35,8 @@ impl FrameReader {
     /// [`Malformed`] says what is wrong with a line that is no message.
     pub fn read(&mut self, line: Bytes) -> Result<Frame, Malformed> {
         match &self.halt {
-            Some(halt) if self.hits < LEARN_EVERY && line.starts_with(&self.head[..halt.at]) => {
+            // With the quote: white space before it would move the value away from here.
+            Some(halt) if self.hits < LEARN_EVERY && line.starts_with(&self.head[..=halt.at]) => {
                 self.hits += 1;
                 let rest = &line[halt.at..];
                 let places = if is_unicode(rest) { halt.resume(&line).ok() } else { None };

@@ -48,13 +48,22 @@ struct Skipping {
 }
 
 impl Skipping {
+    /// One byte more than is shown, since the last one may be the `\r` of a line end.
+    const KEPT: usize = TAIL + 1;
+
     fn more(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
-        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
-        self.end.drain(..self.end.len().saturating_sub(TAIL));
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::KEPT)..]);
+        self.end.drain(..self.end.len().saturating_sub(Self::KEPT));
     }
 
-    fn line(self) -> Line {
+    /// The line ended: what was skipped, without a line end.
+    fn line(mut self) -> Line {
+        if self.end.last() == Some(&b'\r') {
+            self.end.truncate(self.end.len() - 1);
+            self.length -= 1;
+        }
+        self.end.drain(..self.end.len().saturating_sub(TAIL));
         Line::TooLong { beginning: self.beginning, end: self.end.into(), length: self.length }
     }
 }
@@ -82,13 +91,12 @@ impl Lines {
                         skipping.more(&line);
                         return Some(skipping.line());
                     }
-                    if line.last() == Some(&b'\r') {
-                        line.truncate(line.len() - 1);
-                    }
-                    if line.len() > self.limit {
+                    let length = line.len() - usize::from(line.last() == Some(&b'\r'));
+                    if length > self.limit {
                         self.skip(line);
                         return self.skipping.take().map(Skipping::line);
                     }
+                    line.truncate(length);
                     if !line.iter().all(u8::is_ascii_whitespace) {
                         return Some(Line::Whole(line.freeze()));
                     }
@@ -164,6 +172,15 @@ mod tests {
             matches!(&found[2], Line::TooLong { beginning, length: 5, .. } if beginning == "1234")
         );
         assert_eq!(found[3], whole("6"));
+    }
+
+    #[test]
+    fn the_return_of_an_over_long_line_is_no_part_of_it_however_it_is_cut() {
+        for chunks in [vec![b"123456\r\n".as_slice()], vec![b"123456\r", b"\n"]] {
+            let (found, _) = cut(4, &chunks);
+            let Line::TooLong { end, length, .. } = &found[0] else { panic!("{found:?}") };
+            assert_eq!((end.as_ref(), *length), (b"123456".as_slice(), 6), "{chunks:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
 //! Strings are most of what comes: they are passed over many bytes at a time
-//! ([`marks`](super::marks)), and looked into only where something is escaped.
+//! (`marks.rs`), and looked into only where something is escaped.
 //! Nesting is bounded by [`MAX_DEPTH`].
 
 use std::num::NonZeroU32;
@@ -275,11 +275,10 @@ impl<'a> Scanner<'a> {
         let is_escaped = self.escaped;
         self.expect(b':')?;
         self.peek();
-        if is_escaped {
-            let name = text(self.text, key).ok_or(NotJson)?;
-            watch.key(nesting.depth, quoted(&name).as_bytes(), self.at);
-        } else {
-            watch.key(nesting.depth, key.of(self.text), self.at);
+        // One with half a character in it (`\ud800`) has no text: it is nobody's name.
+        match is_escaped.then(|| text(self.text, key)).flatten() {
+            Some(name) => watch.key(nesting.depth, quoted(&name).as_bytes(), self.at),
+            None => watch.key(nesting.depth, key.of(self.text), self.at),
         }
         Ok(())
     }

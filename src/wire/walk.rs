@@ -53,6 +53,17 @@ impl Member {
             _ => return None,
         })
     }
+
+    /// The members inside this one.
+    #[inline]
+    fn inner(self) -> &'static [Member] {
+        use Member::{ChildSession, Params, Request, Session, Update, UpdateKind};
+        match self {
+            Params => &[Session, Request, Update, UpdateKind, ChildSession],
+            Update => &[UpdateKind, ChildSession],
+            _ => &[],
+        }
+    }
 }
 
 /// Where the members lie that were found.
@@ -151,6 +162,10 @@ impl<F: FnMut(&Walk, &Nesting, usize)> Watch for Watching<'_, F> {
     fn key(&mut self, depth: usize, key: &[u8], value_at: usize) {
         if depth == self.walk.level {
             let member = Member::named(depth, key);
+            // It may come a second time: then nothing in the first one counts.
+            for inner in member.map_or(&[][..], Member::inner) {
+                self.walk.places.0[*inner as usize] = None;
+            }
             self.walk.open[depth - 1] = member.map(|member| (member, value_at));
         }
     }

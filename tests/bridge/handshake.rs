@@ -2,7 +2,9 @@
 
 use drawbridge::bridge::{Event, Limit, Notice};
 
-use crate::harness::{CAPABLE, Deed, END_TURN, INITIALIZE, NEW, World, prompt, session};
+use crate::harness::{
+    CAPABLE, Deed, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, World, prompt, session,
+};
 
 /// What the bridge adds to an answer.
 fn ours() -> String {
@@ -234,6 +236,25 @@ fn another_version_is_carried_transparently() {
     world.exits(of_second, 0);
     world.request(second, 10, "_x", "{}");
     world.expect_refusal(second, 10, -32603, "agent_stopped");
+}
+
+#[test]
+fn a_carried_agent_that_is_being_stopped_gets_an_answer_to_what_it_still_asks() {
+    let mut world = World::new();
+    let params = INITIALIZE.replacen(":1", ":2", 1);
+    let v2 = r#"{"protocolVersion":2}"#;
+    let editor = world.connect();
+    world.request(editor, 1, "initialize", &params);
+    let agent = world.expect_spawn("/home");
+    let id = world.expect_request(agent, "initialize", &params);
+    world.answer(agent, id, v2);
+    world.expect_answer(editor, 1, v2);
+
+    world.event(Event::ChannelLost { channel: agent });
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.expect(agent, Deed::CloseStdin);
+    world.request(agent, 7, "session/request_permission", &session("a"));
+    world.expect_answer(agent, 7, NOT_ALLOWED);
 }
 
 #[test]

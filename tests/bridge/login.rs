@@ -125,6 +125,26 @@ fn a_logout_reaches_all_channels_and_is_remembered() {
 }
 
 #[test]
+fn a_logout_takes_back_the_time_that_a_login_gave_to_an_idle_channel() {
+    let mut world = World::with(|config| {
+        config.sessions_per_channel = 1;
+        config.channel_idle_timeout = Limit::After(0);
+    });
+    let (editor, first, second) = two(&mut world);
+    round(&mut world, editor, first, "authenticate", LOGIN);
+    world.close(editor, first, "a");
+    world.assert_nothing_left();
+    world.request(editor, 2, "logout", "{}");
+    let one = world.expect_request(first, "logout", "{}");
+    let two = world.expect_request(second, "logout", "{}");
+    world.answer(first, one, "{}");
+    world.assert_nothing_left();
+    world.answer(second, two, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.expect(first, Deed::CloseStdin);
+}
+
+#[test]
 fn a_logout_succeeds_if_all_do() {
     let mut world = one_each();
     let (editor, first, second) = two(&mut world);

@@ -70,6 +70,23 @@ fn the_last_of_two_members_counts() {
 }
 
 #[test]
+fn of_an_object_that_occurs_twice_nothing_in_the_first_one_counts() {
+    let nothing = frame(r#"{"id":1,"method":"m","params":{"sessionId":"a"},"params":{"x":1}}"#);
+    assert_eq!(nothing.session(), None);
+    assert_eq!(frame(r#"{"method":"m","params":{"requestId":1},"params":null}"#).request(), None);
+    let update = frame(
+        r#"{"method":"m","params":{"update":{"sessionId":"c"},"update":{"sessionUpdate":"d"}}}"#,
+    );
+    assert_eq!((update.child_session(), update.update_kind().as_deref()), (None, Some("d")));
+}
+
+#[test]
+fn a_key_that_is_half_a_character_is_carried_like_any_other() {
+    let frame = frame(r#"{"id":1,"method":"m","params":{"\ud800":1,"sessionId":"s"},"\udc00":2}"#);
+    assert_eq!(frame.session().unwrap(), "s");
+}
+
+#[test]
 fn an_update_says_its_kind_and_the_child_it_names() {
     let frame = frame(
         r#"{"method":"session/update","params":{"update":{"sessionId":"child","sessionUpdate":"subagent_update"},"sessionId":"parent"}}"#,

@@ -1,6 +1,6 @@
 //! Line after line of one peer is read as each of them is read alone.
 
-use drawbridge::wire::{Frame, FrameReader, Malformed};
+use drawbridge::wire::{Frame, FrameReader, Malformed, Token};
 use proptest::prelude::*;
 
 /// What is seen of a line from outside.
@@ -83,4 +83,18 @@ fn what_breaks_behind_a_known_beginning_is_refused() {
         assert!(matches!(read, Err(Malformed::NotJson { .. })), "{bad:?}");
         assert!(reader.read(update(b"fine again").into()).is_ok());
     }
+}
+
+#[test]
+fn white_space_before_a_string_where_another_line_had_none_is_no_part_of_it() {
+    let request = |space: &str| {
+        format!(r#"{{"jsonrpc":"2.0","method":"session/list","id":{space}"a","params":{{}}}}"#)
+    };
+    let mut reader = FrameReader::default();
+    for _ in 0..3 {
+        assert!(reader.read(request("").into()).is_ok());
+    }
+    let spaced = reader.read(request(" ").into());
+    assert_eq!(seen(&spaced), seen(&Frame::parse(request(" ").into())));
+    assert_eq!(spaced.unwrap().id(), Token::new(b"\"a\""));
 }

@@ -4,37 +4,53 @@
 // A recipe starts programs and tells a person about it: that is all it does.
 #![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
+mod fuzz;
+
 use std::env;
 use std::process::{Command, ExitCode};
 
 /// A program and its arguments.
 type Step = &'static [&'static str];
 
-/// A recipe: its name, what it is for, its steps, and what it sets in the environment.
+/// A recipe: its name, what it is for, what it does, and what it sets in the environment.
 struct Recipe {
     name: &'static str,
     about: &'static str,
-    steps: &'static [Step],
+    work: Work,
     variables: &'static [(&'static str, &'static str)],
+}
+
+/// What a recipe does.
+enum Work {
+    Steps(&'static [Step]),
+    /// What is more than a row of programs; `false` if it fails.
+    Code(fn() -> bool),
 }
 
 const RECIPES: &[Recipe] = &[
     Recipe {
         name: "test",
         about: "all tests (those that need Node are skipped, visibly, without it)",
-        steps: &[&["cargo", "test", "--workspace"]],
+        work: Work::Steps(&[&["cargo", "test", "--workspace"]]),
         variables: &[],
     },
     Recipe {
         name: "interop-deps",
         about: "installs the Node packages that the interop tests need (needs npm)",
-        steps: &[&["npm", "ci", "--no-audit", "--no-fund", "--prefix", "tests/interop/node"]],
+        work: Work::Steps(&[&[
+            "npm",
+            "ci",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            "tests/interop/node",
+        ]]),
         variables: &[],
     },
     Recipe {
         name: "seeded",
         about: "shows that the histories find each seeded mistake of the core",
-        steps: &[&[
+        work: Work::Steps(&[&[
             "cargo",
             "test",
             "--features",
@@ -44,25 +60,39 @@ const RECIPES: &[Recipe] = &[
             "--",
             "seeded",
             "--nocapture",
-        ]],
+        ]]),
         variables: &[],
     },
     Recipe {
         name: "histories",
         about: "a million random histories, optimised (minutes)",
-        steps: &[&["cargo", "test", "--release", "--test", "bridge", "--", "histories"]],
+        work: Work::Steps(&[&[
+            "cargo",
+            "test",
+            "--release",
+            "--test",
+            "bridge",
+            "--",
+            "histories",
+        ]]),
         variables: &[("DRAWBRIDGE_HISTORIES", "1000000")],
+    },
+    Recipe {
+        name: "fuzz",
+        about: "arbitrary bytes for ten minutes a target, or DRAWBRIDGE_FUZZ_SECONDS (needs cargo-fuzz)",
+        work: Work::Code(fuzz::run),
+        variables: &[],
     },
     Recipe {
         name: "allocations",
         about: "what a frame costs on the hot path, against benches/hot-path.txt (counts, no times)",
-        steps: &[&["cargo", "run", "--package", "bench", "--", "allocations"]],
+        work: Work::Steps(&[&["cargo", "run", "--package", "bench", "--", "allocations"]]),
         variables: &[],
     },
     Recipe {
         name: "bench",
         about: "measures it beside a bare relay and the official conductor; writes docs/performance.md (minutes)",
-        steps: &[
+        work: Work::Steps(&[
             &["cargo", "build", "--release", "--package", "acp-drawbridge", "--package", "bench"],
             &[
                 "cargo",
@@ -76,22 +106,22 @@ const RECIPES: &[Recipe] = &[
                 "--out",
                 "docs",
             ],
-        ],
+        ]),
         variables: &[],
     },
     Recipe {
         name: "soak",
         about: "ten minutes with thousands of sessions and faults at random; what is left of it fails it",
-        steps: &[
+        work: Work::Steps(&[
             &["cargo", "build", "--release", "--workspace"],
             &["target/release/bench", "soak"],
-        ],
+        ]),
         variables: &[],
     },
     Recipe {
         name: "lint",
         about: "format and lints, warnings denied",
-        steps: &[
+        work: Work::Steps(&[
             &["cargo", "fmt", "--all", "--check"],
             &[
                 "cargo",
@@ -104,13 +134,13 @@ const RECIPES: &[Recipe] = &[
                 "-D",
                 "warnings",
             ],
-        ],
+        ]),
         variables: &[],
     },
     Recipe {
         name: "docs",
         about: "the API documentation, warnings denied",
-        steps: &[&["cargo", "doc", "--workspace", "--no-deps"]],
+        work: Work::Steps(&[&["cargo", "doc", "--workspace", "--no-deps"]]),
         variables: &[("RUSTDOCFLAGS", "-D warnings")],
     },
 ];
@@ -135,25 +165,28 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Takes the steps of a recipe; `false` if one fails.
+/// Does the work of a recipe; `false` if something fails.
 fn follow(recipe: &Recipe) -> bool {
-    recipe.steps.iter().all(|step| {
-        eprintln!("+ {}", step.join(" "));
-        let [program, arguments @ ..] = step else { return true };
-        let mut command = Command::new(program);
-        command.args(arguments);
-        for (name, value) in recipe.variables {
-            // A person who sets it has a reason.
-            if env::var_os(name).is_none() {
-                command.env(name, value);
-            }
-        }
-        match command.status() {
-            Ok(status) => status.success(),
-            Err(error) => {
-                eprintln!("`{program}` cannot be started: {error}");
-                false
-            }
-        }
+    let steps = match recipe.work {
+        Work::Steps(steps) => steps,
+        Work::Code(run) => return run(),
+    };
+    steps.iter().all(|step| {
+        // A person who sets it has a reason.
+        let unset = recipe.variables.iter().filter(|(name, _)| env::var_os(name).is_none());
+        take(step, unset.copied())
     })
+}
+
+/// Runs one program; `false` if it fails.
+fn take<'a>(step: &[&str], variables: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    eprintln!("+ {}", step.join(" "));
+    let [program, arguments @ ..] = step else { return true };
+    match Command::new(program).args(arguments).envs(variables).status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("`{program}` cannot be started: {error}");
+            false
+        }
+    }
 }

@@ -1,0 +1,55 @@
+//! A stream is cut into the same lines wherever its chunks end.
+//!
+//! The first byte of a file is the limit, the second says how many chunk sizes
+//! follow, one a byte; they are taken in turn for the stream, which is the rest.
+
+use bytes::Bytes;
+use drawbridge::wire::line::{Line, Lines};
+
+/// How much of an over-long line's end is kept.
+const TAIL: usize = 256;
+
+/// Cuts a stream in chunks, and compares with what a whole stream says.
+pub fn lines(file: &[u8]) {
+    let [limit, count, rest @ ..] = file else { return };
+    let (limit, count) = (usize::from(*limit), usize::from(*count).min(rest.len()));
+    let (sizes, stream) = rest.split_at(count);
+    let mut sizes = sizes.iter().map(|size| usize::from(*size).max(1)).cycle();
+
+    let mut cutter = Lines::new(limit);
+    let mut found = Vec::new();
+    let mut left = stream;
+    while !left.is_empty() {
+        let size = sizes.next().unwrap_or(left.len()).min(left.len());
+        let (chunk, later) = left.split_at(size);
+        left = later;
+        cutter.buffer().extend_from_slice(chunk);
+        while let Some(line) = cutter.next_line() {
+            found.push(line);
+        }
+        assert!(cutter.buffer().len() <= limit + 1, "no more is kept than the limit allows");
+    }
+    let half = cutter.finish();
+
+    let (expected, expected_half) = cut_whole(stream, limit);
+    assert_eq!(found, expected, "the lines do not depend on where chunks end");
+    assert_eq!(half, expected_half, "what is left at the end is counted");
+    assert!(cutter.next_line().is_none() && cutter.finish() == 0, "nothing is left");
+}
+
+/// The lines of a stream that is there as a whole, and the length of half a line.
+fn cut_whole(stream: &[u8], limit: usize) -> (Vec<Line>, u64) {
+    let mut pieces: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
+    let half = pieces.pop().map_or(0, <[u8]>::len);
+    let lines = pieces.into_iter().map(|piece| piece.strip_suffix(b"\r").unwrap_or(piece));
+    let is_said = |line: &&[u8]| line.len() > limit || !line.iter().all(u8::is_ascii_whitespace);
+    let said = |line: &[u8]| match line.len() > limit {
+        false => Line::Whole(Bytes::copy_from_slice(line)),
+        true => Line::TooLong {
+            beginning: Bytes::copy_from_slice(&line[..limit]),
+            end: Bytes::copy_from_slice(&line[line.len().saturating_sub(TAIL)..]),
+            length: line.len() as u64,
+        },
+    };
+    (lines.filter(is_said).map(said).collect(), half as u64)
+}
