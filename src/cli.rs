@@ -18,6 +18,7 @@ mod print;
 pub mod run;
 mod settings;
 mod show;
+mod variables;
 
 use std::env;
 use std::ffi::OsString;

@@ -45,6 +45,7 @@ use self::stdio::{Sink, Source};
 use crate::bridge::{
     Bridge, ChannelId, ClientId, Config, Effect, Event, Moment, Process, ShutdownCause,
 };
+use crate::environ::Passing;
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Report;
 use crate::logs::StderrSink;
@@ -86,6 +87,8 @@ pub struct Setup {
     pub keeper: bool,
     /// Who is left alone when the tree of an agent is ended.
     pub spare: Spare,
+    /// Which variables of our environment agents get.
+    pub passing: Passing,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }
@@ -180,6 +183,7 @@ impl Loop {
 
         let orders = Orders {
             command: setup.agent,
+            environment: setup.passing.through(env::vars_os()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
             keepers: Keepers::wanted(setup.keeper, &setup.config, &setup.spare),

@@ -10,6 +10,7 @@ use super::kinds::{
     Bytes, Count, Face, Filter, Kind, LogPath, Millis, Names, Switch, Timeout, Words,
 };
 use super::settings::Settings;
+use super::variables::{Values, Variables};
 use crate::bridge::config::{
     AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
 };
@@ -93,6 +94,7 @@ const CHANNELS: &str = "Idle channels and sharing";
 const LIMITS: &str = "Limits";
 const BUDGETS: &str = "Time budgets";
 const STOPPING: &str = "Stopping";
+const ENVIRONMENT: &str = "Environment of agents";
 const QUESTIONS: &str = "Prompts and questions";
 const WIRE: &str = "Wire";
 /// Also the heading of `--config`, which is no row: it says where rows come from.
@@ -242,6 +244,21 @@ pub(super) static OPTIONS: &[Opt] = &[
         "no-keeper", STOPPING, Switch => no_keeper,
         "Run agents without keepers, the small processes that end what an agent has started when \
          drawbridge itself is killed (on Linux; elsewhere there are none)"
+    ),
+    option!(
+        "env-pass", ENVIRONMENT, Variables => passing.pass,
+        "Variables of drawbridge's own environment that agents get, with commas between them and * \
+         for any rest of a name; none: not one"
+    ),
+    option!(
+        "env-ignore", ENVIRONMENT, Variables => passing.ignore,
+        "Of those, variables that agents do not get: what belongs to one terminal or shell; none: \
+         every one is passed on"
+    ),
+    option!(
+        "env-set", ENVIRONMENT, Values => passing.set,
+        "Variables that are set for agents, more of them behind commas; a part without a name and = \
+         belongs to the value before it; none: nothing is added"
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,

@@ -34,6 +34,7 @@ pub fn run(settings: Settings) -> ExitCode {
         outbox_bytes: settings.outbox_bytes,
         keeper: !settings.no_keeper,
         spare: settings.spare,
+        passing: settings.passing,
         stderr: logs.stderr(),
     };
     let code = match run_embedded(setup) {

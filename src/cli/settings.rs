@@ -13,6 +13,7 @@ use super::error::{ConfigError, Origin};
 use super::file;
 use super::options::{OPTIONS, find, variable};
 use crate::bridge::config::{Config, Share};
+use crate::environ::Passing;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub no_keeper: bool,
     /// Who is left alone when the tree of an agent is ended.
     pub spare: Spare,
+    /// Which variables agents get.
+    pub passing: Passing,
     /// What is logged, and where.
     pub log: LogSettings,
     /// The agent's command and its arguments; empty where a command needs none.
@@ -43,6 +46,7 @@ impl Default for Settings {
             outbox_bytes: 64 << 20,
             no_keeper: false,
             spare: Spare::default(),
+            passing: Passing::default(),
             log: LogSettings::default(),
             agent: Vec::new(),
         }

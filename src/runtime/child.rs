@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 
 use super::tree;
 use crate::bridge::ExitStatus;
+use crate::environ::Variables;
 use crate::processes::Spare;
 
 /// A process that was started and is not reaped yet.
@@ -58,6 +59,7 @@ impl Child {
     /// The system's words, with what they are about where they do not say so.
     pub(super) fn spawn(
         command: &[OsString],
+        environment: &Variables,
         cwd: &str,
         cookie: String,
         spare: Spare,
@@ -73,6 +75,8 @@ impl Child {
         command
             .args(arguments)
             .current_dir(cwd)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("PWD", cwd)
             .env(tree::COOKIE, &cookie)
             .stdin(Stdio::piped())

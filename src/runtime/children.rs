@@ -22,6 +22,7 @@ use super::stderr::{self, Tail};
 use super::streams::Wiring;
 use super::tree;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
+use crate::environ::Variables;
 use crate::logs::StderrSink;
 use crate::processes::{Entry, Spare, Swept};
 use crate::wire::Outgoing;
@@ -53,6 +54,8 @@ pub(super) enum Part {
 pub(super) struct Orders {
     /// The agent's command and arguments.
     pub(super) command: Vec<OsString>,
+    /// What it finds in its environment, beside what is about its channel.
+    pub(super) environment: Variables,
     /// What may wait for an agent, in bytes.
     pub(super) outbox_bytes: usize,
     /// Who is left alone when a tree is ended.
@@ -120,11 +123,12 @@ impl Children {
         to_loop: mpsc::Sender<Input>,
         marks: Rc<Notify>,
     ) -> Self {
+        let secrets = stderr::secrets(&orders.environment);
         Children {
             orders,
             wiring: Wiring { limit, stderr, to_loop, is_crowded: watch::Sender::new(false) },
             marks,
-            secrets: stderr::secrets(),
+            secrets,
             rows: BTreeMap::new(),
             unsent: Vec::new(),
             exits: VecDeque::new(),
@@ -161,8 +165,9 @@ impl Children {
         outbox: Outbox,
         tasks: &mut JoinSet<()>,
     ) -> Event {
-        let Orders { command, spare, .. } = &self.orders;
-        let (child, stdios) = match Child::spawn(command, cwd, cookie, spare.clone()) {
+        let Orders { command, environment, spare, .. } = &self.orders;
+        let spawned = Child::spawn(command, environment, cwd, cookie, spare.clone());
+        let (child, stdios) = match spawned {
             Ok(started) => started,
             Err(error) => return Event::SpawnFailed { channel, error },
         };

@@ -21,6 +21,7 @@ use super::stdio::watched;
 use super::{Input, tree};
 use crate::bridge::ChannelId;
 use crate::bridge::config::Config;
+use crate::environ::Variables;
 use crate::keeper::message::{Heard, Line, Need, Order};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
@@ -56,6 +57,7 @@ impl Keepers {
     pub(super) fn start(
         &self,
         command: &[OsString],
+        environment: &Variables,
         cwd: &str,
         cookie: &str,
     ) -> io::Result<(Kept, Stdios)> {
@@ -74,6 +76,8 @@ impl Keepers {
         command
             .arg0(std::ffi::OsStr::from_bytes(keeper::NAME.to_bytes()))
             .args(task.arguments())
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::env;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 
 use super::stdio::Source;
+use crate::environ::Variables;
 use crate::logs::StderrSink;
 
 /// How much of an agent's stderr is kept.
@@ -85,9 +85,9 @@ pub(super) async fn forward(
     }
 }
 
-/// Values of the environment that no message may show. Places, names and
+/// Values of an agent's environment that no message may show. Places, names and
 /// preferences are no secrets, and a text without them says nothing.
-pub(super) fn secrets() -> Vec<String> {
+pub(super) fn secrets(environment: &Variables) -> Vec<String> {
     const OPEN: [&str; 14] = [
         "HOME", "PATH", "PWD", "OLDPWD", "SHELL", "USER", "LOGNAME", "LANG", "TMPDIR", "HOSTNAME",
         "EDITOR", "VISUAL", "PAGER", "DISPLAY",
@@ -96,8 +96,9 @@ pub(super) fn secrets() -> Vec<String> {
         ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
     // Whatever the family.
     const TELLING: [&str; 6] = ["TOKEN", "AUTH", "KEY", "SECRET", "PASS", "CREDENTIAL"];
-    env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
         .filter(|(name, value)| {
             let is_open = OPEN.contains(&name.as_str())
                 || OPEN_FAMILIES.iter().any(|family| name.starts_with(family));

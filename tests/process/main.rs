@@ -24,6 +24,7 @@ mod bytes;
 mod bytes_of_agents;
 mod channels;
 mod conversation;
+mod environment;
 mod keeper;
 mod ladder;
 mod liveness;

@@ -28,8 +28,9 @@ impl Children {
         tasks: &mut JoinSet<()>,
     ) -> Result<bool, String> {
         let Some(keepers) = &self.orders.keepers else { return Ok(false) };
-        let started =
-            keepers.start(&self.orders.command, cwd, cookie).and_then(|(kept, stdios)| {
+        let started = keepers
+            .start(&self.orders.command, &self.orders.environment, cwd, cookie)
+            .and_then(|(kept, stdios)| {
                 let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
                 Ok((kept, stdios, reports))
             });

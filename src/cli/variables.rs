@@ -1,0 +1,58 @@
+//! The kinds of values that are about variables of the environment.
+
+use std::ffi::OsStr;
+
+use super::kinds::{Bare, Face, Kind};
+use crate::environ::{Assignments, Patterns};
+
+/// Names of variables.
+pub(super) struct Variables;
+
+impl Kind for Variables {
+    type Value = Patterns;
+
+    fn read(&self, text: &OsStr) -> Result<Patterns, String> {
+        match text.to_str() {
+            Some("none") => Ok(Patterns::of("")),
+            Some(list) if !list.is_empty() && !list.contains('=') => Ok(Patterns::of(list)),
+            _ => Err("give names of variables with commas between them, * for any rest of a \
+                      name, such as PATH,LC_*; or none"
+                .to_owned()),
+        }
+    }
+
+    fn write(&self, value: &Patterns) -> String {
+        let list = value.list();
+        if list.is_empty() { "none".to_owned() } else { list }
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "NAMES", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
+/// Variables and what they are set to.
+pub(super) struct Values;
+
+impl Kind for Values {
+    type Value = Assignments;
+
+    fn read(&self, text: &OsStr) -> Result<Assignments, String> {
+        let why = || "give NAME=VALUE, more of them behind commas; or none".to_owned();
+        match text.to_str() {
+            Some("none") => Ok(Assignments::default()),
+            Some(list) => Assignments::of(list).map_err(|_| why()),
+            None => Err(why()),
+        }
+    }
+
+    /// Values may be secrets: names only.
+    fn write(&self, value: &Assignments) -> String {
+        let names: Vec<String> = value.names().map(|name| format!("{name}=***")).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(",") }
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "NAME=VALUE", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
