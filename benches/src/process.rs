@@ -20,6 +20,35 @@ pub fn memory(pid: u32) -> io::Result<Memory> {
     Ok(Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") })
 }
 
+/// Memory of a process that shares much of it with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Its own part, with its share of what others have, too; in bytes.
+    pub proportional: u64,
+    /// What is backed by no file, in bytes.
+    pub anonymous: u64,
+}
+
+/// A look at `/proc/PID/smaps_rollup`.
+pub fn shared(pid: u32) -> io::Result<Shared> {
+    let status = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let bytes = |name| number(&status, name) * 1024;
+    Ok(Shared { proportional: bytes("Pss:"), anonymous: bytes("Anonymous:") })
+}
+
+/// The children of a process, and their names.
+pub fn children(pid: u32) -> io::Result<Vec<(u32, String)>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let numbers = fs::read_to_string(thread?.path().join("children"))?;
+        for child in numbers.split_whitespace().filter_map(|child| child.parse().ok()) {
+            let name = fs::read_to_string(format!("/proc/{child}/comm"))?;
+            found.push((child, name.trim_end().to_owned()));
+        }
+    }
+    Ok(found)
+}
+
 /// How often the threads of a process were put on and off a processor.
 pub fn switches(pid: u32) -> io::Result<u64> {
     let mut switches = 0;

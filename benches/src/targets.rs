@@ -54,7 +54,6 @@ pub fn lines(figures: &Figures) -> Vec<Line> {
     floods(&figures.speed, &mut lines);
     fairness(figures, &mut lines);
     memory(&figures.memory, &mut lines);
-    later("keeper of a channel", "≤ 0.5 MiB anonymous, ≤ 2 MiB PSS", &mut lines);
     later("memory of a parked session", "≤ 2 KiB and its recipe", &mut lines);
     core(&figures.core, &mut lines);
     life(figures, &mut lines);
@@ -168,6 +167,16 @@ fn memory(figures: &memory::Figures, lines: &mut Vec<Line>) {
     let mib = |count: f64| count * f64::from(1 << 20);
     let idle = figures.idle as f64;
     lines.push(within("memory of an idle bridge", idle, mib(6.0), bytes, of(mib(6.0), "≤")));
+    match figures.keeper {
+        None => lines.push(Line::missing("keeper of a channel", "≤ 2 MiB PSS", "none here")),
+        Some(keeper) => {
+            let (own, all) = (keeper.anonymous as f64, keeper.proportional as f64);
+            let what = "keeper of a channel, anonymous";
+            lines.push(within(what, own, mib(0.5), bytes, of(mib(0.5), "≤")));
+            let what = "keeper of a channel, PSS";
+            lines.push(within(what, all, mib(2.0), bytes, of(mib(2.0), "≤")));
+        }
+    }
     for (count, each) in &figures.per_session {
         let what = format!("memory per idle session, of {count}");
         lines.push(within(&what, *each, 4096.0, bytes, of(4096.0, "≤")));

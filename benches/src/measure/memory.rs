@@ -8,7 +8,7 @@ use super::speed::SMALL;
 use crate::client::{Client, Flood};
 use crate::paths::Path;
 use crate::payload::{DIGITS, Style};
-use crate::process::{memory, wait_until_calm};
+use crate::process::{Shared, children, memory, shared, wait_until_calm};
 use crate::text;
 
 /// How many sessions there are when the memory of one is told.
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Figures {
     /// Hands shaken, an agent running, no session.
     pub idle: u64,
+    /// The keeper of its agent; `None` where there is none.
+    pub keeper: Option<Shared>,
     /// What a session costs, with this many of them.
     pub per_session: Vec<(usize, f64)>,
     /// A client that does not read, with the default and a small outbox.
@@ -66,11 +68,21 @@ pub fn measure(lab: &Lab) -> io::Result<Figures> {
         OUTBOXES.iter().map(|outbox| stalled_client(lab, *outbox)).collect::<io::Result<_>>()?;
     Ok(Figures {
         idle,
+        keeper: keeper(lab)?,
         per_session,
         stalled_clients,
         stalled_agent: stalled_agent(lab, OUTBOXES[1])?,
         stalled_conductor: stalled_conductor(lab)?,
     })
+}
+
+/// The keeper of an agent that has served a turn.
+fn keeper(lab: &Lab) -> io::Result<Option<Shared>> {
+    let mut client = Client::connect(lab.programs.drawbridge(&[], &[]))?;
+    let session = client.open()?;
+    client.ping(&session)?;
+    let named = children(client.pid())?.into_iter().find(|(_, name)| name == "channel-keeper");
+    named.map(|(pid, _)| shared(pid)).transpose()
 }
 
 fn sessions(lab: &Lab) -> io::Result<(u64, Vec<(usize, f64)>)> {
