@@ -30,7 +30,12 @@ pub struct Entry {
 
 /// Every process that the system shows us.
 pub fn all() -> impl Iterator<Item = Entry> {
-    numbers().filter_map(|pid| entry(pid, &place(pid)))
+    numbers().filter_map(at)
+}
+
+/// The process with this number.
+pub fn at(pid: u32) -> Option<Entry> {
+    entry(pid, &place(pid))
 }
 
 /// Every process below another one: its children, theirs, and so on.

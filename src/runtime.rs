@@ -14,6 +14,7 @@ mod clock;
 mod hold;
 #[cfg(target_os = "linux")]
 mod kept;
+mod ledger;
 mod outbox;
 mod reader;
 mod signals;
@@ -26,18 +27,20 @@ mod tree;
 use std::env;
 use std::io;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use self::alarm::Alarm;
 use self::children::{Children, Orders, Part};
 use self::clock::Clock;
 #[cfg(target_os = "linux")]
 use self::kept::Keepers;
+use self::ledger::Ledger;
 use self::outbox::Outbox;
 use self::reader::{Batch, Reader};
 use self::signals::{Signal, Signals};
@@ -89,6 +92,8 @@ pub struct Setup {
     pub spare: Spare,
     /// Which variables of our environment agents get.
     pub passing: Passing,
+    /// Where bridges keep the ledgers of their agents, if there is a place.
+    pub ledgers: Option<PathBuf>,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }
@@ -181,9 +186,17 @@ impl Loop {
         let reader = Reader { source, limit, to: clients_to_loop, gate };
         tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
 
+        if let Some(folder) = setup.ledgers.clone().filter(|folder| folder.is_dir()) {
+            let spare = setup.spare.clone();
+            tasks.spawn_local(async move {
+                let swept = spawn_blocking(move || ledger::sweep(&folder, &spare)).await;
+                children::tell_swept("a bridge that was killed", &swept.unwrap_or_default());
+            });
+        }
         let orders = Orders {
             command: setup.agent,
             environment: setup.passing.through(env::vars_os()),
+            ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
             keepers: Keepers::wanted(setup.keeper, &setup.config, &setup.spare),

@@ -27,7 +27,9 @@ pub fn run(settings: Settings) -> ExitCode {
         }
     };
     tracing::info!(target: STARTUP, "{}", startup_line(&settings.config, logs.file()));
+    let ledgers = settings.log.directory.as_ref().map(|state| state.join("agents"));
     let setup = Setup {
+        ledgers,
         config: settings.config,
         agent: settings.agent,
         max_frame_bytes: settings.max_frame_bytes,

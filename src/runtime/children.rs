@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use super::Input;
 use super::child::{Child, Stdios};
 use super::hold::Hold;
+use super::ledger::Ledger;
 use super::outbox::Outbox;
 use super::stderr::{self, Tail};
 use super::streams::Wiring;
@@ -60,6 +62,8 @@ pub(super) struct Orders {
     pub(super) outbox_bytes: usize,
     /// Who is left alone when a tree is ended.
     pub(super) spare: Spare,
+    /// Of agents that have no keeper.
+    pub(super) ledger: Ledger,
     /// How keepers are started, if agents have any.
     #[cfg(target_os = "linux")]
     pub(super) keepers: Option<super::kept::Keepers>,
@@ -165,13 +169,18 @@ impl Children {
         outbox: Outbox,
         tasks: &mut JoinSet<()>,
     ) -> Event {
-        let Orders { command, environment, spare, .. } = &self.orders;
+        let Orders { command, environment, spare, ledger, .. } = &mut self.orders;
+        ledger.announce(channel, &cookie);
         let spawned = Child::spawn(command, environment, cwd, cookie, spare.clone());
         let (child, stdios) = match spawned {
             Ok(started) => started,
-            Err(error) => return Event::SpawnFailed { channel, error },
+            Err(error) => {
+                ledger.strike(channel);
+                return Event::SpawnFailed { channel, error };
+            }
         };
         let pid = child.pid();
+        ledger.started(channel, pid);
         let parts = [Part::Stdout, Part::Stderr, Part::Tree];
         self.insert(channel, Row::new(Hold::Own(child), outbox, &parts));
         self.connect(channel, pid, stdios, tasks)
@@ -184,6 +193,7 @@ impl Children {
 
     fn remove(&mut self, channel: ChannelId) -> Option<Row> {
         let row = self.rows.remove(&channel)?;
+        self.orders.ledger.strike(channel);
         for stream in &row.streams {
             stream.abort();
         }
@@ -399,13 +409,13 @@ impl Children {
 }
 
 /// Logs what became of a tree.
-fn tell_swept(channel: ChannelId, swept: &Swept) {
+pub(super) fn tell_swept(of: impl Display, swept: &Swept) {
     if swept.ended > 0 {
-        tracing::info!("{channel}: ended {} processes that the agent left behind", swept.ended);
+        tracing::info!("{of}: ended {} processes that the agent left behind", swept.ended);
     }
     if !swept.left.is_empty() {
         let names = swept.left.join(", ");
-        tracing::info!("{channel}: left {} processes alone: {names}", swept.left.len());
+        tracing::info!("{of}: left {} processes alone: {names}", swept.left.len());
     }
 }
 

@@ -27,6 +27,7 @@ mod conversation;
 mod environment;
 mod keeper;
 mod ladder;
+mod ledger;
 mod liveness;
 mod long_lines;
 mod pressure;

@@ -1,0 +1,199 @@
+//! The ledger: which agents run without a keeper, on disk, so that a bridge that
+//! was killed leaves its successor word of what it could not end.
+//!
+//! Every bridge has a file of its own, which it takes away when it leaves. One
+//! whose bridge is gone is swept by the next bridge that starts: the groups and
+//! the trees in it are ended. Numbers of processes are given away again, so each
+//! stands beside the time of its process's birth and the name of the machine's
+//! start.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::tree;
+use crate::bridge::ChannelId;
+use crate::processes::{self, Spare, Swept};
+
+/// A process that is told from all others that had or will have its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    pid: u32,
+    born_ticks: u64,
+}
+
+impl Identity {
+    fn of(pid: u32) -> Option<Identity> {
+        processes::at(pid).map(|entry| Identity { pid, born_ticks: entry.born_ticks })
+    }
+
+    fn is_alive(self) -> bool {
+        processes::at(self.pid)
+            .is_some_and(|entry| entry.born_ticks == self.born_ticks && !entry.is_zombie)
+    }
+
+    fn read<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Identity> {
+        let pid = words.next()?.parse().ok()?;
+        Some(Identity { pid, born_ticks: words.next()?.parse().ok()? })
+    }
+}
+
+/// An agent, known before its process is.
+#[derive(Clone, Debug)]
+struct Agent {
+    cookie: String,
+    leader: Option<Identity>,
+}
+
+/// The file of this bridge. Without a place for one, or without a process table,
+/// nothing is written.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    file: Option<PathBuf>,
+    heading: String,
+    agents: BTreeMap<ChannelId, Agent>,
+}
+
+impl Ledger {
+    /// An empty one in this folder, which is made when it is needed.
+    pub(super) fn in_folder(folder: Option<&Path>) -> Ledger {
+        let own = Identity::of(std::process::id());
+        let (file, heading) = match (folder, own, machines_start()) {
+            (Some(folder), Some(own), Some(start)) => (
+                Some(folder.join(format!("{}-{}", own.pid, own.born_ticks))),
+                format!("machine {start}\nbridge {} {}\n", own.pid, own.born_ticks),
+            ),
+            _ => (None, String::new()),
+        };
+        Ledger { file, heading, agents: BTreeMap::new() }
+    }
+
+    /// An agent is about to be started.
+    pub(super) fn announce(&mut self, channel: ChannelId, cookie: &str) {
+        self.agents.insert(channel, Agent { cookie: cookie.to_owned(), leader: None });
+        self.write();
+    }
+
+    /// It runs, as the leader of a group.
+    pub(super) fn started(&mut self, channel: ChannelId, pid: u32) {
+        if let Some(agent) = self.agents.get_mut(&channel) {
+            agent.leader = Identity::of(pid);
+            self.write();
+        }
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn strike(&mut self, channel: ChannelId) {
+        if self.agents.remove(&channel).is_some() {
+            self.write();
+        }
+    }
+
+    fn write(&self) {
+        let Some(file) = &self.file else { return };
+        if let Err(error) = self.try_write(file) {
+            tracing::debug!("no ledger at {}: {error}", file.display());
+        }
+    }
+
+    /// Beside it first, so that a file is never half of one.
+    fn try_write(&self, file: &Path) -> io::Result<()> {
+        if self.agents.is_empty() {
+            return fs::remove_file(file);
+        }
+        if let Some(folder) = file.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let draft = file.with_extension("draft");
+        let mut text = self.heading.clone();
+        for Agent { cookie, leader } in self.agents.values() {
+            let (pid, born) = leader.map_or((0, 0), |leader| (leader.pid, leader.born_ticks));
+            text += &format!("agent {pid} {born} {cookie}\n");
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&draft)?.write_all(text.as_bytes())?;
+        fs::rename(&draft, file)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take().filter(|_| !self.agents.is_empty()) {
+            // Who is still in it has got SIGKILL; there is nothing to be told.
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+/// What a bridge left behind that is gone.
+struct Left {
+    machine: String,
+    bridge: Identity,
+    agents: Vec<Agent>,
+}
+
+impl Left {
+    fn read(text: &str) -> Option<Left> {
+        let mut lines = text.lines();
+        let machine = lines.next()?.strip_prefix("machine ")?.to_owned();
+        let bridge = Identity::read(&mut lines.next()?.strip_prefix("bridge ")?.split(' '))?;
+        let agent = |line: &str| {
+            let mut words = line.strip_prefix("agent ")?.split(' ');
+            let leader = Identity::read(&mut words)?;
+            let cookie = words.next()?.to_owned();
+            Some(Agent { cookie, leader: Some(leader).filter(|leader| leader.pid > 1) })
+        };
+        Some(Left { machine, bridge, agents: lines.filter_map(agent).collect() })
+    }
+
+    fn end(&self, spare: &Spare) -> Swept {
+        let mut swept = Swept::default();
+        for agent in &self.agents {
+            if let Some(leader) = agent.leader.filter(|leader| leader.is_alive()) {
+                // Its number is still its own, and so is its group's.
+                let _ = killpg(Pid::from_raw(leader.pid.cast_signed()), Signal::SIGKILL);
+                swept.ended += 1;
+            }
+            let tree = tree::sweep(&agent.cookie, spare);
+            swept.ended += tree.ended;
+            swept.left.extend(tree.left);
+        }
+        swept
+    }
+}
+
+/// Ends what bridges that were killed have left behind, and takes their files
+/// away. Blocks for a moment: not for the loop.
+pub(super) fn sweep(folder: &Path, spare: &Spare) -> Swept {
+    let mut swept = Swept::default();
+    let Some(machine) = machines_start() else { return swept };
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let file = entry.path();
+        let Some(left) = fs::read_to_string(&file).ok().and_then(|text| Left::read(&text)) else {
+            continue;
+        };
+        if left.machine == machine {
+            if left.bridge.is_alive() {
+                continue;
+            }
+            let tree = left.end(spare);
+            swept.ended += tree.ended;
+            swept.left.extend(tree.left);
+        }
+        // Another bridge may have been quicker.
+        let _ = fs::remove_file(file);
+    }
+    swept
+}
+
+/// What tells this start of the machine from every other one.
+fn machines_start() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
