@@ -22,7 +22,8 @@ pub struct Entry {
     pub name: String,
     /// Clock ticks from the machine's start to its own.
     pub born_ticks: u64,
-    /// Clock ticks that it has spent on the processor.
+    /// Clock ticks that it has spent on the processor, with those of its children
+    /// that have ended and are reaped: work does not vanish with who has done it.
     pub worked_ticks: u64,
     /// Whether it has ended and is not reaped.
     pub is_zombie: bool,
@@ -91,9 +92,10 @@ fn entry(pid: u32, place: &Path) -> Option<Entry> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let mut next = |skipped| fields.nth(skipped)?.parse::<u64>().ok();
-    // In user mode, in the system's, and then the time of its birth.
-    let worked_ticks = next(8)? + next(0)?;
-    let born_ticks = next(6)?;
+    // In user mode and in the system's, its own and its children's, and then the
+    // time of its birth.
+    let worked_ticks = next(8)? + next(0)? + next(0)? + next(0)?;
+    let born_ticks = next(4)?;
     Some(Entry { pid, parent, group, name, born_ticks, worked_ticks, is_zombie })
 }
 

@@ -238,9 +238,7 @@ impl Loop {
     /// Waits for the first thing that happens, serves it, then what is due.
     async fn wait_and_serve(&mut self) -> io::Result<()> {
         let wake = self.bridge.poll_timeout();
-        if let Some(wake) = wake {
-            self.alarm.set(wake, &self.clock)?;
-        }
+        self.alarm.set(wake, &self.clock)?;
         tokio::select! {
             biased;
             Some(signal) = self.signals.recv() => self.signalled(signal),
@@ -420,6 +418,10 @@ impl Loop {
                 () = self.marks.notified() => {}
                 () = &mut deadline => break,
             }
+        }
+        let unread = self.editor.waiting();
+        if unread > 0 && !self.editor.is_broken() {
+            tracing::warn!(bytes = unread, "the editor did not read the last answers in time");
         }
         tell::counters(&self.bridge.counters());
     }

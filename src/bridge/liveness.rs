@@ -87,15 +87,21 @@ impl Bridge {
         let Some(row) = self.registry.channel_mut(id) else { return };
         let Silence::Asked(before) = row.silence else { return };
         let before = before.filter(|look| look.at > row.heard_at);
-        let mut strikes = before.map_or(0, |look| look.strikes);
-        if let (Some(Look { at, worked: Some(then), .. }), Some(worked)) = (before, worked) {
-            let work = worked.saturating_sub(then);
-            strikes = if work > now.since(at) / WORK_PART { 0 } else { strikes + 1 };
-        }
+        let so_far = before.map_or(0, |look| look.strikes);
+        let strikes = match (before, worked) {
+            (Some(Look { at, worked: Some(then), .. }), Some(worked)) => {
+                // Less than before: somebody has ended, so there was life.
+                let idle =
+                    worked.checked_sub(then).filter(|work| *work <= now.since(at) / WORK_PART);
+                idle.map_or(0, |_| so_far + 1)
+            }
+            _ => so_far,
+        };
         row.silence = Silence::Seen(Look { at: now, worked, strikes });
         let silent_ms = now.since(row.heard_at);
-        // It may have been answered, or have asked something, while it was looked at.
-        if strikes == 0 || self.liveness_deadline(id).is_none() {
+        // A look without evidence repeats no strike; and it may have been answered,
+        // or have asked something, while it was looked at.
+        if strikes <= so_far || self.liveness_deadline(id).is_none() {
             return;
         }
         self.counters.strikes += 1;

@@ -21,12 +21,13 @@ impl Alarm {
         Ok(Alarm { timer: Timer::new()?, set_for: None })
     }
 
-    /// Sees to it that it has rung by `moment`. One that is set for an earlier
-    /// time stays: deadlines that only move away cost nothing.
-    pub(super) fn set(&mut self, moment: Moment, clock: &Clock) -> io::Result<()> {
-        if self.set_for.is_none_or(|set_for| moment < set_for) {
-            self.timer.set(Duration::from_millis(moment.since(clock.now())))?;
-            self.set_for = Some(moment);
+    /// Sees to it that it rings by `moment` and not long before; never, if there
+    /// is none: nobody is woken for a deadline that is over.
+    pub(super) fn set(&mut self, moment: Option<Moment>, clock: &Clock) -> io::Result<()> {
+        if self.set_for != moment {
+            let after = |moment: Moment| Duration::from_millis(moment.since(clock.now()));
+            self.timer.set(moment.map(after))?;
+            self.set_for = moment;
         }
         Ok(())
     }
@@ -75,7 +76,8 @@ mod linux {
             Ok(Timer(watched(Descriptor(timer), Interest::READABLE)?))
         }
 
-        pub(super) fn set(&mut self, after: Duration) -> io::Result<()> {
+        pub(super) fn set(&mut self, after: Option<Duration>) -> io::Result<()> {
+            let Some(after) = after else { return Ok(self.0.get_ref().0.unset()?) };
             // Zero would be: never.
             let after = after.max(Duration::from_nanos(1));
             let once = Expiration::OneShot(after.into());
@@ -114,8 +116,8 @@ mod other {
             Ok(Timer(None))
         }
 
-        pub(super) fn set(&mut self, after: Duration) -> io::Result<()> {
-            self.0 = Some(Box::pin(sleep(after)));
+        pub(super) fn set(&mut self, after: Option<Duration>) -> io::Result<()> {
+            self.0 = after.map(|after| Box::pin(sleep(after)));
             Ok(())
         }
 

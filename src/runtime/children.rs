@@ -246,10 +246,8 @@ impl Children {
     /// Keeps these texts out of what is quoted of this channel's agent.
     pub(super) fn conceal(&mut self, channel: ChannelId, secrets: Vec<Box<str>>) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.secrets.extend(secrets);
-            while row.secrets.len() > MOST_SECRETS {
-                row.secrets.pop_first();
-            }
+            let room = MOST_SECRETS.saturating_sub(row.secrets.len());
+            row.secrets.extend(secrets.into_iter().take(room));
         }
     }
 

@@ -12,7 +12,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{self, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::unistd;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{self, Pid};
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
@@ -118,8 +119,17 @@ impl Kept {
         &self.cookie
     }
 
-    pub(super) fn order(&self, order: Order) {
+    pub(super) fn order(&mut self, order: Order) {
         self.line.order(order);
+        self.wake();
+    }
+
+    /// A keeper that somebody has stopped would hear nothing. As long as it is not
+    /// reaped its number is its own.
+    fn wake(&mut self) {
+        if !self.try_reap() {
+            let _ = kill(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGCONT);
+        }
     }
 
     /// Tells the loop what the keeper reports, and at last that it is gone.
@@ -145,7 +155,8 @@ impl Kept {
 
     /// Closes the line: whatever is still to be done, the keeper does. Its
     /// process is left to be reaped.
-    pub(super) fn let_go(self) -> process::Child {
+    pub(super) fn let_go(mut self) -> process::Child {
+        self.wake();
         self.process
     }
 

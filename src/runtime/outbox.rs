@@ -194,6 +194,11 @@ impl Outbox {
         state.bytes == 0 || matches!(state.fate, Fate::Broken | Fate::Closed)
     }
 
+    /// How much waits, in bytes.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state.borrow().bytes
+    }
+
     /// Whether the peer takes nothing any more, although it was not ended.
     pub(super) fn is_broken(&self) -> bool {
         self.0.state.borrow().fate == Fate::Broken

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 
@@ -23,7 +25,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// Whoever started us may have blocked what we wait for, which outlives an
+    /// exec: it is let through again, for us and for the agents after us.
     pub(super) fn new() -> io::Result<Signals> {
+        let mut awaited = SigSet::empty();
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGCHLD] {
+            awaited.add(signal);
+        }
+        awaited.thread_unblock()?;
         Ok(Signals {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc as blocking;
 
 use bytes::{Bytes, BytesMut};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{SFlag, fstat};
 use tokio::io::unix::AsyncFd;
@@ -41,6 +42,8 @@ impl Source {
     pub(super) fn own() -> io::Result<Source> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
         match kind(&fd) {
+            // Opened anew, a named pipe whose writers are gone would wait for others.
+            SFlag::S_IFIFO if has_hung_up(&fd) => Source::threaded(fd),
             SFlag::S_IFIFO => match pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
                 Ok(pipe) => Ok(Source::Pipe(pipe)),
                 Err(_) => Source::threaded(fd),
@@ -214,6 +217,12 @@ pub(super) fn watched<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<Async
     #[allow(unsafe_code)] // the safe constructor is deprecated in favour of this one
     let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
     watched.map_err(|error| error.into_parts().1)
+}
+
+fn has_hung_up(fd: &OwnedFd) -> bool {
+    let mut state = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let seen = poll(&mut state, PollTimeout::ZERO).ok().and_then(|_| state[0].revents());
+    seen.is_some_and(|seen| seen.contains(PollFlags::POLLHUP))
 }
 
 fn kind(fd: &OwnedFd) -> SFlag {

@@ -205,3 +205,29 @@ fn a_close_that_is_not_answered_is_looked_at_too() {
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
 }
+
+#[test]
+fn work_that_left_the_sum_with_who_has_done_it_is_work() {
+    let (mut world, _, channel, _) = with_turn(|_| {});
+    for worked in [500, 400, 900, 100, 2_000, 50] {
+        world.wait(INTERVAL);
+        world.looked(channel, Some(worked));
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_look_that_fails_repeats_no_strike() {
+    let (mut world, _, channel, _) = with_turn(|config| config.liveness_strikes = 0);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.expect_strike(channel, 1);
+    for _ in 0..3 {
+        world.wait(INTERVAL);
+        world.looked(channel, None);
+    }
+    world.assert_nothing_left();
+    assert_eq!(world.bridge.counters().strikes, 1);
+}

@@ -217,6 +217,16 @@ fn an_agent_goes_with_a_keeper_that_is_killed() {
 }
 
 #[test]
+fn a_keeper_that_is_stopped_is_woken_to_do_its_work() {
+    let options = ["--shutdown-timeout-ms", "800"];
+    let mut bridge = Bridge::ready(&options, &["--deaf-stdin", "--deaf-term"]);
+    let session = bridge.new_session();
+    bridge.starts(&session, "grandchild setsid");
+    send_signal(keeper(&bridge), Signal::SIGSTOP);
+    bridge.end();
+}
+
+#[test]
 fn a_system_that_refuses_keepers_is_warned_of_once_and_served_without() {
     let mut bridge = Setup::new(&["--share", "session"], &[]).confined().start();
     bridge.initialize();

@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::bridge::{Bridge, Setup};
 use crate::client::parsed;
@@ -139,4 +141,21 @@ fn an_agent_gets_pipes_that_wait() {
         assert!(!is_nonblocking, "descriptor {end} of the agent");
     }
     bridge.end();
+}
+
+#[test]
+fn the_end_of_a_named_pipe_is_seen_even_if_it_came_before_the_start() {
+    let setup = Setup::new(&[], &[]);
+    let place = setup.scratch().file("fifo");
+    mkfifo(&place, Mode::S_IRWXU).expect("a named pipe");
+    // Both ways, so that opening it waits for nobody.
+    let mut writer = File::options().read(true).write(true).open(&place).expect("it is opened");
+    let stdin = File::open(&place).expect("it is opened for reading");
+    writer.write_all(b"nonsense\n").expect("it is written");
+    drop(writer);
+    let (from_bridge, stdout) = pipe().expect("a pipe");
+    let mut bridge = setup.stdio(stdin.into(), stdout.into()).start();
+    bridge.read_from(from_bridge);
+    assert_eq!(parsed(&bridge.incoming())["error"]["code"], -32700);
+    bridge.is_gone();
 }
