@@ -236,7 +236,8 @@ must be answered, by the agent or with a refusal.
 - A start is timed from before the process is made until the answer to a line that is no \
 message; over direct and relay the agent gives that answer.
 - The core is measured in the bench's own process, through the four methods of `Bridge`; reading \
-and writing frames is not part of it.
+and writing frames is not part of it. A stall is the longest single call \
+into it while a tick is worked off: between two calls frames are served.
 - `bench allocations` counts what a frame costs on the hot path, in allocations and bytes, and \
 fails if that grew by more than a tenth over `benches/hot-path.txt`. It does not look at a \
 clock.

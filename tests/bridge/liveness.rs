@@ -194,6 +194,16 @@ fn with_no_strikes_allowed_it_is_only_reported() {
 }
 
 #[test]
+fn nobody_is_looked_at_unasked() {
+    let (mut world, editor, channel, turn) =
+        with_turn(|config| config.liveness_interval = Config::default().liveness_interval);
+    world.wait(100 * 3_600_000);
+    world.assert_nothing_left();
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+}
+
+#[test]
 fn a_close_that_is_not_answered_is_looked_at_too() {
     let (mut world, editor, channel, turn) =
         with_turn(|config| config.session_close_timeout = Limit::Never);

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::bridge::{Bridge, Setup};
-use crate::processes::{eventually, is_alive, marked};
+use crate::processes::{eventually, is_alive};
 use crate::scratch::Scratch;
 
 /// A bridge without keepers, in front of an agent that is deaf to everything but
@@ -98,9 +100,13 @@ fn a_number_that_was_given_away_again_is_not_signalled() {
 fn a_ledger_of_another_start_of_the_machine_or_of_nonsense_harms_nobody() {
     let state = Scratch::new();
     let folder = state.directory("drawbridge/agents");
-    let bystander = std::process::id();
+    let mut bystander = Command::new("sleep").arg("600").process_group(0).spawn().expect("sleep");
+    let pid = bystander.id();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+    let fields = stat.rsplit_once(')').expect("its name").1;
+    let born = fields.split_whitespace().nth(19).expect("the time of its birth");
     for (name, text) in [
-        ("old", format!("machine another\nbridge 1 1\nagent {bystander} 1 cookie\n")),
+        ("old", format!("machine another\nbridge 1 1\nagent {pid} {born} cookie\n")),
         ("odd", "what is this?".to_owned()),
         ("empty", String::new()),
     ] {
@@ -108,6 +114,8 @@ fn a_ledger_of_another_start_of_the_machine_or_of_nonsense_harms_nobody() {
     }
     let bridge = deaf(&state);
     eventually("the sweep", || !folder.join("old").exists());
-    assert!(marked("nobody").is_empty());
+    assert!(is_alive(pid), "its number and its birth are right, but not the machine's start");
+    bystander.kill().expect("it is there");
+    bystander.wait().expect("it is our child");
     bridge.end();
 }

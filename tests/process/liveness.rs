@@ -81,14 +81,3 @@ fn one_that_waits_for_a_person_is_not() {
     assert_eq!(bridge.answer(open)["result"]["stopReason"], "end_turn");
     bridge.end();
 }
-
-#[test]
-fn nobody_is_given_up_unasked() {
-    let mut bridge = Bridge::ready(&[], &[]);
-    let session = bridge.new_session();
-    let agent = bridge.pid_of(&session);
-    let turn = bridge.prompt(&session, "sleep 2500");
-    assert_eq!(bridge.answer(turn)["result"]["stopReason"], "end_turn");
-    assert!(is_alive(agent) && !bridge.log().contains("sign of life"));
-    bridge.end();
-}

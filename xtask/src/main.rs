@@ -114,7 +114,7 @@ const RECIPES: &[Recipe] = &[
         about: "ten minutes with thousands of sessions and faults at random; what is left of it fails it",
         work: Work::Steps(&[
             &["cargo", "build", "--release", "--workspace"],
-            &["target/release/bench", "soak"],
+            &["cargo", "run", "--release", "--package", "bench", "--", "soak"],
         ]),
         variables: &[],
     },
