@@ -7,6 +7,7 @@
 //! signalled only while its leader is unreaped, or in the step that reaps it:
 //! numbers are given away again.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -158,7 +159,7 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.is_reaped {
             self.kill();
-            tree::sweep(&self.cookie, &self.spare);
+            tree::sweep(&self.cookie, &self.spare, BTreeSet::new());
         }
     }
 }

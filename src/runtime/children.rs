@@ -355,7 +355,7 @@ impl Children {
         let (spare, to_loop) = (self.orders.spare.clone(), self.wiring.to_loop.clone());
         // A task of its own: to look at a process that hangs in the system may hang, too.
         tasks.spawn_local(async move {
-            let swept = spawn_blocking(move || tree::sweep(&cookie, &spare)).await;
+            let swept = spawn_blocking(move || tree::sweep(&cookie, &spare, BTreeSet::new())).await;
             tell_swept(channel, &swept.unwrap_or_default());
             let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0)).await;
         });

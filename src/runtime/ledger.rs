@@ -7,7 +7,7 @@
 //! stands beside the time of its process's birth and the name of the machine's
 //! start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -155,12 +155,13 @@ impl Left {
     fn end(&self, spare: &Spare) -> Swept {
         let mut swept = Swept::default();
         for agent in &self.agents {
+            let mut signalled = BTreeSet::new();
             if let Some(leader) = agent.leader.filter(|leader| leader.is_alive()) {
                 // Its number is still its own, and so is its group's.
                 let _ = killpg(Pid::from_raw(leader.pid.cast_signed()), Signal::SIGKILL);
-                swept.ended += 1;
+                signalled.insert(leader.pid);
             }
-            let tree = tree::sweep(&agent.cookie, spare);
+            let tree = tree::sweep(&agent.cookie, spare, signalled);
             swept.ended += tree.ended;
             swept.left.extend(tree.left);
         }

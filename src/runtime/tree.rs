@@ -5,6 +5,7 @@
 //! they go, into groups or sessions of their own or to another parent, unless
 //! they clear it. Where there is no `/proc`, only the process group is known.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -46,8 +47,9 @@ fn carrying(cookie: &str) -> Vec<Entry> {
 }
 
 /// Ends what carries this cookie, whatever it became, but for what is spared.
-/// Blocks for a moment: not for the loop.
-pub(super) fn sweep(cookie: &str, spare: &Spare) -> Swept {
+/// Who was `signalled` before, or is slow to die, counts once. Blocks for a
+/// moment: not for the loop.
+pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -> Swept {
     let mut swept = Swept::default();
     let mut empty_looks = 0;
     // What is born while we look is found by the next look; a process that is
@@ -66,11 +68,12 @@ pub(super) fn sweep(cookie: &str, spare: &Spare) -> Swept {
             if let Ok(pid) = i32::try_from(entry.pid)
                 && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
             {
-                swept.ended += 1;
+                signalled.insert(entry.pid);
             }
         }
         std::thread::sleep(BETWEEN_LOOKS);
     }
+    swept.ended = u32::try_from(signalled.len()).unwrap_or(u32::MAX);
     swept
 }
 
