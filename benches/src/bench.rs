@@ -5,6 +5,7 @@
 //! | `bench run` | the client, and the whole table; with `--out docs` it writes `docs/performance.md` |
 //! | `bench agent` | a raw agent on stdio |
 //! | `bench relay -- CMD…` | copies bytes between its client and a command |
+//! | `bench core` | what an event costs in the core, alone: for a profiler to look at |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
 //! | `bench soak` | a long run with faults at random; looks at what is left, not at time |
 //!
@@ -46,6 +47,7 @@ const USAGE: &str = "\
 usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH] [--install-conductor]
        bench agent [--stuck]
        bench relay -- COMMAND…
+       bench core [ROUNDS]
        bench allocations [--write]
        bench soak [SECONDS [SEED]]";
 
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         ["agent"] => agent::run(Manners::Polite),
         ["agent", "--stuck"] => agent::run(Manners::Stuck),
         ["relay", "--", ..] => relay::run(&arguments[2..]),
+        ["core"] => measure::core::look(1_000),
+        ["core", rounds] => number(rounds).and_then(measure::core::look),
         ["allocations"] => allocations::run(false),
         ["allocations", "--write"] => allocations::run(true),
         ["soak"] => soak::run(600, 1),

@@ -128,7 +128,7 @@ impl Bridge {
             }
         }
         for session in self.registry.sessions.values() {
-            if let Some(id) = session.calls.iter().find(|id| !self.registry.calls.contains_key(id))
+            if let Some(id) = session.calls.iter().find(|id| !self.registry.calls.contains_key(*id))
             {
                 return fail(id, "is in a session and in no table");
             }
@@ -245,7 +245,7 @@ impl Bridge {
         }
         // A close is always taken: there is at most one for each session.
         let counts = |id: &&CallId| {
-            let purpose = self.registry.calls.get(id).map(|call| &call.purpose);
+            let purpose = self.registry.calls.get(*id).map(|call| &call.purpose);
             !matches!(purpose, Some(Purpose::Close(_)))
         };
         let over = self

@@ -5,13 +5,14 @@
 //! *lower bound* of it: a touch moves only the fact in the row, and the bound is
 //! corrected when it comes up. So a tick costs what is due, not what exists.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::id::{CallId, ChannelId, QuestionId, SessionKey};
+use super::registry::Table;
 use super::time::Moment;
 
 /// A row that may become due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Due {
     /// The handshake, the idle time or a rung of a channel.
     Channel(ChannelId),
@@ -33,7 +34,7 @@ pub enum Due {
 #[derive(Clone, Debug, Default)]
 pub struct Deadlines {
     order: BTreeSet<(Moment, Due)>,
-    bounds: BTreeMap<Due, Moment>,
+    bounds: Table<Due, Moment>,
 }
 
 impl Deadlines {
@@ -55,7 +56,7 @@ impl Deadlines {
 
     /// The row is gone.
     pub fn forget(&mut self, due: Due) {
-        if let Some(bound) = self.bounds.remove(&due) {
+        if let Some(bound) = self.bounds.swap_remove(&due) {
             self.order.remove(&(bound, due));
         }
     }

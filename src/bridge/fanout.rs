@@ -2,6 +2,8 @@
 //!
 //! Logins, providers, and the list of stored conversations.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::wire::json::quoted;
@@ -13,6 +15,7 @@ use super::compose;
 use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId};
 use super::pending::{Asker, Call, Fanout, Purpose, Stage};
 use super::refusal::Refusal;
+use super::registry::ids_of;
 use super::time::Moment;
 use super::translate::with_edits;
 
@@ -86,8 +89,10 @@ impl Bridge {
         let Some((id, _)) = fanouts.find(|(_, fanout)| fanout.asker == *asker) else {
             return Vec::new();
         };
-        let parts = self.registry.calls.iter();
-        parts.filter(|(_, call)| call.purpose == Purpose::Part(*id)).map(|(id, _)| *id).collect()
+        let is_part = |call: &Call| call.purpose == Purpose::Part(*id);
+        let mut parts = ids_of(&self.registry.calls);
+        parts.retain(|id| self.registry.calls.get(id).is_some_and(is_part));
+        parts
     }
 
     /// Every channel that was told said yes: further ones hear the same at their
@@ -201,7 +206,7 @@ impl Bridge {
         };
         let text = frame.bytes();
         let mut edits = Vec::new();
-        let mut listed: Vec<Box<str>> = Vec::new();
+        let mut listed: BTreeSet<Box<str>> = BTreeSet::new();
         for entry in json::elements(text, place) {
             let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
             let Some(agent_id) = json::text(text, at) else { continue };
@@ -211,33 +216,42 @@ impl Bridge {
             if let Some(session) = session.filter(|session| session.is_aliased()) {
                 edits.push((at, Bytes::from(quoted(&session.id))));
             }
-            listed.push(session.map_or_else(|| agent_id.into(), |session| session.id.clone()));
+            listed.insert(session.map_or_else(|| agent_id.into(), |session| session.id.clone()));
         }
         let mut outgoing = with_edits(frame, None, edits).to_bytes();
         if first {
-            let pool = self.registry.channel(channel).and_then(|row| row.pool);
-            for session in self.registry.sessions.values() {
-                let same_pool =
-                    self.registry.channel(session.channel).is_some_and(|row| row.pool == pool);
-                let wanted = cwd.is_none_or(|cwd| *cwd == *session.cwd);
-                let is_listed = listed.contains(&session.id);
-                if !same_pool || !wanted || is_listed {
-                    continue;
-                }
-                let entry = format!(
-                    "{{\"sessionId\":{},\"cwd\":{}}}",
-                    quoted(&session.id),
-                    quoted(&session.cwd)
-                );
-                let list = json::whole(&outgoing)
-                    .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
-                if let Some(list) = list {
-                    outgoing = splice::push(&outgoing, list, &entry);
-                }
+            let unlisted = self.live_sessions_but(&listed, channel, cwd);
+            let list = json::whole(&outgoing)
+                .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
+            if let Some(list) = list.filter(|_| !unlisted.is_empty()) {
+                outgoing = splice::push(&outgoing, list, &unlisted.join(","));
             }
         }
         if let Ok(page) = Frame::parse(outgoing) {
             self.send_to_client(*client, page.with_id(token.clone()));
         }
+    }
+
+    /// Entries of `session/list` for the live sessions of a channel's pool that
+    /// its agent has not `listed`, the oldest first.
+    fn live_sessions_but(
+        &self,
+        listed: &BTreeSet<Box<str>>,
+        channel: ChannelId,
+        cwd: Option<&str>,
+    ) -> Vec<String> {
+        let pool_of = |id| self.registry.channel(id).and_then(|row| row.pool);
+        let pool = pool_of(channel);
+        let keys = ids_of(&self.registry.sessions);
+        keys.iter()
+            .filter_map(|key| self.registry.sessions.get(key))
+            .filter(|session| pool_of(session.channel) == pool)
+            .filter(|session| cwd.is_none_or(|cwd| *cwd == *session.cwd))
+            .filter(|session| !listed.contains(&session.id))
+            .map(|session| {
+                let (id, cwd) = (quoted(&session.id), quoted(&session.cwd));
+                format!("{{\"sessionId\":{id},\"cwd\":{cwd}}}")
+            })
+            .collect()
     }
 }

@@ -330,7 +330,8 @@ impl Bridge {
                 if self.must_look(session, now) && now.since(at) <= FIRST_USE_GRACE);
             allowed && !session.is_busy() && !works
         };
-        let oldest = self.registry.sessions.values().filter(may_go).min_by_key(|row| row.last_seen);
+        let oldest = self.registry.sessions.values().filter(may_go);
+        let oldest = oldest.min_by_key(|row| (row.last_seen, row.key));
         let Some(session) = oldest else { return Eviction::Impossible };
         let key = session.key;
         if self.must_look(session, now) {

@@ -115,10 +115,12 @@ impl Bridge {
             if opening.public.as_ref().is_some_and(|id| self.registry.public.contains_key(id)) {
                 return Placement::AlreadyLive;
             }
-            let before = self.registry.calls.range(..id).find(|(_, other)| {
-                other.stage != Stage::Overdue
-                    && other.opening().is_some_and(|other| other.restores() == Some(source))
+            let before = self.registry.calls.iter().filter(|(other, call)| {
+                **other < id
+                    && call.stage != Stage::Overdue
+                    && call.opening().is_some_and(|other| other.restores() == Some(source))
             });
+            let before = before.min_by_key(|(other, _)| **other);
             match before.and_then(|(_, other)| other.opening()) {
                 Some(other) if other.kind == opening.kind => return Placement::Wait,
                 Some(_) => {

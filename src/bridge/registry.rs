@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 
 use super::channel::Channel;
 use super::client::{Client, Pool};
@@ -19,14 +21,27 @@ use super::session::{Audience, Session};
 /// Sessions of sub-agents that are known of one session.
 const MAX_CHILDREN: usize = 1024;
 
+/// A table of which there may be very many rows: one is found in one step, and
+/// when it grows no row is hashed again. Its order means nothing, but is the same
+/// for the same history.
+pub(super) type Table<K, V> = IndexMap<K, V, FixedState>;
+
+/// The ids in a table, the oldest first.
+pub(super) fn ids_of<K: Copy + Ord, V>(table: &Table<K, V>) -> Vec<K> {
+    let mut ids: Vec<K> = table.keys().copied().collect();
+    ids.sort_unstable();
+    ids
+}
+
 /// The tables.
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) pools: BTreeMap<PoolId, Pool>,
-    pub(super) channels: BTreeMap<ChannelId, Channel>,
-    pub(super) sessions: BTreeMap<SessionKey, Session>,
-    pub(super) calls: BTreeMap<CallId, Call>,
+    /// The oldest first: there are few enough to keep them so.
+    pub(super) channels: Table<ChannelId, Channel>,
+    pub(super) sessions: Table<SessionKey, Session>,
+    pub(super) calls: Table<CallId, Call>,
     pub(super) fanouts: BTreeMap<FanoutId, Fanout>,
     pub(super) questions: BTreeMap<QuestionId, Question>,
     /// Live sessions and their children, by the id that clients know.
@@ -98,7 +113,7 @@ impl Registry {
                 client.served_by = None;
             }
         }
-        let row = self.channels.remove(&id);
+        let row = self.channels.shift_remove(&id);
         self.forget_pools();
         row
     }
@@ -145,7 +160,7 @@ impl Registry {
     /// Part 1 of the close order: the session is gone from every table, and
     /// from *its own* channel's set. What was pending in it is in the row.
     pub(super) fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
-        let session = self.sessions.remove(&key)?;
+        let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
         self.touched_sessions.remove(&key);
         for id in session.children.iter().chain([&session.id]) {
@@ -260,7 +275,7 @@ impl Registry {
 
     /// Takes a call out of every table. It is over, or about to be answered.
     pub(super) fn take_call(&mut self, id: CallId) -> Option<Call> {
-        let call = self.calls.remove(&id)?;
+        let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {

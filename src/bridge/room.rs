@@ -77,11 +77,9 @@ impl Bridge {
             return None;
         }
         // Those that came later do not count against this one.
-        let opening = self
-            .registry
-            .calls
-            .range(..=id)
-            .filter(|(_, call)| call.opening().is_some() && call.stage != Stage::Overdue);
+        let opening = self.registry.calls.iter().filter(|(other, call)| {
+            **other <= id && call.opening().is_some() && call.stage != Stage::Overdue
+        });
         let count = self.registry.sessions.len() + opening.count();
         if count <= self.config.max_sessions {
             return None;

@@ -7,10 +7,11 @@
 use super::channel::{Rung, State};
 use super::deadline::Due;
 use super::event::ShutdownCause;
-use super::id::{CallId, ChannelId, SessionKey};
+use super::id::{CallId, ChannelId};
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::Purpose;
 use super::refusal::Refusal;
+use super::registry::ids_of;
 use super::time::Moment;
 use super::{Bridge, Effect, Phase};
 
@@ -45,13 +46,11 @@ impl Bridge {
             channels: self.registry.channels.len(),
             sessions: self.registry.sessions.len(),
         });
-        let sessions: Vec<SessionKey> = self.registry.sessions.keys().copied().collect();
-        for key in sessions {
+        for key in ids_of(&self.registry.sessions) {
             self.end_session(key, EndReason::Shutdown, None, None, now);
         }
         // What was not sent will not be, and a session is not opened to be closed.
-        let calls: Vec<CallId> = self.registry.calls.keys().copied().collect();
-        for id in calls {
+        for id in ids_of(&self.registry.calls) {
             let is_vain = self.registry.calls.get(&id).is_some_and(|call| {
                 let is_held = call.is_unsent() && call.purpose != Purpose::Initialize;
                 call.session.is_none() && (is_held || call.opening().is_some())

@@ -40,10 +40,10 @@ pub fn set(text: &[u8], path: &[&str], value: &str) -> Bytes {
     replace(text, vec![(just_before_end(object), member.into())])
 }
 
-/// Appends an element to the array at `place`.
-pub fn push(text: &[u8], place: Span, element: &str) -> Bytes {
+/// Appends elements, with commas between them, to the array at `place`.
+pub fn push(text: &[u8], place: Span, elements: &str) -> Bytes {
     let comma = if json::elements(text, place).is_empty() { "" } else { "," };
-    replace(text, vec![(just_before_end(place), format!("{comma}{element}").into())])
+    replace(text, vec![(just_before_end(place), format!("{comma}{elements}").into())])
 }
 
 fn just_before_end(place: Span) -> Span {

@@ -43,6 +43,13 @@ pub struct Core {
     pub tick_due: f64,
 }
 
+/// The costs of events alone, printed.
+pub fn look(rounds: u64) -> io::Result<()> {
+    let [update, prompt, answer] = events(rounds as usize).map(|each| each * 1e9);
+    println!("update {update:.0} ns, prompt {prompt:.0} ns, answer {answer:.0} ns");
+    Ok(())
+}
+
 /// Measures all of it.
 pub fn measure(lab: &Lab) -> io::Result<Core> {
     let mut samples: [Vec<f64>; 7] = Default::default();
