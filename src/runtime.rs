@@ -11,6 +11,7 @@ mod alarm;
 mod child;
 mod children;
 mod clock;
+mod gate;
 mod hold;
 #[cfg(target_os = "linux")]
 mod kept;
@@ -32,12 +33,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::alarm::Alarm;
 use self::children::{Children, Orders, Part};
 use self::clock::Clock;
+use self::gate::Gate;
 #[cfg(target_os = "linux")]
 use self::kept::Keepers;
 use self::ledger::Ledger;
@@ -54,9 +56,6 @@ use crate::keeper::message::Report;
 use crate::logs::StderrSink;
 use crate::processes::{Entry, Spare};
 
-/// Batches that may wait for the loop, of agents and of clients each. Every
-/// peer has at most one of them.
-const INPUTS: usize = 256;
 /// Turns of tasks between two looks at who has something to read: about one look
 /// for each read of a peer that floods. With many more of them the others wait for
 /// whole rounds of it; with fewer, the looks cost the flood more than they bring.
@@ -126,6 +125,16 @@ enum Input {
     FromKeeper(ChannelId, Option<Report>),
 }
 
+/// What the loop wakes for.
+enum Cause {
+    Signal(Signal),
+    Input(Input),
+    /// An outbox may have gone over or under its marks.
+    Marks,
+    /// Nothing but the time has come.
+    Due,
+}
+
 /// Runs a bridge whose one client is our own stdio, until it is over.
 ///
 /// # Errors
@@ -147,6 +156,13 @@ pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
     })
 }
 
+/// A way for tasks to tell the loop something. It is bounded by those who tell: a
+/// reader has at most one batch in it, and everything else is said once by each.
+#[allow(clippy::disallowed_methods)] // counting it once more costs each frame a lock
+fn inputs() -> (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>) {
+    mpsc::unbounded_channel()
+}
+
 /// The state of the loop.
 struct Loop {
     bridge: Bridge,
@@ -157,10 +173,10 @@ struct Loop {
     editor: Outbox,
     /// The editor is never made to wait for an agent; only for itself, when it
     /// does not take its answers.
-    editor_gate: watch::Sender<bool>,
+    editor_gate: Gate,
     marks: Rc<Notify>,
-    from_channels: mpsc::Receiver<Input>,
-    from_clients: mpsc::Receiver<Input>,
+    from_channels: mpsc::UnboundedReceiver<Input>,
+    from_clients: mpsc::UnboundedReceiver<Input>,
     tasks: JoinSet<()>,
     outcome: Option<Outcome>,
 }
@@ -169,8 +185,8 @@ impl Loop {
     fn new(setup: Setup) -> io::Result<Loop> {
         let clock = Clock::new();
         let marks = Rc::new(Notify::new());
-        let (to_loop, from_channels) = mpsc::channel(INPUTS);
-        let (clients_to_loop, from_clients) = mpsc::channel(INPUTS);
+        let (to_loop, from_channels) = inputs();
+        let (clients_to_loop, from_clients) = inputs();
         let mut tasks = JoinSet::new();
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
@@ -181,7 +197,8 @@ impl Loop {
             // If it breaks, the outbox says so.
             writer.write_to(stdout).await;
         });
-        let (editor_gate, gate) = watch::channel(true);
+        let editor_gate = Gate::new();
+        let gate = editor_gate.clone();
         let (source, limit) = (Source::own()?, setup.max_frame_bytes);
         let reader = Reader { source, limit, to: clients_to_loop, gate };
         tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
@@ -239,25 +256,28 @@ impl Loop {
     async fn wait_and_serve(&mut self) -> io::Result<()> {
         let wake = self.bridge.poll_timeout();
         self.alarm.set(wake, &self.clock)?;
-        tokio::select! {
+        let cause = tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => self.signalled(signal),
-            Some(input) = self.from_channels.recv() => self.serve(input),
-            Some(input) = self.from_clients.recv() => self.serve(input),
-            () = self.marks.notified() => self.tell_marks(),
-            () = self.alarm.rings() => {}
+            Some(signal) = self.signals.recv() => Cause::Signal(signal),
+            Some(input) = self.from_channels.recv() => Cause::Input(input),
+            Some(input) = self.from_clients.recv() => Cause::Input(input),
+            () = self.marks.notified() => Cause::Marks,
+            () = self.alarm.rings() => Cause::Due,
+        };
+        let now = self.clock.now();
+        match cause {
+            Cause::Signal(signal) => self.signalled(signal),
+            Cause::Input(input) => self.serve(input, now),
+            Cause::Marks => self.tell_marks(),
+            Cause::Due => {}
         }
-        if let Some(wake) = wake {
-            self.tick(wake).await;
+        if let Some(wake) = wake.filter(|wake| *wake <= now) {
+            self.tick(wake, now).await;
         }
         Ok(())
     }
 
-    async fn tick(&mut self, wake: Moment) {
-        let now = self.clock.now();
-        if now < wake {
-            return;
-        }
+    async fn tick(&mut self, wake: Moment, now: Moment) {
         if self.clock.slept_since() || now.since(wake) > STOOD_STILL {
             self.happened(Event::HostPaused);
         }
@@ -274,10 +294,10 @@ impl Loop {
             // Meanwhile the readers read, each at most one batch.
             tokio::task::yield_now().await;
             while let Ok(input) = self.from_channels.try_recv() {
-                self.serve(input);
+                self.serve(input, self.clock.now());
             }
             while let Ok(input) = self.from_clients.try_recv() {
-                self.serve(input);
+                self.serve(input, self.clock.now());
             }
         }
     }
@@ -295,15 +315,14 @@ impl Loop {
         self.report_exits();
     }
 
-    fn serve(&mut self, input: Input) {
+    fn serve(&mut self, input: Input, now: Moment) {
         match input {
             Input::FromClient(batch) => {
-                let now = self.clock.now();
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
                 }
                 self.run_effects();
-                self.editor_gate.send_replace(!self.editor.is_choked());
+                self.editor_gate.set(!self.editor.is_choked());
             }
             Input::ClientEnded(half_line) => {
                 if half_line > 0 {
@@ -312,7 +331,6 @@ impl Loop {
                 self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
             }
             Input::FromChannel(channel, batch) => {
-                let now = self.clock.now();
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ChannelFrame { channel, frame });
                 }
@@ -368,7 +386,7 @@ impl Loop {
             // Nobody reads us any more: the editor is gone, whatever its stdin says.
             self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
         }
-        self.editor_gate.send_replace(!self.editor.is_choked());
+        self.editor_gate.set(!self.editor.is_choked());
         if let Some(over) = self.editor.mark_passed() {
             self.happened(Event::ClientSaturated { client: EDITOR, over });
         }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::Input;
 use super::child::{Child, Stdios};
+use super::gate::Gate;
 use super::hold::Hold;
 use super::ledger::Ledger;
 use super::outbox::Outbox;
@@ -92,7 +93,7 @@ struct Row {
     outbox: Outbox,
     /// Whether the core wants it to be read.
     is_wanted: bool,
-    gate: watch::Sender<bool>,
+    gate: Gate,
     tail: Tail,
     /// What its tail must not show beside the secrets of the environment.
     secrets: BTreeSet<Box<str>>,
@@ -109,7 +110,7 @@ impl Row {
             streams: Vec::new(),
             outbox,
             is_wanted: true,
-            gate: watch::Sender::new(true),
+            gate: Gate::new(),
             tail: Tail::default(),
             secrets: BTreeSet::new(),
             status: None,
@@ -124,7 +125,7 @@ impl Children {
         orders: Orders,
         limit: usize,
         stderr: StderrSink,
-        to_loop: mpsc::Sender<Input>,
+        to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
     ) -> Self {
         let secrets = stderr::secrets(&orders.environment);
@@ -212,7 +213,7 @@ impl Children {
         let Some(row) = self.rows.get_mut(&channel) else {
             return Event::ChannelSpawned { channel, pid };
         };
-        let (outbox, gate, tail) = (row.outbox.clone(), row.gate.subscribe(), row.tail.clone());
+        let (outbox, gate, tail) = (row.outbox.clone(), row.gate.clone(), row.tail.clone());
         match self.wiring.connect(channel, stdios, outbox, gate, tail, tasks) {
             Ok(streams) => {
                 row.streams.extend(streams);
@@ -291,10 +292,7 @@ impl Children {
     pub(super) fn open_gate(&self, channel: ChannelId) {
         if let Some(row) = self.rows.get(&channel) {
             let may_read = row.is_wanted && !row.outbox.is_choked();
-            row.gate.send_if_modified(|is_open| {
-                let is_new = may_read || row.status.is_some();
-                std::mem::replace(is_open, is_new) != is_new
-            });
+            row.gate.set(may_read || row.status.is_some());
         }
     }
 
@@ -315,7 +313,7 @@ impl Children {
             let look = spawn_blocking(move || trace.map(|trace| trace.living()));
             let found = timeout(LONGEST_LOOK, look).await;
             let found: Vec<Entry> = found.ok().and_then(Result::ok).flatten().unwrap_or_default();
-            let _ = to_loop.send(Input::Surveyed(channel, found)).await;
+            let _ = to_loop.send(Input::Surveyed(channel, found));
         });
     }
 
@@ -342,11 +340,11 @@ impl Children {
         let Some(row) = self.rows.get_mut(&channel) else { return };
         row.status = Some(status);
         // Whoever was slow before.
-        row.gate.send_replace(true);
+        row.gate.set(true);
         let drained = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
             tokio::time::sleep(EXIT_DRAIN).await;
-            let _ = drained.send(Input::DrainOver(channel)).await;
+            let _ = drained.send(Input::DrainOver(channel));
         });
     }
 
@@ -357,7 +355,7 @@ impl Children {
         tasks.spawn_local(async move {
             let swept = spawn_blocking(move || tree::sweep(&cookie, &spare, BTreeSet::new())).await;
             tell_swept(channel, &swept.unwrap_or_default());
-            let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0)).await;
+            let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0));
         });
     }
 

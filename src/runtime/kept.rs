@@ -136,20 +136,20 @@ impl Kept {
     pub(super) fn reports(
         &self,
         channel: ChannelId,
-        to_loop: mpsc::Sender<Input>,
+        to_loop: mpsc::UnboundedSender<Input>,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
         let line = watched(self.line.again()?, Interest::READABLE)?;
         Ok(async move {
             while let Ok(mut guard) = line.readable().await {
                 match line.get_ref().hear_report() {
                     Heard::Said(report) => {
-                        let _ = to_loop.send(Input::FromKeeper(channel, Some(report))).await;
+                        let _ = to_loop.send(Input::FromKeeper(channel, Some(report)));
                     }
                     Heard::Nothing => guard.clear_ready(),
                     Heard::End => break,
                 }
             }
-            let _ = to_loop.send(Input::FromKeeper(channel, None)).await;
+            let _ = to_loop.send(Input::FromKeeper(channel, None));
         })
     }
 

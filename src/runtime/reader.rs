@@ -1,10 +1,9 @@
 //! Reads a peer's lines and hands them to the loop, one batch at a time.
 
-use std::sync::Arc;
-
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::Input;
+use super::gate::{Gate, Turn};
 use super::stdio::Source;
 use crate::wire::line::{Line, Lines};
 use crate::wire::{Frame, FrameReader, Malformed};
@@ -20,9 +19,9 @@ pub(super) struct Reader {
     /// The longest line that is taken, in bytes.
     pub(super) limit: usize,
     /// The loop.
-    pub(super) to: mpsc::Sender<Input>,
-    /// Whether it may read: closed while the core wants it to pause.
-    pub(super) gate: watch::Receiver<bool>,
+    pub(super) to: mpsc::UnboundedSender<Input>,
+    /// Whether it may read.
+    pub(super) gate: Gate,
 }
 
 /// The lines of one read. While it lives, its peer is not read again: nobody
@@ -30,7 +29,7 @@ pub(super) struct Reader {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) frames: Vec<Result<Frame, Malformed>>,
-    _turn: tokio::sync::OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Reader {
@@ -42,10 +41,14 @@ impl Reader {
     ) {
         let mut lines = Lines::new(self.limit);
         let mut reader = FrameReader::default();
-        let turn = Arc::new(Semaphore::new(1));
         loop {
-            // No gate-keeper any more: the peer is on its way out and read to its end.
-            let _ = self.gate.wait_for(|is_open| *is_open).await;
+            // First this: mostly the last batch is served long before there is more.
+            if self.source.ready().await.is_err() {
+                break;
+            }
+            // Until the last batch is served its bytes are in use: behind it the
+            // same memory can be read into again.
+            self.pass().await;
             match self.source.read(lines.buffer()).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
@@ -57,19 +60,27 @@ impl Reader {
                 {
                     frames.push(parse(&mut reader, line));
                 }
-                let Ok(permit) = turn.clone().acquire_owned().await else { break };
-                // Somebody may have wished for a pause while it was served.
-                let _ = self.gate.wait_for(|is_open| *is_open).await;
-                if self.to.send(wrap(Batch { frames, _turn: permit })).await.is_err() {
+                // Of several batches each waits for the one before it.
+                self.pass().await;
+                if self.to.send(wrap(Batch { frames, _turn: self.gate.turn() })).is_err() {
                     return;
                 }
             }
-            // Until the last batch is served its bytes are in use: behind it the
-            // same memory can be read into again.
-            drop(turn.acquire().await);
         }
         // The loop may be gone already.
-        let _ = self.to.send(ended(lines.finish())).await;
+        let _ = self.to.send(ended(lines.finish()));
+    }
+
+    /// Waits for the gate. Who has hung up is read to the end although it is
+    /// closed: that is what is left in a pipe, and behind it its end.
+    async fn pass(&self) {
+        if self.gate.is_passable() {
+            return;
+        }
+        tokio::select! {
+            () = self.gate.pass() => {}
+            () = self.source.hung_up() => self.gate.served().await,
+        }
     }
 }
 

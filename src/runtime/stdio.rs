@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc as blocking;
@@ -74,6 +74,31 @@ impl Source {
             }
         })?;
         Ok(Source::Thread(receiver))
+    }
+
+    /// Waits until there is something to read, where that can be told beforehand.
+    pub(super) async fn ready(&self) -> io::Result<()> {
+        match self {
+            Source::Pipe(pipe) => poll_fn(|context| pipe.poll_read_ready(context)).await,
+            Source::Socket(socket, _) => {
+                poll_fn(|context| socket.poll_read_ready(context)).await?.retain_ready();
+                Ok(())
+            }
+            Source::Thread(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the peer writes no more, whatever of it is still to be read;
+    /// for ever where that cannot be told beforehand.
+    pub(super) async fn hung_up(&self) {
+        #[cfg(target_os = "linux")]
+        match self {
+            // Nothing urgent ever comes through them: this waits for the end alone.
+            Source::Pipe(pipe) => return drop(pipe.ready(Interest::PRIORITY).await),
+            Source::Socket(socket, _) => return drop(socket.ready(Interest::PRIORITY).await),
+            Source::Thread(_) => {}
+        }
+        pending().await
     }
 
     /// Appends what is there to `buffer`, waiting for the first byte. 0: the end.

@@ -8,6 +8,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::Input;
 use super::child::Stdios;
 use super::children::{EXIT_DRAIN, Part};
+use super::gate::Gate;
 use super::outbox::Outbox;
 use super::reader::Reader;
 use super::stderr::{self, Tail};
@@ -20,7 +21,7 @@ pub(super) struct Wiring {
     /// The longest line that is taken, in bytes.
     pub(super) limit: usize,
     pub(super) stderr: StderrSink,
-    pub(super) to_loop: mpsc::Sender<Input>,
+    pub(super) to_loop: mpsc::UnboundedSender<Input>,
     /// More than one process runs: lines on stderr say whose they are.
     pub(super) is_crowded: watch::Sender<bool>,
 }
@@ -32,7 +33,7 @@ impl Wiring {
         channel: ChannelId,
         stdios: Stdios,
         outbox: Outbox,
-        gate: watch::Receiver<bool>,
+        gate: Gate,
         tail: Tail,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Vec<AbortHandle>> {
@@ -65,7 +66,7 @@ impl Wiring {
         &self,
         channel: ChannelId,
         source: Source,
-        gate: watch::Receiver<bool>,
+        gate: Gate,
         tasks: &mut JoinSet<()>,
     ) -> AbortHandle {
         let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), gate };
@@ -92,14 +93,14 @@ impl Wiring {
                 if *is_crowded.borrow() { format!("{channel}: ") } else { String::new() }
             };
             stderr::forward(source, tail, sink, prefix).await;
-            let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0)).await;
+            let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0));
         })
     }
 }
 
 /// An agent that closed its stdin or stdout is of no use to anybody: if it did
 /// not do so in order to leave, the core is told.
-async fn still_running(channel: ChannelId, to_loop: &mpsc::Sender<Input>) {
+async fn still_running(channel: ChannelId, to_loop: &mpsc::UnboundedSender<Input>) {
     tokio::time::sleep(EXIT_DRAIN).await;
-    let _ = to_loop.send(Input::StillRunning(channel)).await;
+    let _ = to_loop.send(Input::StillRunning(channel));
 }
