@@ -98,7 +98,7 @@ impl Source {
             Source::Socket(socket, _) => return drop(socket.ready(Interest::PRIORITY).await),
             Source::Thread(_) => {}
         }
-        pending().await
+        pending::<()>().await;
     }
 
     /// Appends what is there to `buffer`, waiting for the first byte. 0: the end.
