@@ -44,7 +44,7 @@ use self::gate::Gate;
 use self::kept::Keepers;
 use self::ledger::Ledger;
 use self::outbox::Outbox;
-use self::reader::{Batch, Reader};
+use self::reader::{Batch, Reader, Rest};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
 use crate::bridge::{
@@ -56,8 +56,8 @@ use crate::keeper::message::Report;
 use crate::logs::StderrSink;
 use crate::processes::{Entry, Spare};
 
-/// Turns of tasks between two looks at who has something to read: about one look
-/// for each read of a peer that floods. With many more of them the others wait for
+/// Turns of tasks between two looks at who has something to read: a look for every
+/// other batch of a peer that floods. With many more of them the others wait for
 /// whole rounds of it; with fewer, the looks cost the flood more than they bring.
 const TURNS: u32 = 3;
 /// Signals that may wait for the loop; of each kind, one stands for many.
@@ -244,16 +244,19 @@ impl Loop {
         }
         loop {
             self.run_effects();
+            self.flush();
             if let Some(outcome) = self.outcome {
                 self.last_words().await;
                 return Ok(outcome);
             }
-            self.wait_and_serve().await?;
+            // What a peer has written in one go is sent on in one go.
+            while self.wait_and_serve().await? == Rest::Waits {}
         }
     }
 
-    /// Waits for the first thing that happens, serves it, then what is due.
-    async fn wait_and_serve(&mut self) -> io::Result<()> {
+    /// Waits for the first thing that happens, serves it, then what is due; says
+    /// whether the rest of the same read comes next.
+    async fn wait_and_serve(&mut self) -> io::Result<Rest> {
         let wake = self.bridge.poll_timeout();
         self.alarm.set(wake, &self.clock)?;
         let cause = tokio::select! {
@@ -265,16 +268,25 @@ impl Loop {
             () = self.alarm.rings() => Cause::Due,
         };
         let now = self.clock.now();
-        match cause {
-            Cause::Signal(signal) => self.signalled(signal),
+        let rest = match cause {
             Cause::Input(input) => self.serve(input, now),
-            Cause::Marks => self.tell_marks(),
-            Cause::Due => {}
+            Cause::Signal(signal) => {
+                self.signalled(signal);
+                Rest::None
+            }
+            Cause::Marks => {
+                self.tell_marks();
+                Rest::None
+            }
+            Cause::Due => Rest::None,
+        };
+        match wake.filter(|wake| *wake <= now) {
+            Some(wake) => {
+                self.tick(wake, now).await;
+                Ok(Rest::None)
+            }
+            None => Ok(rest),
         }
-        if let Some(wake) = wake.filter(|wake| *wake <= now) {
-            self.tick(wake, now).await;
-        }
-        Ok(())
     }
 
     async fn tick(&mut self, wake: Moment, now: Moment) {
@@ -315,14 +327,17 @@ impl Loop {
         self.report_exits();
     }
 
-    fn serve(&mut self, input: Input, now: Moment) {
+    fn serve(&mut self, input: Input, now: Moment) -> Rest {
+        let mut rest = Rest::None;
         match input {
             Input::FromClient(batch) => {
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
                 }
                 self.run_effects();
-                self.editor_gate.set(!self.editor.is_choked());
+                let may_read = !self.editor.is_choked();
+                self.editor_gate.set(may_read);
+                rest = batch.rest.if_read(may_read);
             }
             Input::ClientEnded(half_line) => {
                 if half_line > 0 {
@@ -335,7 +350,7 @@ impl Loop {
                     self.bridge.handle(now, Event::ChannelFrame { channel, frame });
                 }
                 self.run_effects();
-                self.children.open_gate(channel);
+                rest = batch.rest.if_read(self.children.open_gate(channel));
             }
             Input::PartDone(channel, part, half_line) => {
                 self.children.part_done(channel, part, half_line);
@@ -355,6 +370,7 @@ impl Loop {
             }
         }
         self.report_exits();
+        rest
     }
 
     fn report_exits(&mut self) {
@@ -420,6 +436,10 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// Writes what came of it.
+    fn flush(&mut self) {
         self.editor.flush();
         self.children.flush();
         // Tasks that ended are forgotten; each has said its last word already.

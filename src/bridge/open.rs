@@ -243,7 +243,7 @@ impl Bridge {
             }
         }
         for frame in early {
-            self.deliver(key, &frame, now);
+            self.deliver(key, frame, now);
         }
     }
 

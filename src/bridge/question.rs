@@ -16,7 +16,7 @@ use super::pending::{Asker, Question};
 use super::refusal::Refusal;
 use super::session::{Audience, Session};
 use super::time::Moment;
-use super::translate::{for_client, with_request_id};
+use super::translate::{question_for_client, with_request_id};
 
 /// How long `fs/*` and elicitations wait for a client (ms).
 pub const UNATTENDED_LIMIT: u64 = 30_000;
@@ -200,11 +200,11 @@ impl Bridge {
     /// Sends an open question to a client that is among those asked.
     fn show(&mut self, id: QuestionId, client: ClientId) {
         let Some(question) = self.registry.questions.get(&id) else { return };
-        let number = Some(Token::number(id.0));
+        let number = Token::number(id.0);
         let session = question.session.and_then(|key| self.registry.sessions.get(&key));
         let outgoing = match session {
-            Some(session) => for_client(session, &question.frame, number),
-            None => question.frame.with_id(Token::number(id.0)),
+            Some(session) => question_for_client(session, &question.frame, number),
+            None => question.frame.with_id(number),
         };
         self.send_to_client(client, outgoing);
     }

@@ -37,7 +37,7 @@ impl Bridge {
         match frame.kind {
             Kind::Success | Kind::Failure => self.agent_answer(channel, &frame, now),
             Kind::Request => self.agent_request(channel, &frame, now),
-            Kind::Notification => self.agent_notification(channel, &frame, now),
+            Kind::Notification => self.agent_notification(channel, frame, now),
         }
     }
 
@@ -48,9 +48,9 @@ impl Bridge {
             .is_some_and(|pool| pool.carry == Carry::Transparent)
     }
 
-    fn agent_notification(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+    fn agent_notification(&mut self, channel: ChannelId, frame: Frame, now: Moment) {
         if frame.method == Method::CancelRequest {
-            return self.agent_cancels(channel, frame, now);
+            return self.agent_cancels(channel, &frame, now);
         }
         let is_carried = self.is_carried(channel);
         let Some(row) = self.registry.channels.get_mut(&channel) else { return };
@@ -58,11 +58,11 @@ impl Bridge {
             self.counters.late_frames += 1;
             return;
         }
-        if let Some(key) = row.names.named_in(frame).filter(|_| !is_carried) {
+        if let Some(key) = row.names.named_in(&frame).filter(|_| !is_carried) {
             return self.deliver(key, frame, now);
         }
         match frame.session() {
-            Some(named) if !is_carried => self.early_notification(channel, &named, frame, now),
+            Some(named) if !is_carried => self.early_notification(channel, &named, &frame, now),
             _ => {
                 let clients = self.clients_of(channel);
                 if clients.is_empty() {
@@ -76,15 +76,15 @@ impl Bridge {
     }
 
     /// A notification of a live session, for all who are attached to it.
-    pub(super) fn deliver(&mut self, key: SessionKey, frame: &Frame, now: Moment) {
-        if let Some(child) = announced_child(frame) {
+    pub(super) fn deliver(&mut self, key: SessionKey, frame: Frame, now: Moment) {
+        if let Some(child) = announced_child(&frame) {
             self.registry.add_child(key, &child);
         }
         let Some(session) = self.registry.sessions.get_mut(&key) else { return };
         session.last_seen = now;
         session.seq += 1;
         let Some((last, others)) = session.clients().split_last() else { return };
-        let frame = for_client(session, frame, None);
+        let frame = for_client(session, frame);
         for client in others {
             self.effects.push_back(Effect::ToClient { client: *client, frame: frame.clone() });
         }

@@ -79,20 +79,28 @@ fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
     (session.is_aliased() && names_it()).then_some(&*session.agent_id)
 }
 
-/// A frame of an agent's session as its clients get it.
-pub(super) fn for_client(session: &Session, frame: &Frame, id: Option<Token>) -> Outgoing {
-    let names_alias =
-        session.is_aliased() && frame.session().is_some_and(|named| *named == *session.agent_id);
-    if names_alias {
-        let place = frame.session_place();
-        let edits = place.map(|place| (place, Bytes::from(quoted(&session.id))));
-        with_edits(frame, id, edits.into_iter().collect())
-    } else {
-        match id {
-            Some(token) => frame.with_id(token),
-            None => frame.whole(),
-        }
+/// A notification of an agent's session as its clients get it.
+pub(super) fn for_client(session: &Session, frame: Frame) -> Outgoing {
+    match alias_in(session, &frame) {
+        Some(edit) => with_edits(&frame, None, vec![edit]),
+        None => frame.into_whole(),
     }
+}
+
+/// A request of an agent's session as its clients get it.
+pub(super) fn question_for_client(session: &Session, frame: &Frame, id: Token) -> Outgoing {
+    match alias_in(session, frame) {
+        Some(edit) => with_edits(frame, Some(id), vec![edit]),
+        None => frame.with_id(id),
+    }
+}
+
+/// Where a frame names a session as its agent does, and what clients call it, if
+/// that differs.
+fn alias_in(session: &Session, frame: &Frame) -> Option<(Span, Bytes)> {
+    let names_it = || frame.session().is_some_and(|named| *named == *session.agent_id);
+    let place = frame.session_place().filter(|_| session.is_aliased() && names_it())?;
+    Some((place, Bytes::from(quoted(&session.id))))
 }
 
 /// A frame of a client as the agent gets it: under another id, and naming the

@@ -289,11 +289,12 @@ impl Children {
 
     /// Lets a channel be read as the facts stand now: an agent that takes
     /// nothing is not listened to either, unless it is gone already.
-    pub(super) fn open_gate(&self, channel: ChannelId) {
-        if let Some(row) = self.rows.get(&channel) {
-            let may_read = row.is_wanted && !row.outbox.is_choked();
-            row.gate.set(may_read || row.status.is_some());
-        }
+    pub(super) fn open_gate(&self, channel: ChannelId) -> bool {
+        self.rows.get(&channel).is_some_and(|row| {
+            let may_read = (row.is_wanted && !row.outbox.is_choked()) || row.status.is_some();
+            row.gate.set(may_read);
+            may_read
+        })
     }
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {

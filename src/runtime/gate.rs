@@ -37,19 +37,19 @@ impl Gate {
         }
     }
 
-    /// Whether the reader may go on.
-    pub(super) fn is_passable(&self) -> bool {
-        self.0.is_open.get() && self.0.is_served.get()
+    /// Whether the reader may go on, once everything is served.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.is_open.get()
     }
 
-    /// Waits until it may.
-    pub(super) async fn pass(&self) {
-        while !self.is_passable() {
+    /// Waits until it is open.
+    pub(super) async fn opened(&self) {
+        while !self.is_open() {
             self.0.changed.notified().await;
         }
     }
 
-    /// Waits until all that was read is served, open or not.
+    /// Waits until all that was read is served.
     pub(super) async fn served(&self) {
         while !self.0.is_served.get() {
             self.0.changed.notified().await;

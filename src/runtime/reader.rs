@@ -8,9 +8,9 @@ use super::stdio::Source;
 use crate::wire::line::{Line, Lines};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// Lines in one batch: a read of many tiny ones must not become a mountain of
-/// answers at once.
-const LONGEST_BATCH: usize = 512;
+/// Lines in one batch: whoever else has something to say waits for no more, and a
+/// read of many tiny ones must not become a mountain of answers at once.
+const LONGEST_BATCH: usize = 128;
 
 /// Where a batch came from and where it goes.
 pub(super) struct Reader {
@@ -29,7 +29,25 @@ pub(super) struct Reader {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) frames: Vec<Result<Frame, Malformed>>,
+    /// Whether this is all.
+    pub(super) rest: Rest,
     _turn: Turn,
+}
+
+/// What of a read is left behind a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// More lines: the next batch comes at once.
+    Waits,
+    /// Nothing.
+    None,
+}
+
+impl Rest {
+    /// The same, if the reader may go on; who may not brings nothing.
+    pub(super) fn if_read(self, may_read: bool) -> Rest {
+        if may_read { self } else { Rest::None }
+    }
 }
 
 impl Reader {
@@ -53,17 +71,27 @@ impl Reader {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            while let Some(first) = lines.next_line() {
-                let mut frames = vec![parse(&mut reader, first)];
+            let mut rest = Rest::None;
+            loop {
+                let expected = if rest == Rest::Waits { LONGEST_BATCH } else { 1 };
+                let mut frames = Vec::with_capacity(expected);
                 while frames.len() < LONGEST_BATCH
                     && let Some(line) = lines.next_line()
                 {
                     frames.push(parse(&mut reader, line));
                 }
+                // A full one has promised another, be it empty.
+                if frames.is_empty() && rest == Rest::None {
+                    break;
+                }
+                rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::None };
                 // Of several batches each waits for the one before it.
                 self.pass().await;
-                if self.to.send(wrap(Batch { frames, _turn: self.gate.turn() })).is_err() {
+                if self.to.send(wrap(Batch { frames, rest, _turn: self.gate.turn() })).is_err() {
                     return;
+                }
+                if rest == Rest::None {
+                    break;
                 }
             }
         }
@@ -74,12 +102,12 @@ impl Reader {
     /// Waits for the gate. Who has hung up is read to the end although it is
     /// closed: that is what is left in a pipe, and behind it its end.
     async fn pass(&self) {
-        if self.gate.is_passable() {
-            return;
-        }
-        tokio::select! {
-            () = self.gate.pass() => {}
-            () = self.source.hung_up() => self.gate.served().await,
+        self.gate.served().await;
+        if !self.gate.is_open() {
+            tokio::select! {
+                () = self.gate.opened() => {}
+                () = self.source.hung_up() => {}
+            }
         }
     }
 }

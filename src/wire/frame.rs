@@ -224,18 +224,19 @@ impl Frame {
 
     /// Sends it on as it came.
     pub fn whole(&self) -> Outgoing {
-        Outgoing { before: self.bytes.clone(), token: Token::NONE, after: Bytes::new() }
+        Outgoing::ready(self.bytes.clone())
+    }
+
+    /// Sends it on as it came, and is done with it.
+    pub fn into_whole(self) -> Outgoing {
+        Outgoing::ready(self.bytes)
     }
 
     /// Sends it on with another id.
     pub fn with_id(&self, token: Token) -> Outgoing {
-        let Some(id) = self.places.of(Member::Id) else {
-            return self.whole();
-        };
-        Outgoing {
-            before: self.bytes.slice(..id.start()),
-            token,
-            after: self.bytes.slice(id.end()..),
+        match self.places.of(Member::Id) {
+            Some(id) => Outgoing::with(self.bytes.clone(), id, token),
+            None => self.whole(),
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::scanner::Span;
+
 /// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
 /// three different ids, and the one who asked gets its own back.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,7 +20,7 @@ enum Spelling {
 
 impl Token {
     const SHORT: usize = 22;
-    pub(super) const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
+    const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
 
     /// The id with this spelling.
     pub fn new(spelling: &[u8]) -> Self {
@@ -63,23 +65,30 @@ impl fmt::Debug for Token {
 }
 
 /// A message on its way out: mostly the bytes that came in, with an id of
-/// another spelling in the middle. Its line end is the writer's business.
+/// another spelling in place of their own. Its line end is the writer's business.
 #[derive(Clone)]
 pub struct Outgoing {
-    pub(super) before: Bytes,
-    pub(super) token: Token,
-    pub(super) after: Bytes,
+    bytes: Bytes,
+    /// What of them is left out, if anything is, and what stands there.
+    replaced: Option<Span>,
+    token: Token,
 }
 
 impl Outgoing {
     /// A message that is ready as it is.
     pub fn ready(bytes: impl Into<Bytes>) -> Self {
-        Outgoing { before: bytes.into(), token: Token::NONE, after: Bytes::new() }
+        Outgoing { bytes: bytes.into(), replaced: None, token: Token::NONE }
+    }
+
+    /// A message with this in `place` of what stands there.
+    pub(super) fn with(bytes: Bytes, place: Span, token: Token) -> Self {
+        Outgoing { bytes, replaced: Some(place), token }
     }
 
     /// Its length in bytes, without a line end.
     pub fn len(&self) -> usize {
-        self.before.len() + self.token.as_bytes().len() + self.after.len()
+        let left_out = self.replaced.map_or(0, |place| place.end() - place.start());
+        self.bytes.len() - left_out + self.token.as_bytes().len()
     }
 
     /// Whether there is nothing to send.
@@ -101,7 +110,13 @@ impl Outgoing {
 
     /// Its bytes in the pieces that they lie in.
     pub fn parts(&self) -> [&[u8]; 3] {
-        [&self.before, self.token.as_bytes(), &self.after]
+        match self.replaced {
+            None => [&self.bytes, b"", b""],
+            Some(place) => {
+                let (before, after) = (&self.bytes[..place.start()], &self.bytes[place.end()..]);
+                [before, self.token.as_bytes(), after]
+            }
+        }
     }
 
     /// Its bytes in one piece.

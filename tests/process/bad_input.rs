@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::bridge::{Bridge, Setup};
-use crate::client::refusal;
+use crate::client::{parsed, refusal};
 
 /// A healthy session, that some bad lines must not harm, and what they are answered with.
 fn answers(lines: &[&[u8]], answers: usize) -> Vec<Value> {
@@ -133,5 +133,20 @@ fn answers_that_nobody_waits_for_are_dropped() {
     }
     assert_eq!(bridge.turn(&session, "say healthy"), ["healthy"]);
     assert_eq!(bridge.leftovers(), [""; 0]);
+    bridge.end();
+}
+
+#[test]
+fn as_many_lines_as_one_likes_in_one_go_are_all_answered() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    // Fewer than a batch holds, as many, one more; and several batches to the full.
+    for count in [127, 128, 129, 256, 1_000] {
+        // So short that they are read together.
+        bridge.write("1\n".repeat(count).as_bytes());
+        for _ in 0..count {
+            let refused = parsed(&bridge.incoming());
+            assert_eq!(refused["error"]["code"], -32600, "{refused}");
+        }
+    }
     bridge.end();
 }
