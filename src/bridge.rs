@@ -16,7 +16,7 @@
 //! | `route_client`, `route_agent` | what happens to each message |
 //! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
 //! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
-//! | `idle`, `liveness`, `deadline`, `stop`, `shutdown` | what becomes due, and how things end |
+//! | `settle`, `deadline`, `idle`, `liveness`, `stop`, `shutdown` | what a step leaves behind, what becomes due, and how things end |
 //! | `translate`, `secrets`, `refusal`, `compose` | ids on the way through; what must not be said, and what the bridge says itself |
 //! | `check`, `seeded` | the rules as code; mistakes for the tests to find |
 
@@ -54,6 +54,7 @@ mod route_agent;
 mod route_client;
 mod secrets;
 mod session;
+mod settle;
 mod shutdown;
 mod stop;
 mod translate;
@@ -262,7 +263,7 @@ impl Bridge {
                 self.settle_session(session, now);
             }
             while let Some(channel) = self.registry.touched_channels.pop_first() {
-                self.settle(channel, now);
+                self.settle_channel(channel, now);
             }
             self.place_waiting(now);
             if self.registry.touched_channels.is_empty()

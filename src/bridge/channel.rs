@@ -214,7 +214,7 @@ pub struct Channel {
     pub used: bool,
     /// When the row was made.
     pub born: Moment,
-    /// Since when it has no work; set by `settle` alone.
+    /// Since when it has no work; set by `settle_channel` alone.
     pub idle_since: Option<Moment>,
     /// What its agent can do, once it said so.
     pub capabilities: Capabilities,
@@ -242,7 +242,7 @@ pub struct Channel {
     /// When its agent last wrote a line.
     pub heard_at: Moment,
     /// Since when its agent has had something to answer and no question open; set
-    /// by `settle` alone, and only if somebody listens for signs of life.
+    /// by `settle_channel` alone, and only if somebody listens for signs of life.
     pub waited_for_since: Option<Moment>,
     /// What is known of it while it is silent and waited for.
     pub silence: Silence,

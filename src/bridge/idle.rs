@@ -5,12 +5,11 @@
 //! simply not done.
 
 use super::channel::{Channel, Rung, State};
-use super::client::Client;
 use super::config::{BackgroundWork, IdlePolicy};
 use super::deadline::Due;
 use super::event::Process;
 use super::handshake::SLOW_HANDSHAKE;
-use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use super::id::{CallId, ChannelId, QuestionId, SessionKey};
 use super::notice::{EndReason, Notice, StopReason};
 use super::pending::{Purpose, Stage};
 use super::question::{CANCEL_GRACE, UNATTENDED_LIMIT};
@@ -44,7 +43,7 @@ impl Bridge {
             Due::Channel(id) => self.channel_deadline(id),
             Due::Call(id) => self.call_deadline(id),
             Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
-            Due::Session(key) => self.not_in_pause(self.session_deadline(key)?),
+            Due::Session(key) => self.session_deadline(self.registry.sessions.get(&key)?),
             Due::Silence(id) => self.liveness_deadline(id),
             Due::Placing => {
                 let waits = !self.registry.unplaced.is_empty();
@@ -153,8 +152,7 @@ impl Bridge {
 
     /// When the reaper may take a session: on its grid, at the first tick at
     /// which the session has been idle for long enough.
-    fn session_deadline(&self, key: SessionKey) -> Option<Moment> {
-        let session = self.registry.sessions.get(&key)?;
+    pub(super) fn session_deadline(&self, session: &Session) -> Option<Moment> {
         if self.is_ending() || self.is_busy(session) {
             return None;
         }
@@ -166,7 +164,8 @@ impl Bridge {
             Background::Asked => return None,
             _ => idle,
         };
-        Some(Moment::from_millis(at.as_millis().div_ceil(interval).saturating_mul(interval)))
+        let tick = at.as_millis().div_ceil(interval).saturating_mul(interval);
+        self.not_in_pause(Moment::from_millis(tick))
     }
 
     fn is_busy(&self, session: &Session) -> bool {
@@ -340,69 +339,6 @@ impl Bridge {
         }
         self.end_session(key, EndReason::Evicted, None, None, now);
         Eviction::Done
-    }
-
-    /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
-    pub(super) fn is_without_work(&self, row: &Channel) -> bool {
-        let is_waited_for = |id: &CallId| {
-            self.registry.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue)
-        };
-        // What an agent may hold for a client keeps it from being idle, not from being replaced.
-        let is_leased = row.state == State::Ready && !row.leases.is_empty();
-        row.sessions.is_empty() && !is_leased && !row.calls.iter().any(is_waited_for)
-    }
-
-    /// Decides at the end of a step that touched a channel whether it is idle,
-    /// and what follows from it.
-    pub(super) fn settle(&mut self, id: ChannelId, now: Moment) {
-        let Some(row) = self.registry.channels.get(&id) else { return };
-        let is_idle = self.is_without_work(row);
-        let is_waited_for = self.is_waited_for(id, row);
-        let should_pause = self.feeds_slow_client(row);
-        let lost_early = !row.early.is_empty() && self.open_in_flight(id, None).is_none();
-        let Some(row) = self.registry.channels.get_mut(&id) else { return };
-        if lost_early {
-            self.counters.early_frames += row.early.clear() as u64;
-        }
-        if row.paused != should_pause {
-            row.paused = should_pause;
-            self.effects.push_back(if should_pause {
-                Effect::Pause(id)
-            } else {
-                Effect::Resume(id)
-            });
-        }
-        row.idle_since = is_idle.then(|| row.idle_since.unwrap_or(now));
-        row.waited_for_since = is_waited_for.then(|| row.waited_for_since.unwrap_or(now));
-        self.watch(Due::Silence(id));
-        let Some(row) = self.registry.channels.get(&id) else { return };
-        match &row.state {
-            State::Ready if is_idle => match self.channel_deadline(id) {
-                Some(at) if at <= now => self.channel_due(id, now),
-                _ => self.watch(Due::Channel(id)),
-            },
-            State::Draining { reason } if is_idle => {
-                let reason = reason.clone();
-                self.stop(id, reason, now);
-            }
-            State::Starting { .. } | State::Stopping { .. } => self.watch(Due::Channel(id)),
-            _ => {}
-        }
-    }
-
-    fn feeds_slow_client(&self, row: &Channel) -> bool {
-        if row.is_stopping() || !self.registry.clients.values().any(|client| client.saturated) {
-            return false;
-        }
-        let is_slow =
-            |id: ClientId| self.registry.clients.get(&id).is_some_and(|row| row.saturated);
-        let sessions = row.sessions.iter().filter_map(|key| self.registry.sessions.get(key));
-        let listeners = sessions.flat_map(Session::clients).copied();
-        let askers = row.calls.iter().filter_map(|id| self.registry.calls.get(id)?.client());
-        // Without a session an agent speaks to all of its pool.
-        let in_pool = |client: &Client| client.saturated && client.pool == row.pool;
-        listeners.chain(askers).any(is_slow)
-            || (row.sessions.is_empty() && self.registry.clients.values().any(in_pool))
     }
 
     /// The rung's grace; `None`: there is nothing to wait for.

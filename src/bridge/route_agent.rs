@@ -92,19 +92,16 @@ impl Bridge {
     }
 
     fn agent_answer(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
-        let id = frame.number().map(CallId);
-        let on_this_channel = |id: &CallId| {
-            self.registry
-                .calls
-                .get(id)
-                .is_some_and(|call| call.channel == Some(channel) && !call.is_unsent())
-        };
-        let Some(id) = id.filter(on_this_channel) else {
+        let asked = frame.number().map(CallId).and_then(|id| {
+            let call = self.registry.calls.get(&id)?;
+            let is_open = call.channel == Some(channel) && !call.is_unsent();
+            is_open.then(|| (id, call.purpose.clone()))
+        });
+        let Some((id, purpose)) = asked else {
             self.counters.stray_answers += 1;
             return;
         };
-        let Some(call) = self.registry.calls.get(&id) else { return };
-        match call.purpose.clone() {
+        match purpose {
             Purpose::Initialize => self.handshake_answered(channel, id, frame, now),
             Purpose::Open(_) => self.open_answered(channel, id, frame, now),
             Purpose::Close(agent_id) => self.close_answered(channel, id, &agent_id, frame),

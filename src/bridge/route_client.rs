@@ -145,7 +145,7 @@ impl Bridge {
                 let Some(channel) = self.registry.sessions.get(&key).map(|row| row.channel) else {
                     return;
                 };
-                let outgoing = self.for_agent(key, frame, None);
+                let outgoing = self.for_agent(key, frame);
                 self.send_to_channel(channel, outgoing);
             }
             None => {

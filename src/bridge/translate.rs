@@ -43,10 +43,10 @@ impl Bridge {
         self.watch(Due::Call(id));
     }
 
-    /// A frame of a client for the agent of a session, under a new id if it has one.
-    pub(super) fn for_agent(&self, key: SessionKey, frame: &Frame, id: Option<Token>) -> Outgoing {
+    /// A notification of a client for the agent of a session.
+    pub(super) fn for_agent(&self, key: SessionKey, frame: &Frame) -> Outgoing {
         let session = self.registry.sessions.get(&key);
-        to_agent(frame, id, session.and_then(|session| renamed(session, frame)))
+        to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
     }
 
     /// The answer of an agent, for the one who asked.
@@ -74,7 +74,7 @@ impl Bridge {
 
 /// What the agent calls the session that a client's frame names, where that
 /// differs. The frame may name a sub-agent's session too, which has one name.
-fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
+pub(super) fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
     let names_it = || frame.session().is_some_and(|named| *named == *session.id);
     (session.is_aliased() && names_it()).then_some(&*session.agent_id)
 }

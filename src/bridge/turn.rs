@@ -11,8 +11,9 @@ use super::id::{CallId, ClientId, SessionKey};
 use super::notice::EndReason;
 use super::pending::{Asker, Call, Purpose, Stage};
 use super::refusal::Refusal;
-use super::session::Audience;
+use super::session::{Audience, Session};
 use super::time::Moment;
+use super::translate::{renamed, to_agent};
 
 impl Bridge {
     /// A client's `session/prompt`.
@@ -23,11 +24,11 @@ impl Bridge {
         frame: &Frame,
         now: Moment,
     ) {
-        let waits = self.running_prompts(key).any(|call| match self.config.prompt_queue {
+        let Some(session) = self.registry.sessions.get(&key) else { return };
+        let waits = self.running_in(session).any(|call| match self.config.prompt_queue {
             PromptQueue::Others => call.client() != Some(client),
             PromptQueue::All => true,
         });
-        let Some(session) = self.registry.sessions.get(&key) else { return };
         if !waits && session.queue.is_empty() {
             self.turn_began(key, now);
             return self.session_call(client, key, Purpose::Prompt, frame, now);
@@ -62,7 +63,7 @@ impl Bridge {
         let Some(session) = self.registry.session_mut(key) else { return };
         session.last_seen = now;
         session.turn_ended(now);
-        if self.running_prompts(key).next().is_some() {
+        if session.queue.is_empty() || self.running_prompts(key).next().is_some() {
             return;
         }
         let next = self.registry.session_mut(key).and_then(|session| session.queue.pop_front());
@@ -74,12 +75,12 @@ impl Bridge {
 
     /// The prompts of a session that its agent is working on, oldest first.
     pub(super) fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
-        let calls = self.registry.sessions.get(&key).map(|session| session.calls.iter());
-        calls
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.registry.calls.get(id))
-            .filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
+        self.registry.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
+    }
+
+    fn running_in(&self, session: &Session) -> impl Iterator<Item = &Call> {
+        let calls = session.calls.iter().filter_map(|id| self.registry.calls.get(id));
+        calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
     }
 
     /// A client's `session/cancel`: it ends the running turn, and the queued
@@ -95,7 +96,7 @@ impl Bridge {
         let channel = session.channel;
         let questions: Vec<_> = session.questions.iter().copied().collect();
         let queued: Vec<CallId> = session.queue.iter().copied().collect();
-        let outgoing = self.for_agent(key, frame, None);
+        let outgoing = self.for_agent(key, frame);
         self.send_to_channel(channel, outgoing);
         self.cancel_queued(client, queued);
         for id in questions {
@@ -166,20 +167,6 @@ impl Bridge {
         }
     }
 
-    /// The end of a step that touched a session: one that was left on purpose
-    /// is closed as soon as its turn is over.
-    pub(super) fn settle_session(&mut self, key: SessionKey, now: Moment) {
-        let is_left =
-            self.registry.sessions.get(&key).is_some_and(|session| {
-                session.audience == Audience::Left && session.calls.is_empty()
-            });
-        if is_left {
-            self.end_session(key, EndReason::LastClientDetached, None, None, now);
-        } else {
-            self.watch(Due::Session(key));
-        }
-    }
-
     /// A prompt's budget is over: the turn is cancelled and the asker told.
     pub(super) fn prompt_timed_out(&mut self, id: CallId, now: Moment) {
         let agent = self.agent_name();
@@ -201,8 +188,9 @@ impl Bridge {
         frame: &Frame,
         now: Moment,
     ) {
-        let Some(session) = self.registry.session_mut(key) else { return };
+        let Some(session) = self.registry.sessions.get(&key) else { return };
         let channel = session.channel;
+        let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
         let id = self.registry.add_call(Call {
             asker: Asker::Client(client, frame.id()),
             purpose,
@@ -212,7 +200,7 @@ impl Bridge {
             stage: Stage::Sent(now),
         });
         self.conceal(channel, frame);
-        let outgoing = self.for_agent(key, frame, Some(Token::number(id.0)));
+        let outgoing = to_agent(frame, Some(Token::number(id.0)), agent_id.as_deref());
         self.send_to_channel(channel, outgoing);
         self.watch(Due::Call(id));
     }
