@@ -50,6 +50,7 @@ pub(super) enum Part {
     /// Whatever left the process group is looked for and ended.
     Tree,
     /// The keeper, which has done that, is reaped.
+    #[cfg(target_os = "linux")]
     Keeper,
 }
 

@@ -3,6 +3,9 @@
 //! Time is real here. Every wait is for a condition and has a limit; whatever a
 //! test starts carries a mark in its environment, by which it is found in the
 //! process table, and is ended when the test lets go of it.
+
+// They look at `/proc`, to see what is really there.
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
