@@ -11,7 +11,7 @@ use std::{env, fs, process, thread};
 
 use nix::sys::signal::Signal;
 
-use crate::confinement;
+use crate::confinement::{self, Keepers};
 use crate::processes::{self, MARK, eventually};
 use crate::scratch::Scratch;
 
@@ -28,7 +28,7 @@ pub(crate) struct Setup {
     is_unread: bool,
     is_deaf: bool,
     is_grouped: bool,
-    is_confined: bool,
+    confined: Option<Keepers>,
     binary: PathBuf,
 }
 
@@ -52,7 +52,7 @@ impl Setup {
             is_unread: false,
             is_deaf: false,
             is_grouped: false,
-            is_confined: false,
+            confined: None,
             binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
     }
@@ -109,8 +109,8 @@ impl Setup {
     }
 
     /// The system refuses what its keepers need.
-    pub(crate) fn confined(mut self) -> Setup {
-        self.is_confined = true;
+    pub(crate) fn confined(mut self, keepers: Keepers) -> Setup {
+        self.confined = Some(keepers);
         self
     }
 
@@ -133,8 +133,8 @@ impl Setup {
         if self.is_grouped {
             bridge.process_group(0);
         }
-        if self.is_confined {
-            confinement::without_subreapers(&mut bridge);
+        if let Some(keepers) = self.confined {
+            confinement::without_subreapers(&mut bridge, keepers);
         }
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DRAWBRIDGE_")) {
             bridge.env_remove(name);

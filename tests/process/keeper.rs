@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::bridge::{Bridge, Setup};
 use crate::client::refusal;
+use crate::confinement::Keepers;
 use crate::processes::{
     below, context_switches, descriptors, eventually, figure, is_alive, is_keeper, name, parent,
     send_signal, session,
@@ -228,7 +229,7 @@ fn a_keeper_that_is_stopped_is_woken_to_do_its_work() {
 
 #[test]
 fn a_system_that_refuses_keepers_is_warned_of_once_and_served_without() {
-    let mut bridge = Setup::new(&["--share", "session"], &[]).confined().start();
+    let mut bridge = Setup::new(&["--share", "session"], &[]).confined(Keepers::Refused).start();
     bridge.initialize();
     for _ in 0..2 {
         let session = bridge.new_session();
@@ -357,4 +358,22 @@ fn only_those_who_are_named_are_spared() {
     bridge.close_stdin();
     bridge.is_gone();
     assert_eq!(spared.living(), [false; 3]);
+}
+
+#[test]
+fn keepers_that_are_killed_at_birth_are_missed_by_their_own_agents_alone() {
+    let setup = Setup::new(&["--share", "session"], &[]).confined(Keepers::Killed);
+    let mut bridge = setup.start();
+    bridge.initialize();
+    for count in 1..=2 {
+        let session = bridge.new_session();
+        assert_eq!(bridge.turn(&session, "say here"), ["here"]);
+        let agent = bridge.pid_of(&session);
+        assert_eq!(parent(agent), Some(bridge.pid()));
+        // Each time one was tried.
+        let log = bridge.log();
+        let warnings = log.lines().filter(|line| line.contains("before it had started its agent"));
+        assert_eq!(warnings.filter(|line| line.contains("WARN")).count(), count, "{log}");
+    }
+    bridge.end();
 }

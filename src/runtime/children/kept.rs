@@ -132,7 +132,10 @@ impl Children {
         let row = self.rows.get(&channel)?;
         match (&row.hold, row.status) {
             (Hold::Starting(_), _) => {
-                self.do_without_keepers("one ended before it had started its agent");
+                // Somebody killed it. That says nothing of the next one.
+                tracing::warn!(
+                    "{channel}: the keeper was killed before it had started its agent, which runs without one"
+                );
                 self.start_again(channel, tasks)
             }
             (Hold::Kept(kept, _), None) => {
