@@ -331,10 +331,12 @@ impl Loop {
         let mut rest = Rest::None;
         match input {
             Input::FromClient(batch) => {
+                let before = self.editor.pushed();
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
                 }
                 self.run_effects();
+                self.editor.owes(before);
                 let may_read = !self.editor.is_choked();
                 self.editor_gate.set(may_read);
                 rest = batch.rest.if_read(may_read);
@@ -346,10 +348,12 @@ impl Loop {
                 self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
             }
             Input::FromChannel(channel, batch) => {
+                let before = self.children.pushed(channel);
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ChannelFrame { channel, frame });
                 }
                 self.run_effects();
+                self.children.owes(channel, before);
                 rest = batch.rest.if_read(self.children.open_gate(channel));
             }
             Input::PartDone(channel, part, half_line) => {

@@ -6,7 +6,7 @@ use super::channel::{Channel, MAX_TOMBSTONES, State};
 use super::client::MAX_PENDING;
 use super::deadline::Due;
 use super::id::{CallId, QuestionId, SessionKey};
-use super::pending::{Purpose, Stage};
+use super::pending::{Opening, Purpose, Stage};
 use super::{Bridge, Phase};
 
 impl Bridge {
@@ -120,12 +120,21 @@ impl Bridge {
                     return fail(id, "is in no session and in no tombstone");
                 }
             }
+            let restores = call.opening().and_then(Opening::restores);
+            let same = restores.and_then(|source| self.registry.restoring.get(source));
+            if restores.is_some() && !same.is_some_and(|same| same.contains(id)) {
+                return fail(id, "restores a conversation and is not among those that do");
+            }
             let waits_for_turn = call.session.is_some_and(|key| {
                 self.registry.sessions.get(&key).is_some_and(|row| row.queue.contains(id))
             });
             if call.purpose == Purpose::Prompt && call.is_unsent() && !waits_for_turn {
                 return fail(id, "is a prompt that is held and not queued");
             }
+        }
+        let restoring = self.registry.restoring.values();
+        if let Some(id) = restoring.flatten().find(|id| !self.registry.calls.contains_key(*id)) {
+            return fail(id, "restores a conversation and is in no table");
         }
         for session in self.registry.sessions.values() {
             if let Some(id) = session.calls.iter().find(|id| !self.registry.calls.contains_key(*id))

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Method, Token, json, splice};
+use crate::wire::{Frame, Kind, Method, Span, Token, json, splice};
 
 use super::Bridge;
 use super::channel::Login;
@@ -21,6 +21,10 @@ use super::translate::with_edits;
 
 /// Cursors remembered with the channel that gave them.
 const MAX_CURSORS: usize = 256;
+
+fn is_array(text: &[u8], place: Span) -> bool {
+    place.of(text).starts_with(b"[")
+}
 
 impl Bridge {
     /// A request that every channel of the client's pool must hear: it succeeds
@@ -200,11 +204,14 @@ impl Bridge {
             }
             self.registry.cursors.insert(cursor.into(), channel);
         }
-        let place = frame.find(&["sessions"]).filter(|_| frame.kind == Kind::Success);
+        let text = frame.bytes();
+        // Some spell an empty list `null`; what else is no list passes as it is.
+        let place = frame.find(&["sessions"]).filter(|place| {
+            frame.kind == Kind::Success && (is_array(text, *place) || place.of(text) == b"null")
+        });
         let Some(place) = place else {
             return self.send_to_client(*client, frame.with_id(token.clone()));
         };
-        let text = frame.bytes();
         let mut edits = Vec::new();
         let mut listed: BTreeSet<Box<str>> = BTreeSet::new();
         for entry in json::elements(text, place) {
@@ -224,12 +231,17 @@ impl Bridge {
             let list = json::whole(&outgoing)
                 .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
             if let Some(list) = list.filter(|_| !unlisted.is_empty()) {
-                outgoing = splice::push(&outgoing, list, &unlisted.join(","));
+                let entries = unlisted.join(",");
+                outgoing = if is_array(&outgoing, list) {
+                    splice::push(&outgoing, list, &entries)
+                } else {
+                    splice::replace(&outgoing, vec![(list, format!("[{entries}]").into())])
+                };
             }
         }
-        if let Ok(page) = Frame::parse(outgoing) {
-            self.send_to_client(*client, page.with_id(token.clone()));
-        }
+        // What we have written is JSON; should it not be, the agent's own page is.
+        let page = Frame::parse(outgoing);
+        self.send_to_client(*client, page.as_ref().unwrap_or(frame).with_id(token.clone()));
     }
 
     /// Entries of `session/list` for the live sessions of a channel's pool that

@@ -13,7 +13,7 @@ use super::deadline::Due;
 use super::fence::Fence;
 use super::id::{CallId, ChannelId, ClientId, PoolId};
 use super::notice::{Notice, StopReason};
-use super::pending::{OpenKind, Opening, Purpose, Stage};
+use super::pending::{Call, OpenKind, Opening, Purpose, Stage};
 use super::refusal::Refusal;
 use super::time::Moment;
 use super::{Bridge, Effect};
@@ -115,13 +115,12 @@ impl Bridge {
             if opening.public.as_ref().is_some_and(|id| self.registry.public.contains_key(id)) {
                 return Placement::AlreadyLive;
             }
-            let before = self.registry.calls.iter().filter(|(other, call)| {
-                **other < id
-                    && call.stage != Stage::Overdue
-                    && call.opening().is_some_and(|other| other.restores() == Some(source))
-            });
-            let before = before.min_by_key(|(other, _)| **other);
-            match before.and_then(|(_, other)| other.opening()) {
+            let same = self.registry.restoring.get(source).into_iter().flatten();
+            let mut before = same
+                .take_while(|other| **other < id)
+                .filter_map(|other| self.registry.calls.get(other))
+                .filter(|other| other.stage != Stage::Overdue);
+            match before.next().and_then(Call::opening) {
                 Some(other) if other.kind == opening.kind => return Placement::Wait,
                 Some(_) => {
                     return Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() });

@@ -15,7 +15,7 @@ use super::client::{Client, Pool};
 use super::deadline::{Deadlines, Due};
 use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
 use super::ids::Ids;
-use super::pending::{Asker, Call, Fanout, Purpose, Question};
+use super::pending::{Asker, Call, Fanout, Opening, Purpose, Question};
 use super::session::{Audience, Session};
 
 /// Sessions of sub-agents that are known of one session.
@@ -46,6 +46,8 @@ pub struct Registry {
     pub(super) questions: BTreeMap<QuestionId, Question>,
     /// Live sessions and their children, by the id that clients know.
     pub(super) public: HashMap<Box<str>, SessionKey>,
+    /// Calls that restore a stored conversation, by the agent's id of it.
+    pub(super) restoring: HashMap<Box<str>, Ids<CallId>>,
     /// Calls that wait for a channel.
     pub(super) unplaced: Ids<CallId>,
     /// Which channel gave a cursor of `session/list`.
@@ -242,6 +244,9 @@ impl Registry {
                 self.unplaced.insert(id);
             }
         }
+        if let Some(source) = call.opening().and_then(Opening::restores) {
+            self.restoring.entry(source.into()).or_default().insert(id);
+        }
         // A close belongs to the tombstone's `hold`, not to what waits in it.
         if !matches!(call.purpose, Purpose::Close(_))
             && let Some(session) = call.session.and_then(|key| self.session_mut(key))
@@ -278,6 +283,14 @@ impl Registry {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
+        if let Some(source) = call.opening().and_then(Opening::restores)
+            && let Some(same) = self.restoring.get_mut(source)
+        {
+            same.remove(&id);
+            if same.is_empty() {
+                self.restoring.remove(source);
+            }
+        }
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.remove(&id);
         }

@@ -288,8 +288,20 @@ impl Children {
         self.open_gate(channel);
     }
 
-    /// Lets a channel be read as the facts stand now: an agent that takes
-    /// nothing is not listened to either, unless it is gone already.
+    /// All bytes that were ever queued for an agent.
+    pub(super) fn pushed(&self, channel: ChannelId) -> u64 {
+        self.rows.get(&channel).map_or(0, |row| row.outbox.pushed())
+    }
+
+    /// An agent's own lines have added what was queued since then.
+    pub(super) fn owes(&self, channel: ChannelId, since: u64) {
+        if let Some(row) = self.rows.get(&channel) {
+            row.outbox.owes(since);
+        }
+    }
+
+    /// Lets a channel be read as the facts stand now; says whether it is. An agent
+    /// that does not take its own answers is not, unless it is gone already.
     pub(super) fn open_gate(&self, channel: ChannelId) -> bool {
         self.rows.get(&channel).is_some_and(|row| {
             let may_read = (row.is_wanted && !row.outbox.is_choked()) || row.status.is_some();

@@ -47,9 +47,14 @@ struct State {
     fate: Fate,
     /// The task is writing a piece: nothing may overtake it.
     is_writing: bool,
+    /// All bytes that were ever queued.
+    pushed: u64,
+    /// What the peer's own lines have added since it was last under the low mark,
+    /// in bytes.
+    own: u64,
     /// What the core was last told.
     over: bool,
-    /// It was full, and is not under the low mark yet.
+    /// It had too much of its own, and is not under the low mark yet.
     choked: bool,
 }
 
@@ -79,6 +84,8 @@ impl State {
             queue: VecDeque::new(),
             spare: BytesMut::new(),
             bytes: 0,
+            pushed: 0,
+            own: 0,
             fate: Fate::Open,
             is_writing: false,
             over: false,
@@ -87,12 +94,13 @@ impl State {
     }
 
     fn push(&mut self, frame: Outgoing) {
+        let length = frame.len() + 1;
+        self.pushed += length as u64;
         if frame.len() >= LONG {
             let piece = Piece::Long(frame);
             self.bytes += piece.weight();
             return self.queue.push_back(piece);
         }
-        let length = frame.len() + 1;
         self.bytes += length;
         if let Some(Piece::Burst(burst)) = self.queue.back_mut()
             && burst.len() + length <= BURST
@@ -204,8 +212,17 @@ impl Outbox {
         self.0.state.borrow().fate == Fate::Broken
     }
 
-    /// Whether it went over or under its mark since this was last asked.
+    /// All bytes that were ever queued.
+    pub(super) fn pushed(&self) -> u64 {
+        self.0.state.borrow().pushed
+    }
+
+    /// Whether it went over or under its mark since this was last asked, behind
+    /// what the peer takes at once.
     pub(super) fn mark_passed(&self) -> Option<bool> {
+        if self.waiting() >= self.0.high {
+            self.flush();
+        }
         let mut state = self.0.state.borrow_mut();
         let over = if state.over { state.bytes > self.0.low } else { state.bytes >= self.0.high };
         (over != state.over).then(|| {
@@ -214,12 +231,28 @@ impl Outbox {
         })
     }
 
-    /// Whether it is full, or was and is not under its low mark again. Then its
-    /// peer is not read either: each line of it might add an answer.
-    pub(super) fn is_choked(&self) -> bool {
+    /// The peer's own lines have added what was queued since `pushed` was this much.
+    pub(super) fn owes(&self, since: u64) {
         let mut state = self.0.state.borrow_mut();
-        state.choked =
-            if state.choked { state.bytes > self.0.low } else { state.bytes >= self.0.cap };
+        state.own += state.pushed - since;
+    }
+
+    /// Whether the peer takes nothing of what its own lines brought about, a quarter
+    /// of the cap by now; or was, and it is not under its low mark again. Then it is
+    /// not read either. What others have for it is no reason: it may be blocked in
+    /// a write to us and read on only behind that.
+    pub(super) fn is_choked(&self) -> bool {
+        let limit = self.0.cap as u64 / 4;
+        if self.0.state.borrow().own >= limit {
+            self.flush();
+        }
+        let mut state = self.0.state.borrow_mut();
+        if state.bytes <= self.0.low {
+            state.own = 0;
+            state.choked = false;
+        } else if state.own >= limit {
+            state.choked = true;
+        }
         state.choked
     }
 

@@ -296,6 +296,31 @@ fn live_sessions_are_added_to_the_first_page_of_a_list_if_they_match() {
 }
 
 #[test]
+fn a_list_that_is_none_is_answered_all_the_same() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let mut asked = 0;
+    let mut lists = |world: &mut World, from_agent: &str, to_client: &str| {
+        asked += 1;
+        world.request(editor, asked, "session/list", "{}");
+        let list = world.expect_request(channel, "session/list", "{}");
+        world.answer(channel, list, from_agent);
+        world.expect_answer(editor, asked, to_client);
+    };
+    // Some spell an empty list so.
+    let none = r#"{"sessions":null,"x":1.0}"#;
+    lists(&mut world, none, none);
+    world.open(editor, channel, "a");
+    lists(&mut world, none, r#"{"sessions":[{"sessionId":"a","cwd":"/work"}],"x":1.0}"#);
+    // Nothing can be added to these.
+    for odd in [r#""abc""#, "{}", r#"{"a":1}"#, "5", "false"] {
+        let page = format!(r#"{{"sessions":{odd}}}"#);
+        lists(&mut world, &page, &page);
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
 fn delete_of_a_live_session_closes_it_first() {
     let mut world = World::new();
     let (editor, channel) = world.start();

@@ -74,6 +74,60 @@ fn the_end_comes_even_if_the_client_never_reads() {
 }
 
 #[test]
+fn an_agent_that_writes_before_it_reads_on_is_listened_to() {
+    // One thread: while it writes, it reads nothing.
+    let script = r#"
+        IFS= read -r line
+        printf '%s\n' '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1}}'
+        IFS= read -r line
+        printf '%s\n' '{"jsonrpc":"2.0","id":2,"result":{"sessionId":"s"}}'
+        IFS= read -r line
+        update='{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"on and on"}}'
+        count=0
+        while [ $count -lt 2000 ]; do
+            printf '%s\n' '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":'"$update"'}}'
+            count=$((count + 1))
+        done
+        printf '%s\n' '{"jsonrpc":"2.0","id":3,"result":{"stopReason":"end_turn"}}'
+        while IFS= read -r line; do :; done"#;
+    let setup = Setup::with_command(&["--outbox-bytes", "65536"], &["sh", "-c", script]);
+    let mut bridge = setup.start();
+    let id = bridge.ask_to_initialize();
+    bridge.find(|frame| frame["id"] == id);
+    assert_eq!(bridge.new_session(), "s");
+    let turn = bridge.prompt("s", "begin");
+    // More than its outbox holds, and nobody takes it now.
+    let params = json!({ "sessionId": "s", "text": "x".repeat(100_000) });
+    for _ in 0..3 {
+        bridge.request("_big", &params);
+    }
+    assert_eq!(bridge.answer(turn)["result"]["stopReason"], "end_turn");
+    bridge.end();
+}
+
+#[test]
+fn what_an_agent_takes_at_once_is_no_pressure() {
+    let mut bridge = Bridge::ready(&["--outbox-bytes", "65536"], &[]);
+    let session = bridge.new_session();
+    for _ in 0..20 {
+        // A whole batch, and most of the outbox, in one go.
+        let requests: Vec<String> = (1_000..1_128)
+            .map(|id| {
+                let params = json!({ "sessionId": session, "text": "x".repeat(360) });
+                json!({ "jsonrpc": "2.0", "id": id, "method": "_some", "params": params })
+            })
+            .map(|request| format!("{request}\n"))
+            .collect();
+        bridge.write(requests.concat().as_bytes());
+        for _ in &requests {
+            assert!(parsed(&bridge.incoming())["result"].is_object());
+        }
+    }
+    assert!(!bridge.log().contains("does not read"), "{bridge}");
+    bridge.end();
+}
+
+#[test]
 fn an_agent_that_does_not_read_is_asked_no_more() {
     let mut bridge = Bridge::ready(&["--outbox-bytes", "65536"], &[]);
     let session = bridge.new_session();
