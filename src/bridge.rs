@@ -15,6 +15,7 @@
 //! | `registry`, `channel`, `session`, `client`, `pending`, `names`, `ids` | the tables and their rows |
 //! | `route_client`, `route_agent` | what happens to each message |
 //! | `handshake`, `place`, `room`, `fence` | which channel a request goes to |
+//! | `pressure` | peers that do not take what is written for them |
 //! | `open`, `turn`, `question`, `close`, `carry`, `fanout` | the life of sessions and questions |
 //! | `settle`, `deadline`, `idle`, `liveness`, `stop`, `shutdown` | what a step leaves behind, what becomes due, and how things end |
 //! | `translate`, `secrets`, `refusal`, `compose` | ids on the way through; what must not be said, and what the bridge says itself |
@@ -47,6 +48,7 @@ mod names;
 mod open;
 mod pending;
 mod place;
+mod pressure;
 mod question;
 mod registry;
 mod room;

@@ -22,6 +22,10 @@ pub const MAX_EARLY_FRAMES: usize = 32;
 /// Bytes held for all of them together.
 pub const MAX_EARLY_BYTES: usize = 256 * 1024;
 
+/// Notifications that an agent still gets while it does not read, in bytes: a
+/// cancel gets in, a flood does not.
+pub const MAX_UNREAD: usize = 1024 * 1024;
+
 /// Where a channel stands between its start and its exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -235,8 +239,9 @@ pub struct Channel {
     /// Clients whose extension requests without a session it served: it may
     /// hold something for them.
     pub leases: BTreeSet<ClientId>,
-    /// Its outbox is full: the agent does not read.
-    pub clogged: bool,
+    /// What its agent was notified of since its outbox is full, in bytes; `None`:
+    /// it reads.
+    pub unread: Option<usize>,
     /// A client that it feeds is slow: it is not read.
     pub paused: bool,
     /// When its agent last wrote a line.
@@ -269,7 +274,7 @@ impl Channel {
             calls: Ids::default(),
             questions: Ids::default(),
             leases: BTreeSet::new(),
-            clogged: false,
+            unread: None,
             paused: false,
             heard_at: now,
             waited_for_since: None,

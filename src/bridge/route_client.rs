@@ -146,7 +146,7 @@ impl Bridge {
                     return;
                 };
                 let outgoing = self.for_agent(key, frame);
-                self.send_to_channel(channel, outgoing);
+                self.pass_notification(channel, outgoing);
             }
             None => {
                 let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
@@ -155,7 +155,7 @@ impl Bridge {
                     self.counters.unrouted += 1;
                 }
                 for channel in channels {
-                    self.send_to_channel(channel, frame.whole());
+                    self.pass_notification(channel, frame.whole());
                 }
             }
         }
@@ -210,28 +210,6 @@ impl Bridge {
         if let Some(session) = self.registry.sessions.get_mut(&key) {
             session.last_seen = now;
         }
-    }
-
-    /// Requests about a session whose agent does not read are refused; nothing
-    /// else is lost. Those without a session are looked at when they are placed.
-    fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
-        let named = frame.session().and_then(|id| self.registry.public.get(&*id).copied());
-        named.is_some_and(|key| self.refuse_if_clogged_in(client, key, frame))
-    }
-
-    fn refuse_if_clogged_in(&mut self, client: ClientId, key: SessionKey, frame: &Frame) -> bool {
-        let session = self.registry.sessions.get(&key);
-        let is_clogged = session.is_some_and(|session| self.is_clogged(session.channel));
-        if is_clogged {
-            let agent = self.agent_name();
-            self.refuse(client, &frame.id(), &Refusal::AgentNotReading { agent });
-        }
-        is_clogged
-    }
-
-    /// Whether the outbox of a channel is full, because its agent does not read.
-    pub(super) fn is_clogged(&self, channel: ChannelId) -> bool {
-        self.registry.channel(channel).is_some_and(|row| row.clogged)
     }
 
     /// A request without a session.

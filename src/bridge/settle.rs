@@ -2,12 +2,11 @@
 //! them happens.
 
 use super::channel::{Channel, State};
-use super::client::Client;
 use super::deadline::Due;
-use super::id::{CallId, ChannelId, ClientId, SessionKey};
+use super::id::{CallId, ChannelId, SessionKey};
 use super::notice::{EndReason, StopReason};
 use super::pending::Stage;
-use super::session::{Audience, Session};
+use super::session::Audience;
 use super::time::Moment;
 use super::{Bridge, Effect};
 
@@ -74,21 +73,6 @@ impl Bridge {
             Follows::Watch => self.watch(Due::Channel(id)),
             Follows::Nothing => {}
         }
-    }
-
-    fn feeds_slow_client(&self, row: &Channel) -> bool {
-        if row.is_stopping() || !self.registry.clients.values().any(|client| client.saturated) {
-            return false;
-        }
-        let is_slow =
-            |id: ClientId| self.registry.clients.get(&id).is_some_and(|row| row.saturated);
-        let sessions = row.sessions.iter().filter_map(|key| self.registry.sessions.get(key));
-        let listeners = sessions.flat_map(Session::clients).copied();
-        let askers = row.calls.iter().filter_map(|id| self.registry.calls.get(id)?.client());
-        // Without a session an agent speaks to all of its pool.
-        let in_pool = |client: &Client| client.saturated && client.pool == row.pool;
-        listeners.chain(askers).any(is_slow)
-            || (row.sessions.is_empty() && self.registry.clients.values().any(in_pool))
     }
 
     /// Whether nothing keeps a channel: no session, nothing in flight, no lease.

@@ -247,19 +247,4 @@ impl Bridge {
             }
         }
     }
-
-    pub(super) fn client_saturated(&mut self, client: ClientId, over: bool) {
-        if let Some(row) = self.registry.clients.get_mut(&client) {
-            row.saturated = over;
-        }
-        self.registry.touched_channels.extend(self.registry.channels.keys().copied());
-    }
-
-    pub(super) fn channel_saturated(&mut self, channel: ChannelId, over: bool) {
-        let Some(row) = self.registry.channel_mut(channel) else { return };
-        row.clogged = over;
-        if over {
-            self.publish(Notice::AgentNotReading { channel });
-        }
-    }
 }

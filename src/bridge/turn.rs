@@ -97,7 +97,7 @@ impl Bridge {
         let questions: Vec<_> = session.questions.iter().copied().collect();
         let queued: Vec<CallId> = session.queue.iter().copied().collect();
         let outgoing = self.for_agent(key, frame);
-        self.send_to_channel(channel, outgoing);
+        self.pass_notification(channel, outgoing);
         self.cancel_queued(client, queued);
         for id in questions {
             if let Some(question) = self.registry.questions.get_mut(&id) {

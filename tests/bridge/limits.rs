@@ -269,6 +269,30 @@ fn an_agent_that_does_not_read_is_sent_no_more_requests() {
 }
 
 #[test]
+fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.event(Event::ChannelSaturated { channel, over: true });
+    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
+    let long = format!(r#"{{"sessionId":"a","text":"{}"}}"#, "x".repeat(300_000));
+    for count in 1..=5 {
+        world.notify(editor, "_x/said", &long);
+        if count <= 3 {
+            world.expect_notification(channel, "_x/said", &long);
+        }
+    }
+    assert_eq!(world.bridge.counters().unrouted, 2);
+    // There is still room for what matters.
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.event(Event::ChannelSaturated { channel, over: false });
+    world.notify(editor, "_x/said", &long);
+    world.expect_notification(channel, "_x/said", &long);
+    world.assert_nothing_left();
+}
+
+#[test]
 fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
     let mut world = World::with(|config| config.sessions_per_channel = 1);
     let (slow, first) = world.start();
