@@ -334,8 +334,8 @@ impl Loop {
                 let before = self.editor.pushed();
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
+                    self.run_effects();
                 }
-                self.run_effects();
                 self.editor.owes(before);
                 let may_read = !self.editor.is_choked();
                 self.editor_gate.set(may_read);
@@ -351,8 +351,9 @@ impl Loop {
                 let before = self.children.pushed(channel);
                 for frame in batch.frames {
                     self.bridge.handle(now, Event::ChannelFrame { channel, frame });
+                    // At once, while it is at hand; it is written with the rest.
+                    self.run_effects();
                 }
-                self.run_effects();
                 self.children.owes(channel, before);
                 rest = batch.rest.if_read(self.children.open_gate(channel));
             }
