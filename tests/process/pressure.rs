@@ -67,9 +67,21 @@ fn the_end_comes_even_if_the_client_never_reads() {
     bridge.ask_for_session();
     bridge.logs("opened on");
     let agent = bridge.agent();
-    // More than the outbox may hold: the bridge reads neither of them any more.
+    // More than the outbox may hold: the bridge does not read the agent any more.
     bridge.prompt("sess-1", "stream 100 100000");
     settled("the agent, made to wait", || written(agent));
+    bridge.end();
+}
+
+#[test]
+fn the_end_comes_even_if_the_client_leaves_its_own_answers() {
+    let mut bridge = Setup::new(&["--outbox-bytes", "65536"], &[]).unread().start();
+    bridge.ask_to_initialize();
+    bridge.logs("ready after");
+    // Refusals of many times what pipe and outbox hold: the client is not read any more.
+    let pid = bridge.pid();
+    bridge.write("1\n".repeat(4_000).as_bytes());
+    settled("the bridge, made to wait", || written(pid));
     bridge.end();
 }
 
