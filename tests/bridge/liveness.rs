@@ -241,3 +241,62 @@ fn a_look_that_fails_repeats_no_strike() {
     world.assert_nothing_left();
     assert_eq!(world.bridge.counters().strikes, 1);
 }
+
+#[test]
+fn silence_that_is_broken_while_it_is_looked_at_is_no_strike_and_takes_the_others_back() {
+    for earlier in 0..=2 {
+        for is_message in [true, false] {
+            let (mut world, editor, channel, _) = with_turn(|_| {});
+            world.wait(INTERVAL);
+            world.looked(channel, Some(7));
+            for strike in 1..=earlier {
+                world.wait(INTERVAL);
+                world.looked(channel, Some(7));
+                world.expect_strike(channel, strike);
+            }
+            // The runtime is looking, and the agent says something meanwhile.
+            world.wait(INTERVAL);
+            world.expect(channel, Deed::Survey);
+            world.wait(5);
+            if is_message {
+                world.notify(channel, "session/update", &update("a", "still here"));
+                world.expect_notification(editor, "session/update", &update("a", "still here"));
+            } else {
+                world.says(channel, "still here");
+                world.expect_warning(|notice| matches!(notice, Notice::StrayLine { .. }));
+            }
+            world.wait(5);
+            world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+            world.assert_nothing_left();
+            assert_eq!(world.bridge.counters().strikes, earlier as u64);
+            // From there it is counted from the beginning.
+            world.wait(INTERVAL);
+            world.looked(channel, Some(7));
+            world.expect_strike(channel, 1);
+        }
+    }
+}
+
+#[test]
+fn what_was_seen_before_an_agent_was_waited_for_is_no_strike() {
+    let (mut world, editor, channel, _) =
+        with_turn(|config| config.prompt_timeout = Limit::After(2 * INTERVAL + 10_000));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.expect_strike(channel, 1);
+    // The turn is given up, so nobody waits; and the agent says nothing to that.
+    world.wait(10_000);
+    world.expect_refusal(editor, 1, -32603, "prompt_timeout");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.wait(100 * INTERVAL);
+    world.assert_nothing_left();
+    world.prompt(editor, channel, "a", 2);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.assert_nothing_left();
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.expect_strike(channel, 1);
+}

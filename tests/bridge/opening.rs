@@ -213,3 +213,101 @@ fn an_agent_that_opens_what_is_open_already_broke_the_protocol() {
     }
     world.prompt(editor, channel, "a", 2);
 }
+
+#[test]
+fn frames_held_for_a_new_session_are_not_shown_once_that_id_is_restored() {
+    for method in ["session/load", "session/resume"] {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.request(editor, 1, "session/new", NEW);
+        let new = world.expect_request(channel, "session/new", NEW);
+        for text in ["older", "older still"] {
+            world.notify(channel, "session/update", &update("a", text));
+        }
+        world.request(editor, 2, method, &stored("a"));
+        let restore = world.expect_request(channel, method, &stored("a"));
+        world.notify(channel, "session/update", &update("a", "replayed"));
+        world.expect_notification(editor, "session/update", &update("a", "replayed"));
+        world.answer(channel, restore, "{}");
+        world.expect_answer(editor, 2, "{}");
+        assert_eq!(world.bridge.counters().early_frames, 2, "thrown away and counted");
+        // Neither now nor when the one for which they were held is open.
+        world.assert_nothing_left();
+        world.notify(channel, "session/update", &update("a", "live"));
+        world.expect_notification(editor, "session/update", &update("a", "live"));
+        world.answer(channel, new, &session("b"));
+        world.expect_answer(editor, 1, &session("b"));
+        assert_eq!(world.bridge.counters().early_frames, 2);
+    }
+}
+
+#[test]
+fn an_early_frame_is_not_taken_for_the_replay_of_another_conversation() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/load", &stored("b"));
+    let load = world.expect_request(channel, "session/load", &stored("b"));
+    world.notify(channel, "session/update", &update("a", "nobody's"));
+    assert_eq!(world.bridge.counters().unknown_session_frames, 1, "no open brings a new one");
+    world.request(second, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("a", "early"));
+    world.notify(channel, "session/update", &update("b", "replayed"));
+    world.expect_notification(first, "session/update", &update("b", "replayed"));
+    world.assert_nothing_left();
+    world.answer(channel, load, "null");
+    world.expect_answer(first, 1, "null");
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(second, 1, &session("a"));
+    world.expect_notification(second, "session/update", &update("a", "early"));
+}
+
+#[test]
+fn of_several_restores_each_gets_its_own_replay_and_questions() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    for (client, id) in [(first, "a"), (second, "b")] {
+        world.request(client, 1, "session/load", &stored(id));
+        world.expect_request(channel, "session/load", &stored(id));
+    }
+    for (client, id) in [(second, "b"), (first, "a")] {
+        world.notify(channel, "session/update", &update(id, "replayed"));
+        world.expect_notification(client, "session/update", &update(id, "replayed"));
+        world.ask(channel, client, id, &format!("\"{id}\""));
+    }
+}
+
+#[test]
+fn an_early_question_goes_to_the_oldest_open_that_brings_a_new_session() {
+    let opens = [("session/new", NEW.to_owned()), ("session/fork", stored("source"))];
+    for (older, newer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
+        let mut world = World::new();
+        let (first, channel) = world.start();
+        let second = world.join();
+        // One that restores another conversation is older, and brings no new one.
+        world.request(second, 1, "session/load", &stored("b"));
+        world.expect_request(channel, "session/load", &stored("b"));
+        for (client, (method, params)) in [(first, &opens[older]), (second, &opens[newer])] {
+            world.request(client, 2, method, params);
+            world.expect_request(channel, method, params);
+        }
+        let question = world.ask(channel, first, "unheard of", "50");
+        world.answer(first, question, ALLOWED);
+        world.expect_answer(channel, 50, ALLOWED);
+    }
+}
+
+#[test]
+fn an_early_question_is_not_lost_to_an_open_that_nobody_waits_for() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(second, channel, "a");
+    world.open_too_late(first, channel, "session/new", NEW);
+    // A copy of a live session is made where that lives, also on the way out.
+    world.request(second, 2, "session/fork", &stored("a"));
+    world.expect_request(channel, "session/fork", &stored("a"));
+    world.ask(channel, second, "unheard of", "50");
+}

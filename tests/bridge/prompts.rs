@@ -47,6 +47,41 @@ fn prompts_of_another_client_wait_for_the_running_turn() {
 }
 
 #[test]
+fn what_waits_behind_several_turns_of_another_client_waits_for_the_last_of_them() {
+    for order in [[0, 1], [1, 0]] {
+        let mut world = World::new();
+        let (first, second, channel) = shared(&mut world);
+        let running = [1, 2].map(|id| world.prompt(first, channel, "a", id));
+        world.request(second, 3, "session/prompt", &prompt("a"));
+        for turn in order {
+            world.assert_nothing_left();
+            world.answer(channel, running[turn], END_TURN);
+            world.expect_answer(first, turn + 1, END_TURN);
+        }
+        let next = world.expect_request(channel, "session/prompt", &prompt("a"));
+        world.answer(channel, next, END_TURN);
+        world.expect_answer(second, 3, END_TURN);
+    }
+}
+
+#[test]
+fn a_turn_that_is_given_up_leaves_those_waiting_who_wait_for_another() {
+    let mut world = World::with(|config| config.prompt_timeout = Limit::After(5_000));
+    let (first, second, channel) = shared(&mut world);
+    world.prompt(first, channel, "a", 1);
+    world.wait(1_000);
+    let other = world.prompt(first, channel, "a", 2);
+    world.request(second, 3, "session/prompt", &prompt("a"));
+    world.wait(4_000);
+    world.expect_refusal(first, 1, -32603, "prompt_timeout");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.assert_nothing_left();
+    world.answer(channel, other, CANCELLED);
+    world.expect_answer(first, 2, CANCELLED);
+    world.expect_request(channel, "session/prompt", &prompt("a"));
+}
+
+#[test]
 fn the_queue_is_bounded() {
     let mut world = World::with(|config| {
         config.prompt_queue = PromptQueue::All;

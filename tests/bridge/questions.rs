@@ -326,3 +326,62 @@ fn who_leaves_on_purpose_leaves_no_question_behind() {
     world.expect_answer(editor, 1, END_TURN);
     world.expect_request(channel, "session/close", &session("a"));
 }
+
+#[test]
+fn a_second_cancel_gives_a_question_no_more_time() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    let question = world.ask(channel, editor, "a", "50");
+    for pause in [400, 400, 199] {
+        world.notify(editor, "session/cancel", &session("a"));
+        world.expect_notification(channel, "session/cancel", &session("a"));
+        world.wait(pause);
+    }
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_withdrawn(editor, question);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+}
+
+#[test]
+fn a_question_that_nobody_has_open_is_answered_here_when_its_agent_withdraws_it() {
+    for method in ["session/request_permission", "fs/read_text_file", "elicitation/create"] {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.open(editor, channel, "a");
+        let turn = world.prompt(editor, channel, "a", 1);
+        world.gone(editor);
+        world.request(channel, 50, method, &session("a"));
+        world.assert_nothing_left();
+        world.says(channel, notification("$/cancel_request", r#"{"requestId":50}"#));
+        world.expect_refusal(channel, 50, -32800, "cancelled");
+        // It is over: neither a second withdrawal nor its limit finds it.
+        world.says(channel, notification("$/cancel_request", r#"{"requestId":50}"#));
+        assert_eq!(world.bridge.counters().unrouted, 1);
+        world.wait(3_600_000);
+        world.assert_nothing_left();
+        world.answer(channel, turn, END_TURN);
+    }
+}
+
+#[test]
+fn a_close_that_an_unseen_question_blocked_is_sent_again_when_that_is_withdrawn() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    world.gone(second);
+    world.request(channel, 50, "session/request_permission", &permission("b"));
+    world.request(first, 1, "session/close", &session("a"));
+    world.expect_closed(first, "a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.wait(10_000);
+    world.expect_answer(first, 1, "{}");
+    world.assert_nothing_left();
+    world.says(channel, notification("$/cancel_request", r#"{"requestId":50}"#));
+    world.expect_refusal(channel, 50, -32800, "cancelled");
+    world.expect_request(channel, "session/close", &session("a"));
+}
