@@ -1,6 +1,6 @@
 //! The fence: what a channel may still hold, no other channel opens.
 
-use drawbridge::bridge::{Limit, Notice};
+use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice};
 
 use crate::harness::{
     Deed, END_TURN, NEW, WITHOUT_CLOSE, World, notification, session, stored, update,
@@ -180,4 +180,69 @@ fn a_restore_that_was_refused_late_is_fenced_no_more() {
     let fresh = world.expect_spawn("/home");
     world.handshake(fresh);
     world.expect_request(fresh, "session/resume", &stored("a"));
+}
+
+/// Three processes whose agents all called their session `1` and hold it still;
+/// clients knew it as `1`, `agent:1` and `agent:1~2`.
+fn three_husks(world: &mut World) -> (ClientId, [ChannelId; 3]) {
+    world.agent = WITHOUT_CLOSE;
+    let (editor, first) = world.start();
+    world.open(editor, first, "1");
+    let others = ["agent:1", "agent:1~2"].map(|id| {
+        world.request(editor, 1, "session/new", NEW);
+        let channel = world.expect_spawn("/home");
+        world.handshake(channel);
+        let number = world.expect_request(channel, "session/new", NEW);
+        world.answer(channel, number, &session("1"));
+        world.expect_answer(editor, 1, &session(id));
+        channel
+    });
+    for id in ["1", "agent:1", "agent:1~2"] {
+        world.request(editor, 2, "session/close", &session(id));
+        world.expect_closed(editor, id, "client_close");
+        world.expect_answer(editor, 2, "{}");
+    }
+    (editor, [first, others[0], others[1]])
+}
+
+#[test]
+fn of_several_that_hold_an_id_the_one_that_clients_mean_by_it_is_asked() {
+    for (id, at) in [("1", 0), ("agent:1", 1)] {
+        let mut world = World::with(|config| config.sessions_per_channel = 1);
+        let (editor, channels) = three_husks(&mut world);
+        world.request(editor, 3, "session/load", &stored(id));
+        world.expect_request(channels[at], "session/load", &stored("1"));
+    }
+}
+
+#[test]
+fn of_several_that_hold_an_id_the_oldest_is_asked_if_none_is_meant_by_it() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, [first, second, _]) = three_husks(&mut world);
+    // The one that clients knew by it is gone.
+    world.exits(first, 0);
+    world.request(editor, 3, "session/load", &stored("1"));
+    let load = world.expect_request(second, "session/load", &stored("1"));
+    world.answer(second, load, "null");
+    world.expect_answer(editor, 3, "null");
+}
+
+#[test]
+fn a_husk_on_a_channel_that_is_being_stopped_is_waited_for_and_not_reinstated() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    world.agent = WITHOUT_CLOSE;
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 1, "{}");
+    world.event(Event::ChannelLost { channel: old });
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.expect(old, Deed::CloseStdin);
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.assert_nothing_left();
+    world.exits(old, 0);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.expect_request(fresh, "session/load", &stored("a"));
 }

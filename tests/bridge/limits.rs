@@ -363,3 +363,87 @@ fn of_very_many_sessions_that_are_due_at_once_a_prompt_waits_for_a_part_only() {
     assert_eq!(rounds.iter().sum::<usize>(), 700, "each was closed at its agent: {rounds:?}");
     assert!(rounds.iter().all(|closed| *closed <= 256), "{rounds:?}");
 }
+
+#[test]
+fn at_max_sessions_who_came_first_is_not_refused_for_those_who_came_later() {
+    let mut world = World::with(|config| config.max_sessions = 1);
+    let (editor, channel) = world.start();
+    // Two conversations that the agent has not let go of, each wanted again.
+    let closes = ["a", "b"].map(|id| {
+        world.open(editor, channel, id);
+        world.request(editor, format!("\"{id}\""), "session/close", &session(id));
+        world.expect_closed(editor, id, "client_close");
+        world.expect_request(channel, "session/close", &session(id))
+    });
+    world.request(editor, 1, "session/load", &stored("a"));
+    world.request(editor, 2, "session/load", &stored("b"));
+    world.assert_nothing_left();
+    // The first has its place, although the second still waits.
+    world.answer(channel, closes[0], "{}");
+    world.expect_answer(editor, "\"a\"", "{}");
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    // The second counts the first, which came before.
+    world.answer(channel, closes[1], "{}");
+    world.expect_answer(editor, "\"b\"", "{}");
+    world.expect_refusal(editor, 2, -32603, "session_limit");
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+}
+
+#[test]
+fn at_max_sessions_two_loads_of_one_conversation_are_one_session() {
+    let mut world = World::with(|config| config.max_sessions = 1);
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(first, 1, "session/close", &session("a"));
+    world.expect_closed(first, "a", "client_close");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    for client in [first, second] {
+        world.request(client, 2, "session/load", &stored("a"));
+    }
+    world.assert_nothing_left();
+    world.answer(channel, close, "{}");
+    world.expect_answer(first, 1, "{}");
+    for client in [first, second] {
+        let load = world.expect_request(channel, "session/load", &stored("a"));
+        world.answer(channel, load, "null");
+        world.expect_answer(client, 2, "null");
+    }
+}
+
+#[test]
+fn at_max_channels_the_one_that_goes_is_neither_the_oldest_nor_the_youngest_but_the_longest_idle() {
+    let mut world = World::with(|config| {
+        config.max_channels = 3;
+        config.sessions_per_channel = 1;
+        config.share = Share::Cwd;
+    });
+    let (editor, first) = world.start();
+    let in_dir = |dir: &str| format!(r#"{{"cwd":"{dir}","mcpServers":[]}}"#);
+    let mut channels = vec![first];
+    for dir in ["/0", "/1", "/2"] {
+        world.request(editor, 1, "session/new", &in_dir(dir));
+        if dir != "/0" {
+            channels.push(world.expect_spawn(dir));
+            world.handshake(channels[channels.len() - 1]);
+        }
+        let channel = channels[channels.len() - 1];
+        let number = world.expect_request(channel, "session/new", &in_dir(dir));
+        world.answer(channel, number, &session(dir));
+        world.expect_answer(editor, 1, &session(dir));
+    }
+    for (at, dir) in [(1, "/1"), (2, "/2"), (0, "/0")] {
+        world.close(editor, channels[at], dir);
+        world.wait(1);
+    }
+    world.request(editor, 2, "session/new", &in_dir("/3"));
+    world.expect(channels[1], Deed::CloseStdin);
+    world.exits(channels[1], 0);
+    let fourth = world.expect_spawn("/3");
+    world.handshake(fourth);
+    world.expect_request(fourth, "session/new", &in_dir("/3"));
+    // The next one is the one that is idle longest by now.
+    world.request(editor, 3, "session/new", &in_dir("/4"));
+    world.expect(channels[2], Deed::CloseStdin);
+}

@@ -29,4 +29,5 @@ mod reaper;
 mod secrets;
 mod shutdown;
 mod stories;
+mod tombstones;
 mod words;
