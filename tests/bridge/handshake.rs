@@ -182,6 +182,28 @@ fn changed_capabilities_are_said_aloud_and_work_goes_on() {
 }
 
 #[test]
+fn changed_capabilities_are_what_the_next_client_is_told() {
+    let mut world = one_each();
+    let (editor, second, id) = second_channel(&mut world);
+    world.answer(second, id, crate::harness::WITHOUT_CLOSE);
+    world.expect_warning(|notice| matches!(notice, Notice::CapabilitiesChanged { .. }));
+    world.opened(editor, second, "b", "1");
+    let next = world.connect();
+    world.request(next, 7, "initialize", INITIALIZE);
+    let result = format!(
+        r#"{{"protocolVersion":1,"agentCapabilities":{{"loadSession":true,"sessionCapabilities":{{"close":{{}}}}}},"_meta":{{{}}}}}"#,
+        ours()
+    );
+    world.expect_answer(next, 7, &result);
+    // It is no news any more when a further process says the same.
+    world.agent = crate::harness::WITHOUT_CLOSE;
+    world.request(next, 8, "session/new", NEW);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    world.opened(next, third, "c", "8");
+}
+
+#[test]
 fn another_version_is_carried_transparently() {
     let mut world = World::with(|config| {
         config.channel_idle_timeout = Limit::After(0);

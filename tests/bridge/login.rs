@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
 
-use crate::harness::{Deed, INITIALIZE, NEW, World, session, stored};
+use crate::harness::{Deed, INITIALIZE, NEW, WITHOUT_CLOSE, World, session, stored};
 
 const LOGIN: &str = r#"{"methodId":"x"}"#;
 const GATEWAY: &str = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
@@ -459,4 +459,38 @@ fn a_request_to_all_channels_can_be_withdrawn_and_counts_as_open() {
         world.fail(channel, number, -32800);
     }
     world.expect_failure(editor, 2, -32800);
+}
+
+#[test]
+fn what_an_agent_may_hold_for_a_client_does_not_keep_a_channel_that_is_to_be_replaced() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.open(editor, old, "x");
+    round(&mut world, editor, old, "_vendor/thing", "{}");
+    world.request(editor, 1, "session/close", &session("x"));
+    world.expect_closed(editor, "x", "client_close");
+    world.expect_request(old, "session/close", &session("x"));
+    world.wait(10_000);
+    world.expect_answer(editor, 1, "{}");
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    // Nor does what it comes to hold while it is on its way out.
+    round(&mut world, editor, old, "_vendor/other", "{}");
+    world.assert_nothing_left();
+    world.close(editor, old, "a");
+    world.expect(old, Deed::CloseStdin);
+}
+
+#[test]
+fn a_leased_channel_that_is_replaced_for_its_husks_ends_with_its_last_session() {
+    let mut world = World::with(|config| config.max_husks = 1);
+    world.agent = WITHOUT_CLOSE;
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    round(&mut world, editor, channel, "_vendor/thing", "{}");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 1, "{}");
+    world.expect(channel, Deed::CloseStdin);
 }

@@ -11,6 +11,7 @@
 mod channels;
 mod close;
 mod counters;
+mod fanout;
 mod fence;
 mod handshake;
 mod harness;
