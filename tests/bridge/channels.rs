@@ -106,6 +106,18 @@ fn a_crash_in_a_later_handshake_answers_the_waiting_opens() {
 }
 
 #[test]
+fn a_session_whose_process_died_of_a_signal_says_so() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let status = ExitStatus::Signal(9);
+    let exit = drawbridge::bridge::Exit { status, stderr_tail: String::new(), half_line: 0 };
+    world.event(Event::ChannelExited { channel, exit });
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.expect_died(editor, "a", "channel_closed", r#","signal":9"#);
+}
+
+#[test]
 fn a_program_that_cannot_be_started_answers_the_waiting() {
     let mut world = World::new();
     let editor = world.connect();
@@ -218,6 +230,13 @@ fn preheat_survives_idle_zero_until_used() {
 }
 
 #[test]
+fn preheat_starts_nothing_where_an_agent_runs_already() {
+    let mut world = World::with(|config| config.preheat = true);
+    world.start();
+    world.event(Event::Preheat { cwd: "/start".to_owned() });
+}
+
+#[test]
 fn a_stopping_channel_is_never_joined_and_the_newcomer_gets_a_fresh_one() {
     let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
     let (editor, old) = world.start();
@@ -235,6 +254,19 @@ fn a_stopping_channel_is_never_joined_and_the_newcomer_gets_a_fresh_one() {
     let id = world.expect_request(fresh, "x/y", "{}");
     world.answer(fresh, id, "{}");
     world.expect_answer(editor, 3, "{}");
+}
+
+#[test]
+fn a_request_without_a_session_does_not_go_to_the_stopping_channel_that_served_last() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.close(editor, old, "a");
+    world.expect(old, Deed::CloseStdin);
+    world.request(editor, 1, "_x", "{}");
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.expect_request(fresh, "_x", "{}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The close order, on both wires, and what late frames of a closed session do.
 
+use drawbridge::bridge::config::ExtensionEvents;
 use drawbridge::bridge::{Limit, Notice};
 
 use crate::harness::{
-    CANCELLED, Deed, END_TURN, NEW, NOT_ALLOWED, Peer, World, notification, permission, prompt,
-    request, session, stored, update,
+    CANCELLED, Deed, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, Peer, World, notification, permission,
+    prompt, request, session, stored, update,
 };
 
 #[test]
@@ -92,6 +93,19 @@ fn close_refused_by_the_agent_is_a_close() {
 }
 
 #[test]
+fn a_close_reaches_the_agent_in_the_clients_own_words() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let words = r#"{ "_meta":{"why":1.0}, "sessionId" : "a" }"#;
+    world.request(editor, 1, "session/close", words);
+    world.expect_closed(editor, "a", "client_close");
+    let close = world.expect_request(channel, "session/close", words);
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 1, "{}");
+}
+
+#[test]
 fn close_timed_out_condemns_the_channel_and_keeps_its_siblings() {
     let mut world = World::new();
     let (editor, old) = world.start();
@@ -145,6 +159,90 @@ fn close_timed_out_while_a_question_is_open_is_asked_again() {
 }
 
 #[test]
+fn a_close_is_not_asked_again_while_another_question_is_open() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    let questions = ["50", "51"].map(|token| (token, world.ask(channel, editor, "b", token)));
+    world.close_too_late(editor, channel, "a");
+    for (token, question) in questions {
+        world.assert_nothing_left();
+        world.answer(editor, question, crate::harness::ALLOWED);
+        world.expect_answer(channel, token, crate::harness::ALLOWED);
+    }
+    world.expect_request(channel, "session/close", &session("a"));
+}
+
+#[test]
+fn a_close_is_asked_again_however_the_blocking_question_ends() {
+    // Withdrawn by its agent, or over when its time is.
+    for withdrawn in [true, false] {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        let other = world.join();
+        world.open(editor, channel, "a");
+        world.open(other, channel, "b");
+        world.gone(other);
+        world.request(channel, 50, "fs/read_text_file", &session("b"));
+        world.close_too_late(editor, channel, "a");
+        world.assert_nothing_left();
+        if withdrawn {
+            world.notify(channel, "$/cancel_request", r#"{"requestId":50}"#);
+        } else {
+            world.wait(20_000);
+        }
+        world.expect_refusal(channel, 50, -32800, "cancelled");
+        world.expect_request(channel, "session/close", &session("a"));
+    }
+    // Or it was for a client alone that is gone.
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let other = world.join();
+    world.open(editor, channel, "a");
+    world.open(other, channel, "b");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.request(channel, 50, "_some/question", "{}");
+    world.expect_request(other, "_some/question", "{}");
+    world.wait(10_000);
+    world.expect_answer(editor, 1, "{}");
+    world.assert_nothing_left();
+    world.gone(other);
+    world.expect_refusal(channel, 50, -32800, "cancelled");
+    world.expect_request(channel, "session/close", &session("a"));
+}
+
+#[test]
+fn requests_about_a_stored_session_wait_for_a_close_that_is_to_be_asked_again() {
+    for method in [
+        "session/delete",
+        "session/archive",
+        "session/unarchive",
+        "session/status",
+        "session/set_title",
+    ] {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.open(editor, channel, "a");
+        world.open(editor, channel, "b");
+        let question = world.ask(channel, editor, "b", "50");
+        world.close_too_late(editor, channel, "a");
+        world.request(editor, 2, method, &session("a"));
+        world.assert_nothing_left();
+        world.answer(editor, question, crate::harness::ALLOWED);
+        world.expect_answer(channel, "50", crate::harness::ALLOWED);
+        let again = world.expect_request(channel, "session/close", &session("a"));
+        world.assert_nothing_left();
+        world.answer(channel, again, "{}");
+        let asked = world.expect_request(channel, method, &session("a"));
+        world.answer(channel, asked, "{}");
+        world.expect_answer(editor, 2, "{}");
+    }
+}
+
+#[test]
 fn a_close_is_asked_again_when_the_blocking_question_goes_with_its_session() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -186,6 +284,51 @@ fn a_second_close_finds_nothing_and_is_content() {
     assert_eq!(data["sessionId"], "never");
     world.answer(channel, close, "{}");
     world.expect_answer(editor, 1, "{}");
+}
+
+#[test]
+fn a_prompt_that_waits_for_a_close_is_settled_when_the_agent_gives_the_id_again() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.request(editor, 3, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 3, &session("agent:a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn of_two_closes_of_one_id_the_last_is_waited_for() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let leaver = world.join();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let first = world.expect_request(channel, "session/close", &session("a"));
+    // The agent gives the id again, to one who waits no more.
+    world.request(leaver, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.gone(leaver);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 1, CANCELLED);
+    let last = world.expect_request(channel, "session/close", &session("a"));
+    world.request(editor, 3, "session/load", &stored("a"));
+    world.answer(channel, first, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.assert_nothing_left();
+    world.answer(channel, last, "{}");
+    world.expect_request(channel, "session/load", &stored("a"));
 }
 
 #[test]
@@ -297,4 +440,20 @@ fn a_client_that_did_not_ask_for_events_gets_none() {
     let line = notification("session/cancel", &session("a"));
     world.says(editor, line);
     assert_eq!(world.bridge.counters().unrouted, 1);
+}
+
+#[test]
+fn events_for_all_reach_one_that_did_not_ask_and_events_for_none_nobody() {
+    let plain = r#"{"protocolVersion":1,"clientCapabilities":{}}"#;
+    for (events, params) in [(ExtensionEvents::On, plain), (ExtensionEvents::Off, INITIALIZE)] {
+        let mut world = World::with(|config| config.extension_events = events);
+        let (editor, channel) = world.start_with(params);
+        world.open(editor, channel, "a");
+        world.request(editor, 1, "session/close", &session("a"));
+        if events == ExtensionEvents::On {
+            world.expect_closed(editor, "a", "client_close");
+        }
+        world.expect_request(channel, "session/close", &session("a"));
+        world.assert_nothing_left();
+    }
 }

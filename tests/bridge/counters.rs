@@ -42,6 +42,31 @@ fn cursors_that_give_way() {
 }
 
 #[test]
+fn cursors_of_a_process_that_is_gone_take_no_room() {
+    let mut world = World::new();
+    let (editor, old) = world.start();
+    let list = |world: &mut World, channel, params: &str, next: &str| {
+        let page = format!(r#"{{"sessions":[],"nextCursor":"{next}"}}"#);
+        world.request(editor, 1, "session/list", params);
+        let list = world.expect_request(channel, "session/list", params);
+        world.answer(channel, list, &page);
+        world.expect_answer(editor, 1, &page);
+    };
+    for number in 0..256 {
+        list(&mut world, old, "{}", &format!("c{number}"));
+    }
+    world.exits(old, 0);
+    world.request(editor, 2, "_x", "{}");
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.expect_request(new, "_x", "{}");
+    list(&mut world, new, "{}", "a");
+    list(&mut world, new, "{}", "b");
+    list(&mut world, new, r#"{"cursor":"a"}"#, "d");
+    assert_eq!(world.bridge.counters().cursors, 0);
+}
+
+#[test]
 fn settings_that_further_channels_will_not_be_told() {
     let mut world = World::new();
     let (editor, channel) = world.start();

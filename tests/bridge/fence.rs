@@ -3,7 +3,7 @@
 use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice};
 
 use crate::harness::{
-    Deed, END_TURN, NEW, WITHOUT_CLOSE, World, notification, session, stored, update,
+    ALLOWED, Deed, END_TURN, NEW, WITHOUT_CLOSE, World, notification, session, stored, update,
 };
 
 #[test]
@@ -245,4 +245,44 @@ fn a_husk_on_a_channel_that_is_being_stopped_is_waited_for_and_not_reinstated() 
     let fresh = world.expect_spawn("/home");
     world.handshake(fresh);
     world.expect_request(fresh, "session/load", &stored("a"));
+}
+
+#[test]
+fn fenced_by_a_close_that_is_to_be_asked_again() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    let question = world.ask(channel, editor, "b", "50");
+    world.close_too_late(editor, channel, "a");
+    world.request(editor, 2, "session/load", &stored("a"));
+    world.assert_nothing_left();
+    world.answer(editor, question, ALLOWED);
+    world.expect_answer(channel, "50", ALLOWED);
+    let again = world.expect_request(channel, "session/close", &session("a"));
+    world.assert_nothing_left();
+    world.answer(channel, again, "{}");
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 2, "null");
+}
+
+#[test]
+fn a_deletion_waits_for_the_exit_of_the_process_that_holds_the_session() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    world.agent = WITHOUT_CLOSE;
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(editor, 1, "{}");
+    world.expect(old, Deed::CloseStdin);
+    world.request(editor, 2, "session/delete", &session("a"));
+    world.assert_nothing_left();
+    world.exits(old, 0);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    let delete = world.expect_request(fresh, "session/delete", &session("a"));
+    world.answer(fresh, delete, "{}");
+    world.expect_answer(editor, 2, "{}");
 }

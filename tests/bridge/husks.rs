@@ -87,6 +87,49 @@ fn at_max_husks_the_channel_is_retired_and_a_successor_serves() {
 }
 
 #[test]
+fn a_session_that_was_closed_unseen_is_a_husk_like_any_other() {
+    let mut world = world(1);
+    let (editor, old) = world.start();
+    let leaver = world.join();
+    world.open(editor, old, "a");
+    world.request(leaver, 1, "session/new", NEW);
+    let number = world.expect_request(old, "session/new", NEW);
+    world.gone(leaver);
+    world.answer(old, number, &session("b"));
+    world.request(editor, 2, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "c", "2");
+}
+
+#[test]
+fn a_husk_that_was_reinstated_counts_no_more() {
+    let mut world = world(2);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    closed_at_once(&mut world, editor, "a");
+    world.load(editor, channel, "a");
+    closed_at_once(&mut world, editor, "b");
+    world.open(editor, channel, "c");
+}
+
+#[test]
+fn a_husk_ends_with_its_process() {
+    let mut world = world(8);
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    closed_at_once(&mut world, editor, "a");
+    world.exits(old, 0);
+    world.request(editor, 1, "session/load", &stored("a"));
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    let load = world.expect_request(fresh, "session/load", &stored("a"));
+    world.answer(fresh, load, "null");
+    world.expect_answer(editor, 1, "null");
+}
+
+#[test]
 fn zero_max_husks_is_no_cap() {
     let mut world = world(0);
     let (editor, channel) = world.start();

@@ -139,6 +139,17 @@ fn the_request_of_an_elicitation_is_translated() {
 }
 
 #[test]
+fn an_elicitation_about_a_request_on_another_channel_reaches_nobody() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, first, second) = collision(&mut world);
+    world.request(editor, 3, "authenticate", r#"{"methodId":"x"}"#);
+    let login = world.expect_request(first, "authenticate", r#"{"methodId":"x"}"#);
+    let asked = format!(r#"{{"requestId":{login},"message":"code?"}}"#);
+    world.request(second, 4, "elicitation/create", &asked);
+    world.expect_answer(second, 4, r#"{"action":"cancel"}"#);
+}
+
+#[test]
 fn the_request_id_of_other_methods_is_not_ours() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -242,6 +253,30 @@ fn a_third_of_the_same_id_gets_a_number() {
 }
 
 #[test]
+fn an_alias_is_not_given_again_while_the_closed_session_is_remembered() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (first, old) = world.start();
+    let second = world.join();
+    world.open(first, old, "1");
+    world.request(second, 1, "session/new", NEW);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    let number = world.expect_request(new, "session/new", NEW);
+    world.answer(new, number, &session("1"));
+    world.expect_answer(second, 1, &session("agent:1"));
+    world.request(second, 2, "session/close", &session("agent:1"));
+    world.expect_closed(second, "agent:1", "client_close");
+    let close = world.expect_request(new, "session/close", &session("1"));
+    world.answer(new, close, "{}");
+    world.expect_answer(second, 2, "{}");
+    world.gone(second);
+    world.request(first, 3, "session/new", NEW);
+    let number = world.expect_request(new, "session/new", NEW);
+    world.answer(new, number, &session("1"));
+    world.expect_answer(first, 3, &session("agent:1~2"));
+}
+
+#[test]
 fn the_id_of_a_tombstone_is_another_conversation() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -275,6 +310,31 @@ fn our_own_prefix_is_taken_off_an_unknown_id() {
 }
 
 #[test]
+fn the_error_of_a_load_names_the_session_as_its_client_does() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let error = |id: u64, session: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-1,"message":"","data":{{"sessionId":"{session}"}}}}}}"#
+        )
+    };
+    world.request(editor, 1, "session/load", &stored("agent:7"));
+    let load = world.expect_request(channel, "session/load", &stored("7"));
+    world.says(channel, error(load, "7"));
+    world.expect_line(editor, &error(1, "agent:7"));
+}
+
+#[test]
+fn our_own_prefix_is_taken_off_the_unknown_source_of_a_fork() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/fork", &stored("agent:1"));
+    let fork = world.expect_request(channel, "session/fork", &stored("1"));
+    world.answer(channel, fork, &session("2"));
+    world.expect_answer(editor, 1, &session("2"));
+}
+
+#[test]
 fn a_child_session_is_routed_to_its_parents_clients_and_dies_with_it() {
     let mut world = World::new();
     let (first, channel) = world.start();
@@ -300,6 +360,43 @@ fn a_child_session_is_routed_to_its_parents_clients_and_dies_with_it() {
     world.request(channel, 6, "fs/read_text_file", &session("kid"));
     world.expect_refusal(channel, 6, -32002, "unknown_session");
     assert_eq!(world.bridge.counters().late_frames, 1);
+}
+
+#[test]
+fn the_name_of_a_sub_agent_is_free_again_when_its_session_has_ended() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    for (client, id) in [(first, "a"), (second, "b")] {
+        let announced = format!(
+            r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"kid"}}}}"#
+        );
+        world.notify(channel, "session/update", &announced);
+        world.expect_notification(client, "session/update", &announced);
+        world.notify(channel, "session/update", &update("kid", "hi"));
+        world.expect_notification(client, "session/update", &update("kid", "hi"));
+        world.notify(client, "session/cancel", &session("kid"));
+        world.expect_notification(channel, "session/cancel", &session("kid"));
+        world.close(client, channel, id);
+    }
+}
+
+#[test]
+fn a_close_of_a_sub_agents_session_is_for_the_agent_and_leaves_its_parent_alone() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let announced =
+        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
+    world.notify(channel, "session/update", announced);
+    world.expect_notification(editor, "session/update", announced);
+    world.request(editor, 1, "session/close", &session("kid"));
+    let close = world.expect_request(channel, "session/close", &session("kid"));
+    world.fail(channel, close, -32002);
+    world.expect_failure(editor, 1, -32002);
+    world.prompt(editor, channel, "a", 2);
 }
 
 #[test]
@@ -375,4 +472,21 @@ fn a_new_conversation_does_not_take_the_id_of_one_that_ended() {
     // The thread of the old one speaks of the old one.
     world.request(editor, 3, "session/prompt", &crate::harness::prompt("1"));
     world.expect_refusal(editor, 3, -32002, "session_closed");
+}
+
+#[test]
+fn a_new_conversation_does_not_take_the_id_of_one_that_is_being_loaded() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.request(editor, 1, "session/load", &stored("1"));
+    let load = world.expect_request(first, "session/load", &stored("1"));
+    world.request(editor, 2, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let number = world.expect_request(second, "session/new", NEW);
+    world.answer(second, number, &session("1"));
+    world.expect_answer(editor, 2, &session("agent:1"));
+    world.answer(first, load, "null");
+    world.expect_answer(editor, 1, "null");
+    world.prompt(editor, first, "1", 3);
 }

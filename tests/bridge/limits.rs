@@ -3,7 +3,7 @@
 use drawbridge::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy, Share};
 use drawbridge::bridge::{Effect, Event, Limit, Notice};
 
-use crate::harness::{Deed, END_TURN, NEW, World, prompt, request, session, stored};
+use crate::harness::{Deed, END_TURN, INITIALIZE, NEW, World, prompt, request, session, stored};
 
 #[test]
 fn eviction_of_the_longest_idle_session_that_the_policy_allows() {
@@ -446,4 +446,114 @@ fn at_max_channels_the_one_that_goes_is_neither_the_oldest_nor_the_youngest_but_
     // The next one is the one that is idle longest by now.
     world.request(editor, 3, "session/new", &in_dir("/4"));
     world.expect(channels[2], Deed::CloseStdin);
+}
+
+#[test]
+fn eviction_does_not_believe_a_look_that_is_older_than_the_last_turn() {
+    let mut world = World::with(|config| {
+        config.max_sessions = 1;
+        config.idle_policy = IdlePolicy::All;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/new", NEW);
+    world.expect(channel, Deed::Survey);
+    let turn = world.prompt(editor, channel, "a", 2);
+    world.expect_refusal(editor, 1, -32603, "session_limit");
+    world.surveyed(channel, vec![]);
+    world.wait(500);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 2, END_TURN);
+    // What that turn has left behind was born after the look.
+    world.request(editor, 3, "session/new", NEW);
+    world.expect(channel, Deed::Survey);
+    let born = drawbridge::bridge::Moment::from_millis(250);
+    let left = drawbridge::bridge::Process { pid: 1, name: "make".to_owned(), born };
+    world.surveyed(channel, vec![left]);
+    world.expect_refusal(editor, 3, -32603, "session_limit");
+}
+
+#[test]
+fn at_max_channels_one_that_is_carried_does_not_make_room() {
+    let mut world = World::with(|config| config.max_channels = 1);
+    let carried = world.connect();
+    let params = INITIALIZE.replacen(":1", ":2", 1);
+    world.request(carried, 0, "initialize", &params);
+    let channel = world.expect_spawn("/home");
+    let id = world.expect_request(channel, "initialize", &params);
+    world.answer(channel, id, r#"{"protocolVersion":2}"#);
+    world.next_line(carried);
+    let other = world.connect();
+    world.request(other, 1, "initialize", INITIALIZE);
+    world.expect_refusal(other, 1, -32603, "channel_limit");
+}
+
+#[test]
+fn an_open_that_names_no_directory_is_in_that_of_its_client() {
+    let mut world = World::with(|config| config.share = Share::Cwd);
+    let (editor, channel) = world.start();
+    for (id, params) in [("a", "{}"), ("b", r#"{"cwd":"/home"}"#)] {
+        world.request(editor, 1, "session/new", params);
+        let number = world.expect_request(channel, "session/new", params);
+        world.answer(channel, number, &session(id));
+        world.expect_answer(editor, 1, &session(id));
+    }
+}
+
+#[test]
+fn an_open_does_not_wait_for_a_channel_that_is_starting_if_a_ready_one_has_room() {
+    let mut world = World::with(|config| config.sessions_per_channel = 2);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.open(editor, first, "b");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.expect_request(second, "initialize", INITIALIZE);
+    world.close(editor, first, "a");
+    world.close(editor, first, "b");
+    world.open(editor, first, "c");
+}
+
+#[test]
+fn a_client_with_as_many_requests_as_it_may_have_can_still_close() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    for id in 0..1_024 {
+        world.says(editor, request(id, "_slow/one", "{}"));
+        world.expect_request(channel, "_slow/one", "{}");
+    }
+    world.close(editor, channel, "a");
+}
+
+#[test]
+fn a_request_for_all_is_refused_if_one_agent_does_not_read() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "b", "1");
+    world.event(Event::ChannelSaturated { channel: second, over: true });
+    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
+    for (id, method) in [(2, "providers/set"), (3, "logout")] {
+        world.request(editor, id, method, "{}");
+        world.expect_refusal(editor, id, -32603, "agent_not_reading");
+    }
+}
+
+#[test]
+fn an_agent_without_sessions_is_paused_for_a_slow_client_of_its_own_pool() {
+    let mut world = World::new();
+    let (slow, channel) = world.start();
+    let others = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
+    world.start_with(&others);
+    for _ in 0..2 {
+        world.event(Event::ClientSaturated { client: slow, over: true });
+        world.expect(channel, Deed::Pause);
+        world.assert_nothing_left();
+        world.event(Event::ClientSaturated { client: slow, over: false });
+        world.expect(channel, Deed::Resume);
+    }
 }

@@ -494,3 +494,105 @@ fn a_leased_channel_that_is_replaced_for_its_husks_ends_with_its_last_session() 
     world.expect_answer(editor, 1, "{}");
     world.expect(channel, Deed::CloseStdin);
 }
+
+#[test]
+fn a_login_goes_to_the_channel_that_wants_one_rather_than_to_an_older_one_without() {
+    for method in ["authenticate", "auth/login"] {
+        let mut world = one_each();
+        let (editor, first, second) = two(&mut world);
+        world.close(editor, second, "b");
+        world.request(editor, 1, "session/new", NEW);
+        let number = world.expect_request(second, "session/new", NEW);
+        world.fail(second, number, -32000);
+        world.expect_failure(editor, 1, -32000);
+        round(&mut world, editor, second, method, LOGIN);
+        round(&mut world, editor, first, method, LOGIN);
+    }
+}
+
+#[test]
+fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_client() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    round(&mut world, editor, first, "_vendor/thing", "{}");
+    world.close(editor, first, "a");
+    let other = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
+    world.request(editor, 1, "initialize", &other);
+    let second = world.expect_spawn("/home");
+    let id = world.expect_request(second, "initialize", &other);
+    world.answer(second, id, world.agent);
+    world.next_line(editor);
+    world.wait(59_999);
+    world.assert_nothing_left();
+    world.gone(editor);
+    world.expect(first, Deed::CloseStdin);
+}
+
+#[test]
+fn what_a_channel_holds_for_a_client_ends_with_the_process() {
+    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let (editor, first) = world.start();
+    round(&mut world, editor, first, "_vendor/thing", "{}");
+    world.exits(first, 0);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.wait(250);
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "a", "1");
+    world.close(editor, second, "a");
+    world.expect(second, Deed::CloseStdin);
+}
+
+#[test]
+fn an_open_that_waits_behind_a_setting_leaves_a_channel_that_is_retired_meanwhile() {
+    for (method, params, opened) in [
+        ("session/new", NEW.to_owned(), session("c")),
+        ("session/load", stored("c"), "null".into()),
+    ] {
+        let mut world = World::with(|config| config.sessions_per_channel = 2);
+        let (editor, first) = world.start();
+        world.open(editor, first, "a");
+        world.open(editor, first, "x");
+        world.request(editor, 2, "session/new", NEW);
+        let second = world.expect_spawn("/home");
+        let greeting = world.expect_request(second, "initialize", INITIALIZE);
+        world.request(editor, 3, "providers/set", PROVIDER);
+        let asked = world.expect_request(first, "providers/set", PROVIDER);
+        world.answer(second, greeting, world.agent);
+        world.opened(editor, second, "b", "2");
+        world.answer(first, asked, "{}");
+        world.expect_answer(editor, 3, "{}");
+        let heard = world.expect_request(second, "providers/set", PROVIDER);
+        world.request(editor, 4, method, &params);
+        world.assert_nothing_left();
+
+        world.close_too_late(editor, second, "b");
+        world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+        world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+        let third = world.expect_spawn("/home");
+        world.handshake(third);
+        let again = world.expect_request(third, "providers/set", PROVIDER);
+        world.answer(third, again, "{}");
+        let open = world.expect_request(third, method, &params);
+        world.answer(third, open, &opened);
+        world.expect_answer(editor, 4, &opened);
+        world.answer(second, heard, "{}");
+        world.expect(second, Deed::CloseStdin);
+    }
+}
+
+#[test]
+fn a_cursor_outlives_the_end_of_another_channel() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    let other = world.join();
+    world.request(other, 1, "session/list", r#"{"cwd":"/none"}"#);
+    let list = world.expect_request(first, "session/list", r#"{"cwd":"/none"}"#);
+    world.answer(first, list, r#"{"sessions":[],"nextCursor":"n"}"#);
+    world.expect_answer(other, 1, r#"{"sessions":[],"nextCursor":"n"}"#);
+    world.close(editor, second, "b");
+    world.exits(second, 0);
+    round(&mut world, other, first, "session/list", r#"{"cursor":"n"}"#);
+}

@@ -311,3 +311,55 @@ fn an_early_question_is_not_lost_to_an_open_that_nobody_waits_for() {
     world.expect_request(channel, "session/fork", &stored("a"));
     world.ask(channel, second, "unheard of", "50");
 }
+
+#[test]
+fn a_load_of_a_live_session_that_is_not_answered_attaches_nobody() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    for client in [first, second] {
+        world.request(client, 2, "session/load", &stored("a"));
+        world.expect_request(channel, "session/load", &stored("a"));
+        world.wait(120_000);
+        world.expect_refusal(client, 2, -32603, "open_timeout");
+    }
+    // The one that was there before still is.
+    world.notify(channel, "session/update", &update("a", "hi"));
+    world.expect_notification(first, "session/update", &update("a", "hi"));
+    world.request(second, 3, "session/prompt", &prompt("a"));
+    world.expect_refusal(second, 3, -32002, "unknown_session");
+}
+
+#[test]
+fn the_replay_of_a_live_session_keeps_its_load_alive() {
+    let mut world = World::with(|config| config.session_open_timeout = Limit::After(1_000));
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    for _ in 0..5 {
+        world.wait(999);
+        world.notify(channel, "session/update", &update("a", "old"));
+        world.expect_notification(editor, "session/update", &update("a", "old"));
+    }
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+}
+
+#[test]
+fn a_load_of_a_live_session_that_ends_meanwhile_is_refused_at_once() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(second, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.request(first, 2, "session/delete", &session("a"));
+    world.expect_closed(first, "a", "deleted");
+    world.expect_closed(second, "a", "deleted");
+    world.expect_refusal(second, 1, -32800, "session_closing");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, load, "null");
+    assert_eq!(world.bridge.counters().stray_answers, 1);
+}

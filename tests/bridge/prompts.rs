@@ -262,3 +262,14 @@ fn a_gone_clients_prompt_goes_on_for_the_others() {
     world.answer(channel, other, "{}");
     assert_eq!(world.bridge.counters().stray_answers, 0);
 }
+
+#[test]
+fn who_has_left_a_session_to_others_hears_so_and_not_that_it_was_closed() {
+    let mut world = World::new();
+    let (first, _, _) = shared(&mut world);
+    world.request(first, 1, "_drawbridge/detach", &session("a"));
+    world.expect_answer(first, 1, "{}");
+    world.request(first, 2, "session/prompt", &prompt("a"));
+    let data = world.expect_refusal(first, 2, -32002, "session_closed");
+    assert_eq!(data["reason"], "detached");
+}

@@ -4,7 +4,7 @@ use drawbridge::bridge::config::PermissionPolicy;
 use drawbridge::bridge::{Limit, Notice, ShutdownCause};
 
 use crate::harness::{
-    ALLOWED, CANCELLED, Deed, END_TURN, NOT_ALLOWED, World, answer, failure, notification,
+    ALLOWED, CANCELLED, Deed, END_TURN, NEW, NOT_ALLOWED, World, answer, failure, notification,
     permission, request, session, stored,
 };
 
@@ -384,4 +384,130 @@ fn a_close_that_an_unseen_question_blocked_is_sent_again_when_that_is_withdrawn(
     world.says(channel, notification("$/cancel_request", r#"{"requestId":50}"#));
     world.expect_refusal(channel, 50, -32800, "cancelled");
     world.expect_request(channel, "session/close", &session("a"));
+}
+
+#[test]
+fn after_a_cancel_one_clients_refusal_settles_a_question_for_all() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    let number = world.ask(channel, first, "a", "50");
+    world.expect_request(second, "session/request_permission", &permission("a"));
+    world.notify(first, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(second, number, NOT_ALLOWED);
+    world.expect_withdrawn(first, number);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+}
+
+#[test]
+fn an_answer_of_a_client_that_was_not_asked_is_none() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    let question = world.ask(channel, first, "a", "50");
+    world.answer(second, question, ALLOWED);
+    world.assert_nothing_left();
+    assert_eq!(world.bridge.counters().stray_answers, 1);
+    world.answer(first, question, NOT_ALLOWED);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+}
+
+#[test]
+fn a_question_goes_to_the_client_that_offers_what_it_needs() {
+    let mut world = World::new();
+    let (bare, channel) = world.start_with(r#"{"protocolVersion":1,"clientCapabilities":{}}"#);
+    let (able, _) = world.start_with(
+        r#"{"protocolVersion":1,"clientCapabilities":{"fs":{"readTextFile":true,"writeTextFile":true},"terminal":true,"elicitation":{}}}"#,
+    );
+    world.open(bare, channel, "a");
+    world.load(able, channel, "a");
+    for method in [
+        "fs/read_text_file",
+        "fs/write_text_file",
+        "terminal/create",
+        "terminal/output",
+        "elicitation/create",
+    ] {
+        world.request(channel, 50, method, &session("a"));
+        let number = world.expect_request(able, method, &session("a"));
+        world.answer(able, number, "{}");
+        world.expect_answer(channel, 50, "{}");
+    }
+}
+
+#[test]
+fn of_several_clients_none_is_asked_for_what_none_offers() {
+    let mut world = World::new();
+    let plain = r#"{"protocolVersion":1,"clientCapabilities":{}}"#;
+    let (first, channel) = world.start_with(plain);
+    let second = world.connect();
+    world.request(second, 0, "initialize", plain);
+    world.next_line(second);
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    world.request(channel, 50, "terminal/create", &session("a"));
+    world.expect_refusal(channel, 50, -32603, "nobody_to_ask");
+}
+
+#[test]
+fn who_has_left_a_session_is_not_asked_although_its_own_turn_runs() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    let turn = world.prompt(first, channel, "a", 1);
+    world.request(first, 2, "_drawbridge/detach", &session("a"));
+    world.expect_answer(first, 2, "{}");
+    world.ask(channel, second, "a", "50");
+    ask_for_file(&mut world, channel, second, 51);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(first, 1, END_TURN);
+}
+
+#[test]
+fn a_question_without_a_session_goes_to_the_client_that_the_channel_served_last() {
+    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let (first, old) = world.start();
+    let second = world.join();
+    world.open(first, old, "a");
+    world.request(second, 1, "session/new", NEW);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.opened(second, new, "b", "1");
+    world.close(second, new, "b");
+    world.request(new, 50, "_some/question", "{}");
+    world.expect_request(second, "_some/question", "{}");
+}
+
+#[test]
+fn a_question_without_a_session_does_not_wait_for_somebody() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(channel, 50, "elicitation/create", r#"{"message":"code?"}"#);
+    world.expect_request(editor, "elicitation/create", r#"{"message":"code?"}"#);
+    world.gone(editor);
+    world.expect_answer(channel, 50, r#"{"action":"cancel"}"#);
+}
+
+#[test]
+fn who_leaves_one_session_keeps_the_questions_of_another() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    let of_a = world.ask(channel, editor, "a", "50");
+    let of_b = world.ask(channel, editor, "b", "51");
+    world.request(editor, 1, "_drawbridge/detach", &session("a"));
+    world.expect_withdrawn(editor, of_a);
+    world.expect_answer(editor, 1, "{}");
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+    world.expect_request(channel, "session/close", &session("a"));
+    world.assert_nothing_left();
+    world.answer(editor, of_b, ALLOWED);
+    world.expect_answer(channel, 51, ALLOWED);
 }

@@ -256,6 +256,22 @@ fn last_seen_moves_with_every_frame_that_names_the_session() {
 }
 
 #[test]
+fn a_new_title_is_a_use_of_a_session() {
+    let mut world = World::with(all);
+    let (editor, channel) = open(&mut world);
+    world.wait(9 * MINUTE);
+    world.request(editor, 1, "session/set_title", &session("a"));
+    let title = world.expect_request(channel, "session/set_title", &session("a"));
+    world.answer(channel, title, "{}");
+    world.expect_answer(editor, 1, "{}");
+    world.wait(10 * MINUTE - 1);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_closed(editor, "a", "idle_timeout");
+    reaped(&mut world, channel, "a");
+}
+
+#[test]
 fn interval_zero_and_timeout_zero_disable() {
     let off: [fn(&mut Config); 4] = [
         |config| config.session_reap_interval = Limit::After(0),
@@ -357,6 +373,28 @@ fn processes_born_outside_its_turns_do_not_keep_it() {
     world.wait(11 * MINUTE - 2_000);
     world.expect(channel, Deed::Survey);
     world.surveyed(channel, vec![process(500), process(3_000)]);
+    world.expect_closed(editor, "a", "idle_timeout");
+    reaped(&mut world, channel, "a");
+}
+
+#[test]
+fn a_process_of_the_first_of_very_many_turns_keeps_its_session() {
+    let (mut world, editor, channel) = with_turn(|_| {});
+    for id in 2..22 {
+        world.wait(1_000);
+        let turn = world.prompt(editor, channel, "a", id);
+        world.wait(1_000);
+        world.answer(channel, turn, END_TURN);
+        world.expect_answer(editor, id, END_TURN);
+    }
+    world.wait(11 * MINUTE - 42_000);
+    world.expect(channel, Deed::Survey);
+    world.surveyed(channel, vec![process(1_500)]);
+    world.assert_nothing_left();
+    // One that is older than all of them is none of its own.
+    world.wait(MINUTE);
+    world.expect(channel, Deed::Survey);
+    world.surveyed(channel, vec![process(500)]);
     world.expect_closed(editor, "a", "idle_timeout");
     reaped(&mut world, channel, "a");
 }

@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice, ShutdownCause};
 
-use crate::harness::{CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session};
+use crate::harness::{CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session, stored};
 
 fn killed(notice: &Notice) -> bool {
     matches!(notice, Notice::ChannelKilled { .. })
@@ -138,6 +138,28 @@ fn what_was_not_sent_is_refused_and_what_was_asked_is_waited_for() {
     world.expect(fourth, Deed::CloseStdin);
     world.exits(fourth, 0);
     world.expect_exit(&[]);
+}
+
+#[test]
+fn an_open_that_the_agent_has_got_is_refused_at_once() {
+    for (method, params) in [
+        ("session/new", NEW.to_owned()),
+        ("session/load", stored("x")),
+        ("session/resume", stored("x")),
+        ("session/fork", stored("x")),
+    ] {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.request(editor, 1, method, &params);
+        let late = world.expect_request(channel, method, &params);
+        world.shutdown(ShutdownCause::StdinEnded);
+        world.expect_refusal(editor, 1, -32800, "shutting_down");
+        world.expect(channel, Deed::CloseStdin);
+        world.answer(channel, late, &session("y"));
+        assert_eq!(world.bridge.counters().stray_answers, 1);
+        world.exits(channel, 0);
+        world.expect_exit(&[]);
+    }
 }
 
 #[test]

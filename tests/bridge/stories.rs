@@ -9,10 +9,17 @@ impl World {
     /// An editor whose `initialize` starts the first agent.
     #[track_caller]
     pub fn start(&mut self) -> (ClientId, ChannelId) {
+        self.start_with(INITIALIZE)
+    }
+
+    /// An editor that says other things of itself, so that it gets an agent of its own.
+    #[track_caller]
+    pub fn start_with(&mut self, initialize: &str) -> (ClientId, ChannelId) {
         let editor = self.connect();
-        self.request(editor, 0, "initialize", INITIALIZE);
+        self.request(editor, 0, "initialize", initialize);
         let channel = self.expect_spawn("/home");
-        self.handshake(channel);
+        let id = self.expect_request(channel, "initialize", initialize);
+        self.answer(channel, id, self.agent);
         let answer = self.next_line(editor);
         assert!(answer.starts_with(r#"{"jsonrpc":"2.0","id":0,"result":"#), "{answer}");
         (editor, channel)
@@ -76,6 +83,17 @@ impl World {
         self.expect_closed(client, id, "client_close");
         let number = self.expect_request(channel, "session/close", &session(id));
         self.answer(channel, number, "{}");
+        self.expect_answer(client, &token, "{}");
+    }
+
+    /// A client closes a session, and its agent does not answer within its budget.
+    #[track_caller]
+    pub fn close_too_late(&mut self, client: ClientId, channel: ChannelId, id: &str) {
+        let token = self.token();
+        self.request(client, &token, "session/close", &session(id));
+        self.expect_closed(client, id, "client_close");
+        self.expect_request(channel, "session/close", &session(id));
+        self.wait(10_000);
         self.expect_answer(client, &token, "{}");
     }
 
