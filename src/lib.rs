@@ -12,6 +12,7 @@
 //! | [`wire`] | what a frame is: lines, heads, splices | sessions, channels |
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
 //! | `keeper` | the process beside each agent that ends its tree, whatever happens to us | the protocol, the core |
+//! | [`ladder`] | the graces of the stop ladder, fitted into a bound | who is ended, and how |
 //! | [`environ`] | which variables an agent gets | what they mean |
 //! | [`processes`] | the process table, and who is left alone | who is whose |
 //! | [`logs`] | where log lines go, without ever holding us up | everything else |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod environ;
 #[cfg(target_os = "linux")]
 pub mod keeper;
+pub mod ladder;
 pub mod logs;
 pub mod processes;
 pub mod runtime;

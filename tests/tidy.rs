@@ -71,6 +71,17 @@ fn the_core_and_the_wire_are_pure() {
 }
 
 #[test]
+fn the_keeper_and_the_ladder_know_nothing_of_the_bridge() {
+    for (path, text) in sources(&["src/keeper.rs", "src/keeper", "src/ladder.rs"]) {
+        for line in code(&text) {
+            for room in ["crate::bridge", "crate::runtime", "crate::cli"] {
+                assert!(!line.contains(room), "{}: `{room}` in `{line}`", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn no_hash_map_of_the_core_is_walked() {
     // Their order is random: a walk would make two runs of one history differ.
     let maps = ["by_id", "public"];

@@ -5,8 +5,7 @@ use std::iter;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use crate::bridge::Limit;
-use crate::bridge::config::Config;
+use crate::ladder;
 use crate::processes::Spare;
 
 /// One agent, and how it is to be ended if nobody else does.
@@ -36,20 +35,10 @@ pub struct Graces {
 }
 
 impl Graces {
-    /// The configured graces, scaled into the bound of a shutdown: a bridge that
-    /// is gone without a word is one.
-    pub fn of(config: &Config) -> Graces {
-        let bound = config.shutdown_timeout;
-        let millis = [config.stdin_grace, config.term_grace].map(|grace| match grace {
-            Limit::After(millis) => millis.min(bound),
-            Limit::Never => bound,
-        });
-        let whole = u128::from(millis[0]) + u128::from(millis[1]);
-        let [stdin, term] = millis.map(|millis| {
-            let scaled = u128::from(millis) * u128::from(bound) / whole.max(1);
-            let scaled = if whole <= u128::from(bound) { u128::from(millis) } else { scaled };
-            Duration::from_millis(u64::try_from(scaled).unwrap_or(bound))
-        });
+    /// The configured graces in milliseconds (`None`: for ever), fitted into the
+    /// bound of a shutdown: a bridge that is gone without a word is one.
+    pub fn fitted(stdin: Option<u64>, term: Option<u64>, shutdown: u64) -> Graces {
+        let [stdin, term] = ladder::fitted([stdin, term], shutdown).map(Duration::from_millis);
         Graces { stdin, term }
     }
 }
@@ -106,25 +95,5 @@ mod tests {
         assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
         assert_eq!(Task::read(bare.arguments().take(7)), None, "no command");
         assert_eq!(Task::read(iter::empty()), None);
-    }
-
-    #[test]
-    fn the_ladder_fits_into_the_bound_of_a_shutdown() {
-        let graces = |stdin, term, bound| {
-            let config = Config {
-                stdin_grace: stdin,
-                term_grace: term,
-                shutdown_timeout: bound,
-                ..Config::default()
-            };
-            let graces = Graces::of(&config);
-            (graces.stdin.as_millis(), graces.term.as_millis())
-        };
-        assert_eq!(graces(Limit::After(100), Limit::After(200), 2500), (100, 200));
-        assert_eq!(graces(Limit::After(2500), Limit::After(7500), 2500), (1250, 1250));
-        assert_eq!(graces(Limit::Never, Limit::After(0), 800), (800, 0));
-        assert_eq!(graces(Limit::Never, Limit::Never, 0), (0, 0));
-        let huge = u128::from(u64::MAX);
-        assert_eq!(graces(Limit::Never, Limit::Never, u64::MAX), (huge / 2, huge / 2));
     }
 }

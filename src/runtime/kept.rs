@@ -20,8 +20,7 @@ use tokio::sync::mpsc;
 use super::child::Stdios;
 use super::stdio::watched;
 use super::{Input, tree};
-use crate::bridge::ChannelId;
-use crate::bridge::config::Config;
+use crate::bridge::{ChannelId, Config, Limit};
 use crate::environ::Variables;
 use crate::keeper::message::{Heard, Line, Need, Order};
 use crate::keeper::task::{Graces, Task};
@@ -43,7 +42,7 @@ impl Keepers {
             return None;
         }
         match Image::of_process() {
-            Ok(image) => Some(Keepers { image, graces: Graces::of(config), spare: spare.clone() }),
+            Ok(image) => Some(Keepers { image, graces: graces(config), spare: spare.clone() }),
             Err(error) => {
                 tell_refused(&error.to_string());
                 None
@@ -98,6 +97,15 @@ impl Keepers {
         let stdios = Stdios::of(&mut process)?;
         Ok((Kept { process, line, cookie: cookie.to_owned() }, stdios))
     }
+}
+
+/// The graces of a keeper that is left alone.
+fn graces(config: &Config) -> Graces {
+    let millis = |limit| match limit {
+        Limit::After(millis) => Some(millis),
+        Limit::Never => None,
+    };
+    Graces::fitted(millis(config.stdin_grace), millis(config.term_grace), config.shutdown_timeout)
 }
 
 /// A keeper that was started.

@@ -1,0 +1,95 @@
+//! The graces of the stop ladder, fitted into a bound: one pure function for the
+//! core and the keeper.
+//!
+//! An agent is ended in steps: its stdin is closed, its group gets SIGTERM, then
+//! SIGKILL, and each step has a grace. Where the whole must be over in a given
+//! time, the graces are scaled down together. All times are milliseconds; `None`
+//! is a grace that never ends.
+
+/// What a process gets to die of SIGKILL, however short a shutdown must be (ms).
+const LEAST_KILL_GRACE: u64 = 250;
+
+/// The graces of one ladder, such that their sum is at most `bound`: none is
+/// longer than that, and if they are longer together, all are scaled down by the
+/// same factor.
+pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [u64; STEPS] {
+    let capped = graces.map(|grace| grace.map_or(bound, |millis| millis.min(bound)));
+    let whole: u128 = capped.iter().copied().map(u128::from).sum();
+    if whole <= u128::from(bound) {
+        return capped;
+    }
+    capped.map(|grace| {
+        let scaled = u128::from(grace) * u128::from(bound) / whole;
+        u64::try_from(scaled).unwrap_or(bound)
+    })
+}
+
+/// The part of a shutdown's bound that is left for the ladder: a quarter is for
+/// the closes before it.
+pub const fn left_by_closes(shutdown: u64) -> u64 {
+    shutdown - shutdown / 4
+}
+
+/// The graces for stdin, SIGTERM and SIGKILL in a shutdown that must be over
+/// within `shutdown`: fitted into what the closes leave. Whoever is just dying
+/// of SIGKILL is no survivor, so the last grace has a least length.
+pub fn in_shutdown(graces: [Option<u64>; 3], shutdown: u64) -> [u64; 3] {
+    let [stdin, term, kill] = fitted(graces, left_by_closes(shutdown));
+    [stdin, term, kill.max(LEAST_KILL_GRACE)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graces_that_fit_stay_as_they_are() {
+        assert_eq!(fitted([Some(100), Some(200)], 2_500), [100, 200]);
+        assert_eq!(fitted([Some(1_500), Some(1_000)], 2_500), [1_500, 1_000]);
+        assert_eq!(fitted([Some(0), Some(0)], 0), [0, 0]);
+    }
+
+    #[test]
+    fn longer_ones_are_capped_and_then_scaled_together() {
+        assert_eq!(fitted([Some(2_500), Some(7_500)], 2_500), [1_250, 1_250]);
+        assert_eq!(fitted([Some(1_000), Some(3_000)], 3_000), [750, 2_250]);
+        assert_eq!(fitted([None, Some(0)], 800), [800, 0]);
+        assert_eq!(fitted([None, None], 0), [0, 0]);
+    }
+
+    #[test]
+    fn what_is_lost_in_the_scaling_makes_the_sum_shorter_and_never_longer() {
+        assert_eq!(fitted([None, None, None], 100), [33, 33, 33]);
+        assert_eq!(fitted([Some(1), Some(1)], 1), [0, 0]);
+    }
+
+    #[test]
+    fn a_huge_bound_does_not_overflow() {
+        assert_eq!(fitted([None, None], u64::MAX), [u64::MAX / 2; 2]);
+        assert_eq!(in_shutdown([None, None, None], u64::MAX), [u64::MAX / 4 + 1; 3]);
+    }
+
+    #[test]
+    fn three_quarters_of_a_shutdown_are_for_the_ladder() {
+        assert_eq!(left_by_closes(2_500), 1_875);
+        assert_eq!(left_by_closes(800), 600);
+        assert_eq!(left_by_closes(3), 3);
+        assert_eq!(left_by_closes(0), 0);
+    }
+
+    #[test]
+    fn a_shutdown_scales_the_whole_ladder() {
+        // The defaults; each is first cut down to the whole of what is left.
+        assert_eq!(in_shutdown([Some(4_000), Some(5_000), Some(2_000)], 2_500), [625; 3]);
+        assert_eq!(in_shutdown([Some(2_500), Some(7_500), Some(1_000)], 2_500), [740, 740, 394]);
+        assert_eq!(in_shutdown([Some(100), Some(200), Some(300)], 2_500), [100, 200, 300]);
+        assert_eq!(in_shutdown([None, None, None], 4_000), [1_000; 3]);
+    }
+
+    #[test]
+    fn sigkill_has_its_least_grace_beyond_the_bound() {
+        assert_eq!(in_shutdown([None, None, None], 400), [100, 100, 250]);
+        assert_eq!(in_shutdown([Some(0), Some(0), Some(0)], 0), [0, 0, 250]);
+        assert_eq!(in_shutdown([Some(10), Some(10), Some(100)], 2_500), [10, 10, 250]);
+    }
+}
