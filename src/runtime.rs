@@ -8,53 +8,52 @@
 //! its last frame.
 
 mod alarm;
+mod batch;
 mod child;
 mod children;
+mod clients;
 mod clock;
+mod exit;
 mod gate;
 mod hold;
+mod input;
 #[cfg(target_os = "linux")]
 mod kept;
 mod ledger;
 mod outbox;
 mod reader;
+mod setup;
 mod signals;
 mod stderr;
 mod stdio;
 mod streams;
+mod survey;
 mod tell;
 mod tree;
 
 use std::env;
 use std::io;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::children::{Children, Orders, Part};
+use self::batch::Rest;
+use self::children::{Children, Orders};
+use self::clients::Clients;
 use self::clock::Clock;
-use self::gate::Gate;
+use self::input::{Input, inputs};
 #[cfg(target_os = "linux")]
 use self::kept::Keepers;
 use self::ledger::Ledger;
-use self::outbox::Outbox;
-use self::reader::{Batch, Reader, Rest};
+pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
-use crate::bridge::{
-    Bridge, ChannelId, ClientId, Config, Effect, Event, Moment, Process, ShutdownCause,
-};
-use crate::environ::Passing;
-#[cfg(target_os = "linux")]
-use crate::keeper::message::Report;
-use crate::logs::StderrSink;
-use crate::processes::{Entry, Spare};
+use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 
 /// Turns of tasks between two looks at who has something to read: a look for every
 /// other batch of a peer that floods. With many more of them the others wait for
@@ -71,59 +70,8 @@ const ROUNDS: usize = 4;
 const STOOD_STILL: u64 = 10_000;
 /// How long the last answers may take to reach the editor.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// The one client of embedded mode.
+/// The one client of embedded mode: the editor that has started us.
 const EDITOR: ClientId = ClientId(1);
-
-/// What the runtime must know beside the core's [`Config`].
-#[derive(Debug)]
-pub struct Setup {
-    /// What the core is told.
-    pub config: Config,
-    /// The agent's command and arguments.
-    pub agent: Vec<std::ffi::OsString>,
-    /// The longest line that is taken from a peer, in bytes.
-    pub max_frame_bytes: usize,
-    /// What may wait for a peer, in bytes.
-    pub outbox_bytes: usize,
-    /// Whether agents are kept by keepers, where the system can do that.
-    pub keeper: bool,
-    /// Who is left alone when the tree of an agent is ended.
-    pub spare: Spare,
-    /// Which variables of our environment agents get.
-    pub passing: Passing,
-    /// Where bridges keep the ledgers of their agents, if there is a place.
-    pub ledgers: Option<PathBuf>,
-    /// Where the agents' stderr goes.
-    pub stderr: StderrSink,
-}
-
-/// How a bridge ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every process is gone.
-    Clean,
-    /// Some would not die.
-    Survivors,
-}
-
-/// What a task tells the loop.
-#[derive(Debug)]
-enum Input {
-    FromClient(Batch),
-    ClientEnded(u64),
-    FromChannel(ChannelId, Batch),
-    /// One of the streams of an exiting channel is read to its end, or its tree
-    /// is swept; with the bytes of a half line.
-    PartDone(ChannelId, Part, u64),
-    /// A channel's exit has waited long enough for its streams.
-    DrainOver(ChannelId),
-    /// An agent closed its stdin or stdout, and a moment later it may still run.
-    StillRunning(ChannelId),
-    Surveyed(ChannelId, Vec<Entry>),
-    /// What the keeper of a channel reports; `None`: it is gone.
-    #[cfg(target_os = "linux")]
-    FromKeeper(ChannelId, Option<Report>),
-}
 
 /// What the loop wakes for.
 enum Cause {
@@ -156,13 +104,6 @@ pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
     })
 }
 
-/// A way for tasks to tell the loop something. It is bounded by those who tell: a
-/// reader has at most one batch in it, and everything else is said once by each.
-#[allow(clippy::disallowed_methods)] // counting it once more costs each frame a lock
-fn inputs() -> (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>) {
-    mpsc::unbounded_channel()
-}
-
 /// The state of the loop.
 struct Loop {
     bridge: Bridge,
@@ -170,10 +111,7 @@ struct Loop {
     alarm: Alarm,
     signals: mpsc::Receiver<Signal>,
     children: Children,
-    editor: Outbox,
-    /// The editor is never made to wait for an agent; only for itself, when it
-    /// does not take its answers.
-    editor_gate: Gate,
+    clients: Clients,
     marks: Rc<Notify>,
     from_channels: mpsc::UnboundedReceiver<Input>,
     from_clients: mpsc::UnboundedReceiver<Input>,
@@ -191,24 +129,13 @@ impl Loop {
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
-        let editor = Outbox::new(setup.outbox_bytes, marks.clone());
-        let (writer, stdout) = (editor.clone(), Sink::own()?);
-        tasks.spawn_local(async move {
-            // If it breaks, the outbox says so.
-            writer.write_to(stdout).await;
-        });
-        let editor_gate = Gate::new();
-        let gate = editor_gate.clone();
-        let (source, limit) = (Source::own()?, setup.max_frame_bytes);
-        let reader = Reader { source, limit, to: clients_to_loop, gate };
-        tasks.spawn_local(reader.run(Input::FromClient, Input::ClientEnded));
+        let limit = setup.max_frame_bytes;
+        let mut clients = Clients::new(setup.outbox_bytes, limit, clients_to_loop, marks.clone());
+        let (stdout, stdin) = (Sink::own()?, Source::own()?);
+        clients.connect(EDITOR, stdin, stdout, &mut tasks);
 
         if let Some(folder) = setup.ledgers.clone().filter(|folder| folder.is_dir()) {
-            let spare = setup.spare.clone();
-            tasks.spawn_local(async move {
-                let swept = spawn_blocking(move || ledger::sweep(&folder, &spare)).await;
-                children::tell_swept("a bridge that was killed", &swept.unwrap_or_default());
-            });
+            tasks.spawn_local(children::sweep_ledgers(folder, setup.spare.clone()));
         }
         let orders = Orders {
             command: setup.agent,
@@ -225,8 +152,7 @@ impl Loop {
             clock,
             alarm: Alarm::new()?,
             signals,
-            editor,
-            editor_gate,
+            clients,
             marks,
             from_channels,
             from_clients,
@@ -330,22 +256,20 @@ impl Loop {
     fn serve(&mut self, input: Input, now: Moment) -> Rest {
         let mut rest = Rest::None;
         match input {
-            Input::FromClient(batch) => {
-                let before = self.editor.pushed();
+            Input::FromClient(client, batch) => {
+                let before = self.clients.pushed(client);
                 for frame in batch.frames {
-                    self.bridge.handle(now, Event::ClientFrame { client: EDITOR, frame });
+                    self.bridge.handle(now, Event::ClientFrame { client, frame });
                     self.run_effects();
                 }
-                self.editor.owes(before);
-                let may_read = !self.editor.is_choked();
-                self.editor_gate.set(may_read);
-                rest = batch.rest.if_read(may_read);
+                self.clients.owes(client, before);
+                rest = batch.rest.if_read(self.clients.open_gate(client));
             }
-            Input::ClientEnded(half_line) => {
+            Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
                     tracing::debug!(bytes = half_line, "the editor's last line had no end");
                 }
-                self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+                self.client_gone(client);
             }
             Input::FromChannel(channel, batch) => {
                 let before = self.children.pushed(channel);
@@ -366,7 +290,10 @@ impl Loop {
                     self.happened(Event::ChannelLost { channel });
                 }
             }
-            Input::Surveyed(channel, found) => self.surveyed(channel, found),
+            Input::Surveyed(channel, found) => {
+                let agent = self.children.pid(channel);
+                self.happened(survey::event(channel, found, agent, &self.clock));
+            }
             #[cfg(target_os = "linux")]
             Input::FromKeeper(channel, report) => {
                 if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {
@@ -378,38 +305,27 @@ impl Loop {
         rest
     }
 
+    /// The bridge of embedded mode ends with its editor.
+    fn client_gone(&mut self, client: ClientId) {
+        if client == EDITOR {
+            self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+        }
+    }
+
     fn report_exits(&mut self) {
         while let Some((channel, exit)) = self.children.next_exit() {
             self.happened(Event::ChannelExited { channel, exit });
         }
     }
 
-    fn surveyed(&mut self, channel: ChannelId, found: Vec<Entry>) {
-        let agent = self.children.pid(channel);
-        // Without the agent itself the look has failed, or was too late.
-        let is_whole = found.iter().any(|process| Some(process.pid) == agent);
-        let worked = is_whole.then(|| found.iter().map(tree::worked).sum());
-        let processes = found
-            .into_iter()
-            .filter(|process| Some(process.pid) != agent)
-            .map(|process| Process {
-                pid: process.pid,
-                born: self.clock.moment_of_boot_time(tree::born(&process)),
-                name: process.name,
-            })
-            .collect();
-        self.happened(Event::Surveyed { channel, processes, worked });
-    }
-
     /// Tells the core which outboxes went over or under their marks.
     fn tell_marks(&mut self) {
-        if self.editor.is_broken() {
-            // Nobody reads us any more: the editor is gone, whatever its stdin says.
-            self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+        for client in self.clients.broken() {
+            // It does not read us any more: it is gone, whatever our stdin says.
+            self.client_gone(client);
         }
-        self.editor_gate.set(!self.editor.is_choked());
-        if let Some(over) = self.editor.mark_passed() {
-            self.happened(Event::ClientSaturated { client: EDITOR, over });
+        for (client, over) in self.clients.marks_passed() {
+            self.happened(Event::ClientSaturated { client, over });
         }
         for (channel, over) in self.children.marks_passed() {
             self.happened(Event::ChannelSaturated { channel, over });
@@ -420,7 +336,7 @@ impl Loop {
     fn run_effects(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
-                Effect::ToClient { frame, .. } => self.editor.push(frame),
+                Effect::ToClient { client, frame } => self.clients.send(client, frame),
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
                 Effect::Spawn { channel, cwd } => {
@@ -445,7 +361,7 @@ impl Loop {
 
     /// Writes what came of it.
     fn flush(&mut self) {
-        self.editor.flush();
+        self.clients.flush();
         self.children.flush();
         // Tasks that ended are forgotten; each has said its last word already.
         while self.tasks.try_join_next().is_some() {}
@@ -453,17 +369,17 @@ impl Loop {
 
     /// The last answers go out, if the editor still takes them.
     async fn last_words(&mut self) {
-        self.editor.end();
+        self.clients.end();
         let deadline = tokio::time::sleep(LAST_WORDS);
         tokio::pin!(deadline);
-        while !self.editor.is_done() {
+        while !self.clients.are_done() {
             tokio::select! {
                 () = self.marks.notified() => {}
                 () = &mut deadline => break,
             }
         }
-        let unread = self.editor.waiting();
-        if unread > 0 && !self.editor.is_broken() {
+        let unread = self.clients.unread();
+        if unread > 0 {
             tracing::warn!(bytes = unread, "the editor did not read the last answers in time");
         }
         tell::counters(&self.bridge.counters());

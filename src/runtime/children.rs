@@ -1,58 +1,33 @@
-//! The agents' processes and what belongs to each: its streams, its outbox, and
-//! what its exit still waits for.
-//!
-//! An exit is one event: the process is reaped *and* its output read to the end,
-//! so that its last words are not lost; or a short limit has passed, so that a
-//! grandchild that holds the pipe cannot hold us.
+//! The agents' processes: their start, what they are sent and told, their end.
+
+#[cfg(target_os = "linux")]
+mod kept;
+mod row;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::task::{JoinSet, spawn_blocking};
 
-use super::Input;
+use self::row::Row;
 use super::child::{Child, Stdios};
-use super::gate::Gate;
+use super::exit::{EXIT_DRAIN, Part};
 use super::hold::Hold;
-use super::ledger::Ledger;
+use super::input::Input;
+use super::ledger::{self, Ledger};
 use super::outbox::Outbox;
-use super::stderr::{self, Tail};
 use super::streams::Wiring;
-use super::tree;
+use super::{stderr, survey, tree};
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
 use crate::environ::Variables;
 use crate::logs::StderrSink;
-use crate::processes::{Entry, Spare, Swept};
+use crate::processes::{Spare, Swept};
 use crate::wire::Outgoing;
-
-#[cfg(target_os = "linux")]
-mod kept;
-
-/// How long an exit waits for what the process has written, and for its tree.
-pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
-/// How long a look at a process tree may take.
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
-
-/// Texts that are kept out of one agent's last words; more than these are not
-/// remembered.
-const MOST_SECRETS: usize = 1024;
-
-/// What an exit waits for beside the process itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    Stdout,
-    Stderr,
-    /// Whatever left the process group is looked for and ended.
-    Tree,
-    /// The keeper, which has done that, is reaped.
-    #[cfg(target_os = "linux")]
-    Keeper,
-}
 
 /// What is needed to start agents and to end them.
 pub(super) struct Orders {
@@ -84,41 +59,6 @@ pub(super) struct Children {
     /// Keepers whose rows are gone, until they are reaped.
     #[cfg(target_os = "linux")]
     leaving: Vec<std::process::Child>,
-}
-
-struct Row {
-    hold: Hold,
-    /// The tasks of its streams: ended with the row, should somebody else still
-    /// hold the other ends.
-    streams: Vec<AbortHandle>,
-    outbox: Outbox,
-    /// Whether the core wants it to be read.
-    is_wanted: bool,
-    gate: Gate,
-    tail: Tail,
-    /// What its tail must not show beside the secrets of the environment.
-    secrets: BTreeSet<Box<str>>,
-    /// Set when the process is reaped.
-    status: Option<ExitStatus>,
-    open: Vec<Part>,
-    half_line: u64,
-}
-
-impl Row {
-    fn new(hold: Hold, outbox: Outbox, open: &[Part]) -> Row {
-        Row {
-            hold,
-            streams: Vec::new(),
-            outbox,
-            is_wanted: true,
-            gate: Gate::new(),
-            tail: Tail::default(),
-            secrets: BTreeSet::new(),
-            status: None,
-            open: open.to_vec(),
-            half_line: 0,
-        }
-    }
 }
 
 impl Children {
@@ -227,7 +167,7 @@ impl Children {
         }
     }
 
-    /// Lets go of an agent whose start has failed.
+    /// Lets go of an agent that has ended, or whose start has failed.
     fn forget(&mut self, channel: ChannelId) {
         let row = self.remove(channel);
         #[cfg(target_os = "linux")]
@@ -248,8 +188,7 @@ impl Children {
     /// Keeps these texts out of what is quoted of this channel's agent.
     pub(super) fn conceal(&mut self, channel: ChannelId, secrets: Vec<Box<str>>) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            let room = MOST_SECRETS.saturating_sub(row.secrets.len());
-            row.secrets.extend(secrets.into_iter().take(room));
+            row.conceal(secrets);
         }
     }
 
@@ -300,14 +239,9 @@ impl Children {
         }
     }
 
-    /// Lets a channel be read as the facts stand now; says whether it is. An agent
-    /// that does not take its own answers is not, unless it is gone already.
+    /// Lets a channel be read as the facts stand now; says whether it is.
     pub(super) fn open_gate(&self, channel: ChannelId) -> bool {
-        self.rows.get(&channel).is_some_and(|row| {
-            let may_read = (row.is_wanted && !row.outbox.is_choked()) || row.status.is_some();
-            row.gate.set(may_read);
-            may_read
-        })
+        self.rows.get(&channel).is_some_and(Row::open_gate)
     }
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
@@ -315,18 +249,15 @@ impl Children {
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {
-        self.rows.get(&channel).is_some_and(|row| row.status.is_none())
+        self.rows.get(&channel).is_some_and(|row| !row.exit.is_reaped())
     }
 
-    /// Looks at a channel's process tree, aside from the loop; if that hangs,
-    /// nothing was found.
+    /// Looks at a channel's process tree, aside from the loop.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
         let trace = self.rows.get(&channel).map(|row| row.hold.trace());
         let to_loop = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
-            let look = spawn_blocking(move || trace.map(|trace| trace.living()));
-            let found = timeout(LONGEST_LOOK, look).await;
-            let found: Vec<Entry> = found.ok().and_then(Result::ok).flatten().unwrap_or_default();
+            let found = survey::look(trace).await;
             let _ = to_loop.send(Input::Surveyed(channel, found));
         });
     }
@@ -352,7 +283,7 @@ impl Children {
     /// The agent itself is reaped: what it has written is still to be read.
     fn ended(&mut self, channel: ChannelId, status: ExitStatus, tasks: &mut JoinSet<()>) {
         let Some(row) = self.rows.get_mut(&channel) else { return };
-        row.status = Some(status);
+        row.exit.reaped(status);
         // Whoever was slow before.
         row.gate.set(true);
         let drained = self.wiring.to_loop.clone();
@@ -376,8 +307,7 @@ impl Children {
     /// One of the things that an exit waits for is done.
     pub(super) fn part_done(&mut self, channel: ChannelId, part: Part, half_line: u64) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.open.retain(|open| *open != part);
-            row.half_line += half_line;
+            row.exit.part_done(part, half_line);
             self.exit_if_done(channel);
         }
     }
@@ -385,21 +315,16 @@ impl Children {
     /// The exit has waited long enough.
     pub(super) fn drain_over(&mut self, channel: ChannelId) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.open.clear();
+            row.exit.drain_over();
             self.exit_if_done(channel);
         }
     }
 
     fn exit_if_done(&mut self, channel: ChannelId) {
-        let is_done =
-            self.rows.get(&channel).is_some_and(|row| row.status.is_some() && row.open.is_empty());
-        if is_done && let Some(row) = self.remove(channel) {
-            let status = row.status.unwrap_or(ExitStatus::Unknown);
-            let secrets = self.secrets.iter().map(String::as_str);
-            let stderr_tail = row.tail.shown(secrets.chain(row.secrets.iter().map(|one| &**one)));
-            self.exits.push_back((channel, Exit { status, stderr_tail, half_line: row.half_line }));
-            #[cfg(target_os = "linux")]
-            self.leaving.extend(row.hold.into_keeper());
+        let exit = self.rows.get(&channel).and_then(|row| row.exit(&self.secrets));
+        if let Some(exit) = exit {
+            self.exits.push_back((channel, exit));
+            self.forget(channel);
         }
     }
 
@@ -410,16 +335,23 @@ impl Children {
 
     /// Which outboxes went over or under their marks.
     pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
-        for channel in self.rows.keys() {
-            self.open_gate(*channel);
-        }
-        let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
+        let passed = |(id, row): (&ChannelId, &Row)| {
+            row.open_gate();
+            Some((*id, row.outbox.mark_passed()?))
+        };
         self.rows.iter().filter_map(passed).collect()
     }
 }
 
+/// Ends what bridges that were killed have left behind, as the ledgers in this
+/// folder say.
+pub(super) async fn sweep_ledgers(folder: PathBuf, spare: Spare) {
+    let swept = spawn_blocking(move || ledger::sweep(&folder, &spare)).await;
+    tell_swept("a bridge that was killed", &swept.unwrap_or_default());
+}
+
 /// Logs what became of a tree.
-pub(super) fn tell_swept(of: impl Display, swept: &Swept) {
+fn tell_swept(of: impl Display, swept: &Swept) {
     if swept.ended > 0 {
         tracing::info!("{of}: ended {} processes that the agent left behind", swept.ended);
     }

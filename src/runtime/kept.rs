@@ -18,8 +18,9 @@ use tokio::io::Interest;
 use tokio::sync::mpsc;
 
 use super::child::Stdios;
+use super::input::Input;
 use super::stdio::watched;
-use super::{Input, tree};
+use super::tree;
 use crate::bridge::{ChannelId, Config, Limit};
 use crate::environ::Variables;
 use crate::keeper::message::{Heard, Line, Need, Order};

@@ -2,8 +2,9 @@
 
 use tokio::sync::mpsc;
 
-use super::Input;
-use super::gate::{Gate, Turn};
+use super::batch::{Batch, Rest};
+use super::gate::Gate;
+use super::input::Input;
 use super::stdio::Source;
 use crate::wire::line::{Line, Lines};
 use crate::wire::{Frame, FrameReader, Malformed};
@@ -22,32 +23,6 @@ pub(super) struct Reader {
     pub(super) to: mpsc::UnboundedSender<Input>,
     /// Whether it may read.
     pub(super) gate: Gate,
-}
-
-/// The lines of one read. While it lives, its peer is not read again: nobody
-/// gets more than one batch ahead of the others.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) frames: Vec<Result<Frame, Malformed>>,
-    /// Whether this is all.
-    pub(super) rest: Rest,
-    _turn: Turn,
-}
-
-/// What of a read is left behind a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// More lines: the next batch comes at once.
-    Waits,
-    /// Nothing.
-    None,
-}
-
-impl Rest {
-    /// The same, if the reader may go on; who may not brings nothing.
-    pub(super) fn if_read(self, may_read: bool) -> Rest {
-        if may_read { self } else { Rest::None }
-    }
 }
 
 impl Reader {
@@ -87,7 +62,7 @@ impl Reader {
                 rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::None };
                 // Of several batches each waits for the one before it.
                 self.pass().await;
-                if self.to.send(wrap(Batch { frames, rest, _turn: self.gate.turn() })).is_err() {
+                if self.to.send(wrap(Batch::new(frames, rest, self.gate.turn()))).is_err() {
                     return;
                 }
                 if rest == Rest::None {

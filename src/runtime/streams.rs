@@ -5,10 +5,10 @@ use std::io;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::Input;
 use super::child::Stdios;
-use super::children::{EXIT_DRAIN, Part};
+use super::exit::{EXIT_DRAIN, Part};
 use super::gate::Gate;
+use super::input::Input;
 use super::outbox::Outbox;
 use super::reader::Reader;
 use super::stderr::{self, Tail};

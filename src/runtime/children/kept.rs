@@ -7,10 +7,12 @@ use std::io;
 use nix::errno::Errno;
 use tokio::task::JoinSet;
 
-use super::{Children, Part, Row};
+use super::row::Row;
+use super::{Children, tell_swept};
 use crate::bridge::{ChannelId, Event, ExitStatus};
 use crate::keeper::message::{End, Fault, Report};
 use crate::runtime::child::{no_directory, not_started};
+use crate::runtime::exit::Part;
 use crate::runtime::hold::{Hold, Starting};
 use crate::runtime::kept::{missing, tell_refused};
 use crate::runtime::outbox::Outbox;
@@ -83,7 +85,7 @@ impl Children {
             Report::Exited(End::Signal(signal)) => {
                 self.ended(channel, ExitStatus::Signal(signal), tasks);
             }
-            Report::Gone(swept) => super::tell_swept(channel, &swept),
+            Report::Gone(swept) => tell_swept(channel, &swept),
         }
         None
     }
@@ -130,7 +132,7 @@ impl Children {
     /// A keeper is gone, after its last report or without it.
     fn keeper_gone(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.rows.get(&channel)?;
-        match (&row.hold, row.status) {
+        match (&row.hold, row.exit.is_reaped()) {
             (Hold::Starting(_), _) => {
                 // Somebody killed it. That says nothing of the next one.
                 tracing::warn!(
@@ -138,7 +140,7 @@ impl Children {
                 );
                 self.start_again(channel, tasks)
             }
-            (Hold::Kept(kept, _), None) => {
+            (Hold::Kept(kept, _), false) => {
                 let cookie = kept.cookie().to_owned();
                 tracing::warn!("{channel}: the keeper was killed; its agent is ended, too");
                 self.ended(channel, ExitStatus::Unknown, tasks);
@@ -157,7 +159,7 @@ impl Children {
         self.leaving.retain_mut(|keeper| matches!(keeper.try_wait(), Ok(None)));
         let mut reaped = Vec::new();
         for (channel, row) in &mut self.rows {
-            if row.open.contains(&Part::Keeper)
+            if row.exit.waits_for(Part::Keeper)
                 && let Some(kept) = row.hold.keeper()
                 && kept.try_reap()
             {

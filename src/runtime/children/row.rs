@@ -1,0 +1,71 @@
+//! One agent's process and what belongs to it: its streams, its outbox, its last
+//! words, and its exit.
+
+use std::collections::BTreeSet;
+
+use tokio::task::AbortHandle;
+
+use crate::bridge::Exit;
+use crate::runtime::exit::{AwaitedExit, Part};
+use crate::runtime::gate::Gate;
+use crate::runtime::hold::Hold;
+use crate::runtime::outbox::Outbox;
+use crate::runtime::stderr::Tail;
+
+/// Texts that are kept out of one agent's last words; more than these are not
+/// remembered.
+const MOST_SECRETS: usize = 1024;
+
+pub(super) struct Row {
+    pub(super) hold: Hold,
+    /// The tasks of its streams: ended with the row, should somebody else still
+    /// hold the other ends.
+    pub(super) streams: Vec<AbortHandle>,
+    pub(super) outbox: Outbox,
+    /// Whether the core wants it to be read.
+    pub(super) is_wanted: bool,
+    pub(super) gate: Gate,
+    pub(super) tail: Tail,
+    /// What its tail must not show beside the secrets of the environment.
+    secrets: BTreeSet<Box<str>>,
+    pub(super) exit: AwaitedExit,
+}
+
+impl Row {
+    /// A process has just been started; its exit will wait for these parts.
+    pub(super) fn new(hold: Hold, outbox: Outbox, open: &[Part]) -> Row {
+        Row {
+            hold,
+            streams: Vec::new(),
+            outbox,
+            is_wanted: true,
+            gate: Gate::new(),
+            tail: Tail::default(),
+            secrets: BTreeSet::new(),
+            exit: AwaitedExit::new(open),
+        }
+    }
+
+    /// Lets its stdout be read as the facts stand now; says whether it is. An agent
+    /// that does not take its own answers is not, unless it is gone already.
+    pub(super) fn open_gate(&self) -> bool {
+        let may_read = (self.is_wanted && !self.outbox.is_choked()) || self.exit.is_reaped();
+        self.gate.set(may_read);
+        may_read
+    }
+
+    /// Keeps these texts out of what is quoted of it.
+    pub(super) fn conceal(&mut self, secrets: Vec<Box<str>>) {
+        let room = MOST_SECRETS.saturating_sub(self.secrets.len());
+        self.secrets.extend(secrets.into_iter().take(room));
+    }
+
+    /// Its exit, once that is complete; its last words without its own secrets and
+    /// those of the `environment`.
+    pub(super) fn exit(&self, environment: &[String]) -> Option<Exit> {
+        let (status, half_line) = self.exit.complete()?;
+        let environment = environment.iter().map(String::as_str);
+        let stderr_tail = self.tail.shown(environment.chain(self.secrets.iter().map(|one| &**one)));
+        Some(Exit { status, stderr_tail, half_line })
+    }
+}
