@@ -7,8 +7,9 @@
 //! [`outgoing`] is those bytes on their way out, maybe with another id; [`splice`]
 //! exchanges an id or a member inside them. [`json`] answers questions about a
 //! text. Beneath are [`scanner`], which checks the grammar and builds no value;
-//! `walk`, which remembers the places that matter; and `marks`, which finds the
-//! ends of strings many bytes at a time.
+//! `walk`, which remembers the places that matter; `marks`, which finds the
+//! ends of strings many bytes at a time; and `span` and `string`, which know what
+//! a place in a text is and what a string says.
 //!
 //! This room knows nothing of sessions, channels or time, and does no I/O.
 
@@ -20,11 +21,14 @@ pub mod line;
 mod marks;
 pub mod outgoing;
 pub mod scanner;
+mod span;
 pub mod splice;
+mod string;
 mod walk;
 
 pub use acp::Method;
 pub use frame::{Frame, Kind, Malformed};
 pub use frame_reader::FrameReader;
 pub use outgoing::{Outgoing, Token};
-pub use scanner::{Scanner, Span};
+pub use scanner::Scanner;
+pub use span::Span;

@@ -15,10 +15,11 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::acp::Method;
-use super::json;
 use super::outgoing::{Outgoing, Token};
-use super::scanner::{Scanner, Span};
+use super::scanner::Scanner;
+use super::span::Span;
 use super::walk::{Member, Places, Walk};
+use super::{json, string};
 
 /// How much of a line that is no message is shown to people (bytes).
 const SHOWN: usize = 256;
@@ -107,9 +108,9 @@ impl Frame {
         }
         let method = match places.of(Member::Method) {
             None => None,
-            Some(place) => Some(match json::unescaped(place.of(&bytes)) {
+            Some(place) => Some(match string::unescaped(place.of(&bytes)) {
                 Some(name) => Method::spelled(name),
-                None => Method::named(&json::text(&bytes, place).ok_or_else(bad)?),
+                None => Method::named(&string::text(&bytes, place).ok_or_else(bad)?),
             }),
         };
         let error = places.of(Member::Error);
@@ -155,13 +156,13 @@ impl Frame {
     pub fn method_name(&self) -> Cow<'_, str> {
         self.places
             .of(Member::Method)
-            .and_then(|at| json::text(&self.bytes, at))
+            .and_then(|at| string::text(&self.bytes, at))
             .unwrap_or_default()
     }
 
     /// `params.sessionId`, decoded.
     pub fn session(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.of(Member::Session)?)
+        string::text(&self.bytes, self.places.of(Member::Session)?)
     }
 
     /// Where `params.sessionId` lies.
@@ -177,12 +178,12 @@ impl Frame {
 
     /// `params.update.sessionUpdate`, decoded.
     pub fn update_kind(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.of(Member::UpdateKind)?)
+        string::text(&self.bytes, self.places.of(Member::UpdateKind)?)
     }
 
     /// `params.update.sessionId`: the child session that a sub-agent update names.
     pub fn child_session(&self) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.places.of(Member::ChildSession)?)
+        string::text(&self.bytes, self.places.of(Member::ChildSession)?)
     }
 
     /// Where `params`, `result` or `error` lies, whichever there is.
@@ -206,7 +207,7 @@ impl Frame {
 
     /// The string at `path` inside the body, decoded.
     pub fn find_text(&self, path: &[&str]) -> Option<Cow<'_, str>> {
-        json::text(&self.bytes, self.find(path)?)
+        string::text(&self.bytes, self.find(path)?)
     }
 
     /// The error code of a failure.

@@ -1,37 +1,11 @@
-//! Questions about a JSON text: what a string says, where a member lies.
+//! Questions about a JSON text: where a member lies, what stands in a value.
 //!
-//! A value is a [`Span`] of the text; nothing is built but strings that hold
-//! escapes. The texts are those of frames, which were checked when they came.
+//! A value is a [`Span`] of the text, and nothing is built. The texts are those
+//! of frames, which were checked when they came.
 
-use std::borrow::Cow;
-
-use super::scanner::{Nesting, Scanner, Span, Watch};
-
-/// What is between the quotes of the JSON string `quoted`, if nothing in it is
-/// escaped. `None` too if it is no string.
-#[inline]
-pub(super) fn unescaped(quoted: &[u8]) -> Option<&[u8]> {
-    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    memchr::memchr(b'\\', inner).is_none().then_some(inner)
-}
-
-/// The text of a JSON string whose place (quotes included) is given: borrowed
-/// if nothing is escaped. `None` if it is no string, or not one in Unicode.
-pub fn text(json: &[u8], place: Span) -> Option<Cow<'_, str>> {
-    let quoted = place.of(json);
-    match unescaped(quoted) {
-        Some(inner) => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
-        None => serde_json::from_slice::<String>(quoted).ok().map(Cow::Owned),
-    }
-}
-
-/// `true` if the string at `place` (quotes included) reads `expected`.
-pub fn is(json: &[u8], place: Span, expected: &str) -> bool {
-    match unescaped(place.of(json)) {
-        Some(inner) => inner == expected.as_bytes(),
-        None => text(json, place).is_some_and(|found| found == expected),
-    }
-}
+use super::scanner::{Nesting, Scanner, Watch};
+use super::span::Span;
+pub use super::string::{is, quoted, text};
 
 /// Where the value lies that `path` leads to from the value at `from`: keys of
 /// nested objects. Of a key that occurs twice the last one counts, as it does
@@ -91,9 +65,4 @@ pub fn whole(json: &[u8]) -> Option<Span> {
     let place = scanner.value().ok()?;
     scanner.end().ok()?;
     Some(place)
-}
-
-/// `text` as a JSON string, quotes included.
-pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

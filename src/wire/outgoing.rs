@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::scanner::Span;
+use super::span::Span;
 
 /// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
 /// three different ids, and the one who asked gets its own back.

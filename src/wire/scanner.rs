@@ -5,48 +5,12 @@
 //! (`marks.rs`), and looked into only where something is escaped.
 //! Nesting is bounded by [`MAX_DEPTH`].
 
-use std::num::NonZeroU32;
-
-use super::json::{quoted, text};
 use super::marks::Marks;
+use super::span::Span;
+use super::string::{quoted, text};
 
 /// Values nested deeper than this are refused, as most JSON libraries do.
 pub const MAX_DEPTH: usize = 128;
-
-/// A place in a text: it ends behind its last byte, and holds at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    start: u32,
-    /// Never zero, so that "no place" takes no room of its own.
-    end: NonZeroU32,
-}
-
-impl Span {
-    /// From `start` up to, not including, `end`. Lines are bounded far below
-    /// 4 GiB (`line::MAX_LINE`), and no place ends at 0.
-    #[inline]
-    pub fn new(start: usize, end: usize) -> Span {
-        Span { start: start as u32, end: NonZeroU32::new(end as u32).unwrap_or(NonZeroU32::MIN) }
-    }
-
-    /// Offset of the first byte.
-    #[inline]
-    pub fn start(self) -> usize {
-        self.start as usize
-    }
-
-    /// Offset behind the last byte.
-    #[inline]
-    pub fn end(self) -> usize {
-        self.end.get() as usize
-    }
-
-    /// The bytes of `text` at this place; empty if the place is not in it.
-    #[inline]
-    pub fn of(self, text: &[u8]) -> &[u8] {
-        text.get(self.start()..self.end()).unwrap_or_default()
-    }
-}
 
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::json;
-use super::scanner::{Scanner, Span};
+use super::scanner::Scanner;
+use super::span::Span;
+use super::{json, string};
 
 /// Puts each text in the place given with it. Places must not overlap; their
 /// order does not matter.
@@ -36,7 +37,7 @@ pub fn set(text: &[u8], path: &[&str], value: &str) -> Bytes {
     }
     let comma: &[u8] = if is_empty(text, object) { b"" } else { b"," };
     let inner = set(b"{}", rest, value);
-    let member = [comma, json::quoted(first).as_bytes(), b":", &inner].concat();
+    let member = [comma, string::quoted(first).as_bytes(), b":", &inner].concat();
     replace(text, vec![(just_before_end(object), member.into())])
 }
 

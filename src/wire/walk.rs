@@ -6,7 +6,8 @@
 //! message, if it begins with the same bytes, is taken up in the middle
 //! ([`FrameReader`](super::FrameReader)).
 
-use super::scanner::{Nesting, NotJson, Scanner, Span, Watch};
+use super::scanner::{Nesting, NotJson, Scanner, Watch};
+use super::span::Span;
 
 /// A member that the bridge must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
