@@ -9,6 +9,7 @@
 mod line;
 mod queue;
 mod rotate;
+mod settings;
 mod stamp;
 mod stderr;
 mod tee;
@@ -23,58 +24,13 @@ use tracing_subscriber::EnvFilter;
 use self::line::Line;
 use self::queue::Queue;
 use self::rotate::RotatingFile;
+pub use self::settings::{LogFile, LogFormat, LogSettings};
 use self::stderr::Stderr;
+pub use self::tee::STARTUP;
 use self::tee::{Taken, Tee};
-
-/// The target of the startup line, which reaches a stderr that is no terminal too.
-pub const STARTUP: &str = "drawbridge::startup";
 
 /// What may wait for stderr, and for the file, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
-
-/// What is logged, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// Which lines: a level, or a list of `TARGET=LEVEL`.
-    pub filter: String,
-    /// How lines are written.
-    pub format: LogFormat,
-    /// The log file.
-    pub file: LogFile,
-    /// Where [`LogFile::Auto`] puts it; `None` if the user has no such place.
-    pub directory: Option<PathBuf>,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        LogSettings {
-            filter: "info".to_owned(),
-            format: LogFormat::Text,
-            file: LogFile::Auto,
-            directory: None,
-        }
-    }
-}
-
-/// How lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Which file lines go to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogFile {
-    /// `drawbridge.log` in the state directory, unless stderr is a terminal.
-    Auto,
-    /// None.
-    Off,
-    /// This one, in any case.
-    At(PathBuf),
-}
 
 /// The running logs.
 #[derive(Debug)]

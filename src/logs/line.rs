@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::LogFormat;
+use super::settings::LogFormat;
 use super::stamp::Stamp;
 
 /// The format of lines. Several processes write to one file, so each line has the pid.

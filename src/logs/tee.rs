@@ -10,7 +10,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::line::Line;
 use super::queue::Queue;
-use super::{LogFormat, STARTUP};
+use super::settings::LogFormat;
+
+/// The target of the startup line, which reaches a stderr that is no terminal too.
+pub const STARTUP: &str = "drawbridge::startup";
 
 /// All that listens to log calls: one filter, one format, two ends.
 pub(super) fn subscriber(
