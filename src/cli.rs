@@ -15,6 +15,7 @@ mod near;
 mod numbers;
 mod options;
 mod print;
+mod resolve;
 pub mod run;
 mod settings;
 mod show;
@@ -66,7 +67,7 @@ fn dispatch(line: Line) -> ExitCode {
 }
 
 fn run_agent(run: RunArgs) -> ExitCode {
-    let settings = settings::resolve(&run.flags, &Environment::of_process())
+    let settings = resolve::resolve(&run.flags, &Environment::of_process())
         .and_then(|resolved| resolved.settings.with_agent(run.agent));
     let settings = match settings {
         Ok(settings) => settings,
@@ -86,7 +87,7 @@ fn log_in(agent: &[OsString]) -> ExitCode {
 }
 
 fn show_config(flags: &Flags) -> ExitCode {
-    match settings::resolve(flags, &Environment::of_process()) {
+    match resolve::resolve(flags, &Environment::of_process()) {
         Ok(resolved) => print::output(show::table(&resolved).as_bytes()),
         Err(error) => print::failure(&error, USAGE),
     }

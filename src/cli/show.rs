@@ -1,7 +1,7 @@
 //! `drawbridge config`: every option, its value, and where that came from.
 
 use super::options::OPTIONS;
-use super::settings::{Presence, Resolved};
+use super::resolve::{Presence, Resolved};
 
 /// The aligned table.
 pub(super) fn table(resolved: &Resolved) -> String {

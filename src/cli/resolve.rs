@@ -1,0 +1,212 @@
+//! From flags, variables and the file to settings that make sense.
+//!
+//! Later layers win: defaults, file, environment, flags. A value is checked
+//! even if another one overrules it, since it will be used one day. `RUST_LOG`
+//! belongs to every program and is asked last.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use super::args::Flags;
+use super::environment::Environment;
+use super::error::{ConfigError, Origin};
+use super::file;
+use super::options::{OPTIONS, find, variable};
+use super::settings::Settings;
+use crate::bridge::config::Share;
+
+/// Settings, and where each came from.
+pub(super) struct Resolved {
+    /// The settings.
+    pub(super) settings: Settings,
+    /// The origin of each option, by its index in [`OPTIONS`].
+    pub(super) origins: Vec<Origin>,
+    /// The configuration file, if there is a place for one.
+    pub(super) file: Option<ConfigFile>,
+}
+
+/// The configuration file that was looked for.
+pub(super) struct ConfigFile {
+    /// Its path.
+    pub(super) path: PathBuf,
+    /// Who named it.
+    pub(super) origin: Origin,
+    /// Whether it is there.
+    pub(super) presence: Presence,
+}
+
+/// Whether a file is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It was read.
+    Read,
+    /// It is not, and need not be.
+    Absent,
+}
+
+/// The settings that `flags`, `environment` and the file ask for.
+///
+/// # Errors
+///
+/// The first value that does not parse, or values that exclude each other.
+pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, ConfigError> {
+    let mut draft =
+        Draft { settings: Settings::default(), origins: vec![Origin::Default; OPTIONS.len()] };
+    draft.settings.log.directory = environment.log_directory();
+    let file = draft.read_file(flags, environment)?;
+    draft.read_environment(environment)?;
+    draft.read_flags(flags)?;
+    draft.read_rust_log(environment)?;
+    draft.check()?;
+    Ok(Resolved { settings: draft.settings, origins: draft.origins, file })
+}
+
+/// Settings in the making.
+struct Draft {
+    settings: Settings,
+    origins: Vec<Origin>,
+}
+
+impl Draft {
+    fn read_file(
+        &mut self,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Option<ConfigFile>, ConfigError> {
+        let Some((path, origin)) = file_to_read(flags, environment) else {
+            return Ok(None);
+        };
+        let presence = match file::load(&path, &origin)? {
+            Some(entries) => {
+                for entry in entries {
+                    self.set(entry.option, &entry.value, entry.origin)?;
+                }
+                Presence::Read
+            }
+            None => Presence::Absent,
+        };
+        Ok(Some(ConfigFile { path, origin, presence }))
+    }
+
+    fn read_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        for (index, option) in OPTIONS.iter().enumerate() {
+            let name = option.variable();
+            if let Some(value) = environment.get(&name) {
+                self.set(index, value, Origin::Variable(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_flags(&mut self, flags: &Flags) -> Result<(), ConfigError> {
+        for (index, value) in flags.given() {
+            self.set(index, value, Origin::Flag(OPTIONS[index].name))?;
+        }
+        Ok(())
+    }
+
+    fn read_rust_log(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        const NAME: &str = "RUST_LOG";
+        let Some(index) = find("log") else {
+            return Ok(());
+        };
+        match environment.get(NAME) {
+            Some(value) if self.origins[index] == Origin::Default && !value.is_empty() => {
+                self.set(index, value, Origin::Variable(NAME.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&mut self, index: usize, value: &OsStr, origin: Origin) -> Result<(), ConfigError> {
+        match (OPTIONS[index].set)(&mut self.settings, value) {
+            Ok(()) => {
+                self.origins[index] = origin;
+                Ok(())
+            }
+            Err(reason) => {
+                let value = value.to_string_lossy().into_owned();
+                Err(ConfigError::Value { origin, value, reason })
+            }
+        }
+    }
+
+    /// Refuses values that exclude each other.
+    fn check(&self) -> Result<(), ConfigError> {
+        let config = &self.settings.config;
+        let (channels, sessions) = (config.max_channels, config.max_sessions);
+        if config.share == Share::Session && channels != 0 && channels < sessions {
+            return Err(ConfigError::TooFewChannels {
+                channels,
+                channels_origin: self.origin("max-channels"),
+                sessions,
+                sessions_origin: self.origin("max-sessions"),
+                share_origin: self.origin("share"),
+            });
+        }
+        Ok(())
+    }
+
+    fn origin(&self, name: &str) -> Box<Origin> {
+        Box::new(find(name).map_or(Origin::Default, |index| self.origins[index].clone()))
+    }
+}
+
+/// The path of the configuration file, and who named it.
+fn file_to_read(flags: &Flags, environment: &Environment) -> Option<(PathBuf, Origin)> {
+    let name = variable("config");
+    if let Some(path) = flags.config_file() {
+        Some((PathBuf::from(path), Origin::Flag("config")))
+    } else if let Some(path) = environment.get(&name) {
+        Some((PathBuf::from(path), Origin::Variable(name)))
+    } else {
+        environment.config_file().map(|path| (path, Origin::Default))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_environment(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let environment = Environment::of(variables);
+        resolve(&Flags::default(), &environment)
+            .map(|resolved| resolved.settings)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        assert_eq!(from_environment(&[]), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn rust_log_is_asked_last() {
+        let filter = |variables: &[(&str, &str)]| {
+            from_environment(variables).map(|settings| settings.log.filter)
+        };
+        assert_eq!(filter(&[("RUST_LOG", "debug")]), Ok("debug".to_owned()));
+        assert_eq!(filter(&[("RUST_LOG", "")]), Ok("info".to_owned()));
+        let both = [("RUST_LOG", "a=loud"), ("DRAWBRIDGE_LOG", "warn")];
+        assert_eq!(filter(&both), Ok("warn".to_owned()));
+        assert!(filter(&[("RUST_LOG", "a=loud")]).is_err_and(|e| e.starts_with("RUST_LOG: ")));
+    }
+
+    #[test]
+    fn a_channel_cap_below_the_session_cap_needs_sharing() {
+        let caps = |share, channels, sessions| {
+            from_environment(&[
+                ("DRAWBRIDGE_SHARE", share),
+                ("DRAWBRIDGE_MAX_CHANNELS", channels),
+                ("DRAWBRIDGE_MAX_SESSIONS", sessions),
+            ])
+        };
+        let error = caps("session", "2", "4").err().unwrap_or_default();
+        assert!(error.contains("DRAWBRIDGE_MAX_CHANNELS"), "{error}");
+        assert!(error.contains("DRAWBRIDGE_SHARE"), "{error}");
+        assert!(caps("agent", "2", "4").is_ok());
+        assert!(caps("session", "4", "4").is_ok());
+        assert!(caps("session", "0", "4").is_ok());
+        assert!(caps("session", "2", "0").is_ok());
+    }
+}
