@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::manners::Manners;
-use crate::message::{self, Fault, Frame, Reply, Request};
+use crate::message::{self, Fault, Reply, Request};
 use crate::store::Store;
-use crate::turn::{Ending, Running};
+use crate::turns::Turns;
 use crate::wire::{Wire, lock};
-use crate::{faults, methods, turn};
 
 /// What a request is answered with: JSON as it is to be sent, or an error.
 pub(crate) type Outcome = Result<String, Fault>;
+
+/// What takes a request of the client.
+pub(crate) type Handle = fn(&Arc<Agent>, Request);
 
 /// The turn ended while a command of it was waiting.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Agent {
     pub(crate) manners: Manners,
     pub(crate) relaunch: Vec<String>,
     pub(crate) wire: Wire,
+    /// Who takes requests that were held back.
+    handle: Handle,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -33,8 +37,7 @@ pub(crate) struct Agent {
 /// What changes, and what threads wait for.
 pub(crate) struct State {
     pub(crate) store: Store,
-    pub(crate) turns: BTreeMap<u64, Running>,
-    pub(crate) next_turn: u64,
+    pub(crate) turns: Turns,
     pub(crate) next_tool: u64,
     pub(crate) logged_in: bool,
     pub(crate) provider: Value,
@@ -42,17 +45,22 @@ pub(crate) struct State {
     /// Our own requests, by id; `Some` once they are answered.
     asked: BTreeMap<String, Option<Reply>>,
     permissions_open: usize,
+    /// Requests that wait until no permission is open.
     held: VecDeque<Request>,
     /// Answers that wait for their delay; `true` once the client does not want them any more.
     delayed: BTreeMap<String, bool>,
 }
 
 impl Agent {
-    pub(crate) fn new(manners: Manners, relaunch: Vec<String>, wire: Wire) -> Result<Self, String> {
+    pub(crate) fn new(
+        manners: Manners,
+        relaunch: Vec<String>,
+        wire: Wire,
+        handle: Handle,
+    ) -> Result<Self, String> {
         let state = State {
             store: Store::open(&manners)?,
-            turns: BTreeMap::new(),
-            next_turn: 0,
+            turns: Turns::default(),
             next_tool: 1,
             logged_in: false,
             provider: Value::Null,
@@ -62,7 +70,8 @@ impl Agent {
             held: VecDeque::new(),
             delayed: BTreeMap::new(),
         };
-        Ok(Self { manners, relaunch, wire, state: Mutex::new(state), changed: Condvar::new() })
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Ok(Self { manners, relaunch, wire, handle, state, changed })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,87 +108,35 @@ impl Agent {
         }
     }
 
-    /// Takes one line from the client.
-    pub(crate) fn receive(self: &Arc<Self>, line: &[u8]) {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        self.wire.received(&String::from_utf8_lossy(line));
-        if self.manners.silent {
-            return;
+    /// With `--block-while-asking`: keeps a request back while a permission is
+    /// open; gives it back otherwise.
+    pub(crate) fn hold(&self, request: Request) -> Option<Request> {
+        let mut state = self.lock();
+        if self.manners.block_while_asking && state.permissions_open > 0 {
+            state.held.push_back(request);
+            return None;
         }
-        let text = str::from_utf8(line).unwrap_or_default();
-        match message::parse(text) {
-            Frame::Request(request) => {
-                let held = {
-                    let mut state = self.lock();
-                    let hold = self.manners.block_while_asking && state.permissions_open > 0;
-                    hold.then(|| state.held.push_back(request.clone()))
-                };
-                if held.is_none() {
-                    self.handle(request);
-                }
-            }
-            Frame::Notification { method, params } => self.notified(method, params),
-            Frame::Reply { id, reply } => self.change(|state| {
-                if let Some(slot @ None) = state.asked.get_mut(&id) {
-                    *slot = Some(reply);
-                }
-            }),
-            Frame::Broken(fault) => self.wire.send(&message::error("null", &fault)),
-        }
+        Some(request)
     }
 
-    /// Does what the flags say about a method before anyone looks at the request itself.
-    fn handle(self: &Arc<Self>, request: Request) {
-        let method = request.method.as_str();
-        self.leave_on(method);
-        if self.manners.never.contains(method) {
-            return;
-        }
-        match self.manners.refuse.get(method).cloned() {
-            Some(fault) => self.answer(&request, Err(fault)),
-            None => methods::handle(self, request),
-        }
+    /// The client has answered a request of ours.
+    pub(crate) fn replied(&self, id: &str, reply: Reply) {
+        self.change(|state| {
+            if let Some(slot @ None) = state.asked.get_mut(id) {
+                *slot = Some(reply);
+            }
+        });
     }
 
-    fn leave_on(&self, method: &str) {
-        if self.manners.abort_on.contains(method) {
-            faults::abort();
-        }
-        if let Some(code) = self.manners.exit_on.get(method) {
-            self.wire.exit(*code);
-        }
-    }
-
-    fn notified(self: &Arc<Self>, method: String, params: Value) {
-        self.leave_on(&method);
-        if self.manners.never.contains(&method) || self.manners.ignore_cancel {
-            return;
-        }
-        let agent = Arc::clone(self);
-        let delay = self.manners.delay.get(&method).copied();
-        let act = move || match method.as_str() {
-            "session/cancel" => {
-                let session = message::text(&params["sessionId"]);
-                agent.change(|state| turn::end_turns(state, &session, &Ending::Cancelled));
+    /// The client does not want the answer that waits for its delay any more, or
+    /// the turn that its request began.
+    pub(crate) fn taken_back(&self, id: &str) {
+        self.change(|state| {
+            if let Some(unwanted) = state.delayed.get_mut(id) {
+                *unwanted = true;
             }
-            "$/cancel_request" => agent.change(|state| {
-                let id = params["requestId"].to_string();
-                if let Some(unwanted) = state.delayed.get_mut(&id) {
-                    *unwanted = true;
-                }
-                turn::end_request(state, &id);
-            }),
-            _ => {}
-        };
-        match delay {
-            None => act(),
-            Some(delay) => {
-                thread::spawn(move || {
-                    thread::sleep(delay);
-                    act();
-                });
-            }
-        }
+            state.turns.end_request(id);
+        });
     }
 
     /// Answers a request.
@@ -246,7 +203,7 @@ impl Agent {
             if let Some(reply) = state.asked.get_mut(&key).and_then(Option::take) {
                 return Some(Ok(reply));
             }
-            turn.filter(|turn| turn::is_ending(state, *turn)).map(|_| Err(Interrupted))
+            turn.filter(|turn| state.turns.is_ending(*turn)).map(|_| Err(Interrupted))
         });
         let held = self.change(|state| {
             state.asked.remove(&key);
@@ -257,7 +214,7 @@ impl Agent {
                 VecDeque::new()
             }
         });
-        held.into_iter().for_each(|request| self.handle(request));
+        held.into_iter().for_each(|request| (self.handle)(self, request));
         reply.unwrap_or(Err(Interrupted))
     }
 

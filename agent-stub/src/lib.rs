@@ -12,15 +12,19 @@
 )]
 
 mod agent;
+mod commands;
 mod errands;
 mod faults;
 mod help;
+mod inbox;
 mod manners;
 mod message;
 mod methods;
 mod script;
+mod speech;
 mod store;
 mod turn;
+mod turns;
 mod wire;
 
 use std::io::{self, BufRead, Write};
@@ -62,12 +66,12 @@ fn serve(manners: Manners, relaunch: Vec<String>) -> Result<ExitCode, String> {
     if manners.garbage_at_start {
         wire.send(faults::GARBAGE);
     }
-    let agent = Arc::new(Agent::new(manners, relaunch, wire)?);
+    let agent = Arc::new(Agent::new(manners, relaunch, wire, inbox::handle)?);
 
     let mut stdin = io::stdin().lock();
     let mut line = Vec::new();
     while matches!(stdin.read_until(b'\n', &mut line), Ok(1..)) {
-        agent.receive(&line);
+        inbox::receive(&agent, &line);
         line.clear();
     }
     agent.wire.note("= eof");

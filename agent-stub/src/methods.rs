@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::agent::{Agent, Outcome};
 use crate::message::{Fault, Request, chunk, text};
 use crate::store::{Session, Speaker};
-use crate::turn::{self, Ending};
+use crate::turn;
+use crate::turns::Ending;
 
 const MODES: [(&str, &str); 2] = [("ask", "Ask"), ("code", "Code")];
 const MODELS: [(&str, &str); 2] = [("stub-1", "Stub 1"), ("stub-2", "Stub 2")];
@@ -208,8 +209,8 @@ fn close(agent: &Arc<Agent>, request: Request) {
             "session/delete" => state.store.delete(&id)?,
             _ => state.store.close(&id)?,
         }
-        turn::end_turns(state, &id, &Ending::Closed);
-        Ok(turn::is_busy(state, &id))
+        state.turns.end_session(&id, &Ending::Closed);
+        Ok(state.turns.is_busy(&id))
     });
     let busy = match outcome {
         Ok(busy) => busy,
@@ -218,7 +219,7 @@ fn close(agent: &Arc<Agent>, request: Request) {
     late_updates(agent, &id, agent.manners.updates_at_close);
     let closer = Arc::clone(agent);
     let finish = move || {
-        closer.wait(None, |state| (!turn::is_busy(state, &id)).then_some(()));
+        closer.wait(None, |state| (!state.turns.is_busy(&id)).then_some(()));
         closer.answer_then(&request, Ok("{}".to_owned()), move |agent| {
             late_updates(agent, &id, agent.manners.updates_after_close);
             if agent.manners.ask_after_close {

@@ -1,61 +1,18 @@
-//! Turns: how they begin, run beside each other, and end.
+//! A turn: how it begins, runs its script, and is answered.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Interrupted, Outcome, State, cancelled_request};
-use crate::faults;
+use crate::agent::{Agent, Interrupted, Outcome, cancelled_request};
 use crate::manners::SecondPrompt;
 use crate::message::{Fault, Request, chunk, text};
 use crate::script::Script;
 use crate::store::Speaker;
-
-/// Why a turn ends before its script does.
-#[derive(Clone)]
-pub(crate) enum Ending {
-    Cancelled,
-    Closed,
-    /// The prompt with this id was taken back.
-    Request(String),
-}
-
-/// A turn, as the other threads see it. It is there until its answer is written.
-pub(crate) struct Running {
-    session: String,
-    requests: Vec<Request>,
-    lines: VecDeque<String>,
-    ending: Option<Ending>,
-    finishing: bool,
-}
-
-/// Ends every turn of a session, running or queued.
-pub(crate) fn end_turns(state: &mut State, session: &str, ending: &Ending) {
-    for turn in state.turns.values_mut().filter(|turn| turn.session == session) {
-        turn.ending.get_or_insert_with(|| ending.clone());
-    }
-}
-
-/// Ends the turn that a request began.
-pub(crate) fn end_request(state: &mut State, id: &str) {
-    let wanted = |turn: &&mut Running| turn.requests.iter().any(|request| request.id == id);
-    for turn in state.turns.values_mut().filter(wanted) {
-        turn.ending.get_or_insert_with(|| Ending::Request(id.to_owned()));
-    }
-}
-
-/// Whether the turn is to end before its script does.
-pub(crate) fn is_ending(state: &State, number: u64) -> bool {
-    state.turns.get(&number).is_none_or(|turn| turn.ending.is_some())
-}
-
-/// Whether a turn of the session is not answered yet.
-pub(crate) fn is_busy(state: &State, session: &str) -> bool {
-    state.turns.values().any(|turn| turn.session == session)
-}
+use crate::turns::Ending;
+use crate::{commands, faults};
 
 /// Begins a turn, or does with a second prompt what the flags say.
 pub(crate) fn prompt(agent: &Arc<Agent>, request: Request) {
@@ -82,31 +39,20 @@ fn admit(
     let mut state = agent.lock();
     state.store.live(session)?;
     let second = agent.manners.second_prompt;
-    if second == SecondPrompt::Refuse && is_busy(&state, session) {
+    if second == SecondPrompt::Refuse && state.turns.is_busy(session) {
         return Err(Fault::about(-32600, "a turn is already running", session));
     }
     state.store.remember(session, Speaker::User, script);
     state.store.save(session);
     let lines = script.lines().map(str::to_owned);
     if second == SecondPrompt::Merge
-        && let Some(turn) =
-            state.turns.values_mut().find(|turn| turn.session == session && !turn.finishing)
+        && let Some(turn) = state.turns.open(session)
     {
         turn.lines.extend(lines);
         turn.requests.push(request.clone());
         return Ok(None);
     }
-    let number = state.next_turn;
-    state.next_turn += 1;
-    let turn = Running {
-        session: session.to_owned(),
-        requests: vec![request.clone()],
-        lines: lines.collect(),
-        ending: None,
-        finishing: false,
-    };
-    state.turns.insert(number, turn);
-    Ok(Some(number))
+    Ok(Some(state.turns.begin(session, request.clone(), lines.collect())))
 }
 
 /// The text of a prompt: all its text blocks.
@@ -119,14 +65,13 @@ fn script_of(prompt: &Value) -> String {
 fn run(agent: &Arc<Agent>, number: u64, session: String, params: String) {
     if agent.manners.second_prompt == SecondPrompt::Queue {
         agent.wait(None, |state| {
-            let mut earlier = state.turns.range(..number);
-            let first = !earlier.any(|(_, turn)| turn.session == session);
-            (first || is_ending(state, number)).then_some(())
+            let turns = &state.turns;
+            (turns.is_first(number, &session) || turns.is_ending(number)).then_some(())
         });
     }
     let mut script = Script::new(agent, number, session, params);
     while let Some(line) = next_line(agent, number) {
-        if let Err(Interrupted) = script.line(&line) {
+        if let Err(Interrupted) = commands::run(&mut script, &line) {
             break;
         }
     }
@@ -136,7 +81,7 @@ fn run(agent: &Arc<Agent>, number: u64, session: String, params: String) {
 /// The next line of the script; none when the turn is over, and then it stays so.
 fn next_line(agent: &Agent, number: u64) -> Option<String> {
     let mut state = agent.lock();
-    let turn = state.turns.get_mut(&number)?;
+    let turn = state.turns.get(number)?;
     let line = if turn.ending.is_none() { turn.lines.pop_front() } else { None };
     turn.finishing = line.is_none();
     line
@@ -149,7 +94,7 @@ fn finish(agent: &Arc<Agent>, number: u64, script: Script<'_>) {
     let (requests, ending) = {
         let mut state = agent.lock();
         state.store.save(&session);
-        let Some(turn) = state.turns.get_mut(&number) else {
+        let Some(turn) = state.turns.get(number) else {
             return;
         };
         turn.finishing = true;
@@ -174,7 +119,7 @@ fn finish(agent: &Arc<Agent>, number: u64, script: Script<'_>) {
         agent.answer(last, outcome(last));
     }
     agent.answer_then(last, outcome(last), move |agent| {
-        agent.change(|state| state.turns.remove(&number));
+        agent.change(|state| state.turns.remove(number));
         for (delay, text) in later {
             update_later(agent, session.clone(), delay, text);
         }
