@@ -1,136 +1,14 @@
-//! The house rules: what no compiler checks.
-
-// Tests: a panic is how they fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+//! Rules of the documentation: what it must name, and what must not be named there
+//! and be nowhere else.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// All Rust files below the given folders.
-fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
-    let mut open: Vec<PathBuf> =
-        folders.iter().map(|folder| Path::new(ROOT).join(folder)).collect();
-    let mut found = Vec::new();
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push((path, text));
-        }
-    }
-    assert!(!found.is_empty(), "there is something in {folders:?}");
-    found
-}
+use crate::ROOT;
 
 fn doc(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join("docs").join(name)).unwrap()
-}
-
-/// The lines of a file that are code.
-fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
-}
-
-#[test]
-fn the_core_and_the_wire_are_pure() {
-    let banned = [
-        "tokio",
-        "async ",
-        ".await",
-        "std::fs",
-        "std::net",
-        "std::process",
-        "std::thread",
-        "std::env",
-        "std::time",
-        "std::io",
-        "Instant::now",
-        "SystemTime",
-        "rand::",
-        "nix::",
-        "tracing",
-        "println!",
-        "crate::runtime",
-        "crate::cli",
-        "crate::logs",
-    ];
-    for (path, text) in sources(&["src/bridge.rs", "src/bridge", "src/wire.rs", "src/wire"]) {
-        for line in code(&text) {
-            for word in banned {
-                assert!(!line.contains(word), "{}: `{word}` in `{line}`", path.display());
-            }
-        }
-    }
-    for (path, text) in sources(&["src/wire.rs", "src/wire"]) {
-        assert!(!code(&text).any(|line| line.contains("crate::bridge")), "{}", path.display());
-    }
-}
-
-#[test]
-fn the_keeper_and_the_ladder_know_nothing_of_the_bridge() {
-    for (path, text) in sources(&["src/keeper.rs", "src/keeper", "src/ladder.rs"]) {
-        for line in code(&text) {
-            for room in ["crate::bridge", "crate::runtime", "crate::cli"] {
-                assert!(!line.contains(room), "{}: `{room}` in `{line}`", path.display());
-            }
-        }
-    }
-}
-
-#[test]
-fn no_hash_map_of_the_core_is_walked() {
-    // Their order is random: a walk would make two runs of one history differ.
-    let maps = ["by_id", "public"];
-    for (path, text) in sources(&["src/bridge"]) {
-        if path.ends_with("check.rs") {
-            continue;
-        }
-        // What is asked of each row has the same answer in any order.
-        for line in code(&text).filter(|line| !line.contains(".values().all(")) {
-            for map in maps {
-                for walk in [".iter()", ".keys()", ".values()", ".drain("] {
-                    let walked = format!("{map}{walk}");
-                    assert!(!line.contains(&walked), "{}: {line}", path.display());
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn every_file_says_what_it_is_for_and_is_not_too_long() {
-    let folders = [
-        "src",
-        "agent-stub/src",
-        "agent-stub/tests",
-        "tests",
-        "xtask/src",
-        "benches/src",
-        "fuzz/src",
-        "fuzz/fuzz_targets",
-    ];
-    for (path, text) in sources(&folders) {
-        let path = path.display();
-        assert!(text.starts_with("//!"), "{path} begins with what it is for");
-        let lines = text.lines().count();
-        assert!(lines <= 600, "{path} has {lines} lines");
-    }
-}
-
-#[test]
-fn nothing_is_left_open() {
-    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
-    for (path, text) in
-        sources(&["src", "agent-stub", "tests", "xtask/src", "benches/src", "fuzz/src"])
-    {
-        for mark in &marks {
-            assert!(!text.contains(mark.as_str()), "{}: {mark}", path.display());
-        }
-    }
 }
 
 #[test]
