@@ -45,6 +45,8 @@ impl AwaitedExit {
         self.status.is_some()
     }
 
+    /// Whether this part is not done yet.
+    #[cfg(target_os = "linux")]
     pub(super) fn waits_for(&self, part: Part) -> bool {
         self.open.contains(&part)
     }
