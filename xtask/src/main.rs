@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
 mod fuzz;
+mod mutants;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -81,6 +82,12 @@ const RECIPES: &[Recipe] = &[
         name: "fuzz",
         about: "arbitrary bytes for ten minutes a target, or DRAWBRIDGE_FUZZ_SECONDS (needs cargo-fuzz)",
         work: Work::Code(fuzz::run),
+        variables: &[],
+    },
+    Recipe {
+        name: "mutants",
+        about: "small mistakes in the core that no test finds, for an hour, or DRAWBRIDGE_MUTANTS_SECONDS (installs cargo-mutants)",
+        work: Work::Code(mutants::run),
         variables: &[],
     },
     Recipe {
