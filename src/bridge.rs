@@ -31,36 +31,14 @@ pub mod refusal;
 pub mod seeded;
 pub mod time;
 
-mod carry;
-mod channel;
+mod books;
+mod channels;
 mod check;
-mod client;
-mod close;
-mod compose;
-mod deadline;
-mod fanout;
-mod fence;
-mod handshake;
-mod idle;
-mod ids;
-mod liveness;
-mod names;
-mod open;
-mod pending;
-mod place;
-mod pressure;
-mod question;
-mod registry;
-mod room;
-mod route_agent;
-mod route_client;
-mod secrets;
-mod session;
+mod outgoing;
+mod routing;
+mod sessions;
 mod settle;
 mod shutdown;
-mod stop;
-mod translate;
-mod turn;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -75,11 +53,12 @@ pub use notice::{EndReason, Notice, StopReason};
 pub use refusal::Refusal;
 pub use time::{Limit, Moment};
 
-use client::{Client, Restarts};
-use deadline::Due;
+use books::call::{Asker, Call};
+use books::client::{Client, Restarts};
+use books::deadlines::Due;
+use books::registry::Registry;
 use id::CallId;
-use pending::{Asker, Call};
-use registry::Registry;
+use outgoing::compose;
 
 /// Nothing is reaped or timed out for this long after the host stood still (ms).
 pub const PAUSE_GRACE: u64 = 60_000;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::channel::{Channel, MAX_TOMBSTONES, State};
-use super::client::MAX_PENDING;
-use super::deadline::Due;
 use super::id::{CallId, QuestionId, SessionKey};
-use super::pending::{Opening, Purpose, Stage};
 use super::{Bridge, Phase};
+use crate::bridge::books::call::{Opening, Purpose, Stage};
+use crate::bridge::books::channel::{Channel, MAX_TOMBSTONES, State};
+use crate::bridge::books::client::MAX_PENDING;
+use crate::bridge::books::deadlines::Due;
 
 impl Bridge {
     /// Says which rule is broken, and where. To be called between two events.
@@ -281,7 +281,10 @@ impl Bridge {
             (
                 "channels",
                 self.registry.channels.values().all(|row| {
-                    matches!(row.state, State::Stopping { rung: super::channel::Rung::Stuck, .. })
+                    matches!(
+                        row.state,
+                        State::Stopping { rung: crate::bridge::books::channel::Rung::Stuck, .. }
+                    )
                 }),
             ),
         ]

@@ -1,14 +1,14 @@
 //! The end of a step: rows that were touched are looked at, and what follows from
 //! them happens.
 
-use super::channel::{Channel, State};
-use super::deadline::Due;
 use super::id::{CallId, ChannelId, SessionKey};
 use super::notice::{EndReason, StopReason};
-use super::pending::Stage;
-use super::session::Audience;
 use super::time::Moment;
 use super::{Bridge, Effect};
+use crate::bridge::books::call::Stage;
+use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::Audience;
 
 /// What follows from the state of a channel that was touched.
 enum Follows {
@@ -24,7 +24,7 @@ enum Follows {
 impl Bridge {
     /// The end of a step that touched a session: one that was left on purpose
     /// is closed as soon as its turn is over.
-    pub(super) fn settle_session(&mut self, key: SessionKey, now: Moment) {
+    pub(in crate::bridge) fn settle_session(&mut self, key: SessionKey, now: Moment) {
         let Some(session) = self.registry.sessions.get(&key) else { return };
         if session.audience == Audience::Left && session.calls.is_empty() {
             self.end_session(key, EndReason::LastClientDetached, None, None, now);
@@ -35,7 +35,7 @@ impl Bridge {
 
     /// Decides at the end of a step that touched a channel whether it is idle,
     /// and what follows from it.
-    pub(super) fn settle_channel(&mut self, id: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn settle_channel(&mut self, id: ChannelId, now: Moment) {
         let Some(row) = self.registry.channels.get(&id) else { return };
         let is_idle = self.is_without_work(row);
         let is_waited_for = self.is_waited_for(id, row);
@@ -76,7 +76,7 @@ impl Bridge {
     }
 
     /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
-    pub(super) fn is_without_work(&self, row: &Channel) -> bool {
+    pub(in crate::bridge) fn is_without_work(&self, row: &Channel) -> bool {
         let is_waited_for = |id: &CallId| {
             self.registry.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue)
         };

@@ -4,20 +4,20 @@
 //! channel goes down the stop ladder at the same time; at the bound whatever is
 //! left is killed. Hosts give little time, so everything inside is scaled to it.
 
-use super::channel::{Rung, State};
-use super::deadline::Due;
 use super::event::ShutdownCause;
 use super::id::{CallId, ChannelId};
 use super::notice::{EndReason, Notice, StopReason};
-use super::pending::Purpose;
 use super::refusal::Refusal;
-use super::registry::ids_of;
 use super::time::Moment;
 use super::{Bridge, Effect, Phase};
+use crate::bridge::books::call::Purpose;
+use crate::bridge::books::channel::{Rung, State};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::registry::ids_of;
 
 impl Bridge {
     /// The bridge is to end; or somebody asks again, more urgently.
-    pub(super) fn shutdown(&mut self, cause: ShutdownCause, now: Moment) {
+    pub(in crate::bridge) fn shutdown(&mut self, cause: ShutdownCause, now: Moment) {
         match (self.phase, cause) {
             (Phase::Running, _) => self.begin_shutdown(cause, now),
             // After the editor's own way of ending, its first SIGTERM only hurries.
@@ -90,7 +90,12 @@ impl Bridge {
     }
 
     /// Refuses a call, or the request that it is a part of.
-    pub(super) fn refuse_part_or_call(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
+    pub(in crate::bridge) fn refuse_part_or_call(
+        &mut self,
+        id: CallId,
+        refusal: &Refusal,
+        now: Moment,
+    ) {
         let fanout = match self.registry.calls.get(&id).map(|call| &call.purpose) {
             Some(Purpose::Part(fanout)) => Some(*fanout),
             _ => None,
@@ -101,12 +106,12 @@ impl Bridge {
         }
     }
 
-    pub(super) fn all_channels(&self) -> Vec<ChannelId> {
+    pub(in crate::bridge) fn all_channels(&self) -> Vec<ChannelId> {
         self.registry.channels.keys().copied().collect()
     }
 
     /// No more patience: SIGKILL to every process.
-    pub(super) fn force(&mut self, now: Moment) {
+    pub(in crate::bridge) fn force(&mut self, now: Moment) {
         let Phase::Ending { since, cause, .. } = self.phase else { return };
         self.phase = Phase::Ending { since, cause, forced: true };
         if !self.registry.channels.is_empty() {
@@ -118,7 +123,7 @@ impl Bridge {
     }
 
     /// The end of a step: everything is over when every process is, or will not die.
-    pub(super) fn finish_shutdown(&mut self) {
+    pub(in crate::bridge) fn finish_shutdown(&mut self) {
         let Phase::Ending { .. } = self.phase else { return };
         let is_stuck = |state: &State| matches!(state, State::Stopping { rung: Rung::Stuck, .. });
         if !self.registry.channels.values().all(|row| is_stuck(&row.state)) {

@@ -75,10 +75,10 @@ fn variants(file: &str, name: &str) -> Vec<String> {
 #[test]
 fn the_tables_in_the_docs_name_every_state_and_every_reason() {
     let lifecycle = doc("lifecycle.md");
-    for state in variants("src/bridge/channel.rs", "State") {
+    for state in variants("src/bridge/books/channel.rs", "State") {
         assert!(lifecycle.contains(&format!("| {state} |")), "{state} has a column");
     }
-    for rung in variants("src/bridge/channel.rs", "Rung") {
+    for rung in variants("src/bridge/books/channel.rs", "Rung") {
         assert!(lifecycle.contains(&format!("| {rung} |")), "{rung} has a line");
     }
     let reasons = drawbridge_reasons();

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::wire::Frame;
 
-use super::id::{CallId, ClientId, PoolId, QuestionId, SessionKey};
-use super::ids::Ids;
-use super::liveness::Silence;
-use super::names::Names;
-use super::notice::StopReason;
-use super::time::Moment;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::names::Names;
+use crate::bridge::channels::liveness::Silence;
+use crate::bridge::id::{CallId, ClientId, PoolId, QuestionId, SessionKey};
+use crate::bridge::notice::StopReason;
+use crate::bridge::time::Moment;
 
 /// Tombstones kept per channel, and for how long (ms).
 pub const MAX_TOMBSTONES: usize = 1024;

@@ -9,12 +9,12 @@
 //! A tree that cannot be looked at gives no evidence. Nor does the time while the
 //! host stood still.
 
-use super::Bridge;
-use super::channel::Channel;
-use super::id::{CallId, ChannelId};
-use super::notice::{Notice, StopReason};
-use super::pending::Call;
-use super::time::{Limit, Moment};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::Call;
+use crate::bridge::books::channel::Channel;
+use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::time::{Limit, Moment};
 
 /// A tree that used less than this part of an interval has done no work: timers
 /// of a runtime tick even when nothing is done.
@@ -46,7 +46,7 @@ pub struct Look {
 
 impl Bridge {
     /// When a channel is to be looked at: after an interval of silence.
-    pub(super) fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
+    pub(in crate::bridge) fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
         let Limit::After(interval @ 1..) = self.config.liveness_interval else { return None };
         let row = self.registry.channel(id)?;
         let since = row.heard_at.max(row.waited_for_since?);
@@ -59,7 +59,7 @@ impl Bridge {
     }
 
     /// Whether a request is on a channel that its agent can answer by itself.
-    pub(super) fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
+    pub(in crate::bridge) fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
         let is_sent = |id: &CallId| self.registry.calls.get(id).is_some_and(Call::is_sent);
         self.config.liveness_interval.zero_is_never() != Limit::Never
             && row.is_open()
@@ -69,7 +69,7 @@ impl Bridge {
     }
 
     /// An interval of silence is over: is there any sign of life?
-    pub(super) fn listen_closely(&mut self, id: ChannelId) {
+    pub(in crate::bridge) fn listen_closely(&mut self, id: ChannelId) {
         let Some(row) = self.registry.channel_mut(id) else { return };
         // What was seen before it was waited for says nothing.
         let since = row.waited_for_since.map_or(row.heard_at, |since| since.max(row.heard_at));
@@ -82,7 +82,7 @@ impl Bridge {
     }
 
     /// A channel was looked at; its tree has `worked` so long in all.
-    pub(super) fn listened(&mut self, id: ChannelId, worked: Option<u64>, now: Moment) {
+    pub(in crate::bridge) fn listened(&mut self, id: ChannelId, worked: Option<u64>, now: Moment) {
         let (limit, interval) = (self.config.liveness_strikes, self.config.liveness_interval);
         let Some(row) = self.registry.channel_mut(id) else { return };
         let Silence::Asked(before) = row.silence else { return };
@@ -112,7 +112,7 @@ impl Bridge {
     }
 
     /// The host stood still: nobody could give a sign of life.
-    pub(super) fn forget_silence(&mut self) {
+    pub(in crate::bridge) fn forget_silence(&mut self) {
         for row in self.registry.channels.values_mut() {
             row.silence = match row.silence {
                 Silence::Asked(_) => Silence::Asked(None),

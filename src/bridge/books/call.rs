@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::wire::{Frame, Method, Token};
 
-use super::id::{ChannelId, ClientId, FanoutId, PoolId, SessionKey};
-use super::time::Moment;
+use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId, SessionKey};
+use crate::bridge::time::Moment;
 
 /// Who wants the answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

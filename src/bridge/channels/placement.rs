@@ -7,19 +7,19 @@
 
 use std::cmp::Reverse;
 
-use super::channel::{Channel, Hold, Login, State};
-use super::config::Share;
-use super::deadline::Due;
-use super::fence::Fence;
-use super::id::{CallId, ChannelId, ClientId, PoolId};
-use super::notice::{Notice, StopReason};
-use super::pending::{Call, OpenKind, Opening, Purpose, Stage};
-use super::refusal::Refusal;
-use super::time::Moment;
-use super::{Bridge, Effect};
+use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::channel::{Channel, Hold, Login, State};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::fence::Fence;
+use crate::bridge::config::Share;
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
+use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
+use crate::bridge::{Bridge, Effect};
 
 /// Where a call goes.
-pub(super) enum Placement {
+pub(in crate::bridge) enum Placement {
     /// To this channel, now or when it is ready.
     On(ChannelId),
     /// Nowhere yet.
@@ -32,7 +32,7 @@ pub(super) enum Placement {
 
 impl Bridge {
     /// Tries to place every call that waits, in the order in which they came.
-    pub(super) fn place_waiting(&mut self, now: Moment) {
+    pub(in crate::bridge) fn place_waiting(&mut self, now: Moment) {
         let waiting: Vec<CallId> = self.registry.unplaced.iter().copied().collect();
         for id in waiting {
             self.place(id, now);
@@ -307,14 +307,14 @@ impl Bridge {
     }
 
     /// Starts the process that is wanted before any client asks.
-    pub(super) fn preheat(&mut self, cwd: &str, now: Moment) {
+    pub(in crate::bridge) fn preheat(&mut self, cwd: &str, now: Moment) {
         if !self.is_ending() && self.registry.channels.is_empty() {
             self.spawn(cwd, now);
         }
     }
 
     /// Sends a call as soon as its channel is ready for it.
-    pub(super) fn send_when_ready(&mut self, id: CallId, now: Moment) {
+    pub(in crate::bridge) fn send_when_ready(&mut self, id: CallId, now: Moment) {
         let Some(call) = self.registry.calls.get(&id) else { return };
         let Some(channel) = call.channel else { return };
         let Some(row) = self.registry.channel(channel) else { return };
@@ -328,7 +328,7 @@ impl Bridge {
     }
 
     /// Whether further channels' first words are still unanswered on this one.
-    pub(super) fn is_rehearsing(&self, row: &Channel) -> bool {
+    pub(in crate::bridge) fn is_rehearsing(&self, row: &Channel) -> bool {
         row.calls
             .iter()
             .filter_map(|id| self.registry.calls.get(id))
@@ -336,7 +336,7 @@ impl Bridge {
     }
 
     /// Sends everything that waited for this channel to become ready.
-    pub(super) fn send_held(&mut self, channel: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn send_held(&mut self, channel: ChannelId, now: Moment) {
         for id in self.calls_on(channel) {
             let waits = self.registry.calls.get(&id).is_some_and(|call| {
                 matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
@@ -348,21 +348,23 @@ impl Bridge {
     }
 
     /// The calls on a channel, in the order in which they were asked.
-    pub(super) fn calls_on(&self, channel: ChannelId) -> Vec<CallId> {
+    pub(in crate::bridge) fn calls_on(&self, channel: ChannelId) -> Vec<CallId> {
         self.registry
             .channel(channel)
             .map_or_else(Vec::new, |row| row.calls.iter().copied().collect())
     }
 
-    pub(super) fn client_cwd(&self, client: ClientId) -> Box<str> {
+    pub(in crate::bridge) fn client_cwd(&self, client: ClientId) -> Box<str> {
         self.registry.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
     }
 }
 
 fn may_be_joined(row: &Channel) -> bool {
     #[cfg(feature = "seeded-bugs")]
-    if super::seeded::is(super::seeded::Bug::JoinStoppingChannel) && row.is_stopping()
-        || super::seeded::is(super::seeded::Bug::JoinDrainingChannel) && row.is_open()
+    if crate::bridge::seeded::is(crate::bridge::seeded::Bug::JoinStoppingChannel)
+        && row.is_stopping()
+        || crate::bridge::seeded::is(crate::bridge::seeded::Bug::JoinDrainingChannel)
+            && row.is_open()
     {
         return true;
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Outgoing, Token};
 
-use super::refusal::Refusal;
+use crate::bridge::refusal::Refusal;
 
 /// A successful answer.
 pub fn success(token: &Token, result: &[u8]) -> Outgoing {

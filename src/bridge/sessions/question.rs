@@ -6,17 +6,17 @@
 
 use crate::wire::{Frame, Kind, Method, Token, json};
 
-use super::Bridge;
-use super::client::MAX_PENDING;
-use super::compose;
-use super::config::PermissionPolicy;
-use super::deadline::Due;
-use super::id::{ChannelId, ClientId, QuestionId, SessionKey};
-use super::pending::{Asker, Question};
-use super::refusal::Refusal;
-use super::session::{Audience, Session};
-use super::time::Moment;
-use super::translate::{question_for_client, with_request_id};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Question};
+use crate::bridge::books::client::MAX_PENDING;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::config::PermissionPolicy;
+use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::{question_for_client, with_request_id};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 /// How long `fs/*` and elicitations wait for a client (ms).
 pub const UNATTENDED_LIMIT: u64 = 30_000;
@@ -25,7 +25,12 @@ pub const CANCEL_GRACE: u64 = 1_000;
 
 impl Bridge {
     /// A request of an agent.
-    pub(super) fn agent_request(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn agent_request(
+        &mut self,
+        channel: ChannelId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let Some(row) = self.registry.channel(channel) else { return };
         // An agent that is being stopped may wait for an answer before it can leave.
         if row.is_stopping() {
@@ -54,7 +59,7 @@ impl Bridge {
         match opener {
             Some(client) => {
                 #[cfg(feature = "seeded-bugs")]
-                if super::seeded::is(super::seeded::Bug::HoldEarlyRequest) {
+                if crate::bridge::seeded::is(crate::bridge::seeded::Bug::HoldEarlyRequest) {
                     if let Some(row) = self.registry.channel_mut(channel) {
                         row.early.hold(&named, frame);
                     }
@@ -138,7 +143,8 @@ impl Bridge {
         {
             let number =
                 std::str::from_utf8(request.as_bytes()).ok().and_then(|id| id.parse().ok());
-            let call = number.and_then(|id| self.registry.calls.get(&super::id::CallId(id)));
+            let call =
+                number.and_then(|id| self.registry.calls.get(&crate::bridge::id::CallId(id)));
             let asker = call.filter(|call| call.channel == Some(channel)).map(|call| &call.asker);
             return match asker {
                 Some(Asker::Client(client, token)) => {
@@ -162,7 +168,7 @@ impl Bridge {
 
     /// The client that something without a session is for: one with a session
     /// on the channel, otherwise one that it served last, otherwise any of its pool.
-    pub(super) fn client_behind(&self, channel: ChannelId) -> Option<ClientId> {
+    pub(in crate::bridge) fn client_behind(&self, channel: ChannelId) -> Option<ClientId> {
         let row = self.registry.channel(channel)?;
         let with_session = row
             .sessions
@@ -210,7 +216,12 @@ impl Bridge {
     }
 
     /// A client answered a question.
-    pub(super) fn client_answer(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn client_answer(
+        &mut self,
+        client: ClientId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let id = frame.number().map(QuestionId);
         let open = id.filter(|id| {
             self.registry.questions.get(id).is_some_and(|question| question.asked.contains(&client))
@@ -300,7 +311,12 @@ impl Bridge {
 
     /// A client leaves: of one session, or altogether. Its questions go to
     /// others, or wait.
-    pub(super) fn unask(&mut self, client: ClientId, session: Option<SessionKey>, now: Moment) {
+    pub(in crate::bridge) fn unask(
+        &mut self,
+        client: ClientId,
+        session: Option<SessionKey>,
+        now: Moment,
+    ) {
         let Some(row) = self.registry.clients.get(&client) else { return };
         let open: Vec<QuestionId> = row.questions.iter().copied().collect();
         for id in open {
@@ -316,7 +332,7 @@ impl Bridge {
 
     /// A client is attached: questions that wait for somebody are put to it,
     /// and permissions that all are asked for.
-    pub(super) fn attach(&mut self, client: ClientId, key: SessionKey) {
+    pub(in crate::bridge) fn attach(&mut self, client: ClientId, key: SessionKey) {
         self.registry.attach(client, key);
         let Some(session) = self.registry.sessions.get(&key) else { return };
         let open: Vec<QuestionId> = session.questions.iter().copied().collect();
@@ -331,7 +347,7 @@ impl Bridge {
     }
 
     /// A question's limit is over.
-    pub(super) fn question_timed_out(&mut self, id: QuestionId, now: Moment) {
+    pub(in crate::bridge) fn question_timed_out(&mut self, id: QuestionId, now: Moment) {
         let Some(question) = self.registry.questions.get(&id) else { return };
         let (channel, session) = (question.channel, question.session);
         let was_cancelled = question.cancelled_at.is_some();
@@ -353,7 +369,12 @@ impl Bridge {
     }
 
     /// An agent withdraws a request of its own.
-    pub(super) fn agent_cancels(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn agent_cancels(
+        &mut self,
+        channel: ChannelId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let Some((token, _)) = frame.request() else { return };
         let Some(row) = self.registry.channel(channel) else { return };
         let found = row.questions.iter().copied().find(|id| {
@@ -379,7 +400,7 @@ impl Bridge {
     }
 
     /// Whom a notification without a session is for: all clients of the channel's pool.
-    pub(super) fn clients_of(&self, channel: ChannelId) -> Vec<ClientId> {
+    pub(in crate::bridge) fn clients_of(&self, channel: ChannelId) -> Vec<ClientId> {
         let pool = self.registry.channel(channel).and_then(|row| row.pool);
         let clients = self.registry.clients.iter();
         clients
@@ -423,7 +444,7 @@ fn is_decisive(question: &Question, answer: &Frame) -> bool {
 }
 
 /// The child session that an update of a sub-agent announces.
-pub(super) fn announced_child(frame: &Frame) -> Option<Box<str>> {
+pub(in crate::bridge) fn announced_child(frame: &Frame) -> Option<Box<str>> {
     let child = frame.child_session()?;
     (frame.update_kind()? == "subagent_update").then(|| child.into())
 }

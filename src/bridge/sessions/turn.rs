@@ -2,22 +2,22 @@
 
 use crate::wire::{Frame, Method, Token};
 
-use super::Bridge;
-use super::close::CANCELLED_TURN;
-use super::compose;
-use super::config::PromptQueue;
-use super::deadline::Due;
-use super::id::{CallId, ClientId, SessionKey};
-use super::notice::EndReason;
-use super::pending::{Asker, Call, Purpose, Stage};
-use super::refusal::Refusal;
-use super::session::{Audience, Session};
-use super::time::Moment;
-use super::translate::{renamed, to_agent};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::config::PromptQueue;
+use crate::bridge::id::{CallId, ClientId, SessionKey};
+use crate::bridge::notice::EndReason;
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::{renamed, to_agent};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::close::CANCELLED_TURN;
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// A client's `session/prompt`.
-    pub(super) fn client_prompt(
+    pub(in crate::bridge) fn client_prompt(
         &mut self,
         client: ClientId,
         key: SessionKey,
@@ -59,7 +59,7 @@ impl Bridge {
     }
 
     /// A prompt was answered, or given up: the next one may run.
-    pub(super) fn turn_over(&mut self, key: SessionKey, now: Moment) {
+    pub(in crate::bridge) fn turn_over(&mut self, key: SessionKey, now: Moment) {
         let Some(session) = self.registry.session_mut(key) else { return };
         session.last_seen = now;
         session.turn_ended(now);
@@ -74,7 +74,10 @@ impl Bridge {
     }
 
     /// The prompts of a session that its agent is working on, oldest first.
-    pub(super) fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
+    pub(in crate::bridge) fn running_prompts(
+        &self,
+        key: SessionKey,
+    ) -> impl Iterator<Item = &Call> {
         self.registry.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
     }
 
@@ -85,7 +88,7 @@ impl Bridge {
 
     /// A client's `session/cancel`: it ends the running turn, and the queued
     /// prompts of that client alone.
-    pub(super) fn client_cancel(
+    pub(in crate::bridge) fn client_cancel(
         &mut self,
         client: ClientId,
         key: SessionKey,
@@ -119,7 +122,12 @@ impl Bridge {
     }
 
     /// A client leaves a session that others stay in: its own turn ends.
-    pub(super) fn cancel_own_turn(&mut self, client: ClientId, key: SessionKey, now: Moment) {
+    pub(in crate::bridge) fn cancel_own_turn(
+        &mut self,
+        client: ClientId,
+        key: SessionKey,
+        now: Moment,
+    ) {
         let Some(session) = self.registry.sessions.get(&key) else { return };
         if !self.running_prompts(key).any(|call| call.client() == Some(client)) {
             let queued = session.queue.iter().copied().collect();
@@ -133,7 +141,12 @@ impl Bridge {
     }
 
     /// A client's `_drawbridge/detach`: from one session, or from all.
-    pub(super) fn client_detach(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn client_detach(
+        &mut self,
+        client: ClientId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let keys: Vec<SessionKey> = match frame.session() {
             Some(id) => match self.attached_session(client, &id) {
                 Ok(key) => vec![key],
@@ -152,7 +165,7 @@ impl Bridge {
     }
 
     /// A client leaves a session on purpose.
-    pub(super) fn leave(&mut self, client: ClientId, key: SessionKey, now: Moment) {
+    pub(in crate::bridge) fn leave(&mut self, client: ClientId, key: SessionKey, now: Moment) {
         self.unask(client, Some(key), now);
         let id = self.registry.sessions.get(&key).map(|session| session.id.clone());
         self.registry.detach(client, key, Audience::Left);
@@ -168,7 +181,7 @@ impl Bridge {
     }
 
     /// A prompt's budget is over: the turn is cancelled and the asker told.
-    pub(super) fn prompt_timed_out(&mut self, id: CallId, now: Moment) {
+    pub(in crate::bridge) fn prompt_timed_out(&mut self, id: CallId, now: Moment) {
         let agent = self.agent_name();
         let Some(call) = self.refuse_call(id, &Refusal::PromptTimeout { agent }) else { return };
         let Some(key) = call.session else { return };
@@ -180,7 +193,7 @@ impl Bridge {
     }
 
     /// Any other request of a client in a session.
-    pub(super) fn session_call(
+    pub(in crate::bridge) fn session_call(
         &mut self,
         client: ClientId,
         key: SessionKey,

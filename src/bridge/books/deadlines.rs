@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use super::id::{CallId, ChannelId, QuestionId, SessionKey};
-use super::registry::Table;
-use super::time::Moment;
+use crate::bridge::books::registry::Table;
+use crate::bridge::id::{CallId, ChannelId, QuestionId, SessionKey};
+use crate::bridge::time::Moment;
 
 /// A row that may become due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,16 +4,16 @@
 
 use crate::wire::{Frame, Kind, Token};
 
-use super::Bridge;
-use super::compose;
-use super::id::{ChannelId, ClientId, PoolId};
-use super::pending::{Asker, Call, Purpose, Question, Stage};
-use super::refusal::Refusal;
-use super::time::Moment;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
+use crate::bridge::id::{ChannelId, ClientId, PoolId};
+use crate::bridge::outgoing::compose;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// A request or notification of a client that is carried.
-    pub(super) fn carry_to_agent(
+    pub(in crate::bridge) fn carry_to_agent(
         &mut self,
         client: ClientId,
         pool: Option<PoolId>,
@@ -48,7 +48,12 @@ impl Bridge {
     }
 
     /// A request of an agent whose client is carried.
-    pub(super) fn carry_question(&mut self, channel: ChannelId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn carry_question(
+        &mut self,
+        channel: ChannelId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let Some(client) = self.client_behind(channel) else {
             let method = frame.method_name().into_owned();
             let refusal = Refusal::NobodyToAsk { method };

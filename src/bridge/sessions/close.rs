@@ -12,27 +12,27 @@
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
-use super::Bridge;
-use super::channel::{Channel, Hold, State, Tombstone};
-use super::compose;
-use super::config::ExtensionEvents;
-use super::deadline::Due;
-use super::event::ExitStatus;
-use super::id::{CallId, ChannelId, ClientId, SessionKey};
-use super::ids::Ids;
-use super::notice::{EndReason, Notice, StopReason};
-use super::pending::{Asker, Call, Purpose, Question, Stage};
-use super::refusal::Refusal;
-use super::session::Session;
-use super::time::Moment;
-use super::translate;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
+use crate::bridge::books::channel::{Channel, Hold, State, Tombstone};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::session::Session;
+use crate::bridge::config::ExtensionEvents;
+use crate::bridge::event::ExitStatus;
+use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
+use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 /// Who wants to hear that a session is closed, and the request it made.
-pub(super) type Closer = (Asker, Frame);
+pub(in crate::bridge) type Closer = (Asker, Frame);
 
 /// How the agent took the news.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum CloseOutcome {
+pub(in crate::bridge) enum CloseOutcome {
     /// It answered.
     Answered,
     /// It cannot be told; what it had left to say was said.
@@ -46,7 +46,7 @@ impl Bridge {
     ///
     /// `failure` is what requests in it are answered with at once; without it
     /// they wait in the tombstone for the agent's own answer.
-    pub(super) fn end_session(
+    pub(in crate::bridge) fn end_session(
         &mut self,
         key: SessionKey,
         reason: EndReason,
@@ -55,7 +55,7 @@ impl Bridge {
         now: Moment,
     ) {
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::DeleteAfterNotify)
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::DeleteAfterNotify)
             && let Some(session) = self.registry.sessions.get(&key).cloned()
         {
             self.publish_end(&session, reason, failure);
@@ -83,7 +83,7 @@ impl Bridge {
         }
         for id in &pending {
             #[cfg(feature = "seeded-bugs")]
-            if super::seeded::is(super::seeded::Bug::AnswerTwice)
+            if crate::bridge::seeded::is(crate::bridge::seeded::Bug::AnswerTwice)
                 && let Some(call) = self.registry.calls.get(id).cloned()
             {
                 self.answer(&call.asker, |token| compose::success(token, CANCELLED_TURN));
@@ -136,7 +136,7 @@ impl Bridge {
 
     fn tombstone_channel(&self, session: &Session) -> ChannelId {
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::TombstoneOnWrongChannel) {
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::TombstoneOnWrongChannel) {
             let newest = self.registry.channels.iter().rev().find(|(_, row)| row.is_open());
             return newest.map_or(session.channel, |(id, _)| *id);
         }
@@ -210,14 +210,14 @@ impl Bridge {
     }
 
     /// Sends `session/cancel` for a turn of a session that the bridge ends.
-    pub(super) fn cancel_turn_at_agent(&mut self, channel: ChannelId, agent_id: &str) {
+    pub(in crate::bridge) fn cancel_turn_at_agent(&mut self, channel: ChannelId, agent_id: &str) {
         let params = compose::session_params(agent_id);
         self.send_to_channel(channel, compose::notification(Method::SessionCancel.name(), &params));
     }
 
     /// Sends `session/close`, as the client wrote it if one did. An agent that
     /// cannot close is only waited for, until what it was doing is over.
-    pub(super) fn tell_agent_to_close(
+    pub(in crate::bridge) fn tell_agent_to_close(
         &mut self,
         channel: ChannelId,
         key: SessionKey,
@@ -264,7 +264,7 @@ impl Bridge {
     }
 
     /// The agent answered `session/close`.
-    pub(super) fn close_answered(
+    pub(in crate::bridge) fn close_answered(
         &mut self,
         channel: ChannelId,
         id: CallId,
@@ -280,7 +280,7 @@ impl Bridge {
 
     /// The last part of a close is over: what waited in the tombstone is
     /// answered, then the one who closed.
-    pub(super) fn conclude(
+    pub(in crate::bridge) fn conclude(
         &mut self,
         channel: ChannelId,
         id: CallId,
@@ -327,7 +327,7 @@ impl Bridge {
     }
 
     /// An agent that cannot close has nothing left to say: the close is over.
-    pub(super) fn conclude_if_quiet(&mut self, channel: ChannelId, agent_id: &str) {
+    pub(in crate::bridge) fn conclude_if_quiet(&mut self, channel: ChannelId, agent_id: &str) {
         let Some(row) = self.registry.channel(channel) else { return };
         if row.capabilities.close {
             return;
@@ -340,7 +340,12 @@ impl Bridge {
 
     /// Answers what waits in a tombstone: prompts as cancelled, the rest as
     /// cut off; after a shutdown's budget all of it as shutting down.
-    pub(super) fn flush_tombstone(&mut self, channel: ChannelId, agent_id: &str, late: bool) {
+    pub(in crate::bridge) fn flush_tombstone(
+        &mut self,
+        channel: ChannelId,
+        agent_id: &str,
+        late: bool,
+    ) {
         let Some(row) = self.registry.channels.get_mut(&channel) else { return };
         let Some(tombstone) = row.tombstones.get_mut(agent_id) else { return };
         for id in std::mem::take(&mut tombstone.calls) {
@@ -357,7 +362,7 @@ impl Bridge {
     }
 
     /// An agent that cannot close sessions keeps them: it is replaced in time.
-    pub(super) fn retire_if_full_of_husks(&mut self, channel: ChannelId) {
+    pub(in crate::bridge) fn retire_if_full_of_husks(&mut self, channel: ChannelId) {
         let cap = self.config.max_husks;
         let Some(row) = self.registry.channel(channel) else { return };
         if cap > 0 && row.state == State::Ready && row.husks() >= cap {
@@ -367,7 +372,7 @@ impl Bridge {
 
     /// No question of the channel is open any more: closes that may have been
     /// blocked by one are sent again.
-    pub(super) fn ask_again(&mut self, channel: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn ask_again(&mut self, channel: ChannelId, now: Moment) {
         let Some(row) = self.registry.channel(channel) else { return };
         if !row.questions.is_empty() || !row.is_open() {
             return;
@@ -384,7 +389,12 @@ impl Bridge {
     }
 
     /// Sends a close once more that was not answered.
-    pub(super) fn close_again(&mut self, channel: ChannelId, agent_id: &str, now: Moment) {
+    pub(in crate::bridge) fn close_again(
+        &mut self,
+        channel: ChannelId,
+        agent_id: &str,
+        now: Moment,
+    ) {
         // While a late answer to a restore may still come, only that one tells; and
         // an agent that cannot close is not asked.
         let is_restoring = self.calls_on(channel).into_iter().any(|id| {
@@ -402,7 +412,7 @@ impl Bridge {
     }
 
     /// A client's `session/close`.
-    pub(super) fn client_close(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn client_close(&mut self, client: ClientId, frame: &Frame, now: Moment) {
         let Some(id) = frame.session() else {
             let refusal = Refusal::MissingField { field: "sessionId" };
             return self.refuse(client, &frame.id(), &refusal);
@@ -431,7 +441,7 @@ impl Bridge {
 
     /// Ends a question without anybody's consent, each in its own kind, and
     /// tells the clients that still show it.
-    pub(super) fn withdraw(&mut self, id: super::id::QuestionId) {
+    pub(in crate::bridge) fn withdraw(&mut self, id: crate::bridge::id::QuestionId) {
         let Some(question) = self.registry.take_question(id) else { return };
         for client in &question.asked {
             self.send_to_client(*client, compose::cancel_request(id.0));
@@ -445,4 +455,4 @@ impl Bridge {
 }
 
 /// The result of a turn that the bridge ended.
-pub(super) const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;
+pub(in crate::bridge) const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::wire::{Frame, Scanner, json};
 
-use super::channel::Capabilities;
-use super::id::{CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
-use super::ids::Ids;
-use super::time::Moment;
+use crate::bridge::books::channel::Capabilities;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::id::{CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
+use crate::bridge::time::Moment;
 
 /// Requests that one peer may have open at once.
 pub const MAX_PENDING: usize = 1024;

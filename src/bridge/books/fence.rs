@@ -3,14 +3,14 @@
 
 use std::cmp::Reverse;
 
-use super::Bridge;
-use super::channel::{Channel, Hold, Rung, State};
-use super::id::{CallId, ChannelId};
-use super::pending::Opening;
-use super::time::Moment;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::Opening;
+use crate::bridge::books::channel::{Channel, Hold, Rung, State};
+use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::time::Moment;
 
 /// Whether a channel may still be holding a conversation.
-pub(super) enum Fence {
+pub(in crate::bridge) enum Fence {
     /// None does.
     Open,
     /// This one does, and can go on with it.
@@ -26,9 +26,9 @@ pub(super) enum Fence {
 impl Bridge {
     /// Who holds a conversation. Where agents number their sessions per process,
     /// several hold that id: then the one that clients know by the public id.
-    pub(super) fn fence(&self, id: &str, public: Option<&str>) -> Fence {
+    pub(in crate::bridge) fn fence(&self, id: &str, public: Option<&str>) -> Fence {
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::OpenFencedId) {
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::OpenFencedId) {
             return Fence::Open;
         }
         if self.registry.channels.values().any(|row| row.names.contains(id)) {
@@ -52,13 +52,13 @@ impl Bridge {
     }
 
     /// The channel of the live session that a client wants to open or copy.
-    pub(super) fn owner(&self, opening: &Opening) -> Option<ChannelId> {
+    pub(in crate::bridge) fn owner(&self, opening: &Opening) -> Option<ChannelId> {
         let key = self.registry.public.get(opening.public.as_ref()?)?;
         self.registry.sessions.get(key).map(|session| session.channel)
     }
 
     /// A waiter moves the channel that holds its conversation one rung on, once.
-    pub(super) fn hurry(&mut self, id: CallId, channel: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn hurry(&mut self, id: CallId, channel: ChannelId, now: Moment) {
         let since = match self.registry.channel(channel).map(|row| &row.state) {
             Some(State::Stopping {
                 since, rung: Rung::ClosingStdin | Rung::Terminated, ..

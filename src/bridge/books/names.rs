@@ -4,7 +4,7 @@ use foldhash::HashMap;
 
 use crate::wire::Frame;
 
-use super::id::SessionKey;
+use crate::bridge::id::SessionKey;
 
 /// The ids of a channel's live sessions and their children, as the agent knows them.
 #[derive(Clone, Debug, Default)]

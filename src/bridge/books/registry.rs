@@ -1,7 +1,7 @@
 //! All tables, and the only place where two of them change together.
 //!
 //! Every method here leaves the tables in agreement with each other; the rules
-//! that they keep are checked in [`check`](super::check). Rows that changed are
+//! that they keep are checked in [`check`](crate::bridge::check). Rows that changed are
 //! remembered as *touched*, so that the end of a step can settle them.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use foldhash::HashMap;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use super::channel::Channel;
-use super::client::{Client, Pool};
-use super::deadline::{Deadlines, Due};
-use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
-use super::ids::Ids;
-use super::pending::{Asker, Call, Fanout, Opening, Purpose, Question};
-use super::session::{Audience, Session};
+use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Question};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::client::{Client, Pool};
+use crate::bridge::books::deadlines::{Deadlines, Due};
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
 
 /// Sessions of sub-agents that are known of one session.
 const MAX_CHILDREN: usize = 1024;
@@ -24,10 +24,10 @@ const MAX_CHILDREN: usize = 1024;
 /// A table of which there may be very many rows: one is found in one step, and
 /// when it grows no row is hashed again. Its order means nothing, but is the same
 /// for the same history.
-pub(super) type Table<K, V> = IndexMap<K, V, FixedState>;
+pub(in crate::bridge) type Table<K, V> = IndexMap<K, V, FixedState>;
 
 /// The ids in a table, the oldest first.
-pub(super) fn ids_of<K: Copy + Ord, V>(table: &Table<K, V>) -> Vec<K> {
+pub(in crate::bridge) fn ids_of<K: Copy + Ord, V>(table: &Table<K, V>) -> Vec<K> {
     let mut ids: Vec<K> = table.keys().copied().collect();
     ids.sort_unstable();
     ids
@@ -36,68 +36,68 @@ pub(super) fn ids_of<K: Copy + Ord, V>(table: &Table<K, V>) -> Vec<K> {
 /// The tables.
 #[derive(Debug, Default)]
 pub struct Registry {
-    pub(super) clients: BTreeMap<ClientId, Client>,
-    pub(super) pools: BTreeMap<PoolId, Pool>,
+    pub(in crate::bridge) clients: BTreeMap<ClientId, Client>,
+    pub(in crate::bridge) pools: BTreeMap<PoolId, Pool>,
     /// The oldest first: there are few enough to keep them so.
-    pub(super) channels: Table<ChannelId, Channel>,
-    pub(super) sessions: Table<SessionKey, Session>,
-    pub(super) calls: Table<CallId, Call>,
-    pub(super) fanouts: BTreeMap<FanoutId, Fanout>,
-    pub(super) questions: BTreeMap<QuestionId, Question>,
+    pub(in crate::bridge) channels: Table<ChannelId, Channel>,
+    pub(in crate::bridge) sessions: Table<SessionKey, Session>,
+    pub(in crate::bridge) calls: Table<CallId, Call>,
+    pub(in crate::bridge) fanouts: BTreeMap<FanoutId, Fanout>,
+    pub(in crate::bridge) questions: BTreeMap<QuestionId, Question>,
     /// Live sessions and their children, by the id that clients know.
-    pub(super) public: HashMap<Box<str>, SessionKey>,
+    pub(in crate::bridge) public: HashMap<Box<str>, SessionKey>,
     /// Calls that restore a stored conversation, by the agent's id of it.
-    pub(super) restoring: HashMap<Box<str>, Ids<CallId>>,
+    pub(in crate::bridge) restoring: HashMap<Box<str>, Ids<CallId>>,
     /// Calls that wait for a channel.
-    pub(super) unplaced: Ids<CallId>,
+    pub(in crate::bridge) unplaced: Ids<CallId>,
     /// Which channel gave a cursor of `session/list`.
-    pub(super) cursors: BTreeMap<Box<str>, ChannelId>,
-    pub(super) deadlines: Deadlines,
-    pub(super) touched_channels: Ids<ChannelId>,
-    pub(super) touched_sessions: Ids<SessionKey>,
-    pub(super) numbers: Numbers,
+    pub(in crate::bridge) cursors: BTreeMap<Box<str>, ChannelId>,
+    pub(in crate::bridge) deadlines: Deadlines,
+    pub(in crate::bridge) touched_channels: Ids<ChannelId>,
+    pub(in crate::bridge) touched_sessions: Ids<SessionKey>,
+    pub(in crate::bridge) numbers: Numbers,
 }
 
 /// The numbers that ids are made of, a row of them for each kind.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
-    pub(super) pools: Counter,
-    pub(super) channels: Counter,
-    pub(super) sessions: Counter,
-    pub(super) calls: Counter,
-    pub(super) fanouts: Counter,
-    pub(super) questions: Counter,
+pub(in crate::bridge) struct Numbers {
+    pub(in crate::bridge) pools: Counter,
+    pub(in crate::bridge) channels: Counter,
+    pub(in crate::bridge) sessions: Counter,
+    pub(in crate::bridge) calls: Counter,
+    pub(in crate::bridge) fanouts: Counter,
+    pub(in crate::bridge) questions: Counter,
 }
 
 /// Counts up, and gives no number twice.
 #[derive(Debug, Default)]
-pub(super) struct Counter(u64);
+pub(in crate::bridge) struct Counter(u64);
 
 impl Counter {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::bridge) fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }
 }
 
 impl Registry {
-    pub(super) fn channel(&self, id: ChannelId) -> Option<&Channel> {
+    pub(in crate::bridge) fn channel(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(&id)
     }
 
     /// A channel that is about to change: it is settled at the end of the step.
-    pub(super) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+    pub(in crate::bridge) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.touched_channels.insert(id);
         self.channels.get_mut(&id)
     }
 
     /// A session that is about to change: its deadline is looked at again.
-    pub(super) fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+    pub(in crate::bridge) fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.touched_sessions.insert(key);
         self.sessions.get_mut(&key)
     }
 
-    pub(super) fn add_channel(&mut self, channel: Channel) -> ChannelId {
+    pub(in crate::bridge) fn add_channel(&mut self, channel: Channel) -> ChannelId {
         let id = ChannelId(self.numbers.channels.next());
         self.channels.insert(id, channel);
         self.touched_channels.insert(id);
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// Removes a channel's row. Its calls, questions and sessions must be settled.
-    pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
+    pub(in crate::bridge) fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
         self.deadlines.forget(Due::Channel(id));
         self.deadlines.forget(Due::Silence(id));
         self.touched_channels.remove(&id);
@@ -121,7 +121,7 @@ impl Registry {
     }
 
     /// Removes a client's row. Its calls, questions and sessions must be settled.
-    pub(super) fn remove_client(&mut self, id: ClientId) {
+    pub(in crate::bridge) fn remove_client(&mut self, id: ClientId) {
         self.clients.remove(&id);
         self.forget_pools();
     }
@@ -136,7 +136,7 @@ impl Registry {
     }
 
     /// Registers a session that its agent opened.
-    pub(super) fn add_session(&mut self, session: Session) {
+    pub(in crate::bridge) fn add_session(&mut self, session: Session) {
         let key = session.key;
         self.public.insert(session.id.clone(), key);
         if let Some(channel) = self.channel_mut(session.channel) {
@@ -148,7 +148,7 @@ impl Registry {
     }
 
     /// Makes the session of a sub-agent part of its parent.
-    pub(super) fn add_child(&mut self, key: SessionKey, child: &str) {
+    pub(in crate::bridge) fn add_child(&mut self, key: SessionKey, child: &str) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some(channel) = self.channels.get_mut(&session.channel) else { return };
         if channel.names.contains(child) || session.children.len() >= MAX_CHILDREN {
@@ -161,7 +161,7 @@ impl Registry {
 
     /// Part 1 of the close order: the session is gone from every table, and
     /// from *its own* channel's set. What was pending in it is in the row.
-    pub(super) fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
+    pub(in crate::bridge) fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
         self.touched_sessions.remove(&key);
@@ -188,14 +188,14 @@ impl Registry {
     /// The channel whose books a session is in: its own (I1).
     fn owner_of(&self, session: &Session) -> ChannelId {
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::CloseOnCurrentChannel) {
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::CloseOnCurrentChannel) {
             let newest = self.channels.iter().rev().find(|(_, channel)| channel.is_open());
             return newest.map_or(session.channel, |(id, _)| *id);
         }
         session.channel
     }
 
-    pub(super) fn attach(&mut self, client: ClientId, key: SessionKey) {
+    pub(in crate::bridge) fn attach(&mut self, client: ClientId, key: SessionKey) {
         let (Some(session), Some(row)) =
             (self.sessions.get_mut(&key), self.clients.get_mut(&client))
         else {
@@ -214,7 +214,7 @@ impl Registry {
     }
 
     /// Ends an attachment; `then` is who is there if that was the last one.
-    pub(super) fn detach(&mut self, client: ClientId, key: SessionKey, then: Audience) {
+    pub(in crate::bridge) fn detach(&mut self, client: ClientId, key: SessionKey, then: Audience) {
         if let Some(row) = self.clients.get_mut(&client) {
             row.sessions.remove(&key);
         }
@@ -229,7 +229,7 @@ impl Registry {
         self.touched_channels.insert(channel);
     }
 
-    pub(super) fn add_call(&mut self, call: Call) -> CallId {
+    pub(in crate::bridge) fn add_call(&mut self, call: Call) -> CallId {
         let id = CallId(self.numbers.calls.next());
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.insert(id);
@@ -258,7 +258,7 @@ impl Registry {
     }
 
     /// Gives a waiting call a channel, or takes it away again.
-    pub(super) fn move_call(&mut self, id: CallId, to: Option<ChannelId>) {
+    pub(in crate::bridge) fn move_call(&mut self, id: CallId, to: Option<ChannelId>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let from = std::mem::replace(&mut call.channel, to);
         self.unplaced.remove(&id);
@@ -279,7 +279,7 @@ impl Registry {
     }
 
     /// Takes a call out of every table. It is over, or about to be answered.
-    pub(super) fn take_call(&mut self, id: CallId) -> Option<Call> {
+    pub(in crate::bridge) fn take_call(&mut self, id: CallId) -> Option<Call> {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
@@ -311,7 +311,7 @@ impl Registry {
     }
 
     /// The asker is answered or gone; the call goes on for the bridge's sake.
-    pub(super) fn disown_call(&mut self, id: CallId) -> Asker {
+    pub(in crate::bridge) fn disown_call(&mut self, id: CallId) -> Asker {
         let Some(call) = self.calls.get_mut(&id) else { return Asker::Nobody };
         let asker = std::mem::replace(&mut call.asker, Asker::Nobody);
         if let Asker::Client(client, _) = &asker
@@ -325,7 +325,7 @@ impl Registry {
         asker
     }
 
-    pub(super) fn add_question(&mut self, question: Question) -> QuestionId {
+    pub(in crate::bridge) fn add_question(&mut self, question: Question) -> QuestionId {
         let id = QuestionId(self.numbers.questions.next());
         if let Some(channel) = self.channel_mut(question.channel) {
             channel.questions.insert(id);
@@ -342,7 +342,7 @@ impl Registry {
         id
     }
 
-    pub(super) fn take_question(&mut self, id: QuestionId) -> Option<Question> {
+    pub(in crate::bridge) fn take_question(&mut self, id: QuestionId) -> Option<Question> {
         let question = self.questions.remove(&id)?;
         self.deadlines.forget(Due::Question(id));
         if let Some(channel) = self.channel_mut(question.channel) {

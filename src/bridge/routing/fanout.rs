@@ -9,15 +9,15 @@ use bytes::Bytes;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method, Span, Token, json, splice};
 
-use super::Bridge;
-use super::channel::Login;
-use super::compose;
-use super::id::{CallId, ChannelId, ClientId, FanoutId, PoolId};
-use super::pending::{Asker, Call, Fanout, Purpose, Stage};
-use super::refusal::Refusal;
-use super::registry::ids_of;
-use super::time::Moment;
-use super::translate::with_edits;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Fanout, Purpose, Stage};
+use crate::bridge::books::channel::Login;
+use crate::bridge::books::registry::ids_of;
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, PoolId};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::with_edits;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 /// Cursors remembered with the channel that gave them.
 const MAX_CURSORS: usize = 256;
@@ -29,7 +29,7 @@ fn is_array(text: &[u8], place: Span) -> bool {
 impl Bridge {
     /// A request that every channel of the client's pool must hear: it succeeds
     /// if all of them say so.
-    pub(super) fn fan_out(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn fan_out(&mut self, client: ClientId, frame: &Frame, now: Moment) {
         let pool = self.registry.clients.get(&client).and_then(|row| row.pool);
         let channels: Vec<ChannelId> = self.open_channels(pool).collect();
         if channels.iter().any(|id| self.is_clogged(*id)) {
@@ -63,7 +63,7 @@ impl Bridge {
     }
 
     /// One of the channels answered; its call is over.
-    pub(super) fn part_answered(&mut self, id: FanoutId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn part_answered(&mut self, id: FanoutId, frame: &Frame, now: Moment) {
         let Some(fanout) = self.registry.fanouts.get_mut(&id) else { return };
         let is_worse = frame.kind == Kind::Failure
             && fanout.answer.as_ref().is_none_or(|answer| answer.kind == Kind::Success);
@@ -88,7 +88,7 @@ impl Bridge {
     }
 
     /// The parts of a client's request that channels have not answered.
-    pub(super) fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
+    pub(in crate::bridge) fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
         let mut fanouts = self.registry.fanouts.iter();
         let Some((id, _)) = fanouts.find(|(_, fanout)| fanout.asker == *asker) else {
             return Vec::new();
@@ -101,7 +101,7 @@ impl Bridge {
 
     /// Every channel that was told said yes: further ones hear the same at their
     /// start, those that became ready meanwhile hear it now.
-    pub(super) fn agreed(
+    pub(in crate::bridge) fn agreed(
         &mut self,
         pool: PoolId,
         request: &Frame,
@@ -137,14 +137,14 @@ impl Bridge {
     }
 
     /// One of the channels will not answer any more.
-    pub(super) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal, now: Moment) {
+    pub(in crate::bridge) fn part_failed(&mut self, id: FanoutId, refusal: &Refusal, now: Moment) {
         if let Some(frame) = compose::missing_answer(&Token::number(0), refusal) {
             self.part_answered(id, &frame, now);
         }
     }
 
     /// A login was answered.
-    pub(super) fn logged_in(
+    pub(in crate::bridge) fn logged_in(
         &mut self,
         channel: ChannelId,
         again: Option<Box<Frame>>,
@@ -165,7 +165,7 @@ impl Bridge {
     }
 
     /// A client's `session/list`. A cursor goes back to the channel that gave it.
-    pub(super) fn client_list(
+    pub(in crate::bridge) fn client_list(
         &mut self,
         client: ClientId,
         purpose: Purpose,
@@ -187,7 +187,7 @@ impl Bridge {
 
     /// A page of stored conversations: live sessions that the agent does not
     /// list yet are added to the first one, aliases take the place of ids.
-    pub(super) fn list_answered(
+    pub(in crate::bridge) fn list_answered(
         &mut self,
         channel: ChannelId,
         id: CallId,

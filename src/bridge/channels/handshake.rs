@@ -9,17 +9,17 @@ use bytes::Bytes;
 
 use crate::wire::{Frame, Kind, Token, json, splice};
 
-use super::Bridge;
-use super::channel::{Capabilities, State};
-use super::client::{Carry, Offers, Pool};
-use super::compose;
-use super::deadline::Due;
-use super::id::{CallId, ChannelId, ClientId, PoolId};
-use super::notice::{Notice, StopReason};
-use super::pending::{Asker, Call, Purpose, Stage};
-use super::refusal::Refusal;
-use super::time::Moment;
-use super::translate::{is_offered, member};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::channel::{Capabilities, State};
+use crate::bridge::books::client::{Carry, Offers, Pool};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
+use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::{is_offered, member};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 /// After this long without an answer to `initialize` a person is told (ms).
 pub const SLOW_HANDSHAKE: u64 = 20_000;
@@ -29,7 +29,12 @@ const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"
 
 impl Bridge {
     /// A client's `initialize`.
-    pub(super) fn client_initialize(&mut self, client: ClientId, frame: &Frame, now: Moment) {
+    pub(in crate::bridge) fn client_initialize(
+        &mut self,
+        client: ClientId,
+        frame: &Frame,
+        now: Moment,
+    ) {
         let Some(row) = self.registry.clients.get_mut(&client) else { return };
         if !row.sessions.is_empty() || !row.calls.is_empty() || !row.fanouts.is_empty() {
             return self.refuse(client, &frame.id(), &Refusal::Reinitialize);
@@ -73,7 +78,7 @@ impl Bridge {
     }
 
     /// Sends `initialize` to a process: a client's own, or the kept one.
-    pub(super) fn begin_handshake(
+    pub(in crate::bridge) fn begin_handshake(
         &mut self,
         channel: ChannelId,
         pool: PoolId,
@@ -106,7 +111,7 @@ impl Bridge {
     }
 
     /// An agent answered `initialize`.
-    pub(super) fn handshake_answered(
+    pub(in crate::bridge) fn handshake_answered(
         &mut self,
         channel: ChannelId,
         id: CallId,
@@ -163,7 +168,7 @@ impl Bridge {
     }
 
     /// Answers an `initialize` with what the pool's first channel said.
-    pub(super) fn answer_from_memory(&mut self, id: CallId) {
+    pub(in crate::bridge) fn answer_from_memory(&mut self, id: CallId) {
         let Some(call) = self.registry.take_call(id) else { return };
         let Asker::Client(client, token) = call.asker else { return };
         let Some(row) = self.registry.clients.get_mut(&client) else { return };
@@ -198,7 +203,12 @@ impl Bridge {
     }
 
     /// Tells a channel what the pool's clients told the others.
-    pub(super) fn rehearse(&mut self, channel: ChannelId, frames: Vec<Frame>, now: Moment) {
+    pub(in crate::bridge) fn rehearse(
+        &mut self,
+        channel: ChannelId,
+        frames: Vec<Frame>,
+        now: Moment,
+    ) {
         for frame in frames {
             let needed = frame.method_name().starts_with("providers/");
             let id = self.registry.add_call(Call {
@@ -215,7 +225,7 @@ impl Bridge {
 
     /// The answer to something rehearsed. If it was needed and refused, the
     /// sessions that wait for this channel are refused with the same words.
-    pub(super) fn rehearsed(
+    pub(in crate::bridge) fn rehearsed(
         &mut self,
         channel: ChannelId,
         needed: bool,
@@ -237,7 +247,7 @@ impl Bridge {
     }
 
     /// What was rehearsed is not answered in time: that is a refusal.
-    pub(super) fn rehearsal_timed_out(
+    pub(in crate::bridge) fn rehearsal_timed_out(
         &mut self,
         channel: ChannelId,
         id: CallId,
@@ -253,7 +263,7 @@ impl Bridge {
 
     /// Keeps a request for further channels; a later one of the same method and
     /// the same subject takes the place of the earlier.
-    pub(super) fn remember_for_rehearsal(&mut self, pool: PoolId, frame: &Frame) {
+    pub(in crate::bridge) fn remember_for_rehearsal(&mut self, pool: PoolId, frame: &Frame) {
         let subject = |frame: &Frame| {
             let id = ["id", "providerId", "methodId"].iter().find_map(|key| frame.find(&[key]));
             let id = id.map(|place| place.of(frame.bytes()).to_vec());
@@ -261,7 +271,7 @@ impl Bridge {
         };
         let Some(pool) = self.registry.pools.get_mut(&pool) else { return };
         pool.rehearsal.retain(|old| subject(old) != subject(frame));
-        if pool.rehearsal.len() < super::client::MAX_REHEARSAL {
+        if pool.rehearsal.len() < crate::bridge::books::client::MAX_REHEARSAL {
             pool.rehearsal.push(frame.detached());
         } else {
             self.counters.rehearsals += 1;

@@ -10,21 +10,21 @@ use bytes::Bytes;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
-use super::Bridge;
-use super::channel::{Hold, Login, Tombstone};
-use super::compose;
-use super::deadline::Due;
-use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
-use super::notice::{Notice, StopReason};
-use super::pending::{Asker, Call, OpenKind, Opening, Purpose, Stage};
-use super::refusal::Refusal;
-use super::session::{Audience, Session};
-use super::time::Moment;
-use super::translate::{param, with_edits};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::channel::{Hold, Login, Tombstone};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::{param, with_edits};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// A client wants to open a session.
-    pub(super) fn client_open(
+    pub(in crate::bridge) fn client_open(
         &mut self,
         client: ClientId,
         kind: OpenKind,
@@ -67,7 +67,7 @@ impl Bridge {
     }
 
     /// The stored id behind an id with our own prefix.
-    pub(super) fn without_prefix(&self, id: &str) -> Box<str> {
+    pub(in crate::bridge) fn without_prefix(&self, id: &str) -> Box<str> {
         id.strip_prefix(&format!("{}:", self.config.agent)).unwrap_or(id).into()
     }
 
@@ -85,7 +85,13 @@ impl Bridge {
     }
 
     /// The agent answered a load or resume of a session that is live.
-    pub(super) fn reloaded(&mut self, id: CallId, frame: &Frame, attached: bool, now: Moment) {
+    pub(in crate::bridge) fn reloaded(
+        &mut self,
+        id: CallId,
+        frame: &Frame,
+        attached: bool,
+        now: Moment,
+    ) {
         let key = self.registry.calls.get(&id).and_then(|call| call.session);
         let client = self.forward_answer(id, frame);
         let Some(key) = key else { return };
@@ -100,7 +106,7 @@ impl Bridge {
     }
 
     /// The budget of a load or resume of a session that is live is over.
-    pub(super) fn reload_timed_out(&mut self, id: CallId, attached: bool, now: Moment) {
+    pub(in crate::bridge) fn reload_timed_out(&mut self, id: CallId, attached: bool, now: Moment) {
         let agent = self.agent_name();
         let Some(call) = self.refuse_call(id, &Refusal::OpenTimeout { agent }) else { return };
         let Some(key) = call.session else { return };
@@ -119,7 +125,7 @@ impl Bridge {
     }
 
     /// A load that waited for another of the same conversation.
-    pub(super) fn reopen(&mut self, id: CallId, now: Moment) {
+    pub(in crate::bridge) fn reopen(&mut self, id: CallId, now: Moment) {
         let Some(call) = self.registry.take_call(id) else { return };
         let public = call.opening().and_then(|opening| opening.public.clone());
         let key = public.and_then(|id| self.registry.public.get(&id).copied());
@@ -131,7 +137,7 @@ impl Bridge {
     }
 
     /// The agent answered an open.
-    pub(super) fn open_answered(
+    pub(in crate::bridge) fn open_answered(
         &mut self,
         channel: ChannelId,
         id: CallId,
@@ -324,7 +330,7 @@ impl Bridge {
 
     /// An open's budget is over. The agent may still answer: a session that
     /// comes then is closed again.
-    pub(super) fn open_timed_out(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
+    pub(in crate::bridge) fn open_timed_out(&mut self, id: CallId, refusal: &Refusal, now: Moment) {
         let asker = self.registry.disown_call(id);
         let Some(call) = self.registry.calls.get_mut(&id) else { return };
         call.stage = Stage::Overdue;
@@ -350,7 +356,7 @@ impl Bridge {
     /// The open in flight on a channel that a frame for an unknown session
     /// belongs to: the restore of just that id, otherwise the oldest that will
     /// bring a new one.
-    pub(super) fn open_in_flight(
+    pub(in crate::bridge) fn open_in_flight(
         &self,
         channel: ChannelId,
         agent_id: Option<&str>,
@@ -371,7 +377,7 @@ impl Bridge {
     }
 
     /// A frame of a session whose open is in flight.
-    pub(super) fn early_notification(
+    pub(in crate::bridge) fn early_notification(
         &mut self,
         channel: ChannelId,
         agent_id: &str,
@@ -424,7 +430,7 @@ impl Bridge {
 }
 
 /// How a method opens a session, if it does.
-pub(super) fn open_kind(method: Method) -> Option<OpenKind> {
+pub(in crate::bridge) fn open_kind(method: Method) -> Option<OpenKind> {
     match method {
         Method::SessionNew => Some(OpenKind::New),
         Method::SessionLoad => Some(OpenKind::Load),

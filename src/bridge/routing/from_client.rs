@@ -2,21 +2,21 @@
 
 use crate::wire::{Frame, Kind, Malformed, Method, Token, json};
 
-use super::Bridge;
-use super::channel::Channel;
-use super::client::Carry;
-use super::compose;
-use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
-use super::notice::{EndReason, Notice};
-use super::open::open_kind;
-use super::pending::{Asker, Call, Purpose, Stage};
-use super::refusal::Refusal;
-use super::time::Moment;
-use super::translate::{self, with_request_id};
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::client::Carry;
+use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::notice::{EndReason, Notice};
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::{self, with_request_id};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::open::open_kind;
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// A line of a client.
-    pub(super) fn client_frame(
+    pub(in crate::bridge) fn client_frame(
         &mut self,
         client: ClientId,
         frame: Result<Frame, Malformed>,
@@ -162,9 +162,9 @@ impl Bridge {
     }
 
     /// The channels of a pool that may be sent requests.
-    pub(super) fn open_channels(
+    pub(in crate::bridge) fn open_channels(
         &self,
-        pool: Option<super::id::PoolId>,
+        pool: Option<crate::bridge::id::PoolId>,
     ) -> impl Iterator<Item = ChannelId> {
         let channels = self.registry.channels.iter();
         channels
@@ -173,7 +173,7 @@ impl Bridge {
     }
 
     /// The session that an id means for this client: one that it is attached to.
-    pub(super) fn attached_session(
+    pub(in crate::bridge) fn attached_session(
         &self,
         client: ClientId,
         id: &str,
@@ -213,7 +213,7 @@ impl Bridge {
     }
 
     /// A request without a session.
-    pub(super) fn loose_call(
+    pub(in crate::bridge) fn loose_call(
         &mut self,
         client: ClientId,
         purpose: Purpose,
@@ -294,7 +294,7 @@ impl Bridge {
             session.last_seen = now;
             let state = match session.background {
                 _ if session.is_busy() => "busy",
-                super::session::Background::Working { .. } => "unknown",
+                crate::bridge::books::session::Background::Working { .. } => "unknown",
                 _ => "idle",
             };
             let id = json::quoted(&session.id);
@@ -380,7 +380,7 @@ impl Bridge {
     }
 
     /// The channel of a client whose frames are carried without books.
-    fn carried_channel(&self, client: ClientId) -> Option<super::id::PoolId> {
+    fn carried_channel(&self, client: ClientId) -> Option<crate::bridge::id::PoolId> {
         let pool = self.registry.clients.get(&client)?.pool?;
         let carry = self.registry.pools.get(&pool)?.carry;
         (carry == Carry::Transparent).then_some(pool)

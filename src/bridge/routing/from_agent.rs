@@ -3,17 +3,17 @@
 use crate::wire::frame::Glimpse;
 use crate::wire::{Frame, Kind, Malformed, Method};
 
-use super::channel::{Hold, Tombstone};
-use super::client::Carry;
-use super::compose;
-use super::id::{CallId, ChannelId, SessionKey};
-use super::notice::Notice;
-use super::pending::{Asker, Purpose};
-use super::question::announced_child;
-use super::refusal::Refusal;
-use super::time::Moment;
-use super::translate::for_client;
-use super::{Bridge, Effect};
+use crate::bridge::books::call::{Asker, Purpose};
+use crate::bridge::books::channel::{Hold, Tombstone};
+use crate::bridge::books::client::Carry;
+use crate::bridge::id::{CallId, ChannelId, SessionKey};
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::translate::for_client;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::question::announced_child;
+use crate::bridge::time::Moment;
+use crate::bridge::{Bridge, Effect};
 
 /// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
 const STRAY_REPORTS: u32 = 3;
@@ -22,7 +22,7 @@ const STRAY_WINDOW: u64 = 60_000;
 
 impl Bridge {
     /// A line of an agent.
-    pub(super) fn channel_frame(
+    pub(in crate::bridge) fn channel_frame(
         &mut self,
         channel: ChannelId,
         frame: Result<Frame, Malformed>,
@@ -42,7 +42,7 @@ impl Bridge {
     }
 
     /// Whether a channel's frames are carried without books.
-    pub(super) fn is_carried(&self, channel: ChannelId) -> bool {
+    pub(in crate::bridge) fn is_carried(&self, channel: ChannelId) -> bool {
         let pool = self.registry.channel(channel).and_then(|row| row.pool);
         pool.and_then(|pool| self.registry.pools.get(&pool))
             .is_some_and(|pool| pool.carry == Carry::Transparent)
@@ -76,7 +76,7 @@ impl Bridge {
     }
 
     /// A notification of a live session, for all who are attached to it.
-    pub(super) fn deliver(&mut self, key: SessionKey, frame: Frame, now: Moment) {
+    pub(in crate::bridge) fn deliver(&mut self, key: SessionKey, frame: Frame, now: Moment) {
         if let Some(child) = announced_child(&frame) {
             self.registry.add_child(key, &child);
         }
@@ -149,7 +149,11 @@ impl Bridge {
     }
 
     /// Ends a call with the agent's answer; gives back the client that asked, if one did.
-    pub(super) fn forward_answer(&mut self, id: CallId, frame: &Frame) -> Option<super::ClientId> {
+    pub(in crate::bridge) fn forward_answer(
+        &mut self,
+        id: CallId,
+        frame: &Frame,
+    ) -> Option<crate::bridge::ClientId> {
         let call = self.registry.take_call(id)?;
         if let Asker::Client(client, token) = &call.asker {
             let outgoing = self.for_asker(&call, frame, token);

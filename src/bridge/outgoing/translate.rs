@@ -10,16 +10,16 @@ use bytes::Bytes;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
 
-use super::Bridge;
-use super::deadline::Due;
-use super::id::{CallId, ChannelId, SessionKey};
-use super::pending::{Call, Stage};
-use super::session::Session;
-use super::time::Moment;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Call, Stage};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::Session;
+use crate::bridge::id::{CallId, ChannelId, SessionKey};
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// Sends a call that was held.
-    pub(super) fn send(&mut self, id: CallId, now: Moment) {
+    pub(in crate::bridge) fn send(&mut self, id: CallId, now: Moment) {
         let Some(call) = self.registry.calls.get_mut(&id) else { return };
         let Some(channel) = call.channel else { return };
         let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
@@ -33,7 +33,7 @@ impl Bridge {
                 session.and_then(|session| renamed(session, &frame)).map(Into::into)
             }
             (None, None) => match &call.purpose {
-                super::pending::Purpose::Stored { id, .. } => Some(id.clone()),
+                crate::bridge::books::call::Purpose::Stored { id, .. } => Some(id.clone()),
                 _ => None,
             },
         };
@@ -44,13 +44,18 @@ impl Bridge {
     }
 
     /// A notification of a client for the agent of a session.
-    pub(super) fn for_agent(&self, key: SessionKey, frame: &Frame) -> Outgoing {
+    pub(in crate::bridge) fn for_agent(&self, key: SessionKey, frame: &Frame) -> Outgoing {
         let session = self.registry.sessions.get(&key);
         to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
     }
 
     /// The answer of an agent, for the one who asked.
-    pub(super) fn for_asker(&self, call: &Call, frame: &Frame, token: &Token) -> Outgoing {
+    pub(in crate::bridge) fn for_asker(
+        &self,
+        call: &Call,
+        frame: &Frame,
+        token: &Token,
+    ) -> Outgoing {
         let Some(alias) = call.session.and_then(|key| self.alias(key, call.channel)) else {
             return frame.with_id(token.clone());
         };
@@ -74,13 +79,13 @@ impl Bridge {
 
 /// What the agent calls the session that a client's frame names, where that
 /// differs. The frame may name a sub-agent's session too, which has one name.
-pub(super) fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
+pub(in crate::bridge) fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
     let names_it = || frame.session().is_some_and(|named| *named == *session.id);
     (session.is_aliased() && names_it()).then_some(&*session.agent_id)
 }
 
 /// A notification of an agent's session as its clients get it.
-pub(super) fn for_client(session: &Session, frame: Frame) -> Outgoing {
+pub(in crate::bridge) fn for_client(session: &Session, frame: Frame) -> Outgoing {
     match alias_in(session, &frame) {
         Some(edit) => with_edits(&frame, None, vec![edit]),
         None => frame.into_whole(),
@@ -88,7 +93,11 @@ pub(super) fn for_client(session: &Session, frame: Frame) -> Outgoing {
 }
 
 /// A request of an agent's session as its clients get it.
-pub(super) fn question_for_client(session: &Session, frame: &Frame, id: Token) -> Outgoing {
+pub(in crate::bridge) fn question_for_client(
+    session: &Session,
+    frame: &Frame,
+    id: Token,
+) -> Outgoing {
     match alias_in(session, frame) {
         Some(edit) => with_edits(frame, Some(id), vec![edit]),
         None => frame.with_id(id),
@@ -105,7 +114,11 @@ fn alias_in(session: &Session, frame: &Frame) -> Option<(Span, Bytes)> {
 
 /// A frame of a client as the agent gets it: under another id, and naming the
 /// session as the agent does where that differs.
-pub(super) fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Outgoing {
+pub(in crate::bridge) fn to_agent(
+    frame: &Frame,
+    id: Option<Token>,
+    agent_id: Option<&str>,
+) -> Outgoing {
     let differs = |agent_id: &&str| frame.session().is_some_and(|named| named != *agent_id);
     match (agent_id.filter(differs), frame.session_place(), id) {
         (Some(agent_id), Some(place), id) => {
@@ -117,7 +130,7 @@ pub(super) fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>)
 }
 
 /// A frame with another id and with other parts.
-pub(super) fn with_edits(
+pub(in crate::bridge) fn with_edits(
     frame: &Frame,
     id: Option<Token>,
     mut edits: Vec<(Span, Bytes)>,
@@ -129,22 +142,26 @@ pub(super) fn with_edits(
 }
 
 /// A frame whose `params.requestId` names a request of the other wire.
-pub(super) fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> Outgoing {
+pub(in crate::bridge) fn with_request_id(
+    frame: &Frame,
+    id: Option<Token>,
+    request: &[u8],
+) -> Outgoing {
     let edits = frame.request().map(|(_, place)| (place, Bytes::copy_from_slice(request)));
     with_edits(frame, id, edits.into_iter().collect())
 }
 
 /// The string member `key` of a frame's params, decoded.
-pub(super) fn param(frame: &Frame, key: &str) -> Option<Box<str>> {
+pub(in crate::bridge) fn param(frame: &Frame, key: &str) -> Option<Box<str>> {
     frame.find_text(&[key]).map(Into::into)
 }
 
 /// Whether the value at `place` is there and not `null` or `false`.
-pub(super) fn is_offered(text: &[u8], place: Option<Span>) -> bool {
+pub(in crate::bridge) fn is_offered(text: &[u8], place: Option<Span>) -> bool {
     place.is_some_and(|place| !matches!(place.of(text), b"null" | b"false"))
 }
 
 /// The member at `path` of a JSON text.
-pub(super) fn member(text: &[u8], path: &[&str]) -> Option<Span> {
+pub(in crate::bridge) fn member(text: &[u8], path: &[&str]) -> Option<Span> {
     json::find(text, json::whole(text)?, path)
 }

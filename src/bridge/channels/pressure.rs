@@ -6,17 +6,17 @@
 
 use crate::wire::{Frame, Outgoing};
 
-use super::Bridge;
-use super::channel::{Channel, MAX_UNREAD};
-use super::client::Client;
-use super::id::{ChannelId, ClientId, SessionKey};
-use super::notice::Notice;
-use super::refusal::Refusal;
-use super::session::Session;
+use crate::bridge::Bridge;
+use crate::bridge::books::channel::{Channel, MAX_UNREAD};
+use crate::bridge::books::client::Client;
+use crate::bridge::books::session::Session;
+use crate::bridge::id::{ChannelId, ClientId, SessionKey};
+use crate::bridge::notice::Notice;
+use crate::bridge::refusal::Refusal;
 
 impl Bridge {
     /// A client's outbox went over its mark, or under it.
-    pub(super) fn client_saturated(&mut self, client: ClientId, over: bool) {
+    pub(in crate::bridge) fn client_saturated(&mut self, client: ClientId, over: bool) {
         if let Some(row) = self.registry.clients.get_mut(&client) {
             row.saturated = over;
         }
@@ -24,7 +24,7 @@ impl Bridge {
     }
 
     /// An agent's outbox went over its mark, or under it.
-    pub(super) fn channel_saturated(&mut self, channel: ChannelId, over: bool) {
+    pub(in crate::bridge) fn channel_saturated(&mut self, channel: ChannelId, over: bool) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         row.unread = over.then_some(0);
         if over {
@@ -33,7 +33,7 @@ impl Bridge {
     }
 
     /// Whether a channel's agent has something for a client that is slow to take it.
-    pub(super) fn feeds_slow_client(&self, row: &Channel) -> bool {
+    pub(in crate::bridge) fn feeds_slow_client(&self, row: &Channel) -> bool {
         if row.is_stopping() || !self.registry.clients.values().any(|client| client.saturated) {
             return false;
         }
@@ -49,12 +49,12 @@ impl Bridge {
     }
 
     /// Requests about a session whose agent does not read are refused. Those without a session are looked at when they are placed.
-    pub(super) fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
+    pub(in crate::bridge) fn refuse_if_clogged(&mut self, client: ClientId, frame: &Frame) -> bool {
         let named = frame.session().and_then(|id| self.registry.public.get(&*id).copied());
         named.is_some_and(|key| self.refuse_if_clogged_in(client, key, frame))
     }
 
-    pub(super) fn refuse_if_clogged_in(
+    pub(in crate::bridge) fn refuse_if_clogged_in(
         &mut self,
         client: ClientId,
         key: SessionKey,
@@ -70,12 +70,12 @@ impl Bridge {
     }
 
     /// Whether the outbox of a channel is full, because its agent does not read.
-    pub(super) fn is_clogged(&self, channel: ChannelId) -> bool {
+    pub(in crate::bridge) fn is_clogged(&self, channel: ChannelId) -> bool {
         self.registry.channel(channel).is_some_and(|row| row.unread.is_some())
     }
 
     /// Sends an agent a client's notification, unless it has left too many unread.
-    pub(super) fn pass_notification(&mut self, channel: ChannelId, frame: Outgoing) {
+    pub(in crate::bridge) fn pass_notification(&mut self, channel: ChannelId, frame: Outgoing) {
         let row = self.registry.channels.get_mut(&channel);
         if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
             if *unread + frame.len() > MAX_UNREAD {

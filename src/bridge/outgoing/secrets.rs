@@ -5,8 +5,8 @@
 
 use crate::wire::{Frame, Method, Span, json};
 
-use super::id::ChannelId;
-use super::{Bridge, Effect};
+use crate::bridge::id::ChannelId;
+use crate::bridge::{Bridge, Effect};
 
 /// A shorter text is no secret, in bytes: hidden, it would only garble what is quoted.
 const SHORTEST: usize = 8;
@@ -15,7 +15,7 @@ const LONGEST: usize = 16 * 1024;
 
 impl Bridge {
     /// Sees to it that what a request holds is not quoted from its agent's last words.
-    pub(super) fn conceal(&mut self, channel: ChannelId, frame: &Frame) {
+    pub(in crate::bridge) fn conceal(&mut self, channel: ChannelId, frame: &Frame) {
         let secrets = secrets_in(frame);
         if !secrets.is_empty() {
             self.effects.push_back(Effect::Conceal { channel, secrets });

@@ -4,19 +4,19 @@
 //! allows; it is asked again when it comes up, and what is not due any more is
 //! simply not done.
 
-use super::channel::{Channel, Rung, State};
-use super::config::{BackgroundWork, IdlePolicy};
-use super::deadline::Due;
-use super::event::Process;
-use super::handshake::SLOW_HANDSHAKE;
-use super::id::{CallId, ChannelId, QuestionId, SessionKey};
-use super::notice::{EndReason, Notice, StopReason};
-use super::pending::{Purpose, Stage};
-use super::question::{CANCEL_GRACE, UNATTENDED_LIMIT};
-use super::refusal::Refusal;
-use super::session::{Background, Session};
-use super::time::{Limit, Moment};
-use super::{Bridge, Effect, Method, Phase};
+use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::channel::{Channel, Rung, State};
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::{Background, Session};
+use crate::bridge::channels::handshake::SLOW_HANDSHAKE;
+use crate::bridge::config::{BackgroundWork, IdlePolicy};
+use crate::bridge::event::Process;
+use crate::bridge::id::{CallId, ChannelId, QuestionId, SessionKey};
+use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::question::{CANCEL_GRACE, UNATTENDED_LIMIT};
+use crate::bridge::time::{Limit, Moment};
+use crate::bridge::{Bridge, Effect, Method, Phase};
 
 /// A channel that a client started and has not used yet, or on which somebody
 /// has just logged in, is kept for at least this long (ms).
@@ -27,7 +27,7 @@ const SURVEY_AGE: u64 = 1_000;
 const LEAST_KILL_GRACE: u64 = 250;
 
 /// What came of the wish to make room for a session.
-pub(super) enum Eviction {
+pub(in crate::bridge) enum Eviction {
     /// A session gave way.
     Done,
     /// It is being looked whether one may.
@@ -38,7 +38,7 @@ pub(super) enum Eviction {
 
 impl Bridge {
     /// When a row is due, as the facts stand now. `None`: never.
-    pub(super) fn deadline(&self, due: Due) -> Option<Moment> {
+    pub(in crate::bridge) fn deadline(&self, due: Due) -> Option<Moment> {
         match due {
             Due::Channel(id) => self.channel_deadline(id),
             Due::Call(id) => self.call_deadline(id),
@@ -59,7 +59,7 @@ impl Bridge {
     }
 
     /// After the host stood still, nothing is over before everybody had time to wake up.
-    pub(super) fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+    pub(in crate::bridge) fn not_in_pause(&self, at: Moment) -> Option<Moment> {
         Some(at.max(self.paused_until))
     }
 
@@ -90,7 +90,7 @@ impl Bridge {
         let idle_since = row.idle_since.unwrap_or(row.born);
         let just_logged_in = matches!(
             row.login,
-            super::channel::Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
+            crate::bridge::books::channel::Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
         );
         if !row.used && self.config.preheat {
             Limit::Never
@@ -152,7 +152,7 @@ impl Bridge {
 
     /// When the reaper may take a session: on its grid, at the first tick at
     /// which the session has been idle for long enough.
-    pub(super) fn session_deadline(&self, session: &Session) -> Option<Moment> {
+    pub(in crate::bridge) fn session_deadline(&self, session: &Session) -> Option<Moment> {
         if self.is_ending() || self.is_busy(session) {
             return None;
         }
@@ -170,7 +170,7 @@ impl Bridge {
 
     fn is_busy(&self, session: &Session) -> bool {
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::ReapBetweenQueuedPrompts) {
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::ReapBetweenQueuedPrompts) {
             return self.running_prompts(session.key).next().is_some();
         }
         session.is_busy()
@@ -190,7 +190,7 @@ impl Bridge {
     }
 
     /// Something is due, as the facts stand now.
-    pub(super) fn act_on(&mut self, due: Due, now: Moment) {
+    pub(in crate::bridge) fn act_on(&mut self, due: Due, now: Moment) {
         match due {
             Due::Channel(id) => self.channel_due(id, now),
             Due::Call(id) => self.call_due(id, now),
@@ -244,7 +244,7 @@ impl Bridge {
             (Purpose::Prompt, _) => self.prompt_timed_out(id, now),
             (Purpose::Close(agent_id), Some(channel)) => {
                 let agent_id = agent_id.clone();
-                let outcome = super::close::CloseOutcome::TimedOut;
+                let outcome = crate::bridge::sessions::close::CloseOutcome::TimedOut;
                 self.conclude(channel, id, &agent_id, outcome, None);
             }
             // Only a shutdown gives the others a limit.
@@ -275,7 +275,7 @@ impl Bridge {
         self.survey(channel);
     }
 
-    pub(super) fn survey(&mut self, channel: ChannelId) {
+    pub(in crate::bridge) fn survey(&mut self, channel: ChannelId) {
         self.effects.push_back(Effect::Survey(channel));
     }
 
@@ -289,7 +289,12 @@ impl Bridge {
     }
 
     /// The process tree of a channel was looked at.
-    pub(super) fn surveyed(&mut self, channel: ChannelId, processes: &[Process], now: Moment) {
+    pub(in crate::bridge) fn surveyed(
+        &mut self,
+        channel: ChannelId,
+        processes: &[Process],
+        now: Moment,
+    ) {
         let Some(row) = self.registry.channel(channel) else { return };
         let keys: Vec<SessionKey> = row.sessions.iter().copied().collect();
         for key in keys {
@@ -318,8 +323,8 @@ impl Bridge {
     }
 
     /// The longest-idle session that the policy allows gives way.
-    pub(super) fn evict(&mut self, now: Moment) -> Eviction {
-        if self.config.at_capacity == super::config::AtCapacity::Refuse {
+    pub(in crate::bridge) fn evict(&mut self, now: Moment) -> Eviction {
+        if self.config.at_capacity == crate::bridge::config::AtCapacity::Refuse {
             return Eviction::Impossible;
         }
         let may_go = |session: &&Session| {

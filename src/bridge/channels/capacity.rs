@@ -1,21 +1,21 @@
 //! Room: what the caps on sessions, channels and requests still allow, and who
 //! gives way for a newcomer.
 
-use super::Bridge;
-use super::channel::{Channel, Rung, State};
-use super::client::{Client, MAX_PENDING};
-use super::config::Share;
-use super::id::{CallId, ClientId};
-use super::idle::Eviction;
-use super::notice::StopReason;
-use super::pending::{Purpose, Stage};
-use super::place::Placement;
-use super::refusal::Refusal;
-use super::time::Moment;
+use crate::bridge::Bridge;
+use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::channel::{Channel, Rung, State};
+use crate::bridge::books::client::{Client, MAX_PENDING};
+use crate::bridge::channels::placement::Placement;
+use crate::bridge::config::Share;
+use crate::bridge::id::{CallId, ClientId};
+use crate::bridge::notice::StopReason;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::reaper::Eviction;
+use crate::bridge::time::Moment;
 
 impl Bridge {
     /// Sessions on a channel, live and opening.
-    pub(super) fn load(&self, row: &Channel) -> usize {
+    pub(in crate::bridge) fn load(&self, row: &Channel) -> usize {
         let opening = row
             .calls
             .iter()
@@ -24,7 +24,7 @@ impl Bridge {
         row.sessions.len() + opening.count()
     }
 
-    pub(super) fn has_room(&self, row: &Channel) -> bool {
+    pub(in crate::bridge) fn has_room(&self, row: &Channel) -> bool {
         let cap = match self.config.share {
             // What cannot be closed is still there: such a process is not shared either.
             Share::Session if row.husks() > 0 => return false,
@@ -34,7 +34,7 @@ impl Bridge {
         cap == 0 || self.load(row) < cap
     }
 
-    pub(super) fn make_channel_room(&mut self, now: Moment) -> Result<(), Placement> {
+    pub(in crate::bridge) fn make_channel_room(&mut self, now: Moment) -> Result<(), Placement> {
         let stuck =
             |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
         let count = self.registry.channels.values().filter(stuck).count();
@@ -63,7 +63,7 @@ impl Bridge {
     }
 
     /// Whether all that keeps a channel is the answer to a close.
-    pub(super) fn is_only_closing(&self, row: &Channel) -> bool {
+    pub(in crate::bridge) fn is_only_closing(&self, row: &Channel) -> bool {
         let mut calls = row.calls.iter().filter_map(|id| self.registry.calls.get(id));
         row.is_open()
             && row.sessions.is_empty()
@@ -72,7 +72,11 @@ impl Bridge {
     }
 
     /// At the cap of sessions, the longest-idle one that the policy allows gives way.
-    pub(super) fn make_session_room(&mut self, id: CallId, now: Moment) -> Option<Placement> {
+    pub(in crate::bridge) fn make_session_room(
+        &mut self,
+        id: CallId,
+        now: Moment,
+    ) -> Option<Placement> {
         if self.config.max_sessions == 0 {
             return None;
         }
@@ -94,7 +98,7 @@ impl Bridge {
     }
 
     /// Whether a client has as many requests open as it may have.
-    pub(super) fn is_at_pending_cap(&self, client: ClientId) -> bool {
+    pub(in crate::bridge) fn is_at_pending_cap(&self, client: ClientId) -> bool {
         let open = |row: &Client| row.calls.len() + row.fanouts.len();
         self.registry.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }

@@ -4,20 +4,20 @@
 //! step (I3). Its row goes with its exit and with nothing else (I5): asking to
 //! stop is not having stopped, and the last SIGKILL always finds the row.
 
-use super::channel::{Rung, State};
-use super::event::{Exit, ExitStatus};
-use super::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
-use super::notice::{EndReason, Notice, StopReason};
-use super::pending::{Asker, Purpose, Stage};
-use super::refusal::Refusal;
-use super::session::Audience;
-use super::time::Moment;
-use super::{Bridge, Effect};
+use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::channel::{Rung, State};
+use crate::bridge::books::session::Audience;
+use crate::bridge::event::{Exit, ExitStatus};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
+use crate::bridge::{Bridge, Effect};
 
 impl Bridge {
     /// Takes a channel out of service: no new sessions; those it has go on, and
     /// what was not sent yet goes to a successor.
-    pub(super) fn drain(&mut self, channel: ChannelId, reason: StopReason) {
+    pub(in crate::bridge) fn drain(&mut self, channel: ChannelId, reason: StopReason) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         if row.state != State::Ready {
             return;
@@ -35,7 +35,7 @@ impl Bridge {
     }
 
     /// Begins the stop ladder.
-    pub(super) fn stop(&mut self, channel: ChannelId, reason: StopReason, now: Moment) {
+    pub(in crate::bridge) fn stop(&mut self, channel: ChannelId, reason: StopReason, now: Moment) {
         let Some(row) = self.registry.channel(channel) else { return };
         if row.is_stopping() {
             return;
@@ -55,7 +55,7 @@ impl Bridge {
         }
         self.effects.push_back(Effect::CloseStdin(channel));
         #[cfg(feature = "seeded-bugs")]
-        if super::seeded::is(super::seeded::Bug::ForgetRowOnStop) {
+        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::ForgetRowOnStop) {
             self.registry.remove_channel(channel);
         }
     }
@@ -64,7 +64,7 @@ impl Bridge {
         let agent = self.agent_name();
         match (reason, self.config.initialize_timeout) {
             (StopReason::Shutdown, _) => Refusal::ShuttingDown,
-            (StopReason::HandshakeTimeout, super::Limit::After(millis)) => {
+            (StopReason::HandshakeTimeout, crate::bridge::Limit::After(millis)) => {
                 Refusal::HandshakeTimeout { agent, millis }
             }
             _ => Refusal::AgentStopped { agent, reason: reason.to_string() },
@@ -111,13 +111,13 @@ impl Bridge {
             }
             #[cfg(feature = "seeded-bugs")]
             Purpose::Open(_)
-                if super::seeded::is(super::seeded::Bug::LoseWaitingOpen)
+                if crate::bridge::seeded::is(crate::bridge::seeded::Bug::LoseWaitingOpen)
                     && matches!(call.stage, Stage::Held(_)) =>
             {
                 self.registry.take_call(id).map(drop)
             }
             #[cfg(feature = "seeded-bugs")]
-            _ if super::seeded::is(super::seeded::Bug::LoseAnswersOnExit) => {
+            _ if crate::bridge::seeded::is(crate::bridge::seeded::Bug::LoseAnswersOnExit) => {
                 self.registry.take_call(id).map(drop)
             }
             _ => self.refuse_call(id, refusal).map(drop),
@@ -125,7 +125,7 @@ impl Bridge {
     }
 
     /// The grace of a rung is over, or somebody is in a hurry.
-    pub(super) fn next_rung(&mut self, channel: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn next_rung(&mut self, channel: ChannelId, now: Moment) {
         let Some(row) = self.registry.channel_mut(channel) else { return };
         let State::Stopping { rung, since, .. } = &mut row.state else { return };
         *since = now;
@@ -149,7 +149,7 @@ impl Bridge {
     }
 
     /// SIGKILL at once.
-    pub(super) fn kill(&mut self, channel: ChannelId, now: Moment) {
+    pub(in crate::bridge) fn kill(&mut self, channel: ChannelId, now: Moment) {
         self.stop(channel, StopReason::Shutdown, now);
         let Some(row) = self.registry.channel_mut(channel) else { return };
         if let State::Stopping { rung, since, .. } = &mut row.state
@@ -163,7 +163,12 @@ impl Bridge {
     }
 
     /// A channel's process is gone: the one event that removes its row.
-    pub(super) fn channel_exited(&mut self, channel: ChannelId, exit: Exit, now: Moment) {
+    pub(in crate::bridge) fn channel_exited(
+        &mut self,
+        channel: ChannelId,
+        exit: Exit,
+        now: Moment,
+    ) {
         let Some(row) = self.registry.channel(channel) else { return };
         self.counters.half_line_bytes += exit.half_line;
         let expected = row.is_stopping();
@@ -186,7 +191,12 @@ impl Bridge {
     }
 
     /// The process could not be started at all.
-    pub(super) fn spawn_failed(&mut self, channel: ChannelId, error: String, now: Moment) {
+    pub(in crate::bridge) fn spawn_failed(
+        &mut self,
+        channel: ChannelId,
+        error: String,
+        now: Moment,
+    ) {
         let refusal = Refusal::SpawnFailed { agent: self.agent_name(), error: error.clone() };
         self.settle_accounts(channel, EndReason::ChannelClosed, &refusal, now);
         self.registry.remove_channel(channel);
@@ -199,7 +209,7 @@ impl Bridge {
 
     /// A client's connection is over. Nobody can tell a quit from a crash, so
     /// its sessions stay; prompts go on, questions go to others or wait.
-    pub(super) fn client_gone(&mut self, client: ClientId, now: Moment) {
+    pub(in crate::bridge) fn client_gone(&mut self, client: ClientId, now: Moment) {
         let Some(row) = self.registry.clients.get(&client) else { return };
         let (calls, pool) = (row.calls.clone(), row.pool);
         for id in row.fanouts.clone() {
@@ -239,7 +249,7 @@ impl Bridge {
     }
 
     /// The one client that a channel was carried for has left its pool.
-    pub(super) fn end_carried(&mut self, pool: Option<PoolId>, now: Moment) {
+    pub(in crate::bridge) fn end_carried(&mut self, pool: Option<PoolId>, now: Moment) {
         for channel in self.all_channels() {
             let its = self.registry.channel(channel).is_some_and(|row| row.pool == pool);
             if its && self.is_carried(channel) {

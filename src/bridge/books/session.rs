@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
-use super::ids::Ids;
-use super::time::Moment;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::time::Moment;
 
 /// Turns whose times are remembered; older ones are merged into one.
 const MAX_TURNS: usize = 16;
