@@ -224,7 +224,7 @@ impl Bridge {
 
     /// Whether [`Event::Preheat`] is wanted.
     pub fn wants_preheat(&self) -> bool {
-        self.config.preheat
+        self.config.limits.preheat
     }
 
     /// What was thrown away so far.
@@ -308,7 +308,7 @@ impl Bridge {
     }
 
     fn agent_name(&self) -> String {
-        self.config.agent.clone()
+        self.config.agent.name.clone()
     }
 
     fn is_ending(&self) -> bool {

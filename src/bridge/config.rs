@@ -5,30 +5,54 @@
 
 use super::time::Limit;
 
-/// The limits and policies of one bridge. [`Config::default`] holds the
-/// documented defaults of the embedded mode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the core is told at its start. [`Config::default`] holds the documented
+/// defaults of the embedded mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// The agent's name, as messages to people give it.
-    pub agent: String,
-    /// How long a channel without work is kept; 0 stops it at once.
-    pub channel_idle_timeout: Limit,
-    /// How long an idle session without a client lives; 0 and `never`: never reaped.
-    pub session_idle_timeout: Limit,
-    /// The same for a session with a client attached, where the policy allows it.
-    pub attached_idle_timeout: Limit,
+    /// What holds for the bridge as a whole.
+    pub limits: Limits,
+    /// The agent that clients are given.
+    pub agent: AgentConfig,
+}
+
+/// The limits and policies of one bridge, whichever agent they meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
     /// The grid on which due sessions are collected; 0 and `never`: no reaper.
     pub session_reap_interval: Limit,
-    /// Which idle sessions may be reaped.
-    pub idle_policy: IdlePolicy,
-    /// What a process left over from a turn means for its session.
-    pub background_work: BackgroundWork,
     /// Sessions, live and opening together; 0: no cap.
     pub max_sessions: usize,
     /// What happens to the session that is one too many.
     pub at_capacity: AtCapacity,
     /// Channels, starting, live and dying together; 0: no cap.
     pub max_channels: usize,
+    /// Start a process before anybody asks.
+    pub preheat: bool,
+    /// Prompts that may wait per session, the running one not counted.
+    pub max_queued_prompts: usize,
+    /// How long a question waits while no client is attached.
+    pub permission_timeout: Limit,
+    /// The bound of a whole shutdown, in milliseconds.
+    pub shutdown_timeout: u64,
+    /// Who gets the notifications of our own extension.
+    pub extension_events: ExtensionEvents,
+}
+
+/// One agent: its name, and the limits and policies that are its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Its name, as messages to people give it.
+    pub name: String,
+    /// How long a channel without work is kept; 0 stops it at once.
+    pub channel_idle_timeout: Limit,
+    /// How long an idle session without a client lives; 0 and `never`: never reaped.
+    pub session_idle_timeout: Limit,
+    /// The same for a session with a client attached, where the policy allows it.
+    pub attached_idle_timeout: Limit,
+    /// Which idle sessions may be reaped.
+    pub idle_policy: IdlePolicy,
+    /// What a process left over from a turn means for its session.
+    pub background_work: BackgroundWork,
     /// Which sessions may share a channel.
     pub share: Share,
     /// Sessions on one channel; 0: no cap.
@@ -36,8 +60,6 @@ pub struct Config {
     /// Closed sessions that an agent without `session/close` may still hold
     /// before its channel is retired; 0: no cap.
     pub max_husks: usize,
-    /// Start a process before anybody asks.
-    pub preheat: bool,
     /// Spawn and handshake.
     pub initialize_timeout: Limit,
     /// The agent's answer to new, load, resume and fork.
@@ -48,20 +70,14 @@ pub struct Config {
     pub prompt_timeout: Limit,
     /// Whose prompts wait while a turn runs.
     pub prompt_queue: PromptQueue,
-    /// Prompts that may wait per session, the running one not counted.
-    pub max_queued_prompts: usize,
     /// Who is asked when the agent wants a permission.
     pub permission_policy: PermissionPolicy,
-    /// How long a question waits while no client is attached.
-    pub permission_timeout: Limit,
     /// From the end of the agent's stdin to SIGTERM.
     pub stdin_grace: Limit,
     /// From SIGTERM to SIGKILL.
     pub term_grace: Limit,
     /// From SIGKILL to the admission that a process does not die.
     pub kill_grace: Limit,
-    /// The bound of a whole shutdown, in milliseconds.
-    pub shutdown_timeout: u64,
     /// Crashes within `restart_window` before starts are refused; 0: no limit.
     pub restart_limit: usize,
     /// The window in which crashes are counted, in milliseconds.
@@ -72,44 +88,49 @@ pub struct Config {
     /// Intervals in a row without a sign of life before it is replaced; 0: it is
     /// only reported.
     pub liveness_strikes: usize,
-    /// Who gets the notifications of our own extension.
-    pub extension_events: ExtensionEvents,
 }
 
-impl Default for Config {
+impl Default for Limits {
     fn default() -> Self {
-        Config {
-            agent: "agent".to_owned(),
-            channel_idle_timeout: Limit::After(600_000),
-            session_idle_timeout: Limit::After(1_800_000),
-            attached_idle_timeout: Limit::After(7_200_000),
+        Limits {
             session_reap_interval: Limit::After(60_000),
-            idle_policy: IdlePolicy::Detached,
-            background_work: BackgroundWork::Keep,
             max_sessions: 0,
             at_capacity: AtCapacity::Evict,
             max_channels: 0,
+            preheat: false,
+            max_queued_prompts: 8,
+            permission_timeout: Limit::After(3_600_000),
+            shutdown_timeout: 2_500,
+            extension_events: ExtensionEvents::Asked,
+        }
+    }
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        AgentConfig {
+            name: "agent".to_owned(),
+            channel_idle_timeout: Limit::After(600_000),
+            session_idle_timeout: Limit::After(1_800_000),
+            attached_idle_timeout: Limit::After(7_200_000),
+            idle_policy: IdlePolicy::Detached,
+            background_work: BackgroundWork::Keep,
             share: Share::Agent,
             sessions_per_channel: 0,
             max_husks: 8,
-            preheat: false,
             initialize_timeout: Limit::After(300_000),
             session_open_timeout: Limit::After(120_000),
             session_close_timeout: Limit::After(10_000),
             prompt_timeout: Limit::Never,
             prompt_queue: PromptQueue::Others,
-            max_queued_prompts: 8,
             permission_policy: PermissionPolicy::Originator,
-            permission_timeout: Limit::After(3_600_000),
             stdin_grace: Limit::After(4_000),
             term_grace: Limit::After(5_000),
             kill_grace: Limit::After(2_000),
-            shutdown_timeout: 2_500,
             restart_limit: 5,
             restart_window: 60_000,
             liveness_interval: Limit::Never,
             liveness_strikes: 3,
-            extension_events: ExtensionEvents::Asked,
         }
     }
 }

@@ -119,118 +119,118 @@ macro_rules! option {
 /// Every option, in the order in which help and `config` list them.
 pub(super) static OPTIONS: &[Opt] = &[
     option!(
-        "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.session_idle_timeout,
+        "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.session_idle_timeout,
         "Close a session without a client after it was idle this long; 0 or never: sessions are \
          never closed for being idle"
     ),
     option!(
-        "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.attached_idle_timeout,
+        "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.attached_idle_timeout,
         "The same for a session with a client attached, where --idle-policy allows it; 0 or never: \
          such sessions stay"
     ),
     option!(
-        "session-reap-interval-ms", IDLE_SESSIONS, LIMIT => config.session_reap_interval,
+        "session-reap-interval-ms", IDLE_SESSIONS, LIMIT => config.limits.session_reap_interval,
         "How often idle sessions are collected; 0 or never: not at all"
     ),
     option!(
-        "idle-policy", IDLE_SESSIONS, IDLE_POLICY => config.idle_policy,
+        "idle-policy", IDLE_SESSIONS, IDLE_POLICY => config.agent.idle_policy,
         "Which idle sessions may be closed; detached: those that no client is attached to; all: \
          every one, and what the agent does not keep itself is lost"
     ),
     option!(
-        "background-work", IDLE_SESSIONS, BACKGROUND_WORK => config.background_work,
+        "background-work", IDLE_SESSIONS, BACKGROUND_WORK => config.agent.background_work,
         "What processes that outlived their turn mean; keep: the session may still be working and \
          stays while a client is attached; ignore: nothing"
     ),
     option!(
-        "channel-idle-timeout-ms", CHANNELS, LIMIT => config.channel_idle_timeout,
+        "channel-idle-timeout-ms", CHANNELS, LIMIT => config.agent.channel_idle_timeout,
         "Stop an agent process that has had no work for this long; 0: at once; never: it is kept"
     ),
     option!(
-        "share", CHANNELS, SHARE => config.share,
+        "share", CHANNELS, SHARE => config.agent.share,
         "Which sessions may share an agent process; agent: all; cwd: those with the same working \
          directory; session: none, each has its own. With cwd and session an agent started for a \
          session runs in that session's directory; the one started before, for initialize or by \
          --preheat, runs in drawbridge's own and serves the first session"
     ),
     option!(
-        "sessions-per-channel", CHANNELS, Count => config.sessions_per_channel,
+        "sessions-per-channel", CHANNELS, Count => config.agent.sessions_per_channel,
         "Sessions on one agent process at most; 0: no cap"
     ),
     option!(
-        "max-husks", CHANNELS, Count => config.max_husks,
+        "max-husks", CHANNELS, Count => config.agent.max_husks,
         "Closed sessions that an agent without session/close may still hold before its process is \
          replaced; 0: no cap"
     ),
     option!(
-        "preheat", CHANNELS, Switch => config.preheat,
+        "preheat", CHANNELS, Switch => config.limits.preheat,
         "Start an agent process at once, before the first session asks for one; --preheat=false: \
          only when asked, whatever the environment or the file say"
     ),
     option!(
-        "max-sessions", LIMITS, Count => config.max_sessions,
+        "max-sessions", LIMITS, Count => config.limits.max_sessions,
         "Sessions at most, live and opening together; 0: no cap"
     ),
     option!(
-        "at-capacity", LIMITS, AT_CAPACITY => config.at_capacity,
+        "at-capacity", LIMITS, AT_CAPACITY => config.limits.at_capacity,
         "What a session more than --max-sessions meets; evict: the longest-idle session that \
          --idle-policy allows gives way; refuse: an error"
     ),
     option!(
-        "max-channels", LIMITS, Count => config.max_channels,
+        "max-channels", LIMITS, Count => config.limits.max_channels,
         "Agent processes at most, starting, live and ending together; 0: no cap; with --share \
          session not below --max-sessions"
     ),
     option!(
-        "restart-limit", LIMITS, Count => config.restart_limit,
+        "restart-limit", LIMITS, Count => config.agent.restart_limit,
         "Crashes of the agent within --restart-window-ms before starts are refused for a while; 0: \
          no limit"
     ),
     option!(
-        "restart-window-ms", LIMITS, Millis { at_least: 1 } => config.restart_window,
+        "restart-window-ms", LIMITS, Millis { at_least: 1 } => config.agent.restart_window,
         "The time in which crashes are counted; at least 1, not never"
     ),
     option!(
-        "initialize-timeout-ms", BUDGETS, BUDGET => config.initialize_timeout,
+        "initialize-timeout-ms", BUDGETS, BUDGET => config.agent.initialize_timeout,
         "For the start of an agent and its answer to initialize; at least 1; never: no limit"
     ),
     option!(
-        "session-open-timeout-ms", BUDGETS, BUDGET => config.session_open_timeout,
+        "session-open-timeout-ms", BUDGETS, BUDGET => config.agent.session_open_timeout,
         "For the agent's answer to session/new, load, resume and fork; at least 1; never: no limit"
     ),
     option!(
-        "session-close-timeout-ms", BUDGETS, BUDGET => config.session_close_timeout,
+        "session-close-timeout-ms", BUDGETS, BUDGET => config.agent.session_close_timeout,
         "For the agent's answer to session/close; at least 1; never: no limit"
     ),
     option!(
-        "prompt-timeout-ms", BUDGETS, BUDGET => config.prompt_timeout,
+        "prompt-timeout-ms", BUDGETS, BUDGET => config.agent.prompt_timeout,
         "For the agent's answer to a prompt; at least 1; never: no limit"
     ),
     option!(
-        "stdin-grace-ms", STOPPING, LIMIT => config.stdin_grace,
+        "stdin-grace-ms", STOPPING, LIMIT => config.agent.stdin_grace,
         "From the end of the agent's stdin to SIGTERM; 0: at once; never: SIGTERM only at a shutdown"
     ),
     option!(
-        "term-grace-ms", STOPPING, LIMIT => config.term_grace,
+        "term-grace-ms", STOPPING, LIMIT => config.agent.term_grace,
         "From SIGTERM to SIGKILL; 0: at once; never: SIGKILL only at a shutdown"
     ),
     option!(
-        "kill-grace-ms", STOPPING, LIMIT => config.kill_grace,
+        "kill-grace-ms", STOPPING, LIMIT => config.agent.kill_grace,
         "From SIGKILL to an error line that names a process which does not die; 0: at once; never: \
          no such line"
     ),
     option!(
-        "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.shutdown_timeout,
+        "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.limits.shutdown_timeout,
         "Bound of a shutdown for the agent processes, into which their graces are scaled; last \
          answers and log lines may add a little; 0: SIGKILL at once; not never"
     ),
     option!(
-        "liveness-interval-ms", BUDGETS, LIMIT => config.liveness_interval,
+        "liveness-interval-ms", BUDGETS, LIMIT => config.agent.liveness_interval,
         "Look at an agent that has said nothing for this long while requests wait for it: if its \
          processes did no work either, that is a strike (Linux only); 0 or never: not at all"
     ),
     option!(
-        "liveness-strikes", BUDGETS, Count => config.liveness_strikes,
+        "liveness-strikes", BUDGETS, Count => config.agent.liveness_strikes,
         "Strikes in a row before such an agent is replaced; its sessions end; 0: never, it is only \
          reported"
     ),
@@ -261,20 +261,20 @@ pub(super) static OPTIONS: &[Opt] = &[
          belongs to the value before it; none: nothing is added"
     ),
     option!(
-        "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.prompt_queue,
+        "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.agent.prompt_queue,
         "Whose prompts wait while a turn runs; others: those of other clients; all: every one"
     ),
     option!(
-        "max-queued-prompts", QUESTIONS, Count => config.max_queued_prompts,
+        "max-queued-prompts", QUESTIONS, Count => config.limits.max_queued_prompts,
         "Prompts that may wait per session, the running one not counted; 0: none may wait"
     ),
     option!(
-        "permission-policy", QUESTIONS, PERMISSION_POLICY => config.permission_policy,
+        "permission-policy", QUESTIONS, PERMISSION_POLICY => config.agent.permission_policy,
         "Who is asked for a permission; originator: the client whose prompt runs; all: every \
          attached client, and the first valid answer counts"
     ),
     option!(
-        "permission-timeout-ms", QUESTIONS, LIMIT => config.permission_timeout,
+        "permission-timeout-ms", QUESTIONS, LIMIT => config.limits.permission_timeout,
         "How long a request for a permission waits while no client is attached, before it is \
          answered as cancelled; 0: not at all; never: without limit. Others that may wait (files, \
          elicitations) wait 30 s"
@@ -288,7 +288,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         "What may wait for a peer that does not read; at least 65536"
     ),
     option!(
-        "extension-events", WIRE, EXTENSION_EVENTS => config.extension_events,
+        "extension-events", WIRE, EXTENSION_EVENTS => config.limits.extension_events,
         "Who gets drawbridge's own notifications; asked: clients that asked for them; on: every \
          client; off: nobody"
     ),

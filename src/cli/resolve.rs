@@ -134,8 +134,8 @@ impl Draft {
     /// Refuses values that exclude each other.
     fn check(&self) -> Result<(), ConfigError> {
         let config = &self.settings.config;
-        let (channels, sessions) = (config.max_channels, config.max_sessions);
-        if config.share == Share::Session && channels != 0 && channels < sessions {
+        let (channels, sessions) = (config.limits.max_channels, config.limits.max_sessions);
+        if config.agent.share == Share::Session && channels != 0 && channels < sessions {
             return Err(ConfigError::TooFewChannels {
                 channels,
                 channels_origin: self.origin("max-channels"),

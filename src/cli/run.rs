@@ -54,15 +54,17 @@ pub fn run(settings: Settings) -> ExitCode {
 /// What runs, whether the reaper does and with which thresholds, and where the log is.
 fn startup_line(config: &Config, log: Option<&Path>) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let agent = &config.agent;
-    let interval = config.session_reap_interval.zero_is_never();
-    let detached = config.session_idle_timeout.zero_is_never();
+    let agent = &config.agent.name;
+    let interval = config.limits.session_reap_interval.zero_is_never();
+    let detached = config.agent.session_idle_timeout.zero_is_never();
     let reaper = match (interval, detached) {
         (Limit::Never, _) => "no reaper (--session-reap-interval-ms)".to_owned(),
         (_, Limit::Never) => "no reaper (--session-idle-timeout-ms)".to_owned(),
         (Limit::After(interval), Limit::After(detached)) => {
-            let attached = match (config.idle_policy, config.attached_idle_timeout.zero_is_never())
-            {
+            let attached = match (
+                config.agent.idle_policy,
+                config.agent.attached_idle_timeout.zero_is_never(),
+            ) {
                 (IdlePolicy::Detached, _) => "attached ones never (policy detached)".to_owned(),
                 (IdlePolicy::All, Limit::Never) => "attached ones never (policy all)".to_owned(),
                 (IdlePolicy::All, Limit::After(millis)) => {
@@ -76,7 +78,7 @@ fn startup_line(config: &Config, log: Option<&Path>) -> String {
             )
         }
     };
-    let idle = match config.channel_idle_timeout {
+    let idle = match config.agent.channel_idle_timeout {
         Limit::After(0) => "an idle agent stops at once".to_owned(),
         Limit::After(millis) => format!("an idle agent stops after {}", span(millis)),
         Limit::Never => "an idle agent is kept".to_owned(),

@@ -55,7 +55,7 @@ impl Settings {
         let command = agent.first().filter(|command| !command.is_empty());
         let command = Path::new(command.ok_or(ConfigError::NoAgent)?);
         let name = command.file_name().unwrap_or(command.as_os_str());
-        self.config.agent = name.to_string_lossy().into_owned();
+        self.config.agent.name = name.to_string_lossy().into_owned();
         self.agent = agent;
         Ok(self)
     }
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn the_agent_is_named_after_its_program() {
         let settings = |command: &str| Settings::default().with_agent(vec![command.into()]);
-        let name = |command| settings(command).map(|settings| settings.config.agent).ok();
+        let name = |command| settings(command).map(|settings| settings.config.agent.name).ok();
         assert_eq!(name("npx"), Some("npx".to_owned()));
         assert_eq!(name("/opt/bin/claude"), Some("claude".to_owned()));
         assert!(settings("").is_err());

@@ -106,7 +106,11 @@ fn graces(config: &Config) -> Graces {
         Limit::After(millis) => Some(millis),
         Limit::Never => None,
     };
-    Graces::fitted(millis(config.stdin_grace), millis(config.term_grace), config.shutdown_timeout)
+    Graces::fitted(
+        millis(config.agent.stdin_grace),
+        millis(config.agent.term_grace),
+        config.limits.shutdown_timeout,
+    )
 }
 
 /// A keeper that was started.

@@ -90,7 +90,7 @@ fn a_crash_in_the_handshake_answers_the_waiting() {
 
 #[test]
 fn a_crash_in_a_later_handshake_answers_the_waiting_opens() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.request(editor, 2, "session/new", NEW);
@@ -135,7 +135,7 @@ fn a_program_that_cannot_be_started_answers_the_waiting() {
 
 #[test]
 fn idle_timeout_stops_it() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(100_000));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(100_000));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.wait(500_000);
@@ -150,7 +150,7 @@ fn idle_timeout_stops_it() {
 
 #[test]
 fn new_work_before_the_timeout_keeps_it() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(100_000));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(100_000));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.close(editor, channel, "a");
@@ -167,7 +167,7 @@ fn new_work_before_the_timeout_keeps_it() {
 
 #[test]
 fn zero_stops_at_once() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.close(editor, channel, "a");
@@ -176,7 +176,7 @@ fn zero_stops_at_once() {
 
 #[test]
 fn never_keeps_it() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::Never);
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::Never);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.close(editor, channel, "a");
@@ -185,7 +185,7 @@ fn never_keeps_it() {
 
 #[test]
 fn a_channel_that_was_only_greeted_is_kept_for_a_minute() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (_, channel) = world.start();
     world.wait(59_999);
     world.assert_nothing_left();
@@ -195,7 +195,7 @@ fn a_channel_that_was_only_greeted_is_kept_for_a_minute() {
 
 #[test]
 fn a_channel_where_somebody_just_logged_in_is_kept_for_a_minute() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.request(editor, 2, "authenticate", r#"{"methodId":"x"}"#);
@@ -212,8 +212,8 @@ fn a_channel_where_somebody_just_logged_in_is_kept_for_a_minute() {
 #[test]
 fn preheat_survives_idle_zero_until_used() {
     let mut world = World::with(|config| {
-        config.preheat = true;
-        config.channel_idle_timeout = Limit::After(0);
+        config.limits.preheat = true;
+        config.agent.channel_idle_timeout = Limit::After(0);
     });
     world.event(Event::Preheat { cwd: "/start".to_owned() });
     let channel = world.expect_spawn("/start");
@@ -231,14 +231,14 @@ fn preheat_survives_idle_zero_until_used() {
 
 #[test]
 fn preheat_starts_nothing_where_an_agent_runs_already() {
-    let mut world = World::with(|config| config.preheat = true);
+    let mut world = World::with(|config| config.limits.preheat = true);
     world.start();
     world.event(Event::Preheat { cwd: "/start".to_owned() });
 }
 
 #[test]
 fn a_stopping_channel_is_never_joined_and_the_newcomer_gets_a_fresh_one() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, old) = world.start();
     world.open(editor, old, "a");
     world.close(editor, old, "a");
@@ -258,7 +258,7 @@ fn a_stopping_channel_is_never_joined_and_the_newcomer_gets_a_fresh_one() {
 
 #[test]
 fn a_request_without_a_session_does_not_go_to_the_stopping_channel_that_served_last() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, old) = world.start();
     world.open(editor, old, "a");
     world.close(editor, old, "a");
@@ -271,7 +271,7 @@ fn a_request_without_a_session_does_not_go_to_the_stopping_channel_that_served_l
 
 #[test]
 fn a_request_on_the_very_tick_of_the_stop_is_answered() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(100_000));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(100_000));
     let (editor, old) = world.start();
     world.open(editor, old, "a");
     world.close(editor, old, "a");
@@ -294,8 +294,8 @@ fn a_request_on_the_very_tick_of_the_stop_is_answered() {
 #[test]
 fn double_signal_kills_starting_live_and_dying_alike() {
     let mut world = World::with(|config| {
-        config.sessions_per_channel = 1;
-        config.channel_idle_timeout = Limit::After(0);
+        config.agent.sessions_per_channel = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
     });
     let (editor, dying) = world.start();
     world.open(editor, dying, "a");
@@ -331,8 +331,8 @@ fn double_signal_kills_starting_live_and_dying_alike() {
 #[test]
 fn restart_budget() {
     let mut world = World::with(|config| {
-        config.restart_limit = 3;
-        config.restart_window = 10_000;
+        config.agent.restart_limit = 3;
+        config.agent.restart_window = 10_000;
     });
     let (editor, mut channel) = world.start();
     for (crash, pause) in [250, 500].into_iter().enumerate() {

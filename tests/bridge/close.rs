@@ -58,7 +58,7 @@ fn a_prompt_that_the_agent_forgets_is_cancelled_before_the_close_is_answered() {
 #[test]
 fn queued_prompts_and_other_requests_are_answered_at_the_close() {
     let mut world = World::with(|config| {
-        config.prompt_queue = drawbridge::bridge::config::PromptQueue::All;
+        config.agent.prompt_queue = drawbridge::bridge::config::PromptQueue::All;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -378,7 +378,7 @@ fn late_frames_of_a_closed_session_are_not_taken_for_those_of_a_new_one() {
 
 #[test]
 fn a_channel_that_is_being_stopped_still_gets_its_answers() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.close(editor, channel, "a");
@@ -446,7 +446,7 @@ fn a_client_that_did_not_ask_for_events_gets_none() {
 fn events_for_all_reach_one_that_did_not_ask_and_events_for_none_nobody() {
     let plain = r#"{"protocolVersion":1,"clientCapabilities":{}}"#;
     for (events, params) in [(ExtensionEvents::On, plain), (ExtensionEvents::Off, INITIALIZE)] {
-        let mut world = World::with(|config| config.extension_events = events);
+        let mut world = World::with(|config| config.limits.extension_events = events);
         let (editor, channel) = world.start_with(params);
         world.open(editor, channel, "a");
         world.request(editor, 1, "session/close", &session("a"));

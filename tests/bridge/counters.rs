@@ -17,7 +17,7 @@ fn half_a_line_at_the_end_of_an_agent() {
 
 #[test]
 fn tombstones_that_give_way() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::Never);
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::Never);
     let (editor, channel) = world.start();
     for number in 0..1_027 {
         let id = format!("s{number}");

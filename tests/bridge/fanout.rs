@@ -7,7 +7,7 @@ use crate::harness::{NEW, World};
 
 /// Three channels with a session each.
 fn three() -> (World, ClientId, [ChannelId; 3]) {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     let [second, third] = ["b", "c"].map(|id| further(&mut world, editor, id, &[]));
@@ -106,7 +106,7 @@ fn if_all_succeed_the_first_success_is_the_answer() {
 #[test]
 fn of_the_settings_of_one_subject_further_channels_are_told_the_last() {
     for key in ["id", "providerId"] {
-        let mut world = World::with(|config| config.sessions_per_channel = 1);
+        let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
         let (editor, channel) = world.start();
         world.open(editor, channel, "a");
         let setting = |id: &str, url: usize| format!(r#"{{"{key}":"{id}","url":"{url}"}}"#);
@@ -125,7 +125,7 @@ fn of_the_settings_of_one_subject_further_channels_are_told_the_last() {
 
 #[test]
 fn another_method_about_the_same_subject_is_told_too() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     let provider = r#"{"id":"p"}"#;
@@ -144,7 +144,7 @@ fn another_method_about_the_same_subject_is_told_too() {
 
 #[test]
 fn of_the_logins_by_one_method_further_channels_are_told_the_last() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     let login =

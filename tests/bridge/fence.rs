@@ -8,7 +8,7 @@ use crate::harness::{
 
 #[test]
 fn fenced_by_a_channel_that_is_closing_it() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, old) = world.start();
     world.open(editor, old, "a");
     world.request(editor, 1, "session/close", &session("a"));
@@ -26,7 +26,7 @@ fn fenced_by_a_channel_that_is_closing_it() {
 
 #[test]
 fn fenced_by_a_channel_that_is_stopping_which_is_hurried_once() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     world.agent = WITHOUT_CLOSE;
     let (editor, old) = world.start();
     world.open(editor, old, "a");
@@ -82,8 +82,8 @@ fn fenced_by_a_condemned_channel() {
 #[test]
 fn a_husk_is_reinstated_where_it_lives() {
     let mut world = World::with(|config| {
-        config.max_husks = 1;
-        config.max_sessions = 2;
+        config.agent.max_husks = 1;
+        config.limits.max_sessions = 2;
     });
     world.agent = WITHOUT_CLOSE;
     let (editor, old) = world.start();
@@ -111,8 +111,8 @@ fn a_husk_is_reinstated_where_it_lives() {
 #[test]
 fn a_waiter_at_the_fence_waits_within_its_open_budget() {
     let mut world = World::with(|config| {
-        config.session_open_timeout = Limit::After(1_000);
-        config.session_close_timeout = Limit::Never;
+        config.agent.session_open_timeout = Limit::After(1_000);
+        config.agent.session_close_timeout = Limit::Never;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -208,7 +208,7 @@ fn three_husks(world: &mut World) -> (ClientId, [ChannelId; 3]) {
 #[test]
 fn of_several_that_hold_an_id_the_one_that_clients_mean_by_it_is_asked() {
     for (id, at) in [("1", 0), ("agent:1", 1)] {
-        let mut world = World::with(|config| config.sessions_per_channel = 1);
+        let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
         let (editor, channels) = three_husks(&mut world);
         world.request(editor, 3, "session/load", &stored(id));
         world.expect_request(channels[at], "session/load", &stored("1"));
@@ -217,7 +217,7 @@ fn of_several_that_hold_an_id_the_one_that_clients_mean_by_it_is_asked() {
 
 #[test]
 fn of_several_that_hold_an_id_the_oldest_is_asked_if_none_is_meant_by_it() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, [first, second, _]) = three_husks(&mut world);
     // The one that clients knew by it is gone.
     world.exits(first, 0);
@@ -229,7 +229,7 @@ fn of_several_that_hold_an_id_the_oldest_is_asked_if_none_is_meant_by_it() {
 
 #[test]
 fn a_husk_on_a_channel_that_is_being_stopped_is_waited_for_and_not_reinstated() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     world.agent = WITHOUT_CLOSE;
     let (editor, old) = world.start();
     world.open(editor, old, "a");
@@ -269,7 +269,7 @@ fn fenced_by_a_close_that_is_to_be_asked_again() {
 
 #[test]
 fn a_deletion_waits_for_the_exit_of_the_process_that_holds_the_session() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     world.agent = WITHOUT_CLOSE;
     let (editor, old) = world.start();
     world.open(editor, old, "a");

@@ -150,7 +150,7 @@ fn second_channel(
 }
 
 fn one_each() -> World {
-    World::with(|config| config.sessions_per_channel = 1)
+    World::with(|config| config.agent.sessions_per_channel = 1)
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn changed_capabilities_are_what_the_next_client_is_told() {
 #[test]
 fn another_version_is_carried_transparently() {
     let mut world = World::with(|config| {
-        config.channel_idle_timeout = Limit::After(0);
-        config.max_sessions = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
+        config.limits.max_sessions = 1;
     });
     let params = INITIALIZE.replacen(":1", ":2", 1);
     let first = world.connect();
@@ -413,7 +413,7 @@ fn a_second_initialize_must_be_answered_before_anything_else() {
 
 #[test]
 fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() {
-    let mut world = World::with(|config| config.sessions_per_channel = 2);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.open(editor, first, "x");

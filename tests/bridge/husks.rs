@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 fn world(max_husks: usize) -> World {
-    let mut world = World::with(|config| config.max_husks = max_husks);
+    let mut world = World::with(|config| config.agent.max_husks = max_husks);
     world.agent = WITHOUT_CLOSE;
     world
 }
@@ -142,8 +142,8 @@ fn zero_max_husks_is_no_cap() {
 #[test]
 fn with_a_channel_each_a_husk_keeps_newcomers_away() {
     let mut world = World::with(|config| {
-        config.share = drawbridge::bridge::config::Share::Session;
-        config.channel_idle_timeout = Limit::Never;
+        config.agent.share = drawbridge::bridge::config::Share::Session;
+        config.agent.channel_idle_timeout = Limit::Never;
     });
     world.agent = WITHOUT_CLOSE;
     let (editor, first) = world.start();

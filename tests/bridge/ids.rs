@@ -95,7 +95,7 @@ fn cancel_request_is_translated_both_ways() {
 
 #[test]
 fn a_request_that_was_not_sent_yet_is_cancelled_here() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.request(editor, 2, "session/new", NEW);
@@ -140,7 +140,7 @@ fn the_request_of_an_elicitation_is_translated() {
 
 #[test]
 fn an_elicitation_about_a_request_on_another_channel_reaches_nobody() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first, second) = collision(&mut world);
     world.request(editor, 3, "authenticate", r#"{"methodId":"x"}"#);
     let login = world.expect_request(first, "authenticate", r#"{"methodId":"x"}"#);
@@ -175,7 +175,7 @@ fn collision(world: &mut World) -> (ClientId, ChannelId, ChannelId) {
 
 #[test]
 fn an_alias_in_each_place() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first, second) = collision(&mut world);
     // Client to agent: requests and notifications.
     let turn = world.request_as(editor, 3, second, "session/prompt", r#","prompt":[]}"#);
@@ -216,7 +216,7 @@ fn an_alias_in_each_place() {
 
 #[test]
 fn an_alias_in_a_list_a_fork_and_a_deletion() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first, second) = collision(&mut world);
     world.request(editor, 3, "session/list", "{}");
     let list = world.expect_request(second, "session/list", "{}");
@@ -242,7 +242,7 @@ fn an_alias_in_a_list_a_fork_and_a_deletion() {
 
 #[test]
 fn a_third_of_the_same_id_gets_a_number() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, _, _) = collision(&mut world);
     world.request(editor, 3, "session/new", NEW);
     let third = world.expect_spawn("/home");
@@ -254,7 +254,7 @@ fn a_third_of_the_same_id_gets_a_number() {
 
 #[test]
 fn an_alias_is_not_given_again_while_the_closed_session_is_remembered() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (first, old) = world.start();
     let second = world.join();
     world.open(first, old, "1");
@@ -401,7 +401,7 @@ fn a_close_of_a_sub_agents_session_is_for_the_agent_and_leaves_its_parent_alone(
 
 #[test]
 fn a_child_of_an_aliased_session_keeps_its_own_name() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, _, second) = collision(&mut world);
     let announced = |id: &str| {
         format!(
@@ -440,8 +440,8 @@ fn what_nobody_has_business_with_passes_byte_for_byte() {
 #[test]
 fn a_deletion_never_reaches_another_conversation_of_the_same_id() {
     let mut world = World::with(|config| {
-        config.sessions_per_channel = 1;
-        config.channel_idle_timeout = Limit::After(0);
+        config.agent.sessions_per_channel = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
     });
     let (editor, first, second) = collision(&mut world);
     world.close(editor, first, "1");
@@ -476,7 +476,7 @@ fn a_new_conversation_does_not_take_the_id_of_one_that_ended() {
 
 #[test]
 fn a_new_conversation_does_not_take_the_id_of_one_that_is_being_loaded() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.request(editor, 1, "session/load", &stored("1"));
     let load = world.expect_request(first, "session/load", &stored("1"));

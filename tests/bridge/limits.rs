@@ -8,9 +8,9 @@ use crate::harness::{Deed, END_TURN, INITIALIZE, NEW, World, prompt, request, se
 #[test]
 fn eviction_of_the_longest_idle_session_that_the_policy_allows() {
     let mut world = World::with(|config| {
-        config.max_sessions = 3;
-        config.idle_policy = IdlePolicy::All;
-        config.background_work = BackgroundWork::Ignore;
+        config.limits.max_sessions = 3;
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
     });
     let (editor, channel) = world.start();
     for id in ["a", "b", "c"] {
@@ -28,7 +28,7 @@ fn eviction_of_the_longest_idle_session_that_the_policy_allows() {
 
 #[test]
 fn eviction_takes_nothing_from_those_who_are_there() {
-    let mut world = World::with(|config| config.max_sessions = 2);
+    let mut world = World::with(|config| config.limits.max_sessions = 2);
     let (editor, channel) = world.start();
     let other = world.join();
     world.open(editor, channel, "a");
@@ -44,8 +44,8 @@ fn eviction_takes_nothing_from_those_who_are_there() {
 #[test]
 fn eviction_looks_for_background_work_first() {
     let mut world = World::with(|config| {
-        config.max_sessions = 2;
-        config.idle_policy = IdlePolicy::All;
+        config.limits.max_sessions = 2;
+        config.agent.idle_policy = IdlePolicy::All;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -73,8 +73,8 @@ fn eviction_looks_for_background_work_first() {
 #[test]
 fn refuse_at_max_sessions_counts_live_and_opening_together() {
     let mut world = World::with(|config| {
-        config.max_sessions = 2;
-        config.at_capacity = AtCapacity::Refuse;
+        config.limits.max_sessions = 2;
+        config.limits.at_capacity = AtCapacity::Refuse;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -101,8 +101,8 @@ fn refuse_at_max_sessions_counts_live_and_opening_together() {
 #[test]
 fn at_max_channels_the_longest_idle_one_stops_and_the_newcomer_waits_for_its_exit() {
     let mut world = World::with(|config| {
-        config.max_channels = 2;
-        config.share = Share::Cwd;
+        config.limits.max_channels = 2;
+        config.agent.share = Share::Cwd;
     });
     let (editor, first) = world.start();
     let in_dir = |dir: &str| format!(r#"{{"cwd":"{dir}","mcpServers":[]}}"#);
@@ -136,9 +136,9 @@ fn at_max_channels_the_longest_idle_one_stops_and_the_newcomer_waits_for_its_exi
 #[test]
 fn a_newcomer_waits_for_an_exit_within_its_open_budget() {
     let mut world = World::with(|config| {
-        config.max_channels = 1;
-        config.channel_idle_timeout = Limit::After(0);
-        config.session_open_timeout = Limit::After(500);
+        config.limits.max_channels = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
+        config.agent.session_open_timeout = Limit::After(500);
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -164,7 +164,7 @@ fn share_agent_means_one_channel_for_all() {
 
 #[test]
 fn share_cwd_means_one_channel_per_directory() {
-    let mut world = World::with(|config| config.share = Share::Cwd);
+    let mut world = World::with(|config| config.agent.share = Share::Cwd);
     let (editor, first) = world.start();
     let params = |cwd: &str| format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#);
     let open = |world: &mut World, channel, id: &str, cwd: &str| {
@@ -185,7 +185,7 @@ fn share_cwd_means_one_channel_per_directory() {
 
 #[test]
 fn share_session_means_one_channel_each_also_while_opening() {
-    let mut world = World::with(|config| config.share = Share::Session);
+    let mut world = World::with(|config| config.agent.share = Share::Session);
     let (editor, first) = world.start();
     for id in 1..4 {
         world.request(editor, id, "session/new", NEW);
@@ -204,7 +204,7 @@ fn share_session_means_one_channel_each_also_while_opening() {
 
 #[test]
 fn sessions_per_channel_and_the_fullest_with_room_is_current() {
-    let mut world = World::with(|config| config.sessions_per_channel = 2);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.open(editor, first, "b");
@@ -294,7 +294,7 @@ fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
 
 #[test]
 fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (slow, first) = world.start();
     let fast = world.join();
     world.open(slow, first, "a");
@@ -318,11 +318,11 @@ fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
 #[test]
 fn at_both_caps_a_newcomer_waits_for_the_close_that_makes_room() {
     let mut world = World::with(|config| {
-        config.share = Share::Session;
-        config.max_sessions = 1;
-        config.max_channels = 1;
-        config.idle_policy = IdlePolicy::All;
-        config.background_work = BackgroundWork::Ignore;
+        config.agent.share = Share::Session;
+        config.limits.max_sessions = 1;
+        config.limits.max_channels = 1;
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -344,9 +344,9 @@ fn at_both_caps_a_newcomer_waits_for_the_close_that_makes_room() {
 #[test]
 fn of_very_many_sessions_that_are_due_at_once_a_prompt_waits_for_a_part_only() {
     let mut world = World::with(|config| {
-        config.idle_policy = IdlePolicy::All;
-        config.background_work = BackgroundWork::Ignore;
-        config.attached_idle_timeout = Limit::After(600_000);
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
+        config.agent.attached_idle_timeout = Limit::After(600_000);
     });
     let (editor, channel) = world.start();
     for number in 0..700 {
@@ -366,7 +366,7 @@ fn of_very_many_sessions_that_are_due_at_once_a_prompt_waits_for_a_part_only() {
 
 #[test]
 fn at_max_sessions_who_came_first_is_not_refused_for_those_who_came_later() {
-    let mut world = World::with(|config| config.max_sessions = 1);
+    let mut world = World::with(|config| config.limits.max_sessions = 1);
     let (editor, channel) = world.start();
     // Two conversations that the agent has not let go of, each wanted again.
     let closes = ["a", "b"].map(|id| {
@@ -392,7 +392,7 @@ fn at_max_sessions_who_came_first_is_not_refused_for_those_who_came_later() {
 
 #[test]
 fn at_max_sessions_two_loads_of_one_conversation_are_one_session() {
-    let mut world = World::with(|config| config.max_sessions = 1);
+    let mut world = World::with(|config| config.limits.max_sessions = 1);
     let (first, channel) = world.start();
     let second = world.join();
     world.open(first, channel, "a");
@@ -415,9 +415,9 @@ fn at_max_sessions_two_loads_of_one_conversation_are_one_session() {
 #[test]
 fn at_max_channels_the_one_that_goes_is_neither_the_oldest_nor_the_youngest_but_the_longest_idle() {
     let mut world = World::with(|config| {
-        config.max_channels = 3;
-        config.sessions_per_channel = 1;
-        config.share = Share::Cwd;
+        config.limits.max_channels = 3;
+        config.agent.sessions_per_channel = 1;
+        config.agent.share = Share::Cwd;
     });
     let (editor, first) = world.start();
     let in_dir = |dir: &str| format!(r#"{{"cwd":"{dir}","mcpServers":[]}}"#);
@@ -451,8 +451,8 @@ fn at_max_channels_the_one_that_goes_is_neither_the_oldest_nor_the_youngest_but_
 #[test]
 fn eviction_does_not_believe_a_look_that_is_older_than_the_last_turn() {
     let mut world = World::with(|config| {
-        config.max_sessions = 1;
-        config.idle_policy = IdlePolicy::All;
+        config.limits.max_sessions = 1;
+        config.agent.idle_policy = IdlePolicy::All;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -475,7 +475,7 @@ fn eviction_does_not_believe_a_look_that_is_older_than_the_last_turn() {
 
 #[test]
 fn at_max_channels_one_that_is_carried_does_not_make_room() {
-    let mut world = World::with(|config| config.max_channels = 1);
+    let mut world = World::with(|config| config.limits.max_channels = 1);
     let carried = world.connect();
     let params = INITIALIZE.replacen(":1", ":2", 1);
     world.request(carried, 0, "initialize", &params);
@@ -490,7 +490,7 @@ fn at_max_channels_one_that_is_carried_does_not_make_room() {
 
 #[test]
 fn an_open_that_names_no_directory_is_in_that_of_its_client() {
-    let mut world = World::with(|config| config.share = Share::Cwd);
+    let mut world = World::with(|config| config.agent.share = Share::Cwd);
     let (editor, channel) = world.start();
     for (id, params) in [("a", "{}"), ("b", r#"{"cwd":"/home"}"#)] {
         world.request(editor, 1, "session/new", params);
@@ -502,7 +502,7 @@ fn an_open_that_names_no_directory_is_in_that_of_its_client() {
 
 #[test]
 fn an_open_does_not_wait_for_a_channel_that_is_starting_if_a_ready_one_has_room() {
-    let mut world = World::with(|config| config.sessions_per_channel = 2);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.open(editor, first, "b");
@@ -528,7 +528,7 @@ fn a_client_with_as_many_requests_as_it_may_have_can_still_close() {
 
 #[test]
 fn a_request_for_all_is_refused_if_one_agent_does_not_read() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     world.request(editor, 1, "session/new", NEW);

@@ -7,9 +7,9 @@ use crate::harness::{ALLOWED, Deed, END_TURN, NEW, World, session, update};
 const INTERVAL: u64 = 30_000;
 
 fn watched(config: &mut Config) {
-    config.liveness_interval = Limit::After(INTERVAL);
-    config.channel_idle_timeout = Limit::Never;
-    config.sessions_per_channel = 1;
+    config.agent.liveness_interval = Limit::After(INTERVAL);
+    config.agent.channel_idle_timeout = Limit::Never;
+    config.agent.sessions_per_channel = 1;
 }
 
 impl World {
@@ -89,7 +89,7 @@ fn work_of_its_processes_is_a_sign_of_life() {
 
 #[test]
 fn a_tick_of_a_timer_is_not() {
-    let (mut world, _, channel, _) = with_turn(|config| config.liveness_strikes = 0);
+    let (mut world, _, channel, _) = with_turn(|config| config.agent.liveness_strikes = 0);
     world.wait(INTERVAL);
     world.looked(channel, Some(100));
     world.wait(INTERVAL);
@@ -159,7 +159,7 @@ fn without_evidence_there_is_no_strike() {
 
 #[test]
 fn the_sleep_of_the_host_is_no_strike() {
-    let (mut world, editor, channel, _) = with_turn(|config| config.liveness_strikes = 1);
+    let (mut world, editor, channel, _) = with_turn(|config| config.agent.liveness_strikes = 1);
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.now = world.now.plus_millis(8 * 3_600_000);
@@ -181,7 +181,7 @@ fn the_sleep_of_the_host_is_no_strike() {
 
 #[test]
 fn with_no_strikes_allowed_it_is_only_reported() {
-    let (mut world, editor, channel, turn) = with_turn(|config| config.liveness_strikes = 0);
+    let (mut world, editor, channel, turn) = with_turn(|config| config.agent.liveness_strikes = 0);
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     for strike in 1..=10 {
@@ -195,8 +195,9 @@ fn with_no_strikes_allowed_it_is_only_reported() {
 
 #[test]
 fn nobody_is_looked_at_unasked() {
-    let (mut world, editor, channel, turn) =
-        with_turn(|config| config.liveness_interval = Config::default().liveness_interval);
+    let (mut world, editor, channel, turn) = with_turn(|config| {
+        config.agent.liveness_interval = Config::default().agent.liveness_interval
+    });
     world.wait(100 * 3_600_000);
     world.assert_nothing_left();
     world.answer(channel, turn, END_TURN);
@@ -206,7 +207,7 @@ fn nobody_is_looked_at_unasked() {
 #[test]
 fn a_close_that_is_not_answered_is_looked_at_too() {
     let (mut world, editor, channel, turn) =
-        with_turn(|config| config.session_close_timeout = Limit::Never);
+        with_turn(|config| config.agent.session_close_timeout = Limit::Never);
     world.answer(channel, turn, END_TURN);
     world.expect_answer(editor, 1, END_TURN);
     world.request(editor, 2, "session/close", &session("a"));
@@ -228,7 +229,7 @@ fn work_that_left_the_sum_with_who_has_done_it_is_work() {
 
 #[test]
 fn a_look_that_fails_repeats_no_strike() {
-    let (mut world, _, channel, _) = with_turn(|config| config.liveness_strikes = 0);
+    let (mut world, _, channel, _) = with_turn(|config| config.agent.liveness_strikes = 0);
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.wait(INTERVAL);
@@ -280,7 +281,7 @@ fn silence_that_is_broken_while_it_is_looked_at_is_no_strike_and_takes_the_other
 #[test]
 fn what_was_seen_before_an_agent_was_waited_for_is_no_strike() {
     let (mut world, editor, channel, _) =
-        with_turn(|config| config.prompt_timeout = Limit::After(2 * INTERVAL + 10_000));
+        with_turn(|config| config.agent.prompt_timeout = Limit::After(2 * INTERVAL + 10_000));
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.wait(INTERVAL);

@@ -9,7 +9,7 @@ const GATEWAY: &str = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
 const PROVIDER: &str = r#"{"id":"p","url":"u"}"#;
 
 fn one_each() -> World {
-    World::with(|config| config.sessions_per_channel = 1)
+    World::with(|config| config.agent.sessions_per_channel = 1)
 }
 
 /// Two channels with a session each.
@@ -127,8 +127,8 @@ fn a_logout_reaches_all_channels_and_is_remembered() {
 #[test]
 fn a_logout_takes_back_the_time_that_a_login_gave_to_an_idle_channel() {
     let mut world = World::with(|config| {
-        config.sessions_per_channel = 1;
-        config.channel_idle_timeout = Limit::After(0);
+        config.agent.sessions_per_channel = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
     });
     let (editor, first, second) = two(&mut world);
     round(&mut world, editor, first, "authenticate", LOGIN);
@@ -382,7 +382,7 @@ fn unknown_methods_go_to_the_channel_that_last_served_and_notifications_to_all()
 
 #[test]
 fn a_channel_that_may_hold_something_for_a_client_is_not_stopped_for_idleness() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     // What is known to hold nothing does not hold the channel.
@@ -484,7 +484,7 @@ fn what_an_agent_may_hold_for_a_client_does_not_keep_a_channel_that_is_to_be_rep
 
 #[test]
 fn a_leased_channel_that_is_replaced_for_its_husks_ends_with_its_last_session() {
-    let mut world = World::with(|config| config.max_husks = 1);
+    let mut world = World::with(|config| config.agent.max_husks = 1);
     world.agent = WITHOUT_CLOSE;
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -512,7 +512,7 @@ fn a_login_goes_to_the_channel_that_wants_one_rather_than_to_an_older_one_withou
 
 #[test]
 fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_client() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, first) = world.start();
     world.open(editor, first, "a");
     round(&mut world, editor, first, "_vendor/thing", "{}");
@@ -531,7 +531,7 @@ fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_clien
 
 #[test]
 fn what_a_channel_holds_for_a_client_ends_with_the_process() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, first) = world.start();
     round(&mut world, editor, first, "_vendor/thing", "{}");
     world.exits(first, 0);
@@ -551,7 +551,7 @@ fn an_open_that_waits_behind_a_setting_leaves_a_channel_that_is_retired_meanwhil
         ("session/new", NEW.to_owned(), session("c")),
         ("session/load", stored("c"), "null".into()),
     ] {
-        let mut world = World::with(|config| config.sessions_per_channel = 2);
+        let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
         let (editor, first) = world.start();
         world.open(editor, first, "a");
         world.open(editor, first, "x");

@@ -92,7 +92,7 @@ fn early_frames_are_bounded() {
 
 #[test]
 fn the_replay_of_a_load_precedes_its_answer_and_keeps_it_alive() {
-    let mut world = World::with(|config| config.session_open_timeout = Limit::After(1_000));
+    let mut world = World::with(|config| config.agent.session_open_timeout = Limit::After(1_000));
     let (editor, channel) = world.start();
     world.request(editor, 1, "session/load", &stored("a"));
     let load = world.expect_request(channel, "session/load", &stored("a"));
@@ -333,7 +333,7 @@ fn a_load_of_a_live_session_that_is_not_answered_attaches_nobody() {
 
 #[test]
 fn the_replay_of_a_live_session_keeps_its_load_alive() {
-    let mut world = World::with(|config| config.session_open_timeout = Limit::After(1_000));
+    let mut world = World::with(|config| config.agent.session_open_timeout = Limit::After(1_000));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.request(editor, 1, "session/load", &stored("a"));

@@ -108,7 +108,7 @@ fn a_close_on_the_old_channel_is_remembered_there() {
 
 #[test]
 fn idle_timeout_zero_and_an_agent_slow_to_leave() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::After(0));
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, old) = world.start();
     world.open(editor, old, "a");
     world.close(editor, old, "a");
@@ -177,10 +177,10 @@ fn the_exit_of_the_successor_leaves_the_old_channel_alone() {
 #[test]
 fn close_by_client_reaper_detach_and_eviction_at_once_closes_once() {
     let mut world = World::with(|config| {
-        config.idle_policy = drawbridge::bridge::config::IdlePolicy::All;
-        config.background_work = drawbridge::bridge::config::BackgroundWork::Ignore;
-        config.attached_idle_timeout = Limit::After(60_000);
-        config.max_sessions = 1;
+        config.agent.idle_policy = drawbridge::bridge::config::IdlePolicy::All;
+        config.agent.background_work = drawbridge::bridge::config::BackgroundWork::Ignore;
+        config.agent.attached_idle_timeout = Limit::After(60_000);
+        config.limits.max_sessions = 1;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");

@@ -66,7 +66,7 @@ fn what_waits_behind_several_turns_of_another_client_waits_for_the_last_of_them(
 
 #[test]
 fn a_turn_that_is_given_up_leaves_those_waiting_who_wait_for_another() {
-    let mut world = World::with(|config| config.prompt_timeout = Limit::After(5_000));
+    let mut world = World::with(|config| config.agent.prompt_timeout = Limit::After(5_000));
     let (first, second, channel) = shared(&mut world);
     world.prompt(first, channel, "a", 1);
     world.wait(1_000);
@@ -84,8 +84,8 @@ fn a_turn_that_is_given_up_leaves_those_waiting_who_wait_for_another() {
 #[test]
 fn the_queue_is_bounded() {
     let mut world = World::with(|config| {
-        config.prompt_queue = PromptQueue::All;
-        config.max_queued_prompts = 2;
+        config.agent.prompt_queue = PromptQueue::All;
+        config.limits.max_queued_prompts = 2;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -103,7 +103,7 @@ fn the_queue_is_bounded() {
 
 #[test]
 fn a_cancel_ends_the_running_turn_and_the_queued_prompts_of_that_client_alone() {
-    let mut world = World::with(|config| config.prompt_queue = PromptQueue::All);
+    let mut world = World::with(|config| config.agent.prompt_queue = PromptQueue::All);
     let (first, second, channel) = shared(&mut world);
     let running = world.prompt(first, channel, "a", 1);
     world.request(first, 2, "session/prompt", &prompt("a"));
@@ -128,8 +128,8 @@ fn a_cancel_of_an_unknown_session_is_ignored() {
 #[test]
 fn a_prompt_that_takes_too_long_is_cancelled_and_the_next_one_runs() {
     let mut world = World::with(|config| {
-        config.prompt_timeout = Limit::After(5_000);
-        config.prompt_queue = PromptQueue::All;
+        config.agent.prompt_timeout = Limit::After(5_000);
+        config.agent.prompt_queue = PromptQueue::All;
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -226,7 +226,7 @@ fn detach_with_others_left_does_not_close() {
 
 #[test]
 fn a_close_with_others_left_is_a_detach_that_ends_ones_own_turn() {
-    let mut world = World::with(|config| config.prompt_queue = PromptQueue::All);
+    let mut world = World::with(|config| config.agent.prompt_queue = PromptQueue::All);
     let (first, second, channel) = shared(&mut world);
     let turn = world.prompt(first, channel, "a", 1);
     world.request(second, 2, "session/prompt", &prompt("a"));

@@ -93,7 +93,7 @@ fn asked_of_the_originator_and_of_all_when_it_is_gone() {
 
 #[test]
 fn first_valid_answer_wins_under_all() {
-    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let mut world = World::with(|config| config.agent.permission_policy = PermissionPolicy::All);
     let (first, channel) = world.start();
     let second = world.join();
     world.open(first, channel, "a");
@@ -113,7 +113,7 @@ fn first_valid_answer_wins_under_all() {
 
 #[test]
 fn a_later_attacher_is_asked_too_under_all() {
-    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let mut world = World::with(|config| config.agent.permission_policy = PermissionPolicy::All);
     let (first, channel) = world.start();
     world.open(first, channel, "a");
     let number = world.ask(channel, first, "a", "50");
@@ -127,7 +127,7 @@ fn a_later_attacher_is_asked_too_under_all() {
 
 #[test]
 fn a_client_that_cannot_answer() {
-    let mut world = World::with(|config| config.permission_policy = PermissionPolicy::All);
+    let mut world = World::with(|config| config.agent.permission_policy = PermissionPolicy::All);
     let (first, channel) = world.start();
     let second = world.join();
     world.open(first, channel, "a");
@@ -146,7 +146,7 @@ fn a_client_that_cannot_answer() {
 
 #[test]
 fn held_while_nobody_is_attached_then_cancelled() {
-    let mut world = World::with(|config| config.session_idle_timeout = Limit::Never);
+    let mut world = World::with(|config| config.agent.session_idle_timeout = Limit::Never);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     let turn = world.prompt(editor, channel, "a", 1);
@@ -471,7 +471,7 @@ fn who_has_left_a_session_is_not_asked_although_its_own_turn_runs() {
 
 #[test]
 fn a_question_without_a_session_goes_to_the_client_that_the_channel_served_last() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (first, old) = world.start();
     let second = world.join();
     world.open(first, old, "a");

@@ -11,11 +11,11 @@ const MINUTE: u64 = 60_000;
 
 /// Every idle session goes after ten minutes, attached or not.
 fn all(config: &mut Config) {
-    config.idle_policy = IdlePolicy::All;
-    config.background_work = BackgroundWork::Ignore;
-    config.session_idle_timeout = Limit::After(10 * MINUTE);
-    config.attached_idle_timeout = Limit::After(10 * MINUTE);
-    config.channel_idle_timeout = Limit::Never;
+    config.agent.idle_policy = IdlePolicy::All;
+    config.agent.background_work = BackgroundWork::Ignore;
+    config.agent.session_idle_timeout = Limit::After(10 * MINUTE);
+    config.agent.attached_idle_timeout = Limit::After(10 * MINUTE);
+    config.agent.channel_idle_timeout = Limit::Never;
 }
 
 #[track_caller]
@@ -105,7 +105,7 @@ fn not_with_a_running_prompt_also_when_the_client_is_gone() {
 fn not_with_a_queued_prompt() {
     let mut world = World::with(|config| {
         all(config);
-        config.prompt_queue = PromptQueue::All;
+        config.agent.prompt_queue = PromptQueue::All;
     });
     let (editor, channel) = open(&mut world);
     let first = world.prompt(editor, channel, "a", 1);
@@ -172,7 +172,7 @@ fn not_while_a_subscriber_is_there_and_the_agent_cannot_restore() {
 
 #[test]
 fn a_gone_client_waits_for_its_timeout() {
-    let mut world = World::with(|config| config.channel_idle_timeout = Limit::Never);
+    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::Never);
     let (editor, channel) = open(&mut world);
     let other = world.join();
     world.gone(editor);
@@ -274,10 +274,10 @@ fn a_new_title_is_a_use_of_a_session() {
 #[test]
 fn interval_zero_and_timeout_zero_disable() {
     let off: [fn(&mut Config); 4] = [
-        |config| config.session_reap_interval = Limit::After(0),
-        |config| config.session_reap_interval = Limit::Never,
-        |config| config.session_idle_timeout = Limit::After(0),
-        |config| config.session_idle_timeout = Limit::Never,
+        |config| config.limits.session_reap_interval = Limit::After(0),
+        |config| config.limits.session_reap_interval = Limit::Never,
+        |config| config.agent.session_idle_timeout = Limit::After(0),
+        |config| config.agent.session_idle_timeout = Limit::Never,
     ];
     for off in off {
         let mut world = World::with(|config| {
@@ -299,10 +299,10 @@ fn interval_zero_and_timeout_zero_disable() {
 fn the_reaper_is_silent_after_shutdown() {
     let mut world = World::with(|config| {
         all(config);
-        config.session_idle_timeout = Limit::After(1);
-        config.attached_idle_timeout = Limit::After(1);
-        config.session_reap_interval = Limit::After(1);
-        config.shutdown_timeout = 10_000;
+        config.agent.session_idle_timeout = Limit::After(1);
+        config.agent.attached_idle_timeout = Limit::After(1);
+        config.limits.session_reap_interval = Limit::After(1);
+        config.limits.shutdown_timeout = 10_000;
     });
     let (editor, channel) = open(&mut world);
     world.shutdown(ShutdownCause::Signal);
@@ -336,7 +336,7 @@ fn process(born: u64) -> Process {
 fn with_turn(config: impl FnOnce(&mut Config)) -> (World, ClientId, ChannelId) {
     let mut world = World::with(|settings| {
         all(settings);
-        settings.background_work = BackgroundWork::Keep;
+        settings.agent.background_work = BackgroundWork::Keep;
         config(settings);
     });
     let (editor, channel) = open(&mut world);

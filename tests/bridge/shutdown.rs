@@ -102,7 +102,7 @@ fn prompts_that_waited_in_a_tombstone_are_answered_too() {
 
 #[test]
 fn what_was_not_sent_is_refused_and_what_was_asked_is_waited_for() {
-    let mut world = World::with(|config| config.sessions_per_channel = 1);
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.request(editor, 1, "session/new", NEW);
@@ -228,8 +228,8 @@ fn a_process_that_does_not_die_is_named_as_a_survivor() {
 #[test]
 fn outside_a_shutdown_a_process_that_does_not_die_counts_no_more() {
     let mut world = World::with(|config| {
-        config.max_channels = 1;
-        config.channel_idle_timeout = Limit::After(0);
+        config.limits.max_channels = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
     });
     let (editor, old) = world.start();
     world.open(editor, old, "a");
@@ -298,7 +298,7 @@ fn after_a_pause_of_the_host_nothing_is_timed_out_for_a_minute() {
 
 #[test]
 fn a_process_has_time_to_die_of_sigkill_even_without_a_grace() {
-    let mut world = World::with(|config| config.kill_grace = Limit::After(0));
+    let mut world = World::with(|config| config.agent.kill_grace = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     ends(&mut world, editor, channel, ShutdownCause::Signal);

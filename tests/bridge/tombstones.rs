@@ -13,9 +13,9 @@ const CAP: usize = 1_024;
 /// A world in which nothing but the cap makes a tombstone give way.
 fn world() -> World {
     World::with(|config| {
-        config.channel_idle_timeout = Limit::Never;
-        config.session_close_timeout = Limit::Never;
-        config.max_husks = 0;
+        config.agent.channel_idle_timeout = Limit::Never;
+        config.agent.session_close_timeout = Limit::Never;
+        config.agent.max_husks = 0;
     })
 }
 

@@ -68,7 +68,11 @@ pub fn measure(lab: &Lab) -> io::Result<Core> {
 
 /// The mean costs of an update, a prompt and an answer, over `rounds` rounds of all sessions.
 fn events(rounds: usize) -> [f64; 3] {
-    let mut stand = Stand::new(Config { sessions_per_channel: WIDTH.1, ..Config::default() });
+    let mut stand = Stand::new({
+        let mut config = Config::default();
+        config.agent.sessions_per_channel = WIDTH.1;
+        config
+    });
     stand.open(WIDTH.0 * WIDTH.1);
     // Neighbours in time are on different channels, as in life.
     let mut sessions: Vec<_> = stand.sessions.clone();
@@ -137,11 +141,12 @@ fn ticks() -> [Tick; 3] {
 
 /// A bridge with many sessions that the reaper may close.
 fn reapable() -> Stand {
-    let mut stand = Stand::new(Config {
-        idle_policy: IdlePolicy::All,
-        background_work: BackgroundWork::Ignore,
-        attached_idle_timeout: drawbridge::bridge::Limit::After(IDLE),
-        ..Config::default()
+    let mut stand = Stand::new({
+        let mut config = Config::default();
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
+        config.agent.attached_idle_timeout = drawbridge::bridge::Limit::After(IDLE);
+        config
     });
     for (opened, count) in OPENED.into_iter().zip([DUE, LIVE - DUE]) {
         stand.now = Moment::from_millis(opened);

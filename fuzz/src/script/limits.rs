@@ -31,41 +31,38 @@ pub fn limits(text: &mut Text<'_>) -> Config {
     ]);
     let (prompt_queue, max_queued_prompts) =
         text.choose(&[(PromptQueue::Others, 8), (PromptQueue::All, 8), (PromptQueue::All, 1)]);
-    Config {
-        channel_idle_timeout: text.choose(&[After(500), After(0), Never, After(50)]),
-        session_idle_timeout: text.choose(&[After(300), After(40), Never, After(0)]),
-        attached_idle_timeout,
-        session_reap_interval: text.choose(&[After(100), After(7), Never]),
-        idle_policy,
-        background_work: text.choose(&[BackgroundWork::Ignore, BackgroundWork::Keep]),
-        max_sessions,
-        at_capacity,
-        max_channels: text.choose(&[0, 2, 1]),
-        share,
-        sessions_per_channel,
-        max_husks: text.choose(&[8, 1, 2, 0]),
-        preheat: text.choose(&[false, true]),
-        initialize_timeout: After(300),
-        session_open_timeout: After(200),
-        session_close_timeout: After(100),
-        prompt_timeout: text.choose(&[Never, After(150)]),
-        prompt_queue,
-        max_queued_prompts,
-        permission_policy: text.choose(&[PermissionPolicy::Originator, PermissionPolicy::All]),
-        permission_timeout: After(1_500),
-        stdin_grace: After(40),
-        term_grace: After(40),
-        kill_grace: After(40),
-        shutdown_timeout: 400,
-        restart_limit: text.choose(&[0, 2]),
-        restart_window: 5_000,
-        liveness_interval: After(60),
-        liveness_strikes: 2,
-        extension_events: text.choose(&[
-            ExtensionEvents::On,
-            ExtensionEvents::Asked,
-            ExtensionEvents::Off,
-        ]),
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.agent.channel_idle_timeout = text.choose(&[After(500), After(0), Never, After(50)]);
+    config.agent.session_idle_timeout = text.choose(&[After(300), After(40), Never, After(0)]);
+    config.agent.attached_idle_timeout = attached_idle_timeout;
+    config.limits.session_reap_interval = text.choose(&[After(100), After(7), Never]);
+    config.agent.idle_policy = idle_policy;
+    config.agent.background_work = text.choose(&[BackgroundWork::Ignore, BackgroundWork::Keep]);
+    config.limits.max_sessions = max_sessions;
+    config.limits.at_capacity = at_capacity;
+    config.limits.max_channels = text.choose(&[0, 2, 1]);
+    config.agent.share = share;
+    config.agent.sessions_per_channel = sessions_per_channel;
+    config.agent.max_husks = text.choose(&[8, 1, 2, 0]);
+    config.limits.preheat = text.choose(&[false, true]);
+    config.agent.initialize_timeout = After(300);
+    config.agent.session_open_timeout = After(200);
+    config.agent.session_close_timeout = After(100);
+    config.agent.prompt_timeout = text.choose(&[Never, After(150)]);
+    config.agent.prompt_queue = prompt_queue;
+    config.limits.max_queued_prompts = max_queued_prompts;
+    config.agent.permission_policy =
+        text.choose(&[PermissionPolicy::Originator, PermissionPolicy::All]);
+    config.limits.permission_timeout = After(1_500);
+    config.agent.stdin_grace = After(40);
+    config.agent.term_grace = After(40);
+    config.agent.kill_grace = After(40);
+    config.limits.shutdown_timeout = 400;
+    config.agent.restart_limit = text.choose(&[0, 2]);
+    config.agent.restart_window = 5_000;
+    config.agent.liveness_interval = After(60);
+    config.agent.liveness_strikes = 2;
+    config.limits.extension_events =
+        text.choose(&[ExtensionEvents::On, ExtensionEvents::Asked, ExtensionEvents::Off]);
+    config
 }

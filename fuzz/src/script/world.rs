@@ -74,7 +74,7 @@ pub struct World {
 impl World {
     pub fn new(config: Config) -> Self {
         World {
-            longest_end: config.shutdown_timeout + 1_000,
+            longest_end: config.limits.shutdown_timeout + 1_000,
             bridge: Bridge::new(config),
             now: Moment::from_millis(1_000),
             clients: BTreeMap::new(),

@@ -25,11 +25,11 @@ impl Bridge {
     }
 
     pub(in crate::bridge) fn has_room(&self, row: &Channel) -> bool {
-        let cap = match self.config.share {
+        let cap = match self.config.agent.share {
             // What cannot be closed is still there: such a process is not shared either.
             Share::Session if row.husks() > 0 => return false,
             Share::Session => 1,
-            Share::Agent | Share::Cwd => self.config.sessions_per_channel,
+            Share::Agent | Share::Cwd => self.config.agent.sessions_per_channel,
         };
         cap == 0 || self.load(row) < cap
     }
@@ -38,7 +38,7 @@ impl Bridge {
         let stuck =
             |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
         let count = self.registry.channels.values().filter(stuck).count();
-        if self.config.max_channels == 0 || count < self.config.max_channels {
+        if self.config.limits.max_channels == 0 || count < self.config.limits.max_channels {
             return Ok(());
         }
         let will_leave = |row: &Channel| row.is_stopping() || self.is_only_closing(row);
@@ -77,7 +77,7 @@ impl Bridge {
         id: CallId,
         now: Moment,
     ) -> Option<Placement> {
-        if self.config.max_sessions == 0 {
+        if self.config.limits.max_sessions == 0 {
             return None;
         }
         // Those that came later do not count against this one.
@@ -85,7 +85,7 @@ impl Bridge {
             **other <= id && call.opening().is_some() && call.stage != Stage::Overdue
         });
         let count = self.registry.sessions.len() + opening.count();
-        if count <= self.config.max_sessions {
+        if count <= self.config.limits.max_sessions {
             return None;
         }
         match self.evict(now) {

@@ -47,7 +47,7 @@ pub struct Look {
 impl Bridge {
     /// When a channel is to be looked at: after an interval of silence.
     pub(in crate::bridge) fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
-        let Limit::After(interval @ 1..) = self.config.liveness_interval else { return None };
+        let Limit::After(interval @ 1..) = self.config.agent.liveness_interval else { return None };
         let row = self.registry.channel(id)?;
         let since = row.heard_at.max(row.waited_for_since?);
         let since = match row.silence {
@@ -61,7 +61,7 @@ impl Bridge {
     /// Whether a request is on a channel that its agent can answer by itself.
     pub(in crate::bridge) fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
         let is_sent = |id: &CallId| self.registry.calls.get(id).is_some_and(Call::is_sent);
-        self.config.liveness_interval.zero_is_never() != Limit::Never
+        self.config.agent.liveness_interval.zero_is_never() != Limit::Never
             && row.is_open()
             && row.questions.is_empty()
             && !self.is_carried(id)
@@ -83,7 +83,8 @@ impl Bridge {
 
     /// A channel was looked at; its tree has `worked` so long in all.
     pub(in crate::bridge) fn listened(&mut self, id: ChannelId, worked: Option<u64>, now: Moment) {
-        let (limit, interval) = (self.config.liveness_strikes, self.config.liveness_interval);
+        let (limit, interval) =
+            (self.config.agent.liveness_strikes, self.config.agent.liveness_interval);
         let Some(row) = self.registry.channel_mut(id) else { return };
         let Silence::Asked(before) = row.silence else { return };
         let before = before.filter(|look| look.at > row.heard_at);

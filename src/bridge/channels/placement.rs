@@ -149,12 +149,12 @@ impl Bridge {
         if let Some(channel) = home {
             return Placement::On(channel);
         }
-        let cwd: Box<str> = if opening.cwd.is_empty() || self.config.share == Share::Agent {
+        let cwd: Box<str> = if opening.cwd.is_empty() || self.config.agent.share == Share::Agent {
             self.client_cwd(client)
         } else {
             opening.cwd.clone()
         };
-        let key = (self.config.share != Share::Agent).then(|| cwd.clone());
+        let key = (self.config.agent.share != Share::Agent).then(|| cwd.clone());
         self.current(pool, key, &cwd, now)
     }
 
@@ -285,7 +285,7 @@ impl Bridge {
         if let Some((channel, _)) = spawned {
             return Ok(*channel);
         }
-        let (limit, window) = (self.config.restart_limit, self.config.restart_window);
+        let (limit, window) = (self.config.agent.restart_limit, self.config.agent.restart_window);
         if let Some(retry_after_ms) = self.restarts.refused_for(now, limit, window) {
             let (agent, last) = (self.agent_name(), self.restarts.last.clone());
             return Err(Placement::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));

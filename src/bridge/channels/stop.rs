@@ -62,7 +62,7 @@ impl Bridge {
 
     fn stop_refusal(&self, reason: &StopReason) -> Refusal {
         let agent = self.agent_name();
-        match (reason, self.config.initialize_timeout) {
+        match (reason, self.config.agent.initialize_timeout) {
             (StopReason::Shutdown, _) => Refusal::ShuttingDown,
             (StopReason::HandshakeTimeout, crate::bridge::Limit::After(millis)) => {
                 Refusal::HandshakeTimeout { agent, millis }
@@ -204,7 +204,7 @@ impl Bridge {
     }
 
     fn crashed(&mut self, how: String, now: Moment) {
-        self.restarts.crashed(now, self.config.restart_window, how);
+        self.restarts.crashed(now, self.config.agent.restart_window, how);
     }
 
     /// A client's connection is over. Nobody can tell a quit from a crash, so

@@ -167,7 +167,7 @@ impl Bridge {
         for client in session.clients() {
             let Some(row) = self.registry.clients.get_mut(client) else { continue };
             row.ended.remember(&session.id, reason.word());
-            let wants = match self.config.extension_events {
+            let wants = match self.config.limits.extension_events {
                 ExtensionEvents::Asked => row.wants_events,
                 ExtensionEvents::On => true,
                 ExtensionEvents::Off => false,
@@ -363,7 +363,7 @@ impl Bridge {
 
     /// An agent that cannot close sessions keeps them: it is replaced in time.
     pub(in crate::bridge) fn retire_if_full_of_husks(&mut self, channel: ChannelId) {
-        let cap = self.config.max_husks;
+        let cap = self.config.agent.max_husks;
         let Some(row) = self.registry.channel(channel) else { return };
         if cap > 0 && row.state == State::Ready && row.husks() >= cap {
             self.drain(channel, StopReason::Husks);

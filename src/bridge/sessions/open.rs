@@ -68,7 +68,7 @@ impl Bridge {
 
     /// The stored id behind an id with our own prefix.
     pub(in crate::bridge) fn without_prefix(&self, id: &str) -> Box<str> {
-        id.strip_prefix(&format!("{}:", self.config.agent)).unwrap_or(id).into()
+        id.strip_prefix(&format!("{}:", self.config.agent.name)).unwrap_or(id).into()
     }
 
     /// A load or resume of a session that is live: it goes to its owner, and
@@ -289,7 +289,7 @@ impl Bridge {
                     .values()
                     .any(|row| row.tombstones.values().any(|tombstone| *tombstone.id == *id))
         };
-        let alias = format!("{}:{agent_id}", self.config.agent);
+        let alias = format!("{}:{agent_id}", self.config.agent.name);
         if !is_taken(&alias) {
             return alias.into();
         }

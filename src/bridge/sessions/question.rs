@@ -106,7 +106,7 @@ impl Bridge {
             .running_prompts(session.key)
             .filter_map(|call| call.client())
             .find(|client| attached.contains(client));
-        let to_all = self.config.permission_policy == PermissionPolicy::All;
+        let to_all = self.config.agent.permission_policy == PermissionPolicy::All;
         match (method, originator) {
             (Method::RequestPermission, Some(client)) if !to_all => vec![client],
             (Method::RequestPermission, _) => attached.to_vec(),
@@ -339,7 +339,7 @@ impl Bridge {
         for id in open {
             let Some(question) = self.registry.questions.get(&id) else { continue };
             let for_all = question.method == Method::RequestPermission
-                && self.config.permission_policy == PermissionPolicy::All;
+                && self.config.agent.permission_policy == PermissionPolicy::All;
             if question.asked.is_empty() || for_all {
                 self.ask_these(id, vec![client]);
             }

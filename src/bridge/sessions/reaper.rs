@@ -51,7 +51,7 @@ impl Bridge {
             }
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {
-                    Some(since.plus_millis(self.config.shutdown_timeout))
+                    Some(since.plus_millis(self.config.limits.shutdown_timeout))
                 }
                 _ => None,
             },
@@ -69,7 +69,7 @@ impl Bridge {
             State::Spawned | State::Draining { .. } => None,
             State::Starting { .. } if self.is_ending() => self.last_answers_at(),
             State::Starting { since, slow } => {
-                let late = since.plus(self.config.initialize_timeout);
+                let late = since.plus(self.config.agent.initialize_timeout);
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
                 late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
             }
@@ -85,14 +85,14 @@ impl Bridge {
 
     /// How long a channel is kept without work.
     fn idle_limit(&self, row: &Channel) -> Limit {
-        let limit = self.config.channel_idle_timeout;
+        let limit = self.config.agent.channel_idle_timeout;
         let Limit::After(millis) = limit else { return limit };
         let idle_since = row.idle_since.unwrap_or(row.born);
         let just_logged_in = matches!(
             row.login,
             crate::bridge::books::channel::Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
         );
-        if !row.used && self.config.preheat {
+        if !row.used && self.config.limits.preheat {
             Limit::Never
         } else if !row.used || just_logged_in {
             Limit::After(millis.max(FIRST_USE_GRACE))
@@ -104,7 +104,7 @@ impl Bridge {
     fn call_deadline(&self, id: CallId) -> Option<Moment> {
         let call = self.registry.calls.get(&id)?;
         if call.channel.is_none() {
-            return self.not_in_pause(call.asked_at.plus(self.config.session_open_timeout)?);
+            return self.not_in_pause(call.asked_at.plus(self.config.agent.session_open_timeout)?);
         }
         let Stage::Sent(mut at) = call.stage else { return None };
         let limit = match call.purpose {
@@ -112,11 +112,11 @@ impl Bridge {
             Purpose::Reload { .. } => {
                 let session = call.session.and_then(|key| self.registry.sessions.get(&key));
                 at = session.map_or(at, |session| at.max(session.last_seen));
-                self.config.session_open_timeout
+                self.config.agent.session_open_timeout
             }
-            Purpose::Open(_) | Purpose::Rehearse { .. } => self.config.session_open_timeout,
-            Purpose::Prompt => self.config.prompt_timeout,
-            Purpose::Close(_) => self.config.session_close_timeout,
+            Purpose::Open(_) | Purpose::Rehearse { .. } => self.config.agent.session_open_timeout,
+            Purpose::Prompt => self.config.agent.prompt_timeout,
+            Purpose::Close(_) => self.config.agent.session_close_timeout,
             _ => Limit::Never,
         };
         let over = at.plus(limit);
@@ -132,7 +132,7 @@ impl Bridge {
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
-                Some(since.plus_millis(self.config.shutdown_timeout / 4))
+                Some(since.plus_millis(self.config.limits.shutdown_timeout / 4))
             }
             Phase::Running | Phase::Over => None,
         }
@@ -143,7 +143,7 @@ impl Bridge {
         let cancelled = question.cancelled_at.map(|at| at.plus_millis(CANCEL_GRACE));
         let alone = question.alone_since.and_then(|since| {
             since.plus(match question.method {
-                Method::RequestPermission => self.config.permission_timeout,
+                Method::RequestPermission => self.config.limits.permission_timeout,
                 _ => Limit::After(UNATTENDED_LIMIT),
             })
         });
@@ -156,7 +156,9 @@ impl Bridge {
         if self.is_ending() || self.is_busy(session) {
             return None;
         }
-        let Limit::After(interval @ 1..) = self.config.session_reap_interval else { return None };
+        let Limit::After(interval @ 1..) = self.config.limits.session_reap_interval else {
+            return None;
+        };
         let idle = session.last_seen.plus(self.session_limit(session)?)?;
         let at = match session.background {
             // Something still ran when it was looked at: look again at the next tick.
@@ -178,13 +180,13 @@ impl Bridge {
 
     /// How long this session may be idle, if the policy lets it be reaped at all.
     fn session_limit(&self, session: &Session) -> Option<Limit> {
-        let detached = self.config.session_idle_timeout.zero_is_never();
-        let limit = match (session.clients().is_empty(), self.config.idle_policy) {
+        let detached = self.config.agent.session_idle_timeout.zero_is_never();
+        let limit = match (session.clients().is_empty(), self.config.agent.idle_policy) {
             (true, _) => detached,
             (false, IdlePolicy::Detached) => return None,
             // Reaping is off as a whole when the first limit is.
             (false, IdlePolicy::All) if detached == Limit::Never => return None,
-            (false, IdlePolicy::All) => self.config.attached_idle_timeout.zero_is_never(),
+            (false, IdlePolicy::All) => self.config.agent.attached_idle_timeout.zero_is_never(),
         };
         (limit != Limit::Never).then_some(limit)
     }
@@ -203,7 +205,7 @@ impl Bridge {
     }
 
     fn channel_due(&mut self, id: ChannelId, now: Moment) {
-        let limit = self.config.initialize_timeout;
+        let limit = self.config.agent.initialize_timeout;
         let is_ending = self.is_ending();
         let Some(row) = self.registry.channel_mut(id) else { return };
         match &mut row.state {
@@ -257,7 +259,7 @@ impl Bridge {
     fn must_look(&self, session: &Session, now: Moment) -> bool {
         let fresh = matches!(session.background, Background::Quiet { at }
             if now.since(at) <= SURVEY_AGE && at >= session.last_seen);
-        self.config.background_work == BackgroundWork::Keep
+        self.config.agent.background_work == BackgroundWork::Keep
             && !session.clients().is_empty()
             && !fresh
     }
@@ -324,12 +326,12 @@ impl Bridge {
 
     /// The longest-idle session that the policy allows gives way.
     pub(in crate::bridge) fn evict(&mut self, now: Moment) -> Eviction {
-        if self.config.at_capacity == crate::bridge::config::AtCapacity::Refuse {
+        if self.config.limits.at_capacity == crate::bridge::config::AtCapacity::Refuse {
             return Eviction::Impossible;
         }
         let may_go = |session: &&Session| {
             let allowed =
-                session.clients().is_empty() || self.config.idle_policy == IdlePolicy::All;
+                session.clients().is_empty() || self.config.agent.idle_policy == IdlePolicy::All;
             let works = matches!(session.background, Background::Working { at }
                 if self.must_look(session, now) && now.since(at) <= FIRST_USE_GRACE);
             allowed && !session.is_busy() && !works
@@ -348,7 +350,11 @@ impl Bridge {
 
     /// The rung's grace; `None`: there is nothing to wait for.
     fn grace(&self, rung: Rung) -> Option<Limit> {
-        let graces = [self.config.stdin_grace, self.config.term_grace, self.config.kill_grace];
+        let graces = [
+            self.config.agent.stdin_grace,
+            self.config.agent.term_grace,
+            self.config.agent.kill_grace,
+        ];
         let index = match rung {
             Rung::ClosingStdin => 0,
             Rung::Terminated => 1,
@@ -359,7 +365,7 @@ impl Bridge {
             return Some(graces[index]);
         }
         // In a shutdown the whole ladder fits into what the closes leave.
-        let bound = self.config.shutdown_timeout;
+        let bound = self.config.limits.shutdown_timeout;
         let left = bound - bound / 4;
         let millis = graces.map(|grace| match grace {
             Limit::After(millis) => millis.min(left),

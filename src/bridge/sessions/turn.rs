@@ -25,7 +25,7 @@ impl Bridge {
         now: Moment,
     ) {
         let Some(session) = self.registry.sessions.get(&key) else { return };
-        let waits = self.running_in(session).any(|call| match self.config.prompt_queue {
+        let waits = self.running_in(session).any(|call| match self.config.agent.prompt_queue {
             PromptQueue::Others => call.client() != Some(client),
             PromptQueue::All => true,
         });
@@ -34,7 +34,7 @@ impl Bridge {
             return self.session_call(client, key, Purpose::Prompt, frame, now);
         }
         let channel = session.channel;
-        let limit = self.config.max_queued_prompts;
+        let limit = self.config.limits.max_queued_prompts;
         if session.queue.len() >= limit {
             return self.refuse(client, &frame.id(), &Refusal::PromptQueueFull { limit });
         }

@@ -149,24 +149,23 @@ pub enum Step {
 
 /// The limits that the histories vary; all of them short.
 pub fn plain() -> Config {
-    Config {
-        channel_idle_timeout: Limit::After(500),
-        session_idle_timeout: Limit::After(300),
-        attached_idle_timeout: Limit::After(600),
-        session_reap_interval: Limit::After(100),
-        initialize_timeout: Limit::After(300),
-        session_open_timeout: Limit::After(200),
-        session_close_timeout: Limit::After(100),
-        permission_timeout: Limit::After(1_500),
-        stdin_grace: Limit::After(40),
-        term_grace: Limit::After(40),
-        kill_grace: Limit::After(40),
-        shutdown_timeout: 400,
-        restart_limit: 0,
-        restart_window: 5_000,
-        extension_events: ExtensionEvents::On,
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.agent.channel_idle_timeout = Limit::After(500);
+    config.agent.session_idle_timeout = Limit::After(300);
+    config.agent.attached_idle_timeout = Limit::After(600);
+    config.limits.session_reap_interval = Limit::After(100);
+    config.agent.initialize_timeout = Limit::After(300);
+    config.agent.session_open_timeout = Limit::After(200);
+    config.agent.session_close_timeout = Limit::After(100);
+    config.limits.permission_timeout = Limit::After(1_500);
+    config.agent.stdin_grace = Limit::After(40);
+    config.agent.term_grace = Limit::After(40);
+    config.agent.kill_grace = Limit::After(40);
+    config.limits.shutdown_timeout = 400;
+    config.agent.restart_limit = 0;
+    config.agent.restart_window = 5_000;
+    config.limits.extension_events = ExtensionEvents::On;
+    config
 }
 
 /// Manners without a fault.
@@ -196,29 +195,33 @@ fn pick<T: Clone>(byte: u8, of: &[T]) -> T {
 fn config(bytes: &[u8; 16]) -> Config {
     use Limit::{After, Never};
     let plain = plain();
-    Config {
-        channel_idle_timeout: pick(bytes[0], &[After(500), After(0), After(0), Never, After(50)]),
-        session_idle_timeout: pick(bytes[1], &[After(300), After(40), After(1), Never, After(0)]),
-        attached_idle_timeout: pick(bytes[2], &[After(600), After(30), Never]),
-        session_reap_interval: pick(bytes[3], &[After(100), After(20), After(7), Never, After(0)]),
-        idle_policy: pick(bytes[4], &[IdlePolicy::Detached, IdlePolicy::All]),
-        background_work: pick(bytes[5], &[BackgroundWork::Ignore, BackgroundWork::Keep]),
-        max_sessions: pick(bytes[6], &[0, 0, 0, 2, 1]),
-        at_capacity: pick(bytes[7], &[AtCapacity::Evict, AtCapacity::Refuse]),
-        max_channels: pick(bytes[8], &[0, 0, 0, 2, 1]),
-        share: pick(bytes[9], &[Share::Agent, Share::Agent, Share::Cwd, Share::Session]),
-        sessions_per_channel: pick(bytes[10], &[0, 0, 2, 1]),
-        max_husks: pick(bytes[11], &[0, 2, 1]),
-        prompt_queue: pick(bytes[12], &[PromptQueue::Others, PromptQueue::All]),
-        permission_policy: pick(bytes[13], &[PermissionPolicy::Originator, PermissionPolicy::All]),
-        prompt_timeout: pick(bytes[14], &[Never, Never, After(150)]),
-        restart_limit: pick(bytes[15], &[0, 0, 2]),
-        max_queued_prompts: pick(bytes[15].wrapping_mul(7), &[8, 1]),
-        // Strikes are reported and nobody is replaced: what clients see must not change.
-        liveness_interval: pick(bytes[15].wrapping_mul(11), &[Never, After(20), After(150)]),
-        liveness_strikes: 0,
-        ..plain
-    }
+    let mut config = plain;
+    config.agent.channel_idle_timeout =
+        pick(bytes[0], &[After(500), After(0), After(0), Never, After(50)]);
+    config.agent.session_idle_timeout =
+        pick(bytes[1], &[After(300), After(40), After(1), Never, After(0)]);
+    config.agent.attached_idle_timeout = pick(bytes[2], &[After(600), After(30), Never]);
+    config.limits.session_reap_interval =
+        pick(bytes[3], &[After(100), After(20), After(7), Never, After(0)]);
+    config.agent.idle_policy = pick(bytes[4], &[IdlePolicy::Detached, IdlePolicy::All]);
+    config.agent.background_work = pick(bytes[5], &[BackgroundWork::Ignore, BackgroundWork::Keep]);
+    config.limits.max_sessions = pick(bytes[6], &[0, 0, 0, 2, 1]);
+    config.limits.at_capacity = pick(bytes[7], &[AtCapacity::Evict, AtCapacity::Refuse]);
+    config.limits.max_channels = pick(bytes[8], &[0, 0, 0, 2, 1]);
+    config.agent.share = pick(bytes[9], &[Share::Agent, Share::Agent, Share::Cwd, Share::Session]);
+    config.agent.sessions_per_channel = pick(bytes[10], &[0, 0, 2, 1]);
+    config.agent.max_husks = pick(bytes[11], &[0, 2, 1]);
+    config.agent.prompt_queue = pick(bytes[12], &[PromptQueue::Others, PromptQueue::All]);
+    config.agent.permission_policy =
+        pick(bytes[13], &[PermissionPolicy::Originator, PermissionPolicy::All]);
+    config.agent.prompt_timeout = pick(bytes[14], &[Never, Never, After(150)]);
+    config.agent.restart_limit = pick(bytes[15], &[0, 0, 2]);
+    config.limits.max_queued_prompts = pick(bytes[15].wrapping_mul(7), &[8, 1]);
+    // Strikes are reported and nobody is replaced: what clients see must not change.
+    config.agent.liveness_interval =
+        pick(bytes[15].wrapping_mul(11), &[Never, After(20), After(150)]);
+    config.agent.liveness_strikes = 0;
+    config
 }
 
 fn manners(bytes: &[u8; 12]) -> Manners {

@@ -313,7 +313,7 @@ impl Model {
     }
 
     fn agent_says(&mut self, now: u64, channel: ChannelId, number: u64, kind: Kind) -> Verdict {
-        let Limit::After(budget) = self.config.session_close_timeout else { return Ok(()) };
+        let Limit::After(budget) = self.config.agent.session_close_timeout else { return Ok(()) };
         let Some(row) = self.channels.get_mut(&channel).filter(|row| !row.exited) else {
             return Err(format!("a frame of {channel} arrives after its exit"));
         };
@@ -406,7 +406,8 @@ impl Model {
 
     /// Nobody sees from outside that a prompt was given up whose client is gone.
     fn may_be_given_up(&self, asked: &Asked) -> bool {
-        self.config.prompt_timeout != Limit::Never && !self.clients.contains_key(&asked.client)
+        self.config.agent.prompt_timeout != Limit::Never
+            && !self.clients.contains_key(&asked.client)
     }
 
     /// Whether its agent may still work on something in a session.

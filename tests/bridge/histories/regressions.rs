@@ -30,23 +30,19 @@ fn a_load_that_the_end_of_its_session_outran_does_not_say_that_it_is_open() {
 
 #[test]
 fn who_waits_for_room_while_processes_are_looked_at_does_not_keep_the_step_from_ending() {
-    let config = Config {
-        max_sessions: 1,
-        idle_policy: IdlePolicy::All,
-        background_work: BackgroundWork::Keep,
-        ..plain()
-    };
+    let mut config = plain();
+    config.limits.max_sessions = 1;
+    config.agent.idle_policy = IdlePolicy::All;
+    config.agent.background_work = BackgroundWork::Keep;
     holds(&config, &[polite()], &[Wait(10), New(0, 0), Wait(10), New(0, 0), Wait(20)]);
 }
 
 #[test]
 fn a_look_at_processes_for_want_of_room_reaps_nothing_in_a_pause() {
-    let config = Config {
-        max_sessions: 2,
-        idle_policy: IdlePolicy::All,
-        background_work: BackgroundWork::Keep,
-        ..plain()
-    };
+    let mut config = plain();
+    config.limits.max_sessions = 2;
+    config.agent.idle_policy = IdlePolicy::All;
+    config.agent.background_work = BackgroundWork::Keep;
     let steps = [Wait(10), Pause, New(0, 0), New(0, 0), Wait(600), Wait(250), New(0, 0), Wait(20)];
     holds(&config, &[polite()], &steps);
 }
@@ -85,7 +81,9 @@ fn a_question_that_timed_out_was_of_use_to_its_session() {
 
 #[test]
 fn an_alias_leads_to_the_process_that_clients_know_by_it() {
-    let config = Config { sessions_per_channel: 1, channel_idle_timeout: Limit::Never, ..plain() };
+    let mut config = plain();
+    config.agent.sessions_per_channel = 1;
+    config.agent.channel_idle_timeout = Limit::Never;
     let agent = Manners { ids: Ids::Counter, can_close: false, ..polite() };
     let steps =
         [Wait(10), New(0, 0), New(0, 0), Wait(20), DetachAll(0), Wait(1_600), Load(0, 1), Wait(10)];
@@ -94,7 +92,8 @@ fn an_alias_leads_to_the_process_that_clients_know_by_it() {
 
 #[test]
 fn a_new_session_does_not_take_the_name_of_one_that_is_being_restored() {
-    let config = Config { sessions_per_channel: 1, ..plain() };
+    let mut config = plain();
+    config.agent.sessions_per_channel = 1;
     let quick = Manners { ids: Ids::Counter, ..polite() };
     let slow = Manners { open: Answer::Slow, ..quick };
     let steps = [
@@ -113,7 +112,8 @@ fn a_new_session_does_not_take_the_name_of_one_that_is_being_restored() {
 
 #[test]
 fn a_close_at_an_agent_without_close_waits_for_its_last_request_and_no_longer() {
-    let config = Config { channel_idle_timeout: Limit::After(50), ..plain() };
+    let mut config = plain();
+    config.agent.channel_idle_timeout = Limit::After(50);
     let agent = Manners { can_close: false, ..polite() };
     let steps = [Wait(10), New(0, 0), Wait(10), SetMode(0, 0), Close(0, 0), Wait(110)];
     holds(&config, &[agent], &steps);
@@ -147,7 +147,8 @@ fn a_load_of_a_live_session_has_a_budget_too() {
         Wait(2_500),
         EarlyTimeout,
     ];
-    let config = Config { session_idle_timeout: Limit::Never, ..plain() };
+    let mut config = plain();
+    config.agent.session_idle_timeout = Limit::Never;
     holds(&config, &[polite()], &steps);
 }
 

@@ -138,7 +138,7 @@ impl World {
         if !self.model.is_ending() {
             self.event(Event::Shutdown(ShutdownCause::Signal))?;
         }
-        let bound = self.config.shutdown_timeout + 1_000;
+        let bound = self.config.limits.shutdown_timeout + 1_000;
         for _ in 0..bound / 10 {
             if self.model.is_over() {
                 return self.model.ended(self.now);

@@ -20,7 +20,7 @@ impl Model {
                 }
                 self.channels.insert(*channel, row);
                 let there = self.channels.values().filter(|row| !row.exited).count();
-                if self.config.max_channels > 0 && there > self.config.max_channels {
+                if self.config.limits.max_channels > 0 && there > self.config.limits.max_channels {
                     return Err(format!("{there} channels are over the cap"));
                 }
                 Ok(())
@@ -67,8 +67,8 @@ impl Model {
         }
         let (expected, patience) = match to {
             Rung::Serving | Rung::StdinClosed => (Rung::Serving, 0),
-            Rung::Terminated => (Rung::StdinClosed, grace(self.config.stdin_grace)),
-            Rung::Killed => (Rung::Terminated, grace(self.config.term_grace)),
+            Rung::Terminated => (Rung::StdinClosed, grace(self.config.agent.stdin_grace)),
+            Rung::Killed => (Rung::Terminated, grace(self.config.agent.term_grace)),
         };
         let is_forced = to == Rung::Killed && self.ending.is_some() && from != Rung::Killed;
         if from != expected && !is_forced {
@@ -222,7 +222,7 @@ impl Model {
     /// A close: of a session that the agent holds and no client knows any more,
     /// and again only when the agent did not answer in time.
     fn close_goes_out(&mut self, now: u64, channel: ChannelId, session: &str) -> Verdict {
-        let grace = self.config.session_close_timeout;
+        let grace = self.config.agent.session_close_timeout;
         let row = self.channels.get_mut(&channel).ok_or("it never was")?;
         let restored = row.pending.values().any(|sent| {
             matches!(sent.method, Method::SessionLoad | Method::SessionResume)

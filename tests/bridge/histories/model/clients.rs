@@ -224,7 +224,7 @@ impl Model {
                 let by_choice = frame
                     .find_text(&["reason"])
                     .is_some_and(|reason| reason == "idle_timeout" || reason == "evicted");
-                if by_choice && self.config.idle_policy == IdlePolicy::Detached {
+                if by_choice && self.config.agent.idle_policy == IdlePolicy::Detached {
                     return Err("the policy keeps it while a client is attached".to_owned());
                 }
                 let still_asked = row.questions.values().any(|number| {

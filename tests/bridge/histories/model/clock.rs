@@ -22,14 +22,14 @@ impl Model {
     /// The reaper took a session: it had been idle for long enough.
     pub(super) fn was_due(&self, now: u64, session: &Session) -> Verdict {
         let never = Limit::Never;
-        let detached = self.config.session_idle_timeout.zero_is_never();
-        let interval = self.config.session_reap_interval.zero_is_never();
+        let detached = self.config.agent.session_idle_timeout.zero_is_never();
+        let interval = self.config.limits.session_reap_interval.zero_is_never();
         if detached == never || interval == never || self.ending.is_some() {
             return Err("there is no reaper".to_owned());
         }
-        let attached = match self.config.idle_policy {
+        let attached = match self.config.agent.idle_policy {
             IdlePolicy::Detached => never,
-            IdlePolicy::All => self.config.attached_idle_timeout.zero_is_never(),
+            IdlePolicy::All => self.config.agent.attached_idle_timeout.zero_is_never(),
         };
         let first = [detached, attached]
             .into_iter()
@@ -54,7 +54,7 @@ impl Model {
         }) {
             return fail("it was asked something");
         }
-        match self.over_at(row.served_at, self.config.channel_idle_timeout) {
+        match self.over_at(row.served_at, self.config.agent.channel_idle_timeout) {
             Some(at) if at <= now => Ok(()),
             _ => fail("it had work a moment ago"),
         }
@@ -92,10 +92,10 @@ impl Model {
             Moment::from_millis(since).plus(limit).is_some_and(|at| at.as_millis() <= now)
         };
         match row.rung {
-            Rung::StdinClosed if is_over(row.since, self.config.stdin_grace) => {
+            Rung::StdinClosed if is_over(row.since, self.config.agent.stdin_grace) => {
                 return Err("it should have got SIGTERM".to_owned());
             }
-            Rung::Terminated if is_over(row.since, self.config.term_grace) => {
+            Rung::Terminated if is_over(row.since, self.config.agent.term_grace) => {
                 return Err("it should have got SIGKILL".to_owned());
             }
             Rung::Serving => {}
@@ -106,7 +106,9 @@ impl Model {
         }
         let silent = row.pending.values().any(|sent| {
             sent.method == Method::Initialize
-                && self.over_at(sent.at, self.config.initialize_timeout).is_some_and(|at| at <= now)
+                && self
+                    .over_at(sent.at, self.config.agent.initialize_timeout)
+                    .is_some_and(|at| at <= now)
         });
         if silent {
             return Err("it never answered initialize, and is not stopped".to_owned());
@@ -121,7 +123,7 @@ impl Model {
         if row.draining {
             return Err("it is draining, has no work, and is not stopped".to_owned());
         }
-        let limit = match self.config.channel_idle_timeout {
+        let limit = match self.config.agent.channel_idle_timeout {
             Limit::After(millis) if !row.used || row.logged_in => {
                 Limit::After(millis.max(FIRST_USE))
             }
@@ -134,17 +136,17 @@ impl Model {
     }
 
     fn reaper_is_punctual(&self, now: u64, place: &super::Place, session: &Session) -> Verdict {
-        let detached = self.config.session_idle_timeout.zero_is_never();
-        let Limit::After(interval @ 1..) = self.config.session_reap_interval else {
+        let detached = self.config.agent.session_idle_timeout.zero_is_never();
+        let Limit::After(interval @ 1..) = self.config.limits.session_reap_interval else {
             return Ok(());
         };
-        let limit = match (self.attached_to(place), self.config.idle_policy) {
+        let limit = match (self.attached_to(place), self.config.agent.idle_policy) {
             // While its processes are looked at, a session that is due waits.
-            (_, IdlePolicy::All) if self.config.background_work == BackgroundWork::Keep => {
+            (_, IdlePolicy::All) if self.config.agent.background_work == BackgroundWork::Keep => {
                 return Ok(());
             }
             (false, _) => detached,
-            (true, IdlePolicy::All) => self.config.attached_idle_timeout.zero_is_never(),
+            (true, IdlePolicy::All) => self.config.agent.attached_idle_timeout.zero_is_never(),
             (true, IdlePolicy::Detached) => return Ok(()),
         };
         let is_busy = self.is_busy(place) || self.may_work_in(place);
@@ -166,8 +168,8 @@ impl Model {
     pub(super) fn exits(&mut self, now: u64, survivors: &[ChannelId]) -> Verdict {
         self.over = true;
         let since = self.ending.as_ref().ok_or("it ends although nobody asked")?.since;
-        let Limit::After(kill_grace) = self.config.kill_grace else { return Ok(()) };
-        if now > since + self.config.shutdown_timeout + kill_grace + 10 {
+        let Limit::After(kill_grace) = self.config.agent.kill_grace else { return Ok(()) };
+        if now > since + self.config.limits.shutdown_timeout + kill_grace + 10 {
             return Err(format!("the shutdown took {} ms", now - since));
         }
         let left = self.channels.iter().find(|(id, row)| !row.exited && !survivors.contains(id));
