@@ -2,7 +2,10 @@
 
 pub mod capacity;
 pub mod handshake;
+pub mod held;
 pub mod liveness;
 pub mod placement;
 pub mod pressure;
+pub mod set_up;
+pub mod start;
 pub mod stop;

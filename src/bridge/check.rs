@@ -2,300 +2,278 @@
 
 use std::collections::BTreeSet;
 
-use super::id::{CallId, QuestionId, SessionKey};
-use super::{Bridge, Phase};
+use crate::bridge::id::{CallId, QuestionId, SessionKey};
+
 use crate::bridge::books::call::{Opening, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, MAX_TOMBSTONES, State};
 use crate::bridge::books::client::MAX_PENDING;
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::{Books, Phase};
 
-impl Bridge {
-    /// Says which rule is broken, and where. To be called between two events.
-    ///
-    /// # Errors
-    /// The number of the rule (see `docs/architecture.md`) and the rows.
-    pub fn check(&self) -> Result<(), String> {
-        self.check_owner()?;
-        self.check_stopping()?;
-        self.check_calls()?;
-        self.check_questions()?;
-        self.check_wake_up()?;
-        self.check_fence()?;
-        self.check_bounds()?;
-        self.check_end()
+/// Says which rule is broken, and where.
+pub fn all(books: &Books) -> Result<(), String> {
+    owner(books)?;
+    stopping(books)?;
+    calls(books)?;
+    questions(books)?;
+    wake_up(books)?;
+    fence(books)?;
+    bounds(books)?;
+    end(books)
+}
+
+/// I1: a live session's channel exists and lists it; a channel lists only its own.
+fn owner(books: &Books) -> Result<(), String> {
+    for (key, session) in &books.sessions {
+        let Some(row) = books.channel(session.channel) else {
+            return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
+        };
+        if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
+            return Err(format!("I1: {key} is not listed by its {}", session.channel));
+        }
+        if books.public.get(&session.id) != Some(key) {
+            return Err(format!("I1: {key} is not found by its id {}", session.id));
+        }
+        for client in session.clients() {
+            let row = books.clients.get(client);
+            if !row.is_some_and(|row| row.sessions.contains(key)) {
+                return Err(format!("I1: {client} does not know that it is attached to {key}"));
+            }
+        }
     }
-
-    /// I1: a live session's channel exists and lists it; a channel lists only its own.
-    fn check_owner(&self) -> Result<(), String> {
-        for (key, session) in &self.registry.sessions {
-            let Some(row) = self.registry.channel(session.channel) else {
-                return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
-            };
-            if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
-                return Err(format!("I1: {key} is not listed by its {}", session.channel));
-            }
-            if self.registry.public.get(&session.id) != Some(key) {
-                return Err(format!("I1: {key} is not found by its id {}", session.id));
-            }
-            for client in session.clients() {
-                let row = self.registry.clients.get(client);
-                if !row.is_some_and(|row| row.sessions.contains(key)) {
-                    return Err(format!("I1: {client} does not know that it is attached to {key}"));
-                }
-            }
+    for (id, row) in &books.channels {
+        let owner = |key: &SessionKey| books.sessions.get(key).map(|row| row.channel);
+        if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
+            return Err(format!("I1: {id} lists {key}, which is not its own"));
         }
-        for (id, row) in &self.registry.channels {
-            let owner = |key: &SessionKey| self.registry.sessions.get(key).map(|row| row.channel);
-            if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
-                return Err(format!("I1: {id} lists {key}, which is not its own"));
-            }
-            if !row.names.are_all(|key| row.sessions.contains(key)) {
-                return Err(format!("I1: {id} knows an id of a session that is not its own"));
-            }
+        if !row.names.are_all(|key| row.sessions.contains(key)) {
+            return Err(format!("I1: {id} knows an id of a session that is not its own"));
         }
-        for (id, row) in &self.registry.clients {
-            for key in &row.sessions {
-                let session = self.registry.sessions.get(key);
-                if !session.is_some_and(|session| session.clients().contains(id)) {
-                    return Err(format!("I1: {id} believes that it is attached to {key}"));
-                }
-            }
-        }
-        Ok(())
     }
-
-    /// I3: what enters Stopping has nothing open.
-    fn check_stopping(&self) -> Result<(), String> {
-        for (id, row) in self.registry.channels.iter().filter(|(_, row)| row.is_stopping()) {
-            if !row.sessions.is_empty() || !row.calls.is_empty() || !row.questions.is_empty() {
-                return Err(format!(
-                    "I3: {id} is stopping with {} sessions, {} calls, {} questions",
-                    row.sessions.len(),
-                    row.calls.len(),
-                    row.questions.len()
-                ));
+    for (id, row) in &books.clients {
+        for key in &row.sessions {
+            let session = books.sessions.get(key);
+            if !session.is_some_and(|session| session.clients().contains(id)) {
+                return Err(format!("I1: {id} believes that it is attached to {key}"));
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// I4 and I8, for calls: every row is in the tables of those it concerns,
-    /// and in no other, so that it is answered when any of them ends.
-    fn check_calls(&self) -> Result<(), String> {
-        let fail = |id: &CallId, what: &str| Err(format!("I4: {id} {what}"));
-        for (id, call) in &self.registry.calls {
-            if let Some(client) = call.client() {
-                let row = self.registry.clients.get(&client);
+/// I3: what enters Stopping has nothing open.
+fn stopping(books: &Books) -> Result<(), String> {
+    for (id, row) in books.channels.iter().filter(|(_, row)| row.is_stopping()) {
+        if !row.sessions.is_empty() || !row.calls.is_empty() || !row.questions.is_empty() {
+            return Err(format!(
+                "I3: {id} is stopping with {} sessions, {} calls, {} questions",
+                row.sessions.len(),
+                row.calls.len(),
+                row.questions.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// I4 and I8, for calls: every row is in the tables of those it concerns,
+/// and in no other, so that it is answered when any of them ends.
+fn calls(books: &Books) -> Result<(), String> {
+    let fail = |id: &CallId, what: &str| Err(format!("I4: {id} {what}"));
+    for (id, call) in &books.calls {
+        if let Some(client) = call.client() {
+            let row = books.clients.get(&client);
+            if !row.is_some_and(|row| row.calls.contains(id)) {
+                return fail(id, "is not known to the client that asked");
+            }
+        }
+        match call.channel {
+            Some(channel) => {
+                let row = books.channel(channel);
                 if !row.is_some_and(|row| row.calls.contains(id)) {
-                    return fail(id, "is not known to the client that asked");
+                    return fail(id, "is not known to its channel");
                 }
             }
-            match call.channel {
-                Some(channel) => {
-                    let row = self.registry.channel(channel);
-                    if !row.is_some_and(|row| row.calls.contains(id)) {
-                        return fail(id, "is not known to its channel");
-                    }
-                }
-                None if !self.registry.unplaced.contains(id) => {
-                    return fail(id, "has no channel and does not wait for one");
-                }
-                None => {}
+            None if !books.unplaced.contains(id) => {
+                return fail(id, "has no channel and does not wait for one");
             }
-            if let (Some(key), false) = (call.session, matches!(call.purpose, Purpose::Close(_))) {
-                let live = self.registry.sessions.get(&key);
-                let is_kept = match live {
-                    Some(session) => {
-                        session.calls.contains(id) && call.channel == Some(session.channel)
-                    }
-                    None => {
-                        call.channel.and_then(|id| self.registry.channel(id)).is_some_and(|row| {
-                            row.tombstones
-                                .values()
-                                .any(|tomb| tomb.key == key && tomb.calls.contains(id))
-                        })
-                    }
-                };
-                if !is_kept {
-                    return fail(id, "is in no session and in no tombstone");
+            None => {}
+        }
+        if let (Some(key), false) = (call.session, matches!(call.purpose, Purpose::Close(_))) {
+            let live = books.sessions.get(&key);
+            let is_kept = match live {
+                Some(session) => {
+                    session.calls.contains(id) && call.channel == Some(session.channel)
                 }
-            }
-            let restores = call.opening().and_then(Opening::restores);
-            let same = restores.and_then(|source| self.registry.restoring.get(source));
-            if restores.is_some() && !same.is_some_and(|same| same.contains(id)) {
-                return fail(id, "restores a conversation and is not among those that do");
-            }
-            let waits_for_turn = call.session.is_some_and(|key| {
-                self.registry.sessions.get(&key).is_some_and(|row| row.queue.contains(id))
-            });
-            if call.purpose == Purpose::Prompt && call.is_unsent() && !waits_for_turn {
-                return fail(id, "is a prompt that is held and not queued");
+                None => call.channel.and_then(|id| books.channel(id)).is_some_and(|row| {
+                    row.tombstones.values().any(|tomb| tomb.key == key && tomb.calls.contains(id))
+                }),
+            };
+            if !is_kept {
+                return fail(id, "is in no session and in no tombstone");
             }
         }
-        let restoring = self.registry.restoring.values();
-        if let Some(id) = restoring.flatten().find(|id| !self.registry.calls.contains_key(*id)) {
-            return fail(id, "restores a conversation and is in no table");
+        let restores = call.opening().and_then(Opening::restores);
+        let same = restores.and_then(|source| books.restoring.get(source));
+        if restores.is_some() && !same.is_some_and(|same| same.contains(id)) {
+            return fail(id, "restores a conversation and is not among those that do");
         }
-        for session in self.registry.sessions.values() {
-            if let Some(id) = session.calls.iter().find(|id| !self.registry.calls.contains_key(*id))
-            {
-                return fail(id, "is in a session and in no table");
-            }
-            if !session.queue.is_empty() && self.running_prompts(session.key).next().is_none() {
-                return Err(format!("I4: {} has prompts that wait for nothing", session.key));
-            }
+        let waits_for_turn = call
+            .session
+            .is_some_and(|key| books.sessions.get(&key).is_some_and(|row| row.queue.contains(id)));
+        if call.purpose == Purpose::Prompt && call.is_unsent() && !waits_for_turn {
+            return fail(id, "is a prompt that is held and not queued");
         }
-        for (channel, row) in &self.registry.channels {
-            for id in &row.calls {
-                if self.registry.calls.get(id).map(|call| call.channel) != Some(Some(*channel)) {
-                    return fail(id, "is on a channel that is not its own");
-                }
-            }
-        }
-        Ok(())
     }
-
-    /// I4, for questions; and I9: none is open in a session that is closed.
-    fn check_questions(&self) -> Result<(), String> {
-        let fail = |id: &QuestionId, what: &str| Err(format!("I4: {id} {what}"));
-        for (id, question) in &self.registry.questions {
-            if !self
-                .registry
-                .channel(question.channel)
-                .is_some_and(|row| row.questions.contains(id))
-            {
-                return fail(id, "is not known to the channel that asked");
-            }
-            if let Some(key) = question.session {
-                let session = self.registry.sessions.get(&key);
-                if !session.is_some_and(|session| session.questions.contains(id)) {
-                    return Err(format!("I9: {id} is open in {key}, which is closed"));
-                }
-            }
-            for client in &question.asked {
-                let row = self.registry.clients.get(client);
-                if !row.is_some_and(|row| row.questions.contains(id)) {
-                    return fail(id, "is not known to a client that was asked");
-                }
-            }
-        }
-        for (client, row) in &self.registry.clients {
-            for id in &row.questions {
-                let question = self.registry.questions.get(id);
-                if !question.is_some_and(|question| question.asked.contains(client)) {
-                    return fail(id, "is shown by a client that was not asked");
-                }
-            }
-        }
-        Ok(())
+    let restoring = books.restoring.values();
+    if let Some(id) = restoring.flatten().find(|id| !books.calls.contains_key(*id)) {
+        return fail(id, "restores a conversation and is in no table");
     }
+    for session in books.sessions.values() {
+        if let Some(id) = session.calls.iter().find(|id| !books.calls.contains_key(*id)) {
+            return fail(id, "is in a session and in no table");
+        }
+        if !session.queue.is_empty() && books.running_prompts(session.key).next().is_none() {
+            return Err(format!("I4: {} has prompts that wait for nothing", session.key));
+        }
+    }
+    for (channel, row) in &books.channels {
+        for id in &row.calls {
+            if books.calls.get(id).map(|call| call.channel) != Some(Some(*channel)) {
+                return fail(id, "is on a channel that is not its own");
+            }
+        }
+    }
+    Ok(())
+}
 
-    /// I6: no bound is later than what the facts imply.
-    fn check_wake_up(&self) -> Result<(), String> {
-        let channels = self.registry.channels.keys().map(|id| Due::Channel(*id));
-        let silent = self.registry.channels.keys().map(|id| Due::Silence(*id));
-        let calls = self.registry.calls.keys().map(|id| Due::Call(*id));
-        let questions = self.registry.questions.keys().map(|id| Due::Question(*id));
-        let sessions = self.registry.sessions.keys().map(|key| Due::Session(*key));
-        let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
-        for due in rows.chain([Due::Shutdown]) {
-            let (Some(at), bound) = (self.deadline(due), self.registry.deadlines.bound(due)) else {
+/// I4, for questions; and I9: none is open in a session that is closed.
+fn questions(books: &Books) -> Result<(), String> {
+    let fail = |id: &QuestionId, what: &str| Err(format!("I4: {id} {what}"));
+    for (id, question) in &books.questions {
+        if !books.channel(question.channel).is_some_and(|row| row.questions.contains(id)) {
+            return fail(id, "is not known to the channel that asked");
+        }
+        if let Some(key) = question.session {
+            let session = books.sessions.get(&key);
+            if !session.is_some_and(|session| session.questions.contains(id)) {
+                return Err(format!("I9: {id} is open in {key}, which is closed"));
+            }
+        }
+        for client in &question.asked {
+            let row = books.clients.get(client);
+            if !row.is_some_and(|row| row.questions.contains(id)) {
+                return fail(id, "is not known to a client that was asked");
+            }
+        }
+    }
+    for (client, row) in &books.clients {
+        for id in &row.questions {
+            let question = books.questions.get(id);
+            if !question.is_some_and(|question| question.asked.contains(client)) {
+                return fail(id, "is shown by a client that was not asked");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// I6: no bound is later than what the facts imply.
+fn wake_up(books: &Books) -> Result<(), String> {
+    let channels = books.channels.keys().map(|id| Due::Channel(*id));
+    let silent = books.channels.keys().map(|id| Due::Silence(*id));
+    let calls = books.calls.keys().map(|id| Due::Call(*id));
+    let questions = books.questions.keys().map(|id| Due::Question(*id));
+    let sessions = books.sessions.keys().map(|key| Due::Session(*key));
+    let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
+    for due in rows.chain([Due::Shutdown]) {
+        let (Some(at), bound) = (books.deadline(due), books.deadlines.bound(due)) else {
+            continue;
+        };
+        if bound.is_none_or(|bound| bound > at) {
+            return Err(format!("I6: {due:?} is due at {at:?}, its bound is {bound:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// I12: no conversation is held by two channels. Ids that agents number per
+/// process mean another one in another process: clients know it by an alias.
+fn fence(books: &Books) -> Result<(), String> {
+    for (id, row) in &books.channels {
+        let calls = row.calls.iter().filter_map(|call| books.calls.get(call));
+        let opening = calls
+            .filter(|call| matches!(call.stage, Stage::Sent(_)))
+            .filter_map(|call| call.opening());
+        for opening in opening {
+            let (Some(restored), Some(public)) = (opening.restores(), &opening.public) else {
                 continue;
             };
-            if bound.is_none_or(|bound| bound > at) {
-                return Err(format!("I6: {due:?} is due at {at:?}, its bound is {bound:?}"));
+            let holds = |row: &Channel| {
+                let live = row.names.get(restored).and_then(|key| books.sessions.get(&key));
+                let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
+                live.is_some_and(|session| session.id == *public)
+                    || buried.is_some_and(|tombstone| tombstone.id == *public)
+            };
+            let other = books.channels.iter().find(|(other, row)| *other != id && holds(row));
+            if let Some((other, _)) = other {
+                return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// I12: no conversation is held by two channels. Ids that agents number per
-    /// process mean another one in another process: clients know it by an alias.
-    fn check_fence(&self) -> Result<(), String> {
-        for (id, row) in &self.registry.channels {
-            let calls = row.calls.iter().filter_map(|call| self.registry.calls.get(call));
-            let opening = calls
-                .filter(|call| matches!(call.stage, Stage::Sent(_)))
-                .filter_map(|call| call.opening());
-            for opening in opening {
-                let (Some(restored), Some(public)) = (opening.restores(), &opening.public) else {
-                    continue;
-                };
-                let holds = |row: &Channel| {
-                    let live =
-                        row.names.get(restored).and_then(|key| self.registry.sessions.get(&key));
-                    let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
-                    live.is_some_and(|session| session.id == *public)
-                        || buried.is_some_and(|tombstone| tombstone.id == *public)
-                };
-                let other =
-                    self.registry.channels.iter().find(|(other, row)| *other != id && holds(row));
-                if let Some((other, _)) = other {
-                    return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
-                }
-            }
+/// I10: what is kept is bounded in number and bytes.
+fn bounds(books: &Books) -> Result<(), String> {
+    for (id, row) in &books.channels {
+        if !row.early.is_sound() {
+            return Err(format!("I10: {id} holds too many early frames"));
         }
-        Ok(())
+        let waiting = row.tombstones.values().filter(|tomb| !tomb.calls.is_empty()).count();
+        if row.tombstones.len() > MAX_TOMBSTONES.max(waiting + 1) {
+            return Err(format!("I10: {id} has too many tombstones"));
+        }
+        if row.questions.len() > MAX_PENDING {
+            return Err(format!("I10: {id} asks too many questions"));
+        }
     }
+    // A close is always taken: there is at most one for each session.
+    let counts = |id: &&CallId| {
+        let purpose = books.calls.get(*id).map(|call| &call.purpose);
+        !matches!(purpose, Some(Purpose::Close(_)))
+    };
+    let over =
+        books.clients.iter().find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
+    match over {
+        Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
+        None => Ok(()),
+    }
+}
 
-    /// I10: what is kept is bounded in number and bytes.
-    fn check_bounds(&self) -> Result<(), String> {
-        for (id, row) in &self.registry.channels {
-            if !row.early.is_sound() {
-                return Err(format!("I10: {id} holds too many early frames"));
-            }
-            let waiting = row.tombstones.values().filter(|tomb| !tomb.calls.is_empty()).count();
-            if row.tombstones.len() > MAX_TOMBSTONES.max(waiting + 1) {
-                return Err(format!("I10: {id} has too many tombstones"));
-            }
-            if row.questions.len() > MAX_PENDING {
-                return Err(format!("I10: {id} asks too many questions"));
-            }
-        }
-        // A close is always taken: there is at most one for each session.
-        let counts = |id: &&CallId| {
-            let purpose = self.registry.calls.get(*id).map(|call| &call.purpose);
-            !matches!(purpose, Some(Purpose::Close(_)))
-        };
-        let over = self
-            .registry
-            .clients
-            .iter()
-            .find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
-        match over {
-            Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
-            None => Ok(()),
-        }
+/// I7: when it is over, nothing is left but what would not die.
+fn end(books: &Books) -> Result<(), String> {
+    if books.phase != Phase::Over {
+        return Ok(());
     }
-
-    /// I7: when it is over, nothing is left but what would not die.
-    fn check_end(&self) -> Result<(), String> {
-        if self.phase != Phase::Over {
-            return Ok(());
-        }
-        let left: BTreeSet<&str> = [
-            ("sessions", self.registry.sessions.is_empty()),
-            ("calls", self.registry.calls.is_empty()),
-            ("fanouts", self.registry.fanouts.is_empty()),
-            ("questions", self.registry.questions.is_empty()),
-            (
-                "channels",
-                self.registry.channels.values().all(|row| {
-                    matches!(
-                        row.state,
-                        State::Stopping { rung: crate::bridge::books::channel::Rung::Stuck, .. }
-                    )
-                }),
-            ),
-        ]
-        .into_iter()
-        .filter(|(_, is_gone)| !is_gone)
-        .map(|(name, _)| name)
-        .collect();
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("I7: it is over, but there are {left:?}"))
-        }
-    }
+    let left: BTreeSet<&str> = [
+        ("sessions", books.sessions.is_empty()),
+        ("calls", books.calls.is_empty()),
+        ("fanouts", books.fanouts.is_empty()),
+        ("questions", books.questions.is_empty()),
+        (
+            "channels",
+            books.channels.values().all(|row| {
+                matches!(
+                    row.state,
+                    State::Stopping { rung: crate::bridge::books::channel::Rung::Stuck, .. }
+                )
+            }),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, is_gone)| !is_gone)
+    .map(|(name, _)| name)
+    .collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("I7: it is over, but there are {left:?}")) }
 }

@@ -196,7 +196,7 @@ fn with_no_strikes_allowed_it_is_only_reported() {
 #[test]
 fn nobody_is_looked_at_unasked() {
     let (mut world, editor, channel, turn) = with_turn(|config| {
-        config.agent.liveness_interval = Config::default().agent.liveness_interval
+        config.agent.liveness_interval = Config::default().agent.liveness_interval;
     });
     world.wait(100 * 3_600_000);
     world.assert_nothing_left();

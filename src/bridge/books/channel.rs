@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::wire::Frame;
 
+use crate::bridge::books::clock::Silence;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::names::Names;
-use crate::bridge::channels::liveness::Silence;
 use crate::bridge::id::{CallId, ClientId, PoolId, QuestionId, SessionKey};
 use crate::bridge::notice::StopReason;
 use crate::bridge::time::Moment;

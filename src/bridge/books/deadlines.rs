@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bridge::books::registry::Table;
+use crate::bridge::books::Table;
 use crate::bridge::id::{CallId, ChannelId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 

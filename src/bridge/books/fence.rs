@@ -1,16 +1,16 @@
 //! The fence (I12): a conversation that one channel may still hold is not opened
 //! on another. Two holders of one conversation lose turns.
 
+use crate::bridge::books::Books;
+use crate::bridge::books::call::Opening;
+use crate::bridge::books::channel::{Channel, Hold};
+use crate::bridge::id::ChannelId;
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use std::cmp::Reverse;
 
-use crate::bridge::Bridge;
-use crate::bridge::books::call::Opening;
-use crate::bridge::books::channel::{Channel, Hold, Rung, State};
-use crate::bridge::id::{CallId, ChannelId};
-use crate::bridge::time::Moment;
-
 /// Whether a channel may still be holding a conversation.
-pub(in crate::bridge) enum Fence {
+pub enum Fence {
     /// None does.
     Open,
     /// This one does, and can go on with it.
@@ -23,18 +23,26 @@ pub(in crate::bridge) enum Fence {
     Live,
 }
 
-impl Bridge {
+impl Books {
+    /// The channel that had a closed session last, and the agent's id of it.
+    pub fn last_home(&self, public: &str) -> Option<(ChannelId, Box<str>)> {
+        self.channels.iter().rev().find_map(|(channel, row)| {
+            let (id, _) = row.tombstones.iter().find(|(_, tomb)| *tomb.id == *public)?;
+            Some((*channel, id.clone()))
+        })
+    }
+
     /// Who holds a conversation. Where agents number their sessions per process,
     /// several hold that id: then the one that clients know by the public id.
-    pub(in crate::bridge) fn fence(&self, id: &str, public: Option<&str>) -> Fence {
+    pub fn fence(&self, id: &str, public: Option<&str>) -> Fence {
         #[cfg(feature = "seeded-bugs")]
-        if crate::bridge::seeded::is(crate::bridge::seeded::Bug::OpenFencedId) {
+        if seeded::is(seeded::Bug::OpenFencedId) {
             return Fence::Open;
         }
-        if self.registry.channels.values().any(|row| row.names.contains(id)) {
+        if self.channels.values().any(|row| row.names.contains(id)) {
             return Fence::Live;
         }
-        let holders = self.registry.channels.iter().filter(|(_, row)| row.fences(id));
+        let holders = self.channels.iter().filter(|(_, row)| row.fences(id));
         let is_meant =
             |row: &Channel| row.tombstones.get(id).is_some_and(|tomb| Some(&*tomb.id) == public);
         let Some((channel, row)) =
@@ -52,22 +60,8 @@ impl Bridge {
     }
 
     /// The channel of the live session that a client wants to open or copy.
-    pub(in crate::bridge) fn owner(&self, opening: &Opening) -> Option<ChannelId> {
-        let key = self.registry.public.get(opening.public.as_ref()?)?;
-        self.registry.sessions.get(key).map(|session| session.channel)
-    }
-
-    /// A waiter moves the channel that holds its conversation one rung on, once.
-    pub(in crate::bridge) fn hurry(&mut self, id: CallId, channel: ChannelId, now: Moment) {
-        let since = match self.registry.channel(channel).map(|row| &row.state) {
-            Some(State::Stopping {
-                since, rung: Rung::ClosingStdin | Rung::Terminated, ..
-            }) => *since,
-            _ => return,
-        };
-        let asked_at = self.registry.calls.get(&id).map(|call| call.asked_at);
-        if asked_at == Some(now) && since < now {
-            self.next_rung(channel, now);
-        }
+    pub fn owner(&self, opening: &Opening) -> Option<ChannelId> {
+        let key = self.public.get(opening.public.as_ref()?)?;
+        self.sessions.get(key).map(|session| session.channel)
     }
 }

@@ -3,23 +3,22 @@
 //!
 //! Agents repeat such values in their last words, which an error then quotes.
 
-use crate::wire::{Frame, Method, Span, json};
-
+use crate::bridge::effect::Effect;
 use crate::bridge::id::ChannelId;
-use crate::bridge::{Bridge, Effect};
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Method, Span, json};
 
 /// A shorter text is no secret, in bytes: hidden, it would only garble what is quoted.
 const SHORTEST: usize = 8;
+
 /// A longer one is not looked for, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-impl Bridge {
-    /// Sees to it that what a request holds is not quoted from its agent's last words.
-    pub(in crate::bridge) fn conceal(&mut self, channel: ChannelId, frame: &Frame) {
-        let secrets = secrets_in(frame);
-        if !secrets.is_empty() {
-            self.effects.push_back(Effect::Conceal { channel, secrets });
-        }
+/// Sees to it that what a request holds is not quoted from its agent's last words.
+pub fn conceal(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    let secrets = secrets_in(frame);
+    if !secrets.is_empty() {
+        step.outgoing.effects.push_back(Effect::Conceal { channel, secrets });
     }
 }
 

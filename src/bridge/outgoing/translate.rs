@@ -5,87 +5,50 @@
 //! then clients know the newcomer by an alias, and it is exchanged in every
 //! place where a session id occurs.
 
-use bytes::Bytes;
-
+use crate::bridge::books::Books;
+use crate::bridge::books::call::Call;
+use crate::bridge::books::session::Session;
+use crate::bridge::id::{ChannelId, SessionKey};
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
+use bytes::Bytes;
 
-use crate::bridge::Bridge;
-use crate::bridge::books::call::{Call, Stage};
-use crate::bridge::books::deadlines::Due;
-use crate::bridge::books::session::Session;
-use crate::bridge::id::{CallId, ChannelId, SessionKey};
-use crate::bridge::time::Moment;
+/// A notification of a client for the agent of a session.
+pub fn for_agent(books: &Books, key: SessionKey, frame: &Frame) -> Outgoing {
+    let session = books.sessions.get(&key);
+    to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
+}
 
-impl Bridge {
-    /// Sends a call that was held.
-    pub(in crate::bridge) fn send(&mut self, id: CallId, now: Moment) {
-        let Some(call) = self.registry.calls.get_mut(&id) else { return };
-        let Some(channel) = call.channel else { return };
-        let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
-            return;
-        };
-        // What is about a session names it as the agent does.
-        let agent_id = match (call.opening(), call.session) {
-            (Some(opening), _) => opening.source.clone(),
-            (None, Some(key)) => {
-                let session = self.registry.sessions.get(&key);
-                session.and_then(|session| renamed(session, &frame)).map(Into::into)
-            }
-            (None, None) => match &call.purpose {
-                crate::bridge::books::call::Purpose::Stored { id, .. } => Some(id.clone()),
-                _ => None,
-            },
-        };
-        self.conceal(channel, &frame);
-        let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
-        self.send_to_channel(channel, outgoing);
-        self.watch(Due::Call(id));
+/// The answer of an agent, for the one who asked.
+pub fn for_asker(books: &Books, call: &Call, frame: &Frame, token: &Token) -> Outgoing {
+    let Some(alias) = call.session.and_then(|key| alias(books, key, call.channel)) else {
+        return frame.with_id(token.clone());
+    };
+    let paths: [&[&str]; 2] = [&["sessionId"], &["data", "sessionId"]];
+    let places = paths.iter().filter_map(|path| frame.find(path));
+    let edits = places.map(|place| (place, Bytes::from(quoted(alias)))).collect();
+    with_edits(frame, Some(token.clone()), edits)
+}
+
+/// The alias of a session that has one, also after its end.
+fn alias(books: &Books, key: SessionKey, channel: Option<ChannelId>) -> Option<&str> {
+    if let Some(session) = books.sessions.get(&key) {
+        return session.is_aliased().then_some(&*session.id);
     }
-
-    /// A notification of a client for the agent of a session.
-    pub(in crate::bridge) fn for_agent(&self, key: SessionKey, frame: &Frame) -> Outgoing {
-        let session = self.registry.sessions.get(&key);
-        to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
-    }
-
-    /// The answer of an agent, for the one who asked.
-    pub(in crate::bridge) fn for_asker(
-        &self,
-        call: &Call,
-        frame: &Frame,
-        token: &Token,
-    ) -> Outgoing {
-        let Some(alias) = call.session.and_then(|key| self.alias(key, call.channel)) else {
-            return frame.with_id(token.clone());
-        };
-        let paths: [&[&str]; 2] = [&["sessionId"], &["data", "sessionId"]];
-        let places = paths.iter().filter_map(|path| frame.find(path));
-        let edits = places.map(|place| (place, Bytes::from(quoted(alias)))).collect();
-        with_edits(frame, Some(token.clone()), edits)
-    }
-
-    /// The alias of a session that has one, also after its end.
-    fn alias(&self, key: SessionKey, channel: Option<ChannelId>) -> Option<&str> {
-        if let Some(session) = self.registry.sessions.get(&key) {
-            return session.is_aliased().then_some(&*session.id);
-        }
-        let tombstones = &self.registry.channel(channel?)?.tombstones;
-        let (_, buried) =
-            tombstones.iter().find(|(id, tomb)| tomb.key == key && **id != tomb.id)?;
-        Some(&*buried.id)
-    }
+    let tombstones = &books.channel(channel?)?.tombstones;
+    let (_, buried) = tombstones.iter().find(|(id, tomb)| tomb.key == key && **id != tomb.id)?;
+    Some(&*buried.id)
 }
 
 /// What the agent calls the session that a client's frame names, where that
 /// differs. The frame may name a sub-agent's session too, which has one name.
-pub(in crate::bridge) fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
+pub fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
     let names_it = || frame.session().is_some_and(|named| *named == *session.id);
     (session.is_aliased() && names_it()).then_some(&*session.agent_id)
 }
 
 /// A notification of an agent's session as its clients get it.
-pub(in crate::bridge) fn for_client(session: &Session, frame: Frame) -> Outgoing {
+pub fn for_client(session: &Session, frame: Frame) -> Outgoing {
     match alias_in(session, &frame) {
         Some(edit) => with_edits(&frame, None, vec![edit]),
         None => frame.into_whole(),
@@ -93,11 +56,7 @@ pub(in crate::bridge) fn for_client(session: &Session, frame: Frame) -> Outgoing
 }
 
 /// A request of an agent's session as its clients get it.
-pub(in crate::bridge) fn question_for_client(
-    session: &Session,
-    frame: &Frame,
-    id: Token,
-) -> Outgoing {
+pub fn question_for_client(session: &Session, frame: &Frame, id: Token) -> Outgoing {
     match alias_in(session, frame) {
         Some(edit) => with_edits(frame, Some(id), vec![edit]),
         None => frame.with_id(id),
@@ -114,11 +73,7 @@ fn alias_in(session: &Session, frame: &Frame) -> Option<(Span, Bytes)> {
 
 /// A frame of a client as the agent gets it: under another id, and naming the
 /// session as the agent does where that differs.
-pub(in crate::bridge) fn to_agent(
-    frame: &Frame,
-    id: Option<Token>,
-    agent_id: Option<&str>,
-) -> Outgoing {
+pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Outgoing {
     let differs = |agent_id: &&str| frame.session().is_some_and(|named| named != *agent_id);
     match (agent_id.filter(differs), frame.session_place(), id) {
         (Some(agent_id), Some(place), id) => {
@@ -130,11 +85,7 @@ pub(in crate::bridge) fn to_agent(
 }
 
 /// A frame with another id and with other parts.
-pub(in crate::bridge) fn with_edits(
-    frame: &Frame,
-    id: Option<Token>,
-    mut edits: Vec<(Span, Bytes)>,
-) -> Outgoing {
+pub fn with_edits(frame: &Frame, id: Option<Token>, mut edits: Vec<(Span, Bytes)>) -> Outgoing {
     if let (Some(token), Some(place)) = (id, frame.id_place()) {
         edits.push((place, Bytes::copy_from_slice(token.as_bytes())));
     }
@@ -142,26 +93,22 @@ pub(in crate::bridge) fn with_edits(
 }
 
 /// A frame whose `params.requestId` names a request of the other wire.
-pub(in crate::bridge) fn with_request_id(
-    frame: &Frame,
-    id: Option<Token>,
-    request: &[u8],
-) -> Outgoing {
+pub fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> Outgoing {
     let edits = frame.request().map(|(_, place)| (place, Bytes::copy_from_slice(request)));
     with_edits(frame, id, edits.into_iter().collect())
 }
 
 /// The string member `key` of a frame's params, decoded.
-pub(in crate::bridge) fn param(frame: &Frame, key: &str) -> Option<Box<str>> {
+pub fn param(frame: &Frame, key: &str) -> Option<Box<str>> {
     frame.find_text(&[key]).map(Into::into)
 }
 
 /// Whether the value at `place` is there and not `null` or `false`.
-pub(in crate::bridge) fn is_offered(text: &[u8], place: Option<Span>) -> bool {
+pub fn is_offered(text: &[u8], place: Option<Span>) -> bool {
     place.is_some_and(|place| !matches!(place.of(text), b"null" | b"false"))
 }
 
 /// The member at `path` of a JSON text.
-pub(in crate::bridge) fn member(text: &[u8], path: &[&str]) -> Option<Span> {
+pub fn member(text: &[u8], path: &[&str]) -> Option<Span> {
     json::find(text, json::whole(text)?, path)
 }

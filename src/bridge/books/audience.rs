@@ -1,0 +1,102 @@
+//! Whom something is for: who is attached to a session, who is asked a question,
+//! who stands behind a channel.
+
+use crate::bridge::books::Books;
+use crate::bridge::books::client::Carry;
+use crate::bridge::books::session::Session;
+use crate::bridge::config::PermissionPolicy;
+use crate::bridge::id::{ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::refusal::Refusal;
+use crate::wire::Method;
+
+impl Books {
+    /// The clients that a question in a session goes to.
+    pub fn whom_to_ask(&self, session: &Session, method: Method) -> Vec<ClientId> {
+        let attached = session.clients();
+        let originator = self
+            .running_prompts(session.key)
+            .filter_map(|call| call.client())
+            .find(|client| attached.contains(client));
+        let to_all = self.the_agent().permission_policy == PermissionPolicy::All;
+        match (method, originator) {
+            (Method::RequestPermission, Some(client)) if !to_all => vec![client],
+            (Method::RequestPermission, _) => attached.to_vec(),
+            (_, Some(client)) => vec![client],
+            (_, None) => {
+                let able = attached.iter().find(|client| self.can_answer(**client, method));
+                able.or(attached.first().filter(|_| attached.len() == 1))
+                    .copied()
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+
+    pub fn can_answer(&self, client: ClientId, method: Method) -> bool {
+        let Some(row) = self.clients.get(&client) else { return false };
+        match method {
+            Method::FsRead => row.offers.read,
+            Method::FsWrite => row.offers.write,
+            Method::TerminalCreate
+            | Method::TerminalOutput
+            | Method::TerminalWait
+            | Method::TerminalKill
+            | Method::TerminalRelease => row.offers.terminal,
+            Method::ElicitationCreate => row.offers.elicitation,
+            _ => true,
+        }
+    }
+
+    /// The client that something without a session is for: one with a session
+    /// on the channel, otherwise one that it served last, otherwise any of its pool.
+    pub fn client_behind(&self, channel: ChannelId) -> Option<ClientId> {
+        let row = self.channel(channel)?;
+        let with_session = row
+            .sessions
+            .iter()
+            .filter_map(|key| self.sessions.get(key))
+            .find_map(|session| session.clients().first().copied());
+        let clients = &self.clients;
+        let of_pool = || clients.iter().filter(|(_, client)| client.pool == row.pool);
+        with_session
+            .or_else(|| {
+                of_pool().find(|(_, client)| client.served_by == Some(channel)).map(|(id, _)| *id)
+            })
+            .or_else(|| of_pool().next().map(|(id, _)| *id))
+    }
+
+    /// Whom a notification without a session is for: all clients of the channel's pool.
+    pub fn clients_of(&self, channel: ChannelId) -> Vec<ClientId> {
+        let pool = self.channel(channel).and_then(|row| row.pool);
+        let clients = self.clients.iter();
+        clients
+            .filter(|(_, row)| pool.is_some() && row.pool == pool && row.initialized)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub fn client_cwd(&self, client: ClientId) -> Box<str> {
+        self.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
+    }
+
+    /// The session that an id means for this client: one that it is attached to.
+    pub fn attached_session(&self, client: ClientId, id: &str) -> Result<SessionKey, Refusal> {
+        let key = self.public.get(id).copied();
+        let session = key.and_then(|key| self.sessions.get(&key));
+        if let Some(session) = session.filter(|row| row.clients().contains(&client)) {
+            return Ok(session.key);
+        }
+        let ended = self.clients.get(&client).and_then(|row| row.ended.reason(id));
+        Err(match ended {
+            Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
+            None => Refusal::UnknownSession { id: id.to_owned() },
+        })
+    }
+
+    /// The channel of a client whose frames are carried without books.
+    pub fn carried_pool(&self, client: ClientId) -> Option<PoolId> {
+        let pool = self.clients.get(&client)?.pool?;
+        let carry = self.pools.get(&pool)?.carry;
+        (carry == Carry::Transparent).then_some(pool)
+    }
+}

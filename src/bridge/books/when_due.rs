@@ -1,0 +1,237 @@
+//! When a row is due: a function of its facts and of the limits, and of nothing
+//! else. It is asked again when it comes up; what is not due any more is not done.
+
+use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::channel::{Channel, Login, Rung, State};
+use crate::bridge::books::clock::Silence;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::{Background, Session};
+use crate::bridge::books::{Books, Phase};
+use crate::bridge::config::IdlePolicy;
+use crate::bridge::id::{CallId, ChannelId, QuestionId};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
+use crate::bridge::time::{Limit, Moment};
+use crate::wire::Method;
+
+/// A channel that a client started and has not used yet, or on which somebody
+/// has just logged in, is kept for at least this long (ms).
+pub const FIRST_USE_GRACE: u64 = 60_000;
+
+/// What a process gets to die of SIGKILL, however short a shutdown must be (ms).
+const LEAST_KILL_GRACE: u64 = 250;
+
+/// How long `fs/*` and elicitations wait for a client (ms).
+pub const UNATTENDED_LIMIT: u64 = 30_000;
+
+/// How long a client has to settle a question itself after `session/cancel` (ms).
+pub const CANCEL_GRACE: u64 = 1_000;
+
+/// After this long without an answer to `initialize` a person is told (ms).
+pub const SLOW_HANDSHAKE: u64 = 20_000;
+
+impl Books {
+    /// When a row is due, as the facts stand now. `None`: never.
+    pub fn deadline(&self, due: Due) -> Option<Moment> {
+        match due {
+            Due::Channel(id) => self.channel_deadline(id),
+            Due::Call(id) => self.call_deadline(id),
+            Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
+            Due::Session(key) => self.session_deadline(self.sessions.get(&key)?),
+            Due::Silence(id) => self.liveness_deadline(id),
+            Due::Placing => {
+                let waits = !self.unplaced.is_empty();
+                Some(self.restarts.not_before()).filter(|at| waits && *at > Moment::START)
+            }
+            Due::Shutdown => match self.phase {
+                Phase::Ending { since, forced: false, .. } => {
+                    Some(since.plus_millis(self.limits.shutdown_timeout))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// After the host stood still, nothing is over before everybody had time to wake up.
+    pub fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+        Some(at.max(self.paused_until))
+    }
+
+    pub fn channel_deadline(&self, id: ChannelId) -> Option<Moment> {
+        let row = self.channel(id)?;
+        match &row.state {
+            State::Spawned | State::Draining { .. } => None,
+            State::Starting { .. } if self.is_ending() => self.last_answers_at(),
+            State::Starting { since, slow } => {
+                let late = since.plus(self.the_agent().initialize_timeout);
+                let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
+                late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
+            }
+            // What is carried as it is may hold what nobody can see from outside.
+            State::Ready if self.is_carried(id) => None,
+            State::Ready => {
+                let at = row.idle_since?.plus(self.idle_limit(row))?;
+                self.not_in_pause(at)
+            }
+            State::Stopping { rung, since, .. } => since.plus(self.grace(*rung)?),
+        }
+    }
+
+    /// How long a channel is kept without work.
+    pub fn idle_limit(&self, row: &Channel) -> Limit {
+        let limit = self.the_agent().channel_idle_timeout;
+        let Limit::After(millis) = limit else { return limit };
+        let idle_since = row.idle_since.unwrap_or(row.born);
+        let just_logged_in = matches!(
+            row.login,
+            Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
+        );
+        if !row.used && self.limits.preheat {
+            Limit::Never
+        } else if !row.used || just_logged_in {
+            Limit::After(millis.max(FIRST_USE_GRACE))
+        } else {
+            limit
+        }
+    }
+
+    pub fn call_deadline(&self, id: CallId) -> Option<Moment> {
+        let call = self.calls.get(&id)?;
+        if call.channel.is_none() {
+            return self.not_in_pause(call.asked_at.plus(self.the_agent().session_open_timeout)?);
+        }
+        let Stage::Sent(mut at) = call.stage else { return None };
+        let limit = match call.purpose {
+            // A replay shows that the agent is at work.
+            Purpose::Reload { .. } => {
+                let session = call.session.and_then(|key| self.sessions.get(&key));
+                at = session.map_or(at, |session| at.max(session.last_seen));
+                self.the_agent().session_open_timeout
+            }
+            Purpose::Open(_) | Purpose::Rehearse { .. } => self.the_agent().session_open_timeout,
+            Purpose::Prompt => self.the_agent().prompt_timeout,
+            Purpose::Close(_) => self.the_agent().session_close_timeout,
+            _ => Limit::Never,
+        };
+        let over = at.plus(limit);
+        match self.last_answers_at() {
+            // What waits in a tombstone is over with its close.
+            Some(_) if call.session.is_some() && !matches!(call.purpose, Purpose::Close(_)) => None,
+            Some(end) => Some(over.map_or(end, |over| over.min(end))),
+            None => self.not_in_pause(over?),
+        }
+    }
+
+    /// Until when a shutdown waits for answers: a quarter of its bound.
+    pub fn last_answers_at(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Ending { since, .. } => {
+                Some(since.plus_millis(self.limits.shutdown_timeout / 4))
+            }
+            Phase::Running | Phase::Over => None,
+        }
+    }
+
+    pub fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
+        let question = self.questions.get(&id)?;
+        let cancelled = question.cancelled_at.map(|at| at.plus_millis(CANCEL_GRACE));
+        let alone = question.alone_since.and_then(|since| {
+            since.plus(match question.method {
+                Method::RequestPermission => self.limits.permission_timeout,
+                _ => Limit::After(UNATTENDED_LIMIT),
+            })
+        });
+        cancelled.into_iter().chain(alone).min()
+    }
+
+    /// When the reaper may take a session: on its grid, at the first tick at
+    /// which the session has been idle for long enough.
+    pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
+        if self.is_ending() || self.is_busy(session) {
+            return None;
+        }
+        let Limit::After(interval @ 1..) = self.limits.session_reap_interval else {
+            return None;
+        };
+        let idle = session.last_seen.plus(self.session_limit(session)?)?;
+        let at = match session.background {
+            // Something still ran when it was looked at: look again at the next tick.
+            Background::Working { at } => idle.max(at.plus_millis(interval)),
+            Background::Asked => return None,
+            _ => idle,
+        };
+        let tick = at.as_millis().div_ceil(interval).saturating_mul(interval);
+        self.not_in_pause(Moment::from_millis(tick))
+    }
+
+    pub fn is_busy(&self, session: &Session) -> bool {
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::ReapBetweenQueuedPrompts) {
+            return self.running_prompts(session.key).next().is_some();
+        }
+        session.is_busy()
+    }
+
+    /// How long this session may be idle, if the policy lets it be reaped at all.
+    pub fn session_limit(&self, session: &Session) -> Option<Limit> {
+        let detached = self.the_agent().session_idle_timeout.zero_is_never();
+        let limit = match (session.clients().is_empty(), self.the_agent().idle_policy) {
+            (true, _) => detached,
+            (false, IdlePolicy::Detached) => return None,
+            // Reaping is off as a whole when the first limit is.
+            (false, IdlePolicy::All) if detached == Limit::Never => return None,
+            (false, IdlePolicy::All) => self.the_agent().attached_idle_timeout.zero_is_never(),
+        };
+        (limit != Limit::Never).then_some(limit)
+    }
+
+    /// The rung's grace; `None`: there is nothing to wait for.
+    pub fn grace(&self, rung: Rung) -> Option<Limit> {
+        let graces = [
+            self.the_agent().stdin_grace,
+            self.the_agent().term_grace,
+            self.the_agent().kill_grace,
+        ];
+        let index = match rung {
+            Rung::ClosingStdin => 0,
+            Rung::Terminated => 1,
+            Rung::Killed => 2,
+            Rung::Stuck => return None,
+        };
+        if !self.is_ending() {
+            return Some(graces[index]);
+        }
+        // In a shutdown the whole ladder fits into what the closes leave.
+        let bound = self.limits.shutdown_timeout;
+        let left = bound - bound / 4;
+        let millis = graces.map(|grace| match grace {
+            Limit::After(millis) => millis.min(left),
+            Limit::Never => left,
+        });
+        let whole: u64 = millis.iter().sum();
+        let scaled = if whole <= left { millis[index] } else { millis[index] * left / whole };
+        // Nobody dies of SIGKILL in no time: whoever is just dying is no survivor.
+        let least = if rung == Rung::Killed { LEAST_KILL_GRACE } else { 0 };
+        Some(Limit::After(scaled.max(least)))
+    }
+
+    /// When a channel is to be looked at: after an interval of silence.
+    pub fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
+        let Limit::After(interval @ 1..) = self.the_agent().liveness_interval else { return None };
+        let row = self.channel(id)?;
+        let since = row.heard_at.max(row.waited_for_since?);
+        let since = match row.silence {
+            Silence::Asked(_) => return None,
+            Silence::Seen(look) => since.max(look.at),
+            Silence::Unknown => since,
+        };
+        self.not_in_pause(since.plus_millis(interval))
+    }
+
+    /// Makes sure that a row comes up when it is due.
+    pub fn watch(&mut self, due: Due) {
+        if let Some(at) = self.deadline(due) {
+            self.deadlines.watch(due, at);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a channel has to do: the requests on it, the turns that run, the sessions
+//! being opened; and what it still has room for.
+
+use crate::bridge::books::Books;
+use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
+use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::client::{Carry, Client, MAX_PENDING};
+use crate::bridge::books::ids_of;
+use crate::bridge::books::session::Session;
+use crate::bridge::config::Share;
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::time::Limit;
+
+impl Books {
+    /// The open in flight on a channel that a frame for an unknown session
+    /// belongs to: the restore of just that id, otherwise the oldest that will
+    /// bring a new one.
+    pub fn open_in_flight(&self, channel: ChannelId, agent_id: Option<&str>) -> Option<CallId> {
+        let row = self.channel(channel)?;
+        let mut fallback = None;
+        for id in &row.calls {
+            let Some(call) = self.calls.get(id).filter(|call| call.is_sent()) else {
+                continue;
+            };
+            match call.opening().map(Opening::restores) {
+                Some(Some(restored)) if Some(restored) == agent_id => return Some(*id),
+                Some(None) if fallback.is_none() => fallback = Some(*id),
+                _ => {}
+            }
+        }
+        fallback
+    }
+
+    /// The prompts of a session that its agent is working on, oldest first.
+    pub fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
+        self.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
+    }
+
+    pub fn running_in(&self, session: &Session) -> impl Iterator<Item = &Call> {
+        let calls = session.calls.iter().filter_map(|id| self.calls.get(id));
+        calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
+    }
+
+    /// Whether a request is on a channel that its agent can answer by itself.
+    pub fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
+        let is_sent = |id: &CallId| self.calls.get(id).is_some_and(Call::is_sent);
+        self.the_agent().liveness_interval.zero_is_never() != Limit::Never
+            && row.is_open()
+            && row.questions.is_empty()
+            && !self.is_carried(id)
+            && row.calls.iter().any(is_sent)
+    }
+
+    /// Whether a channel's agent has something for a client that is slow to take it.
+    pub fn feeds_slow_client(&self, row: &Channel) -> bool {
+        if row.is_stopping() || !self.clients.values().any(|client| client.saturated) {
+            return false;
+        }
+        let is_slow = |id: ClientId| self.clients.get(&id).is_some_and(|row| row.saturated);
+        let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
+        let listeners = sessions.flat_map(Session::clients).copied();
+        let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
+        // Without a session an agent speaks to all of its pool.
+        let in_pool = |client: &Client| client.saturated && client.pool == row.pool;
+        listeners.chain(askers).any(is_slow)
+            || (row.sessions.is_empty() && self.clients.values().any(in_pool))
+    }
+
+    /// Whether the outbox of a channel is full, because its agent does not read.
+    pub fn is_clogged(&self, channel: ChannelId) -> bool {
+        self.channel(channel).is_some_and(|row| row.unread.is_some())
+    }
+
+    /// Sessions on a channel, live and opening.
+    pub fn load(&self, row: &Channel) -> usize {
+        let opening = row
+            .calls
+            .iter()
+            .filter_map(|id| self.calls.get(id))
+            .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
+        row.sessions.len() + opening.count()
+    }
+
+    pub fn has_room(&self, row: &Channel) -> bool {
+        let cap = match self.the_agent().share {
+            // What cannot be closed is still there: such a process is not shared either.
+            Share::Session if row.husks() > 0 => return false,
+            Share::Session => 1,
+            Share::Agent | Share::Cwd => self.the_agent().sessions_per_channel,
+        };
+        cap == 0 || self.load(row) < cap
+    }
+
+    /// Whether all that keeps a channel is the answer to a close.
+    pub fn is_only_closing(&self, row: &Channel) -> bool {
+        let mut calls = row.calls.iter().filter_map(|id| self.calls.get(id));
+        row.is_open()
+            && row.sessions.is_empty()
+            && !row.calls.is_empty()
+            && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
+    }
+
+    /// Whether a client has as many requests open as it may have.
+    pub fn is_at_pending_cap(&self, client: ClientId) -> bool {
+        let open = |row: &Client| row.calls.len() + row.fanouts.len();
+        self.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
+    }
+
+    /// Whether further channels' first words are still unanswered on this one.
+    pub fn is_rehearsing(&self, row: &Channel) -> bool {
+        row.calls
+            .iter()
+            .filter_map(|id| self.calls.get(id))
+            .any(|call| matches!(call.purpose, Purpose::Rehearse { .. }))
+    }
+
+    /// The calls on a channel, in the order in which they were asked.
+    pub fn calls_on(&self, channel: ChannelId) -> Vec<CallId> {
+        self.channel(channel).map_or_else(Vec::new, |row| row.calls.iter().copied().collect())
+    }
+
+    /// The channels of a pool that may be sent requests.
+    pub fn open_channels(&self, pool: Option<PoolId>) -> impl Iterator<Item = ChannelId> {
+        let channels = self.channels.iter();
+        channels
+            .filter(move |(_, row)| pool.is_some() && row.pool == pool && row.is_open())
+            .map(|(id, _)| *id)
+    }
+
+    /// Whether a channel's frames are carried without books.
+    pub fn is_carried(&self, channel: ChannelId) -> bool {
+        let pool = self.channel(channel).and_then(|row| row.pool);
+        pool.and_then(|pool| self.pools.get(&pool))
+            .is_some_and(|pool| pool.carry == Carry::Transparent)
+    }
+
+    /// The parts of a client's request that channels have not answered.
+    pub fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
+        let mut fanouts = self.fanouts.iter();
+        let Some((id, _)) = fanouts.find(|(_, fanout)| fanout.asker == *asker) else {
+            return Vec::new();
+        };
+        let is_part = |call: &Call| call.purpose == Purpose::Part(*id);
+        let mut parts = ids_of(&self.calls);
+        parts.retain(|id| self.calls.get(id).is_some_and(is_part));
+        parts
+    }
+
+    /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
+    pub fn is_without_work(&self, row: &Channel) -> bool {
+        let is_waited_for =
+            |id: &CallId| self.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue);
+        // What an agent may hold for a client keeps it from being idle, not from being replaced.
+        let is_leased = row.state == State::Ready && !row.leases.is_empty();
+        row.sessions.is_empty() && !is_leased && !row.calls.iter().any(is_waited_for)
+    }
+
+    /// Whether a client waits for this channel's answer to `initialize`.
+    pub fn is_awaited(&self, channel: ChannelId) -> bool {
+        let is_starting =
+            self.channel(channel).is_some_and(|row| matches!(row.state, State::Starting { .. }));
+        let calls = self.calls_on(channel);
+        let mut askers = calls.iter().filter_map(|id| self.calls.get(id)?.client());
+        is_starting && askers.next().is_some()
+    }
+
+    pub fn all_channels(&self) -> Vec<ChannelId> {
+        self.channels.keys().copied().collect()
+    }
+}

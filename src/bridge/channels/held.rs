@@ -1,0 +1,53 @@
+//! Requests that wait on a channel until it is ready for them.
+
+use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::client::Carry;
+use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::{compose, send};
+use crate::bridge::step::Step;
+
+/// Sends a call as soon as its channel is ready for it.
+pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.calls.get(&id) else { return };
+    let Some(channel) = call.channel else { return };
+    let Some(row) = step.books.channel(channel) else { return };
+    if call.purpose == Purpose::Initialize {
+        if row.is_open() {
+            answer_from_memory(step, id);
+        }
+    } else if row.is_open() && !step.books.is_rehearsing(row) {
+        send::call(step, id);
+    }
+}
+
+/// Sends everything that waited for this channel to become ready.
+pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
+    for id in step.books.calls_on(channel) {
+        let waits =
+            step.books.calls.get(&id).is_some_and(|call| {
+                matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
+            });
+        if waits {
+            send_when_ready(step, id);
+        }
+    }
+}
+
+/// Answers an `initialize` with what the pool's first channel said.
+pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.take_call(id) else { return };
+    let Asker::Client(client, token) = call.asker else { return };
+    let Some(row) = step.books.clients.get_mut(&client) else { return };
+    let pool = row.pool.and_then(|pool| step.books.pools.get(&pool));
+    let Some(pool) = pool else { return };
+    let Some(answer) = pool.answer.clone() else { return };
+    row.initialized = true;
+    row.served_by = call.channel;
+    let carried = pool.carry == Carry::Transparent;
+    let version = String::from_utf8_lossy(&pool.version).into_owned();
+    step.send_to_client(client, compose::success(&token, &answer));
+    if carried {
+        step.publish(Notice::CarriedTransparently { client, version });
+    }
+}

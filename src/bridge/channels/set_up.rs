@@ -1,0 +1,107 @@
+//! The set-up replay: settings and logins that clients made on one channel of a
+//! pool are repeated to every further one before its first session.
+
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::channel::Login;
+use crate::bridge::books::client::MAX_REHEARSAL;
+use crate::bridge::channels::{held, stop};
+use crate::bridge::id::{CallId, ChannelId, PoolId};
+use crate::bridge::notice::StopReason;
+use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Kind, Method, Token};
+
+/// Tells a channel what the pool's clients told the others.
+pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
+    let now = step.now;
+    for frame in frames {
+        let needed = frame.method_name().starts_with("providers/");
+        let id = step.books.add_call(Call {
+            asker: Asker::Nobody,
+            purpose: Purpose::Rehearse { needed },
+            channel: Some(channel),
+            session: None,
+            asked_at: now,
+            stage: Stage::Held(Box::new(frame)),
+        });
+        send::call(step, id);
+    }
+}
+
+/// The answer to something rehearsed. If it was needed and refused, the
+/// sessions that wait for this channel are refused with the same words.
+pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
+    if needed && frame.kind == Kind::Failure {
+        for id in step.books.calls_on(channel) {
+            let waits = step.books.calls.get(&id).is_some_and(|call| {
+                call.opening().is_some() && matches!(call.stage, Stage::Held(_))
+            });
+            if waits && let Some(call) = step.books.take_call(id) {
+                answer::asker(step, &call.asker, |token| frame.with_id(token.clone()));
+            }
+        }
+        stop::drain(step, channel, StopReason::SettingsRefused);
+    }
+    held::send_all(step, channel);
+}
+
+/// What was rehearsed is not answered in time: that is a refusal.
+pub fn rehearsal_timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, needed: bool) {
+    step.books.take_call(id);
+    let refusal = Refusal::OpenTimeout { agent: step.books.agent_name() };
+    if let Some(frame) = compose::missing_answer(&Token::number(id.0), &refusal) {
+        rehearsed(step, channel, needed, &frame);
+    }
+}
+
+/// Keeps a request for further channels; a later one of the same method and
+/// the same subject takes the place of the earlier.
+pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
+    let subject = |frame: &Frame| {
+        let id = ["id", "providerId", "methodId"].iter().find_map(|key| frame.find(&[key]));
+        let id = id.map(|place| place.of(frame.bytes()).to_vec());
+        (frame.method_name().into_owned(), id)
+    };
+    let Some(pool) = step.books.pools.get_mut(&pool) else { return };
+    pool.rehearsal.retain(|old| subject(old) != subject(frame));
+    if pool.rehearsal.len() < MAX_REHEARSAL {
+        pool.rehearsal.push(frame.detached());
+    } else {
+        step.outgoing.counters.rehearsals += 1;
+    }
+}
+
+pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
+    if let Some(pool) = step.books.pools.get_mut(&pool) {
+        let is_login =
+            |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
+        pool.rehearsal.retain(|frame| !is_login(frame));
+    }
+    for (id, row) in step.books.channels.iter_mut().filter(|(_, row)| row.pool == Some(pool)) {
+        row.login = Login::Unknown;
+        // A fresh login may have kept it beyond its idle time.
+        step.books.touched_channels.insert(*id);
+    }
+}
+
+/// A login was answered.
+pub fn logged_in(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    again: Option<Box<Frame>>,
+    frame: &Frame,
+) {
+    let now = step.now;
+    if frame.kind == Kind::Failure {
+        return;
+    }
+    let Some(row) = step.books.channel_mut(channel) else { return };
+    row.login = Login::Done { at: now };
+    let pool = row.pool;
+    // One with `_meta` carries its credentials; another one may open a
+    // browser and is not repeated.
+    if let (Some(pool), Some(frame)) = (pool, again) {
+        remember(step, pool, &frame);
+    }
+}

@@ -1,0 +1,61 @@
+//! Counts of what was thrown away.
+
+use std::fmt;
+
+/// What was thrown away, and why. Nothing is lost without a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Notifications of an agent for a session that was closed.
+    pub late_frames: u64,
+    /// Notifications of an agent for a session that nobody knows.
+    pub unknown_session_frames: u64,
+    /// Notifications before the answer that makes their session known, over the cap.
+    pub early_frames: u64,
+    /// Answers under an unknown id, and second answers.
+    pub stray_answers: u64,
+    /// Lines of agents that are no message.
+    pub stray_lines: u64,
+    /// Lines over the frame limit.
+    pub overlong_lines: u64,
+    /// Bytes of unfinished last lines.
+    pub half_line_bytes: u64,
+    /// Tombstones that gave way.
+    pub tombstones: u64,
+    /// Notifications that had nowhere to go.
+    pub unrouted: u64,
+    /// Requests that were refused, whoever sent them.
+    pub refused: u64,
+    /// Intervals in which an agent gave no sign of life.
+    pub strikes: u64,
+    /// Cursors of `session/list` that gave way: who goes on with one is refused.
+    pub cursors: u64,
+    /// Settings that further channels will not be told.
+    pub rehearsals: u64,
+}
+
+impl fmt::Display for Counters {
+    /// What was thrown away at all: `3 late_frames, 1 refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.late_frames, "late_frames"),
+            (self.unknown_session_frames, "unknown_session_frames"),
+            (self.early_frames, "early_frames"),
+            (self.stray_answers, "stray_answers"),
+            (self.stray_lines, "stray_lines"),
+            (self.overlong_lines, "overlong_lines"),
+            (self.half_line_bytes, "half_line_bytes"),
+            (self.tombstones, "tombstones"),
+            (self.unrouted, "unrouted"),
+            (self.refused, "refused"),
+            (self.strikes, "strikes"),
+            (self.cursors, "cursors"),
+            (self.rehearsals, "rehearsals"),
+        ];
+        let said: Vec<String> = all
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect();
+        f.write_str(&said.join(", "))
+    }
+}

@@ -1,0 +1,78 @@
+//! What follows when a row is due.
+
+use crate::bridge::books::call::Purpose;
+use crate::bridge::books::channel::State;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::channels::{liveness, set_up, stop};
+use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::outgoing::answer;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::close::CloseOutcome;
+use crate::bridge::sessions::{attach, close, open, question_end, reaper, turn};
+use crate::bridge::shutdown;
+use crate::bridge::step::Step;
+
+/// Something is due, as the facts stand now.
+pub fn act(step: &mut Step<'_>, due: Due) {
+    match due {
+        Due::Channel(id) => channel_due(step, id),
+        Due::Call(id) => call_due(step, id),
+        Due::Question(id) => question_end::timed_out(step, id),
+        Due::Session(key) => reaper::reap(step, key),
+        Due::Silence(id) => liveness::listen_closely(step, id),
+        Due::Placing => {} // The end of the step looks at what waits.
+        Due::Shutdown => shutdown::force(step),
+    }
+}
+
+fn channel_due(step: &mut Step<'_>, id: ChannelId) {
+    let now = step.now;
+    let limit = step.books.the_agent().initialize_timeout;
+    let is_ending = step.books.is_ending();
+    let Some(row) = step.books.channel_mut(id) else { return };
+    match &mut row.state {
+        State::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
+        State::Starting { since, slow } => {
+            let after_ms = now.since(*since);
+            if since.plus(limit).is_some_and(|end| end <= now) {
+                stop::begin(step, id, StopReason::HandshakeTimeout);
+            } else {
+                *slow = true;
+                step.publish(Notice::HandshakeSlow { channel: id, after_ms });
+            }
+        }
+        State::Ready => {
+            let idle_for = row.idle_since.map_or(0, |since| now.since(since));
+            stop::begin(step, id, StopReason::Idle(idle_for));
+        }
+        State::Stopping { .. } => stop::next_rung(step, id),
+        State::Spawned | State::Draining { .. } => {}
+    }
+}
+
+fn call_due(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.calls.get(&id) else { return };
+    match (&call.purpose, call.channel) {
+        (_, None) => {
+            let agent = step.books.agent_name();
+            answer::fail(step, id, &Refusal::OpenTimeout { agent });
+        }
+        (Purpose::Open(_), _) => {
+            let agent = step.books.agent_name();
+            open::timed_out(step, id, &Refusal::OpenTimeout { agent });
+        }
+        (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
+        (Purpose::Rehearse { needed }, Some(channel)) => {
+            set_up::rehearsal_timed_out(step, channel, id, *needed);
+        }
+        (Purpose::Prompt, _) => turn::timed_out(step, id),
+        (Purpose::Close(agent_id), Some(channel)) => {
+            let agent_id = agent_id.clone();
+            let outcome = CloseOutcome::TimedOut;
+            close::conclude(step, channel, id, &agent_id, outcome, None);
+        }
+        // Only a shutdown gives the others a limit.
+        _ => answer::fail_part_or_call(step, id, &Refusal::ShuttingDown),
+    }
+}

@@ -1,0 +1,64 @@
+//! Answers to those who asked: a result, a refusal, or what the agent said.
+
+use crate::bridge::books::call::{Asker, Call, Purpose};
+use crate::bridge::id::{CallId, ClientId};
+use crate::bridge::outgoing::{compose, translate};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::routing::fanout;
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Outgoing, Token};
+
+/// The result of a turn that the bridge ended.
+pub const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;
+
+/// Ends a call with the agent's answer; gives back the client that asked, if one did.
+pub fn forward(step: &mut Step<'_>, id: CallId, frame: &Frame) -> Option<ClientId> {
+    let call = step.books.take_call(id)?;
+    if let Asker::Client(client, token) = &call.asker {
+        let outgoing = translate::for_asker(step.books, &call, frame, token);
+        step.send_to_client(*client, outgoing);
+    }
+    call.client()
+}
+
+/// Refuses a call, or the request that it is a part of.
+pub fn fail_part_or_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
+    let fanout = match step.books.calls.get(&id).map(|call| &call.purpose) {
+        Some(Purpose::Part(fanout)) => Some(*fanout),
+        _ => None,
+    };
+    fail(step, id, refusal);
+    if let Some(fanout) = fanout {
+        fanout::part_failed(step, fanout, refusal);
+    }
+}
+
+/// Answers a request of a client that never became a call.
+pub fn refuse(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Refusal) {
+    step.outgoing.counters.refused += 1;
+    step.send_to_client(client, compose::failure(token, refusal));
+}
+
+/// Answers one who asked, if it is still there.
+pub fn asker(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> Outgoing) {
+    if let Asker::Client(client, token) = asker {
+        step.send_to_client(*client, answer(token));
+    }
+}
+
+/// Ends a call with a result of the bridge's own.
+pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
+    let call = step.books.take_call(id)?;
+    asker(step, &call.asker, |token| compose::success(token, result));
+    Some(call)
+}
+
+/// Ends a call with a refusal.
+pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> {
+    let call = step.books.take_call(id)?;
+    if call.asker != Asker::Nobody {
+        step.outgoing.counters.refused += 1;
+    }
+    asker(step, &call.asker, |token| compose::failure(token, refusal));
+    Some(call)
+}

@@ -1,0 +1,82 @@
+//! What is sent to an agent: requests that waited, requests in a session,
+//! notifications.
+
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::channel::MAX_UNREAD;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
+use crate::bridge::outgoing::translate::{renamed, to_agent};
+use crate::bridge::outgoing::{compose, secrets};
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Method, Outgoing, Token};
+
+/// Any other request of a client in a session.
+pub fn in_session(
+    step: &mut Step<'_>,
+    client: ClientId,
+    key: SessionKey,
+    purpose: Purpose,
+    frame: &Frame,
+) {
+    let now = step.now;
+    let Some(session) = step.books.sessions.get(&key) else { return };
+    let channel = session.channel;
+    let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
+    let id = step.books.add_call(Call {
+        asker: Asker::Client(client, frame.id()),
+        purpose,
+        channel: Some(channel),
+        session: Some(key),
+        asked_at: now,
+        stage: Stage::Sent(now),
+    });
+    secrets::conceal(step, channel, frame);
+    let outgoing = to_agent(frame, Some(Token::number(id.0)), agent_id.as_deref());
+    step.send_to_channel(channel, outgoing);
+    step.books.watch(Due::Call(id));
+}
+
+/// Sends `session/cancel` for a turn of a session that the bridge ends.
+pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
+    let params = compose::session_params(agent_id);
+    step.send_to_channel(channel, compose::notification(Method::SessionCancel.name(), &params));
+}
+
+/// Sends an agent a client's notification, unless it has left too many unread.
+pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoing) {
+    let row = step.books.channels.get_mut(&channel);
+    if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
+        if *unread + frame.len() > MAX_UNREAD {
+            step.outgoing.counters.unrouted += 1;
+            return;
+        }
+        *unread += frame.len();
+    }
+    step.send_to_channel(channel, frame);
+}
+
+/// Sends a call that was held.
+pub fn call(step: &mut Step<'_>, id: CallId) {
+    let now = step.now;
+    let Some(call) = step.books.calls.get_mut(&id) else { return };
+    let Some(channel) = call.channel else { return };
+    let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
+        return;
+    };
+    // What is about a session names it as the agent does.
+    let agent_id = match (call.opening(), call.session) {
+        (Some(opening), _) => opening.source.clone(),
+        (None, Some(key)) => {
+            let session = step.books.sessions.get(&key);
+            session.and_then(|session| renamed(session, &frame)).map(Into::into)
+        }
+        (None, None) => match &call.purpose {
+            Purpose::Stored { id, .. } => Some(id.clone()),
+            _ => None,
+        },
+    };
+    secrets::conceal(step, channel, &frame);
+    let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
+    step.send_to_channel(channel, outgoing);
+    step.books.watch(Due::Call(id));
+}

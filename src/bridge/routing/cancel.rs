@@ -1,0 +1,51 @@
+//! A client withdraws a request of its own.
+
+use crate::bridge::books::call::{Asker, Purpose};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::id::ClientId;
+use crate::bridge::outgoing::answer;
+use crate::bridge::outgoing::translate::with_request_id;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Token};
+
+/// A client withdraws a request of its own.
+pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let Some((token, _)) = frame.request() else { return };
+    let asker = Asker::Client(client, token);
+    let open = step.books.clients.get(&client).map(|row| row.calls.clone());
+    let found = open.into_iter().flatten().find_map(|id| {
+        let call = step.books.calls.get(&id)?;
+        // An agent that cannot close never heard of the close that waits for its turn.
+        let is_told = |row: &Channel| {
+            row.is_open() && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
+        };
+        let channel =
+            call.channel.filter(|channel| step.books.channel(*channel).is_some_and(is_told));
+        (call.asker == asker).then(|| (id, call.is_unsent(), channel))
+    });
+    match found {
+        Some((id, true, _)) => {
+            answer::fail(step, id, &Refusal::Cancelled);
+        }
+        Some((id, false, Some(channel))) => {
+            let number = Token::number(id.0);
+            step.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
+        }
+        _ => cancel_parts(step, &asker, frame),
+    }
+}
+
+fn cancel_parts(step: &mut Step<'_>, asker: &Asker, frame: &Frame) {
+    let parts = step.books.open_parts(asker);
+    if parts.is_empty() {
+        step.outgoing.counters.unrouted += 1;
+    }
+    for id in parts {
+        let Some(channel) = step.books.calls.get(&id).and_then(|call| call.channel) else {
+            continue;
+        };
+        let number = Token::number(id.0);
+        step.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
+    }
+}

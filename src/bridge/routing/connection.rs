@@ -1,0 +1,50 @@
+//! A client's connection is over.
+
+use crate::bridge::books::call::{Asker, Stage};
+use crate::bridge::books::session::Audience;
+use crate::bridge::channels::stop;
+use crate::bridge::id::{ChannelId, ClientId, SessionKey};
+use crate::bridge::sessions::question_end;
+use crate::bridge::step::Step;
+
+/// A client's connection is over. Nobody can tell a quit from a crash, so
+/// its sessions stay; prompts go on, questions go to others or wait.
+pub fn gone(step: &mut Step<'_>, client: ClientId) {
+    let Some(row) = step.books.clients.get(&client) else { return };
+    let (calls, pool) = (row.calls.clone(), row.pool);
+    for id in row.fanouts.clone() {
+        if let Some(fanout) = step.books.fanouts.get_mut(&id) {
+            fanout.asker = Asker::Nobody;
+        }
+    }
+    let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
+    for id in calls {
+        let waits =
+            step.books.calls.get(&id).is_some_and(|call| {
+                matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
+            });
+        if waits {
+            step.books.take_call(id);
+        } else {
+            step.books.disown_call(id);
+        }
+    }
+    for key in sessions {
+        step.books.detach(client, key, Audience::Lost);
+    }
+    question_end::unask(step, client, None);
+    let channels: Vec<ChannelId> = step
+        .books
+        .channels
+        .iter()
+        .filter(|(_, row)| row.leases.contains(&client) || row.pool == pool)
+        .map(|(id, _)| *id)
+        .collect();
+    step.books.remove_client(client);
+    for channel in channels {
+        if let Some(row) = step.books.channel_mut(channel) {
+            row.leases.remove(&client);
+        }
+    }
+    stop::end_carried(step, pool);
+}

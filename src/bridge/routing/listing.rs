@@ -1,0 +1,120 @@
+//! `session/list`: the stored conversations, a page at a time.
+
+use crate::bridge::books::Books;
+use crate::bridge::books::call::{Asker, Purpose};
+use crate::bridge::books::ids_of;
+use crate::bridge::channels::held;
+use crate::bridge::id::{CallId, ChannelId, ClientId};
+use crate::bridge::outgoing::answer;
+use crate::bridge::outgoing::translate::with_edits;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::routing::from_client;
+use crate::bridge::step::Step;
+use crate::wire::json::quoted;
+use crate::wire::{Frame, Kind, Span, json, splice};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// Cursors remembered with the channel that gave them.
+const MAX_CURSORS: usize = 256;
+
+fn is_array(text: &[u8], place: Span) -> bool {
+    place.of(text).starts_with(b"[")
+}
+
+/// A client's `session/list`. A cursor goes back to the channel that gave it.
+pub fn by_client(step: &mut Step<'_>, client: ClientId, purpose: Purpose, frame: &Frame) {
+    let Some(cursor) = frame.find_text(&["cursor"]) else {
+        from_client::call_without_session(step, client, purpose, frame);
+        return;
+    };
+    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
+    let Some(channel) = step.books.cursors.get(&*cursor).copied().filter(is_open) else {
+        return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
+    };
+    let id = from_client::call_without_session(step, client, purpose, frame);
+    step.books.move_call(id, Some(channel));
+    held::send_when_ready(step, id);
+}
+
+/// A page of stored conversations: live sessions that the agent does not
+/// list yet are added to the first one, aliases take the place of ids.
+pub fn answered(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    id: CallId,
+    first: bool,
+    cwd: Option<&str>,
+    frame: &Frame,
+) {
+    let Some(call) = step.books.take_call(id) else { return };
+    let Asker::Client(client, token) = &call.asker else { return };
+    if let Some(cursor) = frame.find_text(&["nextCursor"]) {
+        if step.books.cursors.len() >= MAX_CURSORS {
+            step.books.cursors.pop_first();
+            step.outgoing.counters.cursors += 1;
+        }
+        step.books.cursors.insert(cursor.into(), channel);
+    }
+    let text = frame.bytes();
+    // Some spell an empty list `null`; what else is no list passes as it is.
+    let place = frame.find(&["sessions"]).filter(|place| {
+        frame.kind == Kind::Success && (is_array(text, *place) || place.of(text) == b"null")
+    });
+    let Some(place) = place else {
+        return step.send_to_client(*client, frame.with_id(token.clone()));
+    };
+    let mut edits = Vec::new();
+    let mut listed: BTreeSet<Box<str>> = BTreeSet::new();
+    for entry in json::elements(text, place) {
+        let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
+        let Some(agent_id) = json::text(text, at) else { continue };
+        let row = step.books.channel(channel);
+        let key = row.and_then(|row| row.names.get(&agent_id));
+        let session = key.and_then(|key| step.books.sessions.get(&key));
+        if let Some(session) = session.filter(|session| session.is_aliased()) {
+            edits.push((at, Bytes::from(quoted(&session.id))));
+        }
+        listed.insert(session.map_or_else(|| agent_id.into(), |session| session.id.clone()));
+    }
+    let mut outgoing = with_edits(frame, None, edits).to_bytes();
+    if first {
+        let unlisted = live_sessions_but(step.books, &listed, channel, cwd);
+        let list = json::whole(&outgoing)
+            .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
+        if let Some(list) = list.filter(|_| !unlisted.is_empty()) {
+            let entries = unlisted.join(",");
+            outgoing = if is_array(&outgoing, list) {
+                splice::push(&outgoing, list, &entries)
+            } else {
+                splice::replace(&outgoing, vec![(list, format!("[{entries}]").into())])
+            };
+        }
+    }
+    // What we have written is JSON; should it not be, the agent's own page is.
+    let page = Frame::parse(outgoing);
+    step.send_to_client(*client, page.as_ref().unwrap_or(frame).with_id(token.clone()));
+}
+
+/// Entries of `session/list` for the live sessions of a channel's pool that
+/// its agent has not `listed`, the oldest first.
+fn live_sessions_but(
+    books: &Books,
+    listed: &BTreeSet<Box<str>>,
+    channel: ChannelId,
+    cwd: Option<&str>,
+) -> Vec<String> {
+    let pool_of = |id| books.channel(id).and_then(|row| row.pool);
+    let pool = pool_of(channel);
+    let keys = ids_of(&books.sessions);
+    keys.iter()
+        .filter_map(|key| books.sessions.get(key))
+        .filter(|session| pool_of(session.channel) == pool)
+        .filter(|session| cwd.is_none_or(|cwd| *cwd == *session.cwd))
+        .filter(|session| !listed.contains(&session.id))
+        .map(|session| {
+            let (id, cwd) = (quoted(&session.id), quoted(&session.cwd));
+            format!("{{\"sessionId\":{id},\"cwd\":{cwd}}}")
+        })
+        .collect()
+}

@@ -1,0 +1,49 @@
+//! Requests about a stored conversation, live or not: delete, archive, status and
+//! the like.
+
+use crate::bridge::books::call::Purpose;
+use crate::bridge::id::ClientId;
+use crate::bridge::notice::EndReason;
+use crate::bridge::outgoing::{answer, send};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::routing::from_client;
+use crate::bridge::sessions::close;
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Method};
+
+/// Delete, archive and the like: about a stored conversation, live or not.
+pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let now = step.now;
+    let Some(id) = frame.session() else {
+        let refusal = Refusal::MissingField { field: "sessionId" };
+        return answer::refuse(step, client, &frame.id(), &refusal);
+    };
+    let live = step.books.public.get(&*id).copied();
+    let ends_it = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
+    if let Some(key) = live.filter(|_| ends_it) {
+        close::end_session(step, key, EndReason::Deleted, None, None);
+    }
+    match live.filter(|_| !ends_it) {
+        Some(key) => {
+            // Who only asks how it is does not use it.
+            if frame.method != Method::SessionStatus {
+                step.books.touch(key, now);
+            }
+            let stored = step.books.without_prefix(&id);
+            let purpose = Purpose::Stored { id: stored, home: None };
+            send::in_session(step, client, key, purpose, frame);
+        }
+        None => {
+            let (home, stored) = match step.books.last_home(&id) {
+                Some((home, stored)) => (Some(home), stored),
+                None => (None, step.books.without_prefix(&id)),
+            };
+            from_client::call_without_session(
+                step,
+                client,
+                Purpose::Stored { id: stored, home },
+                frame,
+            );
+        }
+    }
+}

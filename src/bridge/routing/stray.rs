@@ -1,0 +1,67 @@
+//! Lines of an agent that are no messages.
+
+use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::compose;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::routing::from_agent;
+use crate::bridge::sessions::open;
+use crate::bridge::step::Step;
+use crate::wire::Malformed;
+use crate::wire::frame::Glimpse;
+
+/// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
+const STRAY_REPORTS: u32 = 3;
+
+/// See [`STRAY_REPORTS`] (ms).
+const STRAY_WINDOW: u64 = 60_000;
+
+pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) {
+    let now = step.now;
+    match malformed {
+        Malformed::TooLong { length, glimpse } => {
+            step.outgoing.counters.overlong_lines += 1;
+            step.publish(Notice::OverlongLine { from: channel.to_string(), length });
+            overlong(step, channel, length, &glimpse);
+        }
+        other => {
+            step.outgoing.counters.stray_lines += 1;
+            let Some(row) = step.books.channels.get_mut(&channel) else { return };
+            if now.since(row.stray.0) >= STRAY_WINDOW {
+                row.stray = (now, 0);
+            }
+            row.stray.1 += 1;
+            if row.stray.1 <= STRAY_REPORTS {
+                let what = match other {
+                    Malformed::Batch => "a batch".to_owned(),
+                    Malformed::NotMessage { .. } => "JSON, but no message".to_owned(),
+                    Malformed::NotJson { beginning } => format!("{beginning:?}"),
+                    Malformed::TooLong { .. } => "too long".to_owned(),
+                };
+                step.publish(Notice::StrayLine { channel, what });
+            }
+        }
+    }
+}
+
+/// A line of an agent was too long: whoever waits for it is told.
+fn overlong(step: &mut Step<'_>, channel: ChannelId, length: u64, glimpse: &Glimpse) {
+    let Some(token) = &glimpse.id else { return };
+    if glimpse.has_method {
+        let refusal = Refusal::TooLong { length };
+        return step.send_to_channel(channel, compose::failure(token, &refusal));
+    }
+    let refusal = Refusal::AnswerTooLong { length };
+    let Some(frame) = compose::missing_answer(token, &refusal) else { return };
+    let call = frame.number().map(CallId).filter(|id| {
+        step.books.calls.get(id).is_some_and(|call| {
+            let restores = call.opening().is_some_and(|row| row.restores().is_some());
+            call.channel == Some(channel) && call.is_sent() && restores
+        })
+    });
+    // Nobody can tell whether it was restored: the agent may hold it.
+    if let Some(id) = call {
+        return open::timed_out(step, id, &refusal);
+    }
+    from_agent::answer(step, channel, &frame);
+}

@@ -1,0 +1,123 @@
+//! Who is attached to a session: a client joins one that is live, or leaves it.
+
+use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::session::Audience;
+use crate::bridge::config::PermissionPolicy;
+use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
+use crate::bridge::notice::EndReason;
+use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::{question, question_end};
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Kind, Method};
+
+/// A load or resume of a session that is live: it goes to its owner, and
+/// the client is attached. In the middle of a turn the agent is left alone.
+pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
+    let Some(session) = step.books.sessions.get(&key) else { return };
+    if session.is_busy() {
+        let refusal = Refusal::SessionBusy { id: session.id.to_string() };
+        return answer::refuse(step, client, &frame.id(), &refusal);
+    }
+    let attached = !session.clients().contains(&client);
+    join(step, client, key);
+    send::in_session(step, client, key, Purpose::Reload { attached }, frame);
+}
+
+/// The agent answered a load or resume of a session that is live.
+pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) {
+    let now = step.now;
+    let key = step.books.calls.get(&id).and_then(|call| call.session);
+    let client = answer::forward(step, id, frame);
+    let Some(key) = key else { return };
+    if let Some(session) = step.books.session_mut(key) {
+        session.last_seen = now;
+    }
+    match (client, frame.kind) {
+        (Some(client), Kind::Success) => join(step, client, key),
+        (Some(client), _) if attached => unload(step, client, key),
+        _ => {}
+    }
+}
+
+/// The budget of a load or resume of a session that is live is over.
+pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
+    let now = step.now;
+    let agent = step.books.agent_name();
+    let Some(call) = answer::fail(step, id, &Refusal::OpenTimeout { agent }) else { return };
+    let Some(key) = call.session else { return };
+    if let Some(session) = step.books.session_mut(key) {
+        session.last_seen = now;
+    }
+    if let (Some(client), true) = (call.client(), attached) {
+        unload(step, client, key);
+    }
+}
+
+/// A client that was attached for a load which failed is attached no more.
+fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
+    question_end::unask(step, client, Some(key));
+    step.books.detach(client, key, Audience::Lost);
+}
+
+/// A load that waited for another of the same conversation.
+pub fn reopen(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.take_call(id) else { return };
+    let public = call.opening().and_then(|opening| opening.public.clone());
+    let key = public.and_then(|id| step.books.public.get(&id).copied());
+    if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
+    {
+        reload(step, client, key, &frame);
+    }
+}
+
+/// A client's `_drawbridge/detach`: from one session, or from all.
+pub fn detach_by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let keys: Vec<SessionKey> = match frame.session() {
+        Some(id) => match step.books.attached_session(client, &id) {
+            Ok(key) => vec![key],
+            Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
+        },
+        None => step
+            .books
+            .clients
+            .get(&client)
+            .map_or_else(Vec::new, |row| row.sessions.iter().copied().collect()),
+    };
+    for key in keys {
+        leave(step, client, key);
+    }
+    step.send_to_client(client, compose::success(&frame.id(), b"{}"));
+}
+
+/// A client leaves a session on purpose.
+pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
+    question_end::unask(step, client, Some(key));
+    let id = step.books.sessions.get(&key).map(|session| session.id.clone());
+    step.books.detach(client, key, Audience::Left);
+    let open = step.books.sessions.get(&key).filter(|row| row.audience == Audience::Left);
+    for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
+        question_end::withdraw(step, question);
+    }
+    let others = step.books.sessions.get(&key).is_some_and(|row| !row.clients().is_empty());
+    let reason = if others { "detached" } else { EndReason::LastClientDetached.word() };
+    if let (Some(row), Some(id)) = (step.books.clients.get_mut(&client), id) {
+        row.ended.remember(&id, reason);
+    }
+}
+
+/// A client is attached: questions that wait for somebody are put to it,
+/// and permissions that all are asked for.
+fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
+    step.books.attach(client, key);
+    let Some(session) = step.books.sessions.get(&key) else { return };
+    let open: Vec<QuestionId> = session.questions.iter().copied().collect();
+    for id in open {
+        let Some(question) = step.books.questions.get(&id) else { continue };
+        let for_all = question.method == Method::RequestPermission
+            && step.books.the_agent().permission_policy == PermissionPolicy::All;
+        if question.asked.is_empty() || for_all {
+            question::ask_these(step, id, vec![client]);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! How a question ends: by an answer, by a client that leaves, by its limit, or
+//! because its agent or the bridge withdraws it.
+
+use crate::bridge::books::call::Question;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::outgoing::translate::with_request_id;
+use crate::bridge::outgoing::{compose, send};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::question::may_wait;
+use crate::bridge::sessions::{close, question};
+use crate::bridge::step::Step;
+use crate::wire::{Frame, Kind, Method, Token, json};
+
+/// A client answered a question.
+pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let id = frame.number().map(QuestionId);
+    let open = id.filter(|id| {
+        step.books.questions.get(id).is_some_and(|question| question.asked.contains(&client))
+    });
+    let Some(id) = open else {
+        step.outgoing.counters.stray_answers += 1;
+        return;
+    };
+    let Some(question) = step.books.questions.get(&id) else { return };
+    if question.asked.len() > 1 && !is_decisive(question, frame) {
+        // Others were asked too: this one only says that it cannot answer.
+        return unask_one(step, id, client, Some(frame));
+    }
+    settle_question(step, id, Some(client), frame);
+}
+
+/// Gives the agent its answer; clients other than the winner are told.
+fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>, answer: &Frame) {
+    let now = step.now;
+    let Some(question) = step.books.take_question(id) else { return };
+    for client in &question.asked {
+        if Some(*client) != winner {
+            step.send_to_client(*client, compose::cancel_request(id.0));
+        }
+    }
+    step.send_to_channel(question.channel, answer.with_id(question.token.clone()));
+    if let Some(session) = question.session.and_then(|key| step.books.session_mut(key)) {
+        session.last_seen = now;
+    }
+    close::ask_again(step, question.channel);
+}
+
+/// One of several clients cannot or will not answer.
+fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
+    let now = step.now;
+    if let Some(row) = step.books.clients.get_mut(&client) {
+        row.questions.remove(&id);
+    }
+    let Some(question) = step.books.questions.get_mut(&id) else { return };
+    question.asked.retain(|other| *other != client);
+    if let Some(error) = error {
+        question.last_error = Some(error.detached());
+    }
+    if !question.asked.is_empty() {
+        return;
+    }
+    let Some(question) = step.books.questions.get(&id) else { return };
+    let session = question.session.and_then(|key| step.books.sessions.get(&key));
+    let others: Vec<ClientId> = session.map_or_else(Vec::new, |session| {
+        let asked = step.books.whom_to_ask(session, question.method);
+        asked.into_iter().filter(|other| *other != client).collect()
+    });
+    if let Some(error) = question.last_error.clone() {
+        return settle_question(step, id, None, &error);
+    }
+    let can_wait = question.session.is_some() && may_wait(question.method);
+    if others.is_empty() && !can_wait {
+        let channel = question.channel;
+        withdraw(step, id);
+        return close::ask_again(step, channel);
+    }
+    if let Some(question) = step.books.questions.get_mut(&id) {
+        question.alone_since = others.is_empty().then_some(now);
+    }
+    question::ask_these(step, id, others);
+    step.books.watch(Due::Question(id));
+}
+
+/// A client leaves: of one session, or altogether. Its questions go to
+/// others, or wait.
+pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
+    let Some(row) = step.books.clients.get(&client) else { return };
+    let open: Vec<QuestionId> = row.questions.iter().copied().collect();
+    for id in open {
+        let question = step.books.questions.get(&id);
+        if question.is_some_and(|question| session.is_none() || question.session == session) {
+            if session.is_some() {
+                step.send_to_client(client, compose::cancel_request(id.0));
+            }
+            unask_one(step, id, client, None);
+        }
+    }
+}
+
+/// A question's limit is over.
+pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
+    let now = step.now;
+    let Some(question) = step.books.questions.get(&id) else { return };
+    let (channel, session) = (question.channel, question.session);
+    let was_cancelled = question.cancelled_at.is_some();
+    let is_permission = question.method == Method::RequestPermission;
+    withdraw(step, id);
+    // Its agent goes on now.
+    if let Some(session) = session.and_then(|key| step.books.session_mut(key)) {
+        session.last_seen = now;
+    }
+    // A permission that nobody gave in time ends the turn, so that it is true.
+    if is_permission
+        && !was_cancelled
+        && let Some(session) = session.and_then(|key| step.books.sessions.get(&key))
+    {
+        let agent_id = session.agent_id.clone();
+        send::cancel_turn(step, channel, &agent_id);
+    }
+    close::ask_again(step, channel);
+}
+
+/// An agent withdraws a request of its own.
+pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    let Some((token, _)) = frame.request() else { return };
+    let Some(row) = step.books.channel(channel) else { return };
+    let found =
+        row.questions.iter().copied().find(|id| {
+            step.books.questions.get(id).is_some_and(|question| question.token == token)
+        });
+    let Some(id) = found else {
+        step.outgoing.counters.unrouted += 1;
+        return;
+    };
+    let Some(question) = step.books.questions.get(&id) else { return };
+    let asked = question.asked.clone();
+    let number = Token::number(id.0);
+    for client in &asked {
+        step.send_to_client(*client, with_request_id(frame, None, number.as_bytes()));
+    }
+    if asked.is_empty()
+        && let Some(question) = step.books.take_question(id)
+    {
+        let answer = compose::failure(&question.token, &Refusal::Cancelled);
+        step.send_to_channel(question.channel, answer);
+        close::ask_again(step, channel);
+    }
+}
+
+/// Whether an answer settles a question that several clients were asked: a
+/// result, and for a permission one that was offered, or a "cancelled" where
+/// the turn is being cancelled.
+fn is_decisive(question: &Question, answer: &Frame) -> bool {
+    if answer.kind != Kind::Success {
+        return false;
+    }
+    if question.method != Method::RequestPermission {
+        return true;
+    }
+    match answer.find_text(&["outcome", "optionId"]) {
+        Some(chosen) => {
+            let text = question.frame.bytes();
+            let options = question.frame.find(&["options"]);
+            options.is_some_and(|options| {
+                json::elements(text, options).into_iter().any(|option| {
+                    json::find(text, option, &["optionId"])
+                        .is_some_and(|id| json::is(text, id, &chosen))
+                })
+            })
+        }
+        None => question.cancelled_at.is_some(),
+    }
+}
+
+/// Ends a question without anybody's consent, each in its own kind, and
+/// tells the clients that still show it.
+pub fn withdraw(step: &mut Step<'_>, id: QuestionId) {
+    let Some(question) = step.books.take_question(id) else { return };
+    for client in &question.asked {
+        step.send_to_client(*client, compose::cancel_request(id.0));
+    }
+    let answer = match Question::withdrawal(question.method) {
+        Some(result) => compose::success(&question.token, &result),
+        None => compose::failure(&question.token, &Refusal::Cancelled),
+    };
+    step.send_to_channel(question.channel, answer);
+}
