@@ -36,8 +36,8 @@ pub use notice::{EndReason, Notice, StopReason};
 pub use refusal::Refusal;
 pub use time::{Limit, Moment};
 
-use books::client::Client;
-use books::{Books, Phase};
+use books::Books;
+use books::phase::Phase;
 use channels::{liveness, pressure, start, stop};
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
@@ -67,7 +67,7 @@ impl Bridge {
         let step = &mut self.step(now);
         match event {
             Event::ClientConnected { client, cwd } => {
-                step.books.clients.insert(client, Client::new(cwd.into()));
+                step.books.add_client(client, cwd.into());
             }
             Event::ClientFrame { client, frame } => from_client::frame(step, client, frame),
             Event::ClientGone { client } => connection::gone(step, client),
@@ -89,8 +89,7 @@ impl Bridge {
                 liveness::listened(step, channel, worked);
             }
             Event::HostPaused => {
-                step.books.paused_until = now.plus_millis(PAUSE_GRACE);
-                liveness::forget_silence(step);
+                step.books.host_paused(now.plus_millis(PAUSE_GRACE));
                 step.publish(Notice::HostPaused);
             }
             Event::Preheat { cwd } => start::preheat(step, &cwd),
@@ -106,11 +105,10 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Moment) {
         let step = &mut self.step(now);
         for _ in 0..LOOKS {
-            let Some(due) = step.books.deadlines.pop(now) else { break };
-            match step.books.deadline(due) {
-                Some(at) if at <= now => due::act(step, due),
-                Some(at) => step.books.deadlines.watch(due, at),
-                None => {}
+            match step.books.next_due(now) {
+                Some(Some(due)) => due::act(step, due),
+                Some(None) => {}
+                None => break,
             }
         }
         settle::finish(step);
@@ -123,7 +121,7 @@ impl Bridge {
 
     /// When [`Bridge::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.books.deadlines.first()
+        self.books.first_bound()
     }
 
     /// Whether [`Event::Preheat`] is wanted.
@@ -138,7 +136,7 @@ impl Bridge {
 
     /// Whether everything is over.
     pub fn is_over(&self) -> bool {
-        self.books.phase == Phase::Over
+        self.books.phase() == Phase::Over
     }
 
     /// Says which rule is broken, and where. To be called between two events.

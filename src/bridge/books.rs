@@ -1,8 +1,16 @@
 //! The books: every table and its rows, the limits, and the phase of the bridge.
 //!
-//! A query needs the books and nothing else. Rows are found here; what changes
-//! several tables at once stands in [`registry`] and [`pending`].
+//! A query needs the books and nothing else. Here a row is found by its id; what
+//! changes several tables at once stands in [`registry`] and [`pending`], and what
+//! is asked of several tables in [`work`], [`audience`], [`fence`], [`aliases`] and
+//! [`when_due`].
+//!
+//! Other rooms read the tables and change single rows. A row that is changed through
+//! [`channel_mut`](Books::channel_mut) and its like is *touched*: at the end of the
+//! step it is settled, and its deadline is looked at again, so that no deadline can
+//! be forgotten (I6). Where only a stamp moves, `…_in_passing` does not touch.
 
+pub mod agent;
 pub mod aliases;
 pub mod audience;
 pub mod call;
@@ -10,125 +18,100 @@ pub mod channel;
 pub mod client;
 pub mod clock;
 pub mod deadlines;
+pub mod early;
+pub mod ended;
 pub mod fence;
 pub mod id_set;
 pub mod names;
 pub mod pending;
+pub mod phase;
+pub mod pool;
 pub mod registry;
+pub mod restarts;
 pub mod session;
+pub mod settling;
+pub mod table;
+pub mod tombstones;
+pub mod touched;
 pub mod when_due;
 pub mod work;
 
 use std::collections::BTreeMap;
 
-use foldhash::HashMap;
-use foldhash::fast::FixedState;
-use indexmap::IndexMap;
-
+use crate::bridge::books::agent::Agent;
 use crate::bridge::books::call::{Call, Fanout, Question};
 use crate::bridge::books::channel::Channel;
-use crate::bridge::books::client::{Client, Pool, Restarts};
-use crate::bridge::books::deadlines::Deadlines;
+use crate::bridge::books::client::Client;
+use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::phase::Phase;
+use crate::bridge::books::pool::Pool;
 use crate::bridge::books::session::Session;
-use crate::bridge::config::{AgentConfig, Config, Limits};
-use crate::bridge::event::ShutdownCause;
-use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey};
+use crate::bridge::books::table::Table;
+use crate::bridge::books::touched::Touched;
+use crate::bridge::config::{Config, Limits};
+use crate::bridge::id::{
+    AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey,
+};
 use crate::bridge::time::Moment;
-
-/// A table of which there may be very many rows: one is found in one step, and
-/// when it grows no row is hashed again. Its order means nothing, but is the same
-/// for the same history.
-pub(in crate::bridge) type Table<K, V> = IndexMap<K, V, FixedState>;
-
-/// The ids in a table, the oldest first.
-pub(in crate::bridge) fn ids_of<K: Copy + Ord, V>(table: &Table<K, V>) -> Vec<K> {
-    let mut ids: Vec<K> = table.keys().copied().collect();
-    ids.sort_unstable();
-    ids
-}
-
-/// Where the bridge stands in its own life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// In service.
-    Running,
-    /// Shutting down.
-    Ending {
-        /// When that began.
-        since: Moment,
-        /// Why.
-        cause: ShutdownCause,
-        /// Every process was sent SIGKILL already.
-        forced: bool,
-    },
-    /// Everything is over.
-    Over,
-}
 
 /// The tables, the limits, and where the bridge stands.
 #[derive(Debug)]
 pub struct Books {
     /// What holds for the bridge as a whole.
     pub limits: Limits,
-    pub agent: AgentConfig,
-    pub phase: Phase,
+    phase: Phase,
     /// Until then nothing is reaped or timed out, because the host stood still.
-    pub paused_until: Moment,
-    pub restarts: Restarts,
-    pub clients: BTreeMap<ClientId, Client>,
-    pub pools: BTreeMap<PoolId, Pool>,
+    paused_until: Moment,
+    /// The place of a row is its id. No row is ever removed.
+    agents: Vec<Agent>,
+    clients: BTreeMap<ClientId, Client>,
+    pools: BTreeMap<PoolId, Pool>,
     /// The oldest first: there are few enough to keep them so.
-    pub channels: Table<ChannelId, Channel>,
-    pub sessions: Table<SessionKey, Session>,
-    pub calls: Table<CallId, Call>,
-    pub fanouts: BTreeMap<FanoutId, Fanout>,
-    pub questions: BTreeMap<QuestionId, Question>,
-    /// Live sessions and their children, by the id that clients know.
-    pub public: HashMap<Box<str>, SessionKey>,
-    /// Calls that restore a stored conversation, by the agent's id of it.
-    pub restoring: HashMap<Box<str>, Ids<CallId>>,
+    channels: Table<ChannelId, Channel>,
+    sessions: Table<SessionKey, Session>,
+    calls: Table<CallId, Call>,
+    fanouts: BTreeMap<FanoutId, Fanout>,
+    questions: BTreeMap<QuestionId, Question>,
     /// Calls that wait for a channel.
-    pub unplaced: Ids<CallId>,
+    unplaced: Ids<CallId>,
     /// Which channel gave a cursor of `session/list`.
-    pub cursors: BTreeMap<Box<str>, ChannelId>,
-    pub deadlines: Deadlines,
-    pub touched_channels: Ids<ChannelId>,
-    pub touched_sessions: Ids<SessionKey>,
-    pub numbers: Numbers,
+    cursors: BTreeMap<Box<str>, ChannelId>,
+    deadlines: Deadlines,
+    touched: Touched,
+    numbers: Numbers,
 }
 
 /// The numbers that ids are made of, a row of them for each kind.
 #[derive(Debug, Default)]
-pub struct Numbers {
-    pub pools: Counter,
-    pub channels: Counter,
-    pub sessions: Counter,
-    pub calls: Counter,
-    pub fanouts: Counter,
-    pub questions: Counter,
+struct Numbers {
+    pools: Counter,
+    channels: Counter,
+    sessions: Counter,
+    calls: Counter,
+    fanouts: Counter,
+    questions: Counter,
 }
 
 /// Counts up, and gives no number twice.
 #[derive(Debug, Default)]
-pub struct Counter(u64);
+struct Counter(u64);
 
 impl Counter {
-    pub fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }
 }
 
 impl Books {
-    /// Books without a row.
+    /// Books without a row, but for the agent.
     pub fn new(config: Config) -> Self {
         Books {
             limits: config.limits,
-            agent: config.agent,
             phase: Phase::Running,
             paused_until: Moment::START,
-            restarts: Restarts::default(),
+            agents: vec![Agent::new(config.agent)],
             clients: BTreeMap::new(),
             pools: BTreeMap::new(),
             channels: Table::default(),
@@ -136,24 +119,17 @@ impl Books {
             calls: Table::default(),
             fanouts: BTreeMap::new(),
             questions: BTreeMap::new(),
-            public: HashMap::default(),
-            restoring: HashMap::default(),
             unplaced: Ids::default(),
             cursors: BTreeMap::new(),
             deadlines: Deadlines::default(),
-            touched_channels: Ids::default(),
-            touched_sessions: Ids::default(),
+            touched: Touched::default(),
             numbers: Numbers::default(),
         }
     }
 
-    pub fn the_agent(&self) -> &AgentConfig {
-        &self.agent
-    }
-
-    /// The agent's name, for messages to people.
-    pub fn agent_name(&self) -> String {
-        self.the_agent().name.clone()
+    /// Where the bridge stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
     /// Whether the bridge shuts down or has.
@@ -161,27 +137,139 @@ impl Books {
         self.phase != Phase::Running
     }
 
-    /// A session is of use at this moment. That only moves its deadline later, so
-    /// it does not touch the row.
-    pub fn touch(&mut self, key: SessionKey, now: Moment) {
-        if let Some(session) = self.sessions.get_mut(&key) {
-            session.last_seen = now;
-        }
+    /// The row of an agent. Only these books make ids of agents, and no row goes.
+    pub fn agent(&self, id: AgentId) -> &Agent {
+        &self.agents[id.0]
     }
 
+    /// See [`agent`](Books::agent).
+    pub fn agent_mut(&mut self, id: AgentId) -> &mut Agent {
+        &mut self.agents[id.0]
+    }
+
+    /// Every agent.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// The row of a client.
+    pub fn client(&self, id: ClientId) -> Option<&Client> {
+        self.clients.get(&id)
+    }
+
+    /// No deadline depends on a client.
+    pub fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.clients.get_mut(&id)
+    }
+
+    /// Every client, the one that came first first.
+    pub fn clients(&self) -> &BTreeMap<ClientId, Client> {
+        &self.clients
+    }
+
+    /// The row of a pool.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(&id)
+    }
+
+    /// No deadline depends on what other rooms change in a pool.
+    pub fn pool_mut(&mut self, id: PoolId) -> Option<&mut Pool> {
+        self.pools.get_mut(&id)
+    }
+
+    /// The row of a channel.
     pub fn channel(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(&id)
     }
 
     /// A channel that is about to change: it is settled at the end of the step.
     pub fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
-        self.touched_channels.insert(id);
+        self.touched.channels.insert(id);
         self.channels.get_mut(&id)
+    }
+
+    /// A channel of which something is noted that no deadline comes earlier for.
+    pub fn channel_in_passing(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut(&id)
+    }
+
+    /// Every channel, the oldest first.
+    pub fn channels(&self) -> &Table<ChannelId, Channel> {
+        &self.channels
+    }
+
+    /// The row of a live session.
+    pub fn session(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(&key)
     }
 
     /// A session that is about to change: its deadline is looked at again.
     pub fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
-        self.touched_sessions.insert(key);
+        self.touched.sessions.insert(key);
         self.sessions.get_mut(&key)
+    }
+
+    /// A session of which something is noted that moves its deadline only later.
+    pub fn session_in_passing(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(&key)
+    }
+
+    /// A session is of use at this moment.
+    pub fn touch(&mut self, key: SessionKey, now: Moment) {
+        if let Some(session) = self.session_in_passing(key) {
+            session.last_seen = now;
+        }
+    }
+
+    /// Every live session, in no order that means something.
+    pub fn sessions(&self) -> &Table<SessionKey, Session> {
+        &self.sessions
+    }
+
+    /// The row of a call.
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id)
+    }
+
+    /// A call that is about to change: its deadline is looked at again.
+    pub fn call_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        self.touched.rows.push(Due::Call(id));
+        self.calls.get_mut(&id)
+    }
+
+    /// Every call, in no order that means something.
+    pub fn calls(&self) -> &Table<CallId, Call> {
+        &self.calls
+    }
+
+    /// Calls that wait for a channel, in the order in which they came.
+    pub fn unplaced(&self) -> &Ids<CallId> {
+        &self.unplaced
+    }
+
+    /// Requests that several channels answer together.
+    pub fn fanouts(&self) -> &BTreeMap<FanoutId, Fanout> {
+        &self.fanouts
+    }
+
+    /// The row of a question.
+    pub fn question(&self, id: QuestionId) -> Option<&Question> {
+        self.questions.get(&id)
+    }
+
+    /// A question that is about to change: its deadline is looked at again.
+    pub fn question_mut(&mut self, id: QuestionId) -> Option<&mut Question> {
+        self.touched.rows.push(Due::Question(id));
+        self.questions.get_mut(&id)
+    }
+
+    /// Every question, the oldest first.
+    pub fn questions(&self) -> &BTreeMap<QuestionId, Question> {
+        &self.questions
+    }
+
+    /// A key that no session had before.
+    pub fn next_session_key(&mut self) -> SessionKey {
+        SessionKey(self.numbers.sessions.next())
     }
 }

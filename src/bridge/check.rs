@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::bridge::id::{CallId, QuestionId, SessionKey};
-
+use crate::bridge::books::Books;
 use crate::bridge::books::call::{Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, MAX_TOMBSTONES, State};
+use crate::bridge::books::channel::{Channel, State};
 use crate::bridge::books::client::MAX_PENDING;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::books::{Books, Phase};
+use crate::bridge::books::phase::Phase;
+use crate::bridge::books::tombstones::MAX_TOMBSTONES;
+use crate::bridge::id::{CallId, QuestionId, SessionKey};
 
 /// Says which rule is broken, and where.
 pub fn all(books: &Books) -> Result<(), String> {
@@ -24,25 +25,25 @@ pub fn all(books: &Books) -> Result<(), String> {
 
 /// I1: a live session's channel exists and lists it; a channel lists only its own.
 fn owner(books: &Books) -> Result<(), String> {
-    for (key, session) in &books.sessions {
+    for (key, session) in books.sessions() {
         let Some(row) = books.channel(session.channel) else {
             return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
         };
         if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
             return Err(format!("I1: {key} is not listed by its {}", session.channel));
         }
-        if books.public.get(&session.id) != Some(key) {
+        if books.agent(session.agent).public.get(&session.id) != Some(key) {
             return Err(format!("I1: {key} is not found by its id {}", session.id));
         }
         for client in session.clients() {
-            let row = books.clients.get(client);
+            let row = books.client(*client);
             if !row.is_some_and(|row| row.sessions.contains(key)) {
                 return Err(format!("I1: {client} does not know that it is attached to {key}"));
             }
         }
     }
-    for (id, row) in &books.channels {
-        let owner = |key: &SessionKey| books.sessions.get(key).map(|row| row.channel);
+    for (id, row) in books.channels() {
+        let owner = |key: &SessionKey| books.session(*key).map(|row| row.channel);
         if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
             return Err(format!("I1: {id} lists {key}, which is not its own"));
         }
@@ -50,9 +51,9 @@ fn owner(books: &Books) -> Result<(), String> {
             return Err(format!("I1: {id} knows an id of a session that is not its own"));
         }
     }
-    for (id, row) in &books.clients {
+    for (id, row) in books.clients() {
         for key in &row.sessions {
-            let session = books.sessions.get(key);
+            let session = books.session(*key);
             if !session.is_some_and(|session| session.clients().contains(id)) {
                 return Err(format!("I1: {id} believes that it is attached to {key}"));
             }
@@ -63,7 +64,7 @@ fn owner(books: &Books) -> Result<(), String> {
 
 /// I3: what enters Stopping has nothing open.
 fn stopping(books: &Books) -> Result<(), String> {
-    for (id, row) in books.channels.iter().filter(|(_, row)| row.is_stopping()) {
+    for (id, row) in books.channels().iter().filter(|(_, row)| row.is_stopping()) {
         if !row.sessions.is_empty() || !row.calls.is_empty() || !row.questions.is_empty() {
             return Err(format!(
                 "I3: {id} is stopping with {} sessions, {} calls, {} questions",
@@ -80,9 +81,9 @@ fn stopping(books: &Books) -> Result<(), String> {
 /// and in no other, so that it is answered when any of them ends.
 fn calls(books: &Books) -> Result<(), String> {
     let fail = |id: &CallId, what: &str| Err(format!("I4: {id} {what}"));
-    for (id, call) in &books.calls {
+    for (id, call) in books.calls() {
         if let Some(client) = call.client() {
-            let row = books.clients.get(&client);
+            let row = books.client(client);
             if !row.is_some_and(|row| row.calls.contains(id)) {
                 return fail(id, "is not known to the client that asked");
             }
@@ -94,19 +95,19 @@ fn calls(books: &Books) -> Result<(), String> {
                     return fail(id, "is not known to its channel");
                 }
             }
-            None if !books.unplaced.contains(id) => {
+            None if !books.unplaced().contains(id) => {
                 return fail(id, "has no channel and does not wait for one");
             }
             None => {}
         }
         if let (Some(key), false) = (call.session, matches!(call.purpose, Purpose::Close(_))) {
-            let live = books.sessions.get(&key);
+            let live = books.session(key);
             let is_kept = match live {
                 Some(session) => {
                     session.calls.contains(id) && call.channel == Some(session.channel)
                 }
                 None => call.channel.and_then(|id| books.channel(id)).is_some_and(|row| {
-                    row.tombstones.values().any(|tomb| tomb.key == key && tomb.calls.contains(id))
+                    row.tombstones.of(key).is_some_and(|tomb| tomb.calls().contains(id))
                 }),
             };
             if !is_kept {
@@ -114,32 +115,32 @@ fn calls(books: &Books) -> Result<(), String> {
             }
         }
         let restores = call.opening().and_then(Opening::restores);
-        let same = restores.and_then(|source| books.restoring.get(source));
+        let same = restores.and_then(|source| books.agent(call.agent).restoring.get(source));
         if restores.is_some() && !same.is_some_and(|same| same.contains(id)) {
             return fail(id, "restores a conversation and is not among those that do");
         }
         let waits_for_turn = call
             .session
-            .is_some_and(|key| books.sessions.get(&key).is_some_and(|row| row.queue.contains(id)));
+            .is_some_and(|key| books.session(key).is_some_and(|row| row.queue.contains(id)));
         if call.purpose == Purpose::Prompt && call.is_unsent() && !waits_for_turn {
             return fail(id, "is a prompt that is held and not queued");
         }
     }
-    let restoring = books.restoring.values();
-    if let Some(id) = restoring.flatten().find(|id| !books.calls.contains_key(*id)) {
+    let mut restoring = books.agents().iter().flat_map(|row| row.restoring.values()).flatten();
+    if let Some(id) = restoring.find(|id| books.call(**id).is_none()) {
         return fail(id, "restores a conversation and is in no table");
     }
-    for session in books.sessions.values() {
-        if let Some(id) = session.calls.iter().find(|id| !books.calls.contains_key(*id)) {
+    for session in books.sessions().values() {
+        if let Some(id) = session.calls.iter().find(|id| !books.calls().contains_key(*id)) {
             return fail(id, "is in a session and in no table");
         }
         if !session.queue.is_empty() && books.running_prompts(session.key).next().is_none() {
             return Err(format!("I4: {} has prompts that wait for nothing", session.key));
         }
     }
-    for (channel, row) in &books.channels {
+    for (channel, row) in books.channels() {
         for id in &row.calls {
-            if books.calls.get(id).map(|call| call.channel) != Some(Some(*channel)) {
+            if books.call(*id).map(|call| call.channel) != Some(Some(*channel)) {
                 return fail(id, "is on a channel that is not its own");
             }
         }
@@ -150,26 +151,26 @@ fn calls(books: &Books) -> Result<(), String> {
 /// I4, for questions; and I9: none is open in a session that is closed.
 fn questions(books: &Books) -> Result<(), String> {
     let fail = |id: &QuestionId, what: &str| Err(format!("I4: {id} {what}"));
-    for (id, question) in &books.questions {
+    for (id, question) in books.questions() {
         if !books.channel(question.channel).is_some_and(|row| row.questions.contains(id)) {
             return fail(id, "is not known to the channel that asked");
         }
         if let Some(key) = question.session {
-            let session = books.sessions.get(&key);
+            let session = books.session(key);
             if !session.is_some_and(|session| session.questions.contains(id)) {
                 return Err(format!("I9: {id} is open in {key}, which is closed"));
             }
         }
         for client in &question.asked {
-            let row = books.clients.get(client);
+            let row = books.client(*client);
             if !row.is_some_and(|row| row.questions.contains(id)) {
                 return fail(id, "is not known to a client that was asked");
             }
         }
     }
-    for (client, row) in &books.clients {
+    for (client, row) in books.clients() {
         for id in &row.questions {
-            let question = books.questions.get(id);
+            let question = books.question(*id);
             if !question.is_some_and(|question| question.asked.contains(client)) {
                 return fail(id, "is shown by a client that was not asked");
             }
@@ -180,14 +181,14 @@ fn questions(books: &Books) -> Result<(), String> {
 
 /// I6: no bound is later than what the facts imply.
 fn wake_up(books: &Books) -> Result<(), String> {
-    let channels = books.channels.keys().map(|id| Due::Channel(*id));
-    let silent = books.channels.keys().map(|id| Due::Silence(*id));
-    let calls = books.calls.keys().map(|id| Due::Call(*id));
-    let questions = books.questions.keys().map(|id| Due::Question(*id));
-    let sessions = books.sessions.keys().map(|key| Due::Session(*key));
+    let channels = books.channels().keys().map(|id| Due::Channel(*id));
+    let silent = books.channels().keys().map(|id| Due::Silence(*id));
+    let calls = books.calls().keys().map(|id| Due::Call(*id));
+    let questions = books.questions().keys().map(|id| Due::Question(*id));
+    let sessions = books.sessions().keys().map(|key| Due::Session(*key));
     let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
     for due in rows.chain([Due::Shutdown]) {
-        let (Some(at), bound) = (books.deadline(due), books.deadlines.bound(due)) else {
+        let (Some(at), bound) = (books.deadline(due), books.bound(due)) else {
             continue;
         };
         if bound.is_none_or(|bound| bound > at) {
@@ -200,8 +201,8 @@ fn wake_up(books: &Books) -> Result<(), String> {
 /// I12: no conversation is held by two channels. Ids that agents number per
 /// process mean another one in another process: clients know it by an alias.
 fn fence(books: &Books) -> Result<(), String> {
-    for (id, row) in &books.channels {
-        let calls = row.calls.iter().filter_map(|call| books.calls.get(call));
+    for (id, row) in books.channels() {
+        let calls = row.calls.iter().filter_map(|call| books.call(*call));
         let opening = calls
             .filter(|call| matches!(call.stage, Stage::Sent(_)))
             .filter_map(|call| call.opening());
@@ -210,12 +211,13 @@ fn fence(books: &Books) -> Result<(), String> {
                 continue;
             };
             let holds = |row: &Channel| {
-                let live = row.names.get(restored).and_then(|key| books.sessions.get(&key));
-                let buried = row.tombstones.get(restored).filter(|_| row.fences(restored));
+                let live = row.names.get(restored).and_then(|key| books.session(key));
+                let buried =
+                    row.tombstones.get(restored).filter(|_| row.tombstones.fences(restored));
                 live.is_some_and(|session| session.id == *public)
-                    || buried.is_some_and(|tombstone| tombstone.id == *public)
+                    || buried.is_some_and(|tombstone| *tombstone.id() == **public)
             };
-            let other = books.channels.iter().find(|(other, row)| *other != id && holds(row));
+            let other = books.channels().iter().find(|(other, row)| *other != id && holds(row));
             if let Some((other, _)) = other {
                 return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
             }
@@ -226,11 +228,14 @@ fn fence(books: &Books) -> Result<(), String> {
 
 /// I10: what is kept is bounded in number and bytes.
 fn bounds(books: &Books) -> Result<(), String> {
-    for (id, row) in &books.channels {
+    for (id, row) in books.channels() {
         if !row.early.is_sound() {
             return Err(format!("I10: {id} holds too many early frames"));
         }
-        let waiting = row.tombstones.values().filter(|tomb| !tomb.calls.is_empty()).count();
+        if !row.tombstones.is_sound() {
+            return Err(format!("I10: {id} has tombstones that its indexes do not know"));
+        }
+        let waiting = row.tombstones.iter().filter(|tomb| !tomb.calls().is_empty()).count();
         if row.tombstones.len() > MAX_TOMBSTONES.max(waiting + 1) {
             return Err(format!("I10: {id} has too many tombstones"));
         }
@@ -240,11 +245,13 @@ fn bounds(books: &Books) -> Result<(), String> {
     }
     // A close is always taken: there is at most one for each session.
     let counts = |id: &&CallId| {
-        let purpose = books.calls.get(*id).map(|call| &call.purpose);
+        let purpose = books.call(**id).map(|call| &call.purpose);
         !matches!(purpose, Some(Purpose::Close(_)))
     };
-    let over =
-        books.clients.iter().find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
+    let over = books
+        .clients()
+        .iter()
+        .find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
     match over {
         Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
         None => Ok(()),
@@ -253,17 +260,17 @@ fn bounds(books: &Books) -> Result<(), String> {
 
 /// I7: when it is over, nothing is left but what would not die.
 fn end(books: &Books) -> Result<(), String> {
-    if books.phase != Phase::Over {
+    if books.phase() != Phase::Over {
         return Ok(());
     }
     let left: BTreeSet<&str> = [
-        ("sessions", books.sessions.is_empty()),
-        ("calls", books.calls.is_empty()),
-        ("fanouts", books.fanouts.is_empty()),
-        ("questions", books.questions.is_empty()),
+        ("sessions", books.sessions().is_empty()),
+        ("calls", books.calls().is_empty()),
+        ("fanouts", books.fanouts().is_empty()),
+        ("questions", books.questions().is_empty()),
         (
             "channels",
-            books.channels.values().all(|row| {
+            books.channels().values().all(|row| {
                 matches!(
                     row.state,
                     State::Stopping { rung: crate::bridge::books::channel::Rung::Stuck, .. }

@@ -8,7 +8,6 @@ use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::{Notice, StopReason};
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::close::CloseOutcome;
 use crate::bridge::sessions::{attach, close, open, question_end, reaper, turn};
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
@@ -21,14 +20,15 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Question(id) => question_end::timed_out(step, id),
         Due::Session(key) => reaper::reap(step, key),
         Due::Silence(id) => liveness::listen_closely(step, id),
-        Due::Placing => {} // The end of the step looks at what waits.
+        Due::Start(_) => {} // The end of the step places what waits.
         Due::Shutdown => shutdown::force(step),
     }
 }
 
 fn channel_due(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
-    let limit = step.books.the_agent().initialize_timeout;
+    let Some(agent) = step.books.agent_of_channel(id) else { return };
+    let limit = agent.config.initialize_timeout;
     let is_ending = step.books.is_ending();
     let Some(row) = step.books.channel_mut(id) else { return };
     match &mut row.state {
@@ -43,7 +43,7 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
             }
         }
         State::Ready => {
-            let idle_for = row.idle_since.map_or(0, |since| now.since(since));
+            let idle_for = row.clock.idle_since().map_or(0, |since| now.since(since));
             stop::begin(step, id, StopReason::Idle(idle_for));
         }
         State::Stopping { .. } => stop::next_rung(step, id),
@@ -52,14 +52,14 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
 }
 
 fn call_due(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.calls.get(&id) else { return };
+    let Some(call) = step.books.call(id) else { return };
     match (&call.purpose, call.channel) {
         (_, None) => {
-            let agent = step.books.agent_name();
+            let agent = step.books.agent_name_of(id);
             answer::fail(step, id, &Refusal::OpenTimeout { agent });
         }
         (Purpose::Open(_), _) => {
-            let agent = step.books.agent_name();
+            let agent = step.books.agent_name_of(id);
             open::timed_out(step, id, &Refusal::OpenTimeout { agent });
         }
         (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
@@ -69,10 +69,9 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         (Purpose::Prompt, _) => turn::timed_out(step, id),
         (Purpose::Close(agent_id), Some(channel)) => {
             let agent_id = agent_id.clone();
-            let outcome = CloseOutcome::TimedOut;
-            close::conclude(step, channel, id, &agent_id, outcome, None);
+            close::timed_out(step, channel, id, &agent_id);
         }
         // Only a shutdown gives the others a limit.
-        _ => answer::fail_part_or_call(step, id, &Refusal::ShuttingDown),
+        _ => drop(answer::fail(step, id, &Refusal::ShuttingDown)),
     }
 }

@@ -1,9 +1,8 @@
 //! Everything that can happen to the bridge.
 
+use crate::bridge::id::{ChannelId, ClientId};
+use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed};
-
-use super::id::{ChannelId, ClientId};
-use super::time::Moment;
 
 /// Something happened. The runtime says so; the core decides what it means.
 #[derive(Clone, Debug)]

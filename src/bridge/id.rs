@@ -34,3 +34,8 @@ ids! {
     /// A request of a client that several channels must answer.
     FanoutId = "fan",
 }
+
+/// A program that speaks ACP as an agent, as named in the configuration. Its number
+/// is the place of its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentId(pub usize);

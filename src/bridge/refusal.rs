@@ -2,9 +2,8 @@
 //!
 //! Editors show the message as it is, so it is whole and says what to do.
 
+use crate::bridge::event::ExitStatus;
 use crate::wire::json::quoted;
-
-use super::event::ExitStatus;
 
 /// A refusal, answered as a JSON-RPC error.
 #[derive(Clone, Debug, PartialEq, Eq)]

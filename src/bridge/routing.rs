@@ -1,6 +1,5 @@
 //! A frame arrives: where it goes.
 
-pub mod cancel;
 pub mod connection;
 pub mod fanout;
 pub mod from_agent;
@@ -9,3 +8,4 @@ pub mod listing;
 pub mod passthrough;
 pub mod stored;
 pub mod stray;
+pub mod withdrawal;

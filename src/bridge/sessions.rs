@@ -1,7 +1,7 @@
 //! The life of sessions and of what is open in them.
 
-pub mod answered;
 pub mod attach;
+pub mod cancel;
 pub mod close;
 pub mod heartbeat;
 pub mod open;

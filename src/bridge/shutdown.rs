@@ -4,11 +4,10 @@
 //! channel goes down the stop ladder at the same time; at the bound whatever is
 //! left is killed. Hosts give little time, so everything inside is scaled to it.
 
-use crate::bridge::books::Phase;
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::{Rung, State};
-use crate::bridge::books::deadlines::Due;
-use crate::bridge::books::ids_of;
+use crate::bridge::books::phase::Phase;
+use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::stop;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::ShutdownCause;
@@ -21,14 +20,14 @@ use crate::bridge::step::Step;
 
 /// The bridge is to end; or somebody asks again, more urgently.
 pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
-    match (step.books.phase, cause) {
+    match (step.books.phase(), cause) {
         (Phase::Running, _) => begin(step, cause),
         // After the editor's own way of ending, its first SIGTERM only hurries.
         (
             Phase::Ending { cause: ShutdownCause::StdinEnded, since, forced: false },
             ShutdownCause::Signal,
         ) => {
-            step.books.phase = Phase::Ending { cause, since, forced: false };
+            step.books.enter(Phase::Ending { cause, since, forced: false });
             for channel in step.books.all_channels() {
                 stop::begin(step, channel, StopReason::Shutdown);
                 stop::next_rung(step, channel);
@@ -41,28 +40,26 @@ pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
 
 fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
-    step.books.phase = Phase::Ending { since: now, cause, forced: false };
+    step.books.enter(Phase::Ending { since: now, cause, forced: false });
     step.publish(Notice::ShuttingDown {
         cause: match cause {
             ShutdownCause::StdinEnded => "the editor closed our stdin".to_owned(),
             ShutdownCause::Signal => "signal".to_owned(),
         },
-        channels: step.books.channels.len(),
-        sessions: step.books.sessions.len(),
+        channels: step.books.channels().len(),
+        sessions: step.books.sessions().len(),
     });
-    for key in ids_of(&step.books.sessions) {
+    for key in ids_of(step.books.sessions()) {
         close::end_session(step, key, EndReason::Shutdown, None, None);
     }
     // What was not sent will not be, and a session is not opened to be closed.
-    for id in ids_of(&step.books.calls) {
-        let is_vain = step.books.calls.get(&id).is_some_and(|call| {
+    for id in ids_of(step.books.calls()) {
+        let is_vain = step.books.call(id).is_some_and(|call| {
             let is_held = call.is_unsent() && call.purpose != Purpose::Initialize;
             call.session.is_none() && (is_held || call.opening().is_some())
         });
         if is_vain {
-            answer::fail_part_or_call(step, id, &Refusal::ShuttingDown);
-        } else {
-            step.books.watch(Due::Call(id));
+            answer::fail(step, id, &Refusal::ShuttingDown);
         }
     }
     for channel in step.books.all_channels() {
@@ -73,20 +70,18 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
         } else if !step.books.is_awaited(channel) {
             stop::begin(step, channel, StopReason::Shutdown);
         }
-        step.books.watch(Due::Channel(channel));
     }
-    let unplaced: Vec<CallId> = step.books.unplaced.iter().copied().collect();
+    let unplaced: Vec<CallId> = step.books.unplaced().iter().copied().collect();
     for id in unplaced {
         answer::fail(step, id, &Refusal::ShuttingDown);
     }
-    step.books.watch(Due::Shutdown);
 }
 
 /// No more patience: SIGKILL to every process.
 pub fn force(step: &mut Step<'_>) {
-    let Phase::Ending { since, cause, .. } = step.books.phase else { return };
-    step.books.phase = Phase::Ending { since, cause, forced: true };
-    if !step.books.channels.is_empty() {
+    let Phase::Ending { since, cause, .. } = step.books.phase() else { return };
+    step.books.enter(Phase::Ending { since, cause, forced: true });
+    if !step.books.channels().is_empty() {
         step.publish(Notice::ShutdownForced);
     }
     for channel in step.books.all_channels() {
@@ -96,15 +91,15 @@ pub fn force(step: &mut Step<'_>) {
 
 /// The end of a step: everything is over when every process is, or will not die.
 pub fn finish(step: &mut Step<'_>) {
-    let Phase::Ending { .. } = step.books.phase else { return };
+    let Phase::Ending { .. } = step.books.phase() else { return };
     let is_stuck = |state: &State| matches!(state, State::Stopping { rung: Rung::Stuck, .. });
-    if !step.books.channels.values().all(|row| is_stuck(&row.state)) {
+    if !step.books.channels().values().all(|row| is_stuck(&row.state)) {
         return;
     }
     let survivors = step.books.all_channels();
     if !survivors.is_empty() {
         step.publish(Notice::Survivors { channels: survivors.clone() });
     }
-    step.books.phase = Phase::Over;
+    step.books.enter(Phase::Over);
     step.outgoing.effects.push_back(Effect::Exit { survivors });
 }

@@ -42,7 +42,7 @@ impl Step<'_> {
 
     /// Sends a message to a client, if it is still there.
     pub fn send_to_client(&mut self, client: ClientId, frame: Outgoing) {
-        if self.books.clients.contains_key(&client) {
+        if self.books.client(client).is_some() {
             self.effect(Effect::ToClient { client, frame });
         }
     }

@@ -1,15 +1,52 @@
-//! Whom something is for: who is attached to a session, who is asked a question,
-//! who stands behind a channel.
+//! Whose something is and whom it is for: the agent of a client or a channel, who is
+//! attached to a session, who is asked a question, who stands behind a channel.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::client::Carry;
+use crate::bridge::books::agent::Agent;
+use crate::bridge::books::pool::Carry;
 use crate::bridge::books::session::Session;
 use crate::bridge::config::PermissionPolicy;
-use crate::bridge::id::{ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
 use crate::wire::Method;
 
 impl Books {
+    /// The agent of a client that says nothing else.
+    pub fn default_agent(&self) -> AgentId {
+        AgentId(0)
+    }
+
+    /// The agent that a client was given.
+    pub fn agent_of_client(&self, id: ClientId) -> Option<&Agent> {
+        self.client(id).map(|row| self.agent(row.agent))
+    }
+
+    /// The agent whose process a channel is.
+    pub fn agent_of_channel(&self, id: ChannelId) -> Option<&Agent> {
+        self.channel(id).map(|row| self.agent(row.agent))
+    }
+
+    /// The name of a client's agent, for messages to people.
+    pub fn agent_name_for(&self, id: ClientId) -> String {
+        self.agent_of_client(id).map(|row| row.config.name.clone()).unwrap_or_default()
+    }
+
+    /// The name of a channel's agent, for messages to people.
+    pub fn agent_name_on(&self, id: ChannelId) -> String {
+        self.agent_of_channel(id).map(|row| row.config.name.clone()).unwrap_or_default()
+    }
+
+    /// The name of the agent that a call is for, for messages to people.
+    pub fn agent_name_of(&self, id: CallId) -> String {
+        let agent = self.call(id).map(|call| &self.agent(call.agent).config.name);
+        agent.cloned().unwrap_or_default()
+    }
+
+    /// The live session that an id means for a client.
+    pub fn live(&self, client: ClientId, id: &str) -> Option<SessionKey> {
+        self.agent_of_client(client)?.public.get(id).copied()
+    }
+
     /// The clients that a question in a session goes to.
     pub fn whom_to_ask(&self, session: &Session, method: Method) -> Vec<ClientId> {
         let attached = session.clients();
@@ -17,7 +54,7 @@ impl Books {
             .running_prompts(session.key)
             .filter_map(|call| call.client())
             .find(|client| attached.contains(client));
-        let to_all = self.the_agent().permission_policy == PermissionPolicy::All;
+        let to_all = self.agent(session.agent).config.permission_policy == PermissionPolicy::All;
         match (method, originator) {
             (Method::RequestPermission, Some(client)) if !to_all => vec![client],
             (Method::RequestPermission, _) => attached.to_vec(),
@@ -32,6 +69,7 @@ impl Books {
         }
     }
 
+    /// Whether a client offers what a question needs.
     pub fn can_answer(&self, client: ClientId, method: Method) -> bool {
         let Some(row) = self.clients.get(&client) else { return false };
         match method {
@@ -75,13 +113,14 @@ impl Books {
             .collect()
     }
 
+    /// Where agents of this client start unless a session says otherwise.
     pub fn client_cwd(&self, client: ClientId) -> Box<str> {
         self.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
     }
 
     /// The session that an id means for this client: one that it is attached to.
     pub fn attached_session(&self, client: ClientId, id: &str) -> Result<SessionKey, Refusal> {
-        let key = self.public.get(id).copied();
+        let key = self.live(client, id);
         let session = key.and_then(|key| self.sessions.get(&key));
         if let Some(session) = session.filter(|row| row.clients().contains(&client)) {
             return Ok(session.key);
@@ -93,7 +132,7 @@ impl Books {
         })
     }
 
-    /// The channel of a client whose frames are carried without books.
+    /// The pool of a client whose frames are carried without books.
     pub fn carried_pool(&self, client: ClientId) -> Option<PoolId> {
         let pool = self.clients.get(&client)?.pool?;
         let carry = self.pools.get(&pool)?.carry;

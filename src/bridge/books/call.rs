@@ -5,10 +5,11 @@
 
 use bytes::Bytes;
 
-use crate::wire::{Frame, Method, Token};
-
-use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId, SessionKey};
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::session::Session;
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, SessionKey};
 use crate::bridge::time::Moment;
+use crate::wire::{Frame, Method, Token};
 
 /// Who wants the answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub struct Call {
     pub asker: Asker,
     /// What it is for.
     pub purpose: Purpose,
+    /// The agent that it is for.
+    pub agent: AgentId,
     /// The channel it is on; none: it waits for one.
     pub channel: Option<ChannelId>,
     /// The session it belongs to, live or closed meanwhile.
@@ -143,6 +146,43 @@ pub struct Call {
 }
 
 impl Call {
+    /// A request of a client in a live session.
+    pub fn in_session(
+        session: &Session,
+        client: ClientId,
+        purpose: Purpose,
+        frame: &Frame,
+        stage: Stage,
+        now: Moment,
+    ) -> Self {
+        Call {
+            asker: Asker::Client(client, frame.id()),
+            purpose,
+            agent: session.agent,
+            channel: Some(session.channel),
+            session: Some(session.key),
+            asked_at: now,
+            stage,
+        }
+    }
+
+    /// A request on a channel that belongs to no session.
+    pub fn on_channel(
+        (agent, channel): (AgentId, ChannelId),
+        asker: Asker,
+        purpose: Purpose,
+        stage: Stage,
+        now: Moment,
+    ) -> Self {
+        let channel = Some(channel);
+        Call { asker, purpose, agent, channel, session: None, asked_at: now, stage }
+    }
+
+    /// The same request, about a session.
+    pub fn of_session(self, key: SessionKey) -> Self {
+        Call { session: Some(key), ..self }
+    }
+
     /// The client that waits for it.
     pub fn client(&self) -> Option<ClientId> {
         match self.asker {
@@ -186,6 +226,8 @@ pub struct Fanout {
     pub request: Frame,
     /// The channels that were told.
     pub told: Vec<ChannelId>,
+    /// Those of their answers that are still to come.
+    pub parts: Ids<CallId>,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,
 }

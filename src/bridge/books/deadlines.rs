@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::bridge::books::Table;
-use crate::bridge::id::{CallId, ChannelId, QuestionId, SessionKey};
+use crate::bridge::books::table::Table;
+use crate::bridge::id::{CallId, ChannelId, PoolId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
 /// A row that may become due.
@@ -24,8 +24,8 @@ pub enum Due {
     Session(SessionKey),
     /// The silence of a channel that is waited for.
     Silence(ChannelId),
-    /// Calls that wait for a pause between starts to end.
-    Placing,
+    /// Calls that wait for a pause between the starts of a pool to end.
+    Start(PoolId),
     /// The bound of the shutdown.
     Shutdown,
 }

@@ -2,9 +2,8 @@
 
 use foldhash::HashMap;
 
-use crate::wire::Frame;
-
 use crate::bridge::id::SessionKey;
+use crate::wire::Frame;
 
 /// The ids of a channel's live sessions and their children, as the agent knows them.
 #[derive(Clone, Debug, Default)]

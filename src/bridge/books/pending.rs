@@ -1,11 +1,27 @@
 //! Requests enter the tables and leave them: calls to agents, questions to clients.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Question};
+use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Question, Stage};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{CallId, ChannelId, QuestionId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, QuestionId};
+use crate::bridge::time::Moment;
+use crate::wire::{Frame, Kind};
 
 impl Books {
+    /// A request of a client waits for a channel. `None`: the client is gone.
+    pub fn wait_for_channel(
+        &mut self,
+        client: ClientId,
+        purpose: Purpose,
+        frame: &Frame,
+        now: Moment,
+    ) -> Option<CallId> {
+        let agent = self.client(client)?.agent;
+        let (asker, stage) = (Asker::Client(client, frame.id()), Stage::held(frame));
+        let (channel, session) = (None, None);
+        Some(self.add_call(Call { asker, purpose, agent, channel, session, asked_at: now, stage }))
+    }
+
     pub fn add_call(&mut self, call: Call) -> CallId {
         let id = CallId(self.numbers.calls.next());
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
@@ -22,7 +38,8 @@ impl Books {
             }
         }
         if let Some(source) = call.opening().and_then(Opening::restores) {
-            self.restoring.entry(source.into()).or_default().insert(id);
+            let source = source.into();
+            self.agent_mut(call.agent).restoring.entry(source).or_default().insert(id);
         }
         // A close belongs to the tombstone's `hold`, not to what waits in it.
         if !matches!(call.purpose, Purpose::Close(_))
@@ -30,8 +47,58 @@ impl Books {
         {
             session.calls.insert(id);
         }
+        if let Purpose::Part(fanout) = call.purpose
+            && let Some(fanout) = self.fanouts.get_mut(&fanout)
+        {
+            fanout.parts.insert(id);
+        }
         self.calls.insert(id, call);
+        self.touched.rows.push(Due::Call(id));
         id
+    }
+
+    /// A request that several channels answer; its parts are calls.
+    pub fn add_fanout(&mut self, fanout: Fanout) -> FanoutId {
+        let id = FanoutId(self.numbers.fanouts.next());
+        if let Asker::Client(client, _) = &fanout.asker
+            && let Some(client) = self.clients.get_mut(client)
+        {
+            client.fanouts.insert(id);
+        }
+        self.fanouts.insert(id, fanout);
+        id
+    }
+
+    /// A client is gone: nobody wants the answers to its requests in parts.
+    pub fn disown_fanouts(&mut self, client: ClientId) {
+        for id in self.clients.get(&client).map(|row| row.fanouts.clone()).unwrap_or_default() {
+            if let Some(fanout) = self.fanouts.get_mut(&id) {
+                fanout.asker = Asker::Nobody;
+            }
+        }
+    }
+
+    /// What one of the channels said: the first failure counts, otherwise the first
+    /// success.
+    pub fn part_answered(&mut self, id: FanoutId, answer: &Frame) {
+        let Some(fanout) = self.fanouts.get_mut(&id) else { return };
+        let is_worse = answer.kind == Kind::Failure
+            && fanout.answer.as_ref().is_none_or(|before| before.kind == Kind::Success);
+        if is_worse || fanout.answer.is_none() {
+            fanout.answer = Some(answer.detached());
+        }
+    }
+
+    /// Takes out a request that all of its channels have answered.
+    pub fn take_fanout_if_over(&mut self, id: FanoutId) -> Option<Fanout> {
+        self.fanouts.get(&id).filter(|fanout| fanout.parts.is_empty())?;
+        let fanout = self.fanouts.remove(&id)?;
+        if let Asker::Client(client, _) = &fanout.asker
+            && let Some(client) = self.clients.get_mut(client)
+        {
+            client.fanouts.remove(&id);
+        }
+        Some(fanout)
     }
 
     /// Gives a waiting call a channel, or takes it away again.
@@ -53,6 +120,7 @@ impl Books {
             }
         }
         self.deadlines.forget(Due::Call(id));
+        self.touched.rows.push(Due::Call(id));
     }
 
     /// Takes a call out of every table. It is over, or about to be answered.
@@ -60,12 +128,13 @@ impl Books {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
-        if let Some(source) = call.opening().and_then(Opening::restores)
-            && let Some(same) = self.restoring.get_mut(source)
-        {
-            same.remove(&id);
-            if same.is_empty() {
-                self.restoring.remove(source);
+        if let Some(source) = call.opening().and_then(Opening::restores) {
+            let restoring = &mut self.agent_mut(call.agent).restoring;
+            if let Some(same) = restoring.get_mut(source) {
+                same.remove(&id);
+                if same.is_empty() {
+                    restoring.remove(source);
+                }
             }
         }
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
@@ -73,6 +142,13 @@ impl Books {
         }
         if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel)) {
             channel.calls.remove(&id);
+            channel.overdue.remove(&id);
+        }
+        if let Purpose::Part(id_of_request) = call.purpose
+            && let Some(fanout) = self.fanouts.get_mut(&id_of_request)
+        {
+            fanout.parts.remove(&id);
+            self.touched.fanouts.insert(id_of_request);
         }
         let Some(key) = call.session else { return Some(call) };
         if let Some(session) = self.session_mut(key) {
@@ -80,11 +156,20 @@ impl Books {
             session.queue.retain(|queued| *queued != id);
         } else if let Some(channel) = call.channel.and_then(|id| self.channels.get_mut(&id)) {
             // Of a session that is gone, the tombstone keeps what waits.
-            for tombstone in channel.tombstones.values_mut().filter(|tomb| tomb.key == key) {
-                tombstone.calls.remove(&id);
-            }
+            channel.tombstones.drop_call(key, id);
         }
         Some(call)
+    }
+
+    /// A call's budget is over. Its answer, if it ever comes, is recognised.
+    pub fn overdue(&mut self, id: CallId) -> Option<&Call> {
+        let call = self.calls.get_mut(&id)?;
+        call.stage = Stage::Overdue;
+        self.deadlines.forget(Due::Call(id));
+        if let Some(channel) = call.channel.and_then(|channel| self.channels.get_mut(&channel)) {
+            channel.overdue.insert(id);
+        }
+        self.calls.get(&id)
     }
 
     /// The asker is answered or gone; the call goes on for the bridge's sake.
@@ -97,7 +182,7 @@ impl Books {
             client.calls.remove(&id);
         }
         if let Some(channel) = call.channel {
-            self.touched_channels.insert(channel);
+            self.touched.channels.insert(channel);
         }
         asker
     }
@@ -116,6 +201,7 @@ impl Books {
             }
         }
         self.questions.insert(id, question);
+        self.touched.rows.push(Due::Question(id));
         id
     }
 

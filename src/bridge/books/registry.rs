@@ -5,23 +5,31 @@
 //! are remembered as *touched*, so that the end of a step can settle them.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::channel::{Capabilities, Channel};
-use crate::bridge::books::client::{Carry, Pool};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::phase::Phase;
+use crate::bridge::books::pool::Pool;
+use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
-use crate::bridge::id::{ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::id::{AgentId, ChannelId, ClientId, PoolId, SessionKey};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
+use crate::bridge::time::Moment;
 use crate::wire::Frame;
 
 /// Sessions of sub-agents that are known of one session.
 const MAX_CHILDREN: usize = 1024;
 
+/// Cursors remembered with the channel that gave them.
+const MAX_CURSORS: usize = 256;
+
 impl Books {
+    /// A channel whose process is about to be started.
     pub fn add_channel(&mut self, channel: Channel) -> ChannelId {
         let id = ChannelId(self.numbers.channels.next());
         self.channels.insert(id, channel);
-        self.touched_channels.insert(id);
+        self.touched.channels.insert(id);
         id
     }
 
@@ -29,7 +37,7 @@ impl Books {
     pub fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
         self.deadlines.forget(Due::Channel(id));
         self.deadlines.forget(Due::Silence(id));
-        self.touched_channels.remove(&id);
+        self.touched.channels.remove(&id);
         self.cursors.retain(|_, channel| *channel != id);
         for client in self.clients.values_mut() {
             if client.served_by == Some(id) {
@@ -39,6 +47,12 @@ impl Books {
         let row = self.channels.shift_remove(&id);
         self.forget_pools();
         row
+    }
+
+    /// A client connects; it gets the agent that clients get if they say nothing else.
+    pub fn add_client(&mut self, id: ClientId, cwd: Box<str>) {
+        let agent = self.default_agent();
+        self.clients.insert(id, Client::new(agent, cwd));
     }
 
     /// Removes a client's row. Its calls, questions and sessions must be settled.
@@ -56,33 +70,99 @@ impl Books {
         });
     }
 
-    /// A pool for clients with this identity.
-    pub fn add_pool(&mut self, identity: Box<[u8]>, frame: &Frame) -> PoolId {
-        let pool = PoolId(self.numbers.pools.next());
-        self.pools.insert(
-            pool,
-            Pool {
-                identity,
-                initialize: frame.detached(),
-                answer: None,
-                version: Box::default(),
-                capabilities: Capabilities::default(),
-                carry: Carry::Sessions,
-                rehearsal: Vec::new(),
-            },
-        );
-        pool
+    /// The pool of clients with this identity.
+    pub fn pool_of(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
+        let mut pools = self.pools.iter();
+        let known = pools.find(|(_, row)| row.agent == agent && row.identity == identity);
+        match known {
+            Some((id, _)) => *id,
+            None => self.add_pool(agent, identity, initialize),
+        }
+    }
+
+    /// A pool that no other client is in. Crashes before there was one count for it.
+    pub fn add_pool(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
+        let id = PoolId(self.numbers.pools.next());
+        let restarts = self.agent(agent).restarts.clone();
+        self.pools.insert(id, Pool::new(agent, identity, initialize, restarts));
+        id
+    }
+
+    /// A process of this channel crashed; `how` is for people.
+    pub fn crashed(&mut self, channel: ChannelId, how: &str, now: Moment) {
+        let Some(row) = self.channels.get(&channel) else { return };
+        let (agent, pool) = (row.agent, row.pool);
+        let window = self.agent(agent).config.restart_window;
+        if pool.is_none() {
+            self.agent_mut(agent).restarts.crashed(now, window, how);
+        }
+        // A process that was in no pool yet would have served any.
+        for (id, row) in &mut self.pools {
+            if row.agent == agent && pool.is_none_or(|pool| pool == *id) {
+                row.restarts.crashed(now, window, how);
+            }
+        }
+    }
+
+    /// Whether a process of this pool may be started.
+    pub fn may_start(&mut self, id: PoolId, now: Moment) -> Start {
+        let Some(pool) = self.pools.get_mut(&id) else { return Start::Now };
+        let config = &self.agents[pool.agent.0].config;
+        let (limit, window) = (config.restart_limit, config.restart_window);
+        if let Some(retry_after_ms) = pool.restarts.refused_for(now, limit, window) {
+            return Start::Refused { last: pool.restarts.last.clone(), retry_after_ms };
+        }
+        if pool.restarts.not_before() <= now {
+            return Start::Now;
+        }
+        self.touched.rows.push(Due::Start(id));
+        Start::Later
+    }
+
+    /// The bridge goes on to another phase. Other limits hold from then on, so every
+    /// row is looked at again.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.touch_all_channels();
+        self.touched.rows.push(Due::Shutdown);
+        self.touched.rows.extend(self.calls.keys().map(|id| Due::Call(*id)));
+    }
+
+    /// The host stood still: nothing is reaped or timed out until then, and nobody
+    /// could give a sign of life.
+    pub fn host_paused(&mut self, until: Moment) {
+        self.paused_until = until;
+        for row in self.channels.values_mut() {
+            row.clock.forget_silence();
+        }
+        self.touch_all_channels();
+    }
+
+    /// Which channel gave a cursor of `session/list`.
+    pub fn home_of_cursor(&self, cursor: &str) -> Option<ChannelId> {
+        self.cursors.get(cursor).copied()
+    }
+
+    /// A channel gave a cursor; says how many gave way for it.
+    pub fn remember_cursor(&mut self, cursor: &str, channel: ChannelId) -> u64 {
+        let mut thrown = 0;
+        if self.cursors.len() >= MAX_CURSORS {
+            self.cursors.pop_first();
+            thrown = 1;
+        }
+        self.cursors.insert(cursor.into(), channel);
+        thrown
     }
 
     /// Registers a session that its agent opened.
     pub fn add_session(&mut self, session: Session) {
         let key = session.key;
-        self.public.insert(session.id.clone(), key);
+        self.agent_mut(session.agent).public.insert(session.id.clone(), key);
         if let Some(channel) = self.channel_mut(session.channel) {
             channel.sessions.insert(key);
             channel.names.insert(session.agent_id.clone(), key);
         }
-        self.touched_sessions.insert(key);
+        self.touched.sessions.insert(key);
         self.sessions.insert(key, session);
     }
 
@@ -95,7 +175,8 @@ impl Books {
         }
         channel.names.insert(child.into(), key);
         session.children.push(child.into());
-        self.public.entry(child.into()).or_insert(key);
+        let agent = session.agent;
+        self.agent_mut(agent).public.entry(child.into()).or_insert(key);
     }
 
     /// Part 1 of the close order: the session is gone from every table, and
@@ -103,10 +184,11 @@ impl Books {
     pub fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
-        self.touched_sessions.remove(&key);
+        self.touched.sessions.remove(&key);
+        let public = &mut self.agent_mut(session.agent).public;
         for id in session.children.iter().chain([&session.id]) {
-            if self.public.get(id) == Some(&key) {
-                self.public.remove(id);
+            if public.get(id) == Some(&key) {
+                public.remove(id);
             }
         }
         for client in session.clients() {
@@ -162,8 +244,8 @@ impl Books {
         row.sessions.insert(key);
         row.ended.forget(&session.id);
         let channel = session.channel;
-        self.touched_sessions.insert(key);
-        self.touched_channels.insert(channel);
+        self.touched.sessions.insert(key);
+        self.touched.channels.insert(channel);
     }
 
     /// Ends an attachment; `then` is who is there if that was the last one.
@@ -179,6 +261,6 @@ impl Books {
             }
         }
         let channel = session.channel;
-        self.touched_channels.insert(channel);
+        self.touched.channels.insert(channel);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
 /// Turns whose times are remembered; older ones are merged into one.
@@ -44,6 +44,8 @@ pub enum Background {
 pub struct Session {
     /// Itself.
     pub key: SessionKey,
+    /// The agent that it is a conversation with.
+    pub agent: AgentId,
     /// The channel it lives on, for as long as it lives.
     pub channel: ChannelId,
     /// Its id as clients know it.
@@ -76,7 +78,7 @@ impl Session {
     /// A session that was just opened.
     pub fn new(
         key: SessionKey,
-        channel: ChannelId,
+        (agent, channel): (AgentId, ChannelId),
         id: Box<str>,
         agent_id: Box<str>,
         cwd: Box<str>,
@@ -84,6 +86,7 @@ impl Session {
     ) -> Self {
         Session {
             key,
+            agent,
             channel,
             id,
             agent_id,

@@ -1,14 +1,14 @@
 //! When a row is due: a function of its facts and of the limits, and of nothing
 //! else. It is asked again when it comes up; what is not due any more is not done.
 
-use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::Books;
+use crate::bridge::books::call::{Call, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, Login, Rung, State};
-use crate::bridge::books::clock::Silence;
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::phase::Phase;
 use crate::bridge::books::session::{Background, Session};
-use crate::bridge::books::{Books, Phase};
 use crate::bridge::config::IdlePolicy;
-use crate::bridge::id::{CallId, ChannelId, QuestionId};
+use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId, QuestionId};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::time::{Limit, Moment};
@@ -39,10 +39,7 @@ impl Books {
             Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
             Due::Session(key) => self.session_deadline(self.sessions.get(&key)?),
             Due::Silence(id) => self.liveness_deadline(id),
-            Due::Placing => {
-                let waits = !self.unplaced.is_empty();
-                Some(self.restarts.not_before()).filter(|at| waits && *at > Moment::START)
-            }
+            Due::Start(id) => self.start_deadline(id),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {
                     Some(since.plus_millis(self.limits.shutdown_timeout))
@@ -52,36 +49,46 @@ impl Books {
         }
     }
 
+    fn start_deadline(&self, id: PoolId) -> Option<Moment> {
+        let waits = |call: &CallId| {
+            let client = self.calls.get(call).and_then(Call::client);
+            client.is_some_and(|client| {
+                self.clients.get(&client).is_some_and(|row| row.pool == Some(id))
+            })
+        };
+        let at = self.pools.get(&id)?.restarts.not_before();
+        (at > Moment::START && self.unplaced.iter().any(waits)).then_some(at)
+    }
+
     /// After the host stood still, nothing is over before everybody had time to wake up.
-    pub fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+    fn not_in_pause(&self, at: Moment) -> Option<Moment> {
         Some(at.max(self.paused_until))
     }
 
-    pub fn channel_deadline(&self, id: ChannelId) -> Option<Moment> {
+    fn channel_deadline(&self, id: ChannelId) -> Option<Moment> {
         let row = self.channel(id)?;
         match &row.state {
             State::Spawned | State::Draining { .. } => None,
             State::Starting { .. } if self.is_ending() => self.last_answers_at(),
             State::Starting { since, slow } => {
-                let late = since.plus(self.the_agent().initialize_timeout);
+                let late = since.plus(self.agent(row.agent).config.initialize_timeout);
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
                 late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
             }
-            // What is carried as it is may hold what nobody can see from outside.
-            State::Ready if self.is_carried(id) => None,
             State::Ready => {
-                let at = row.idle_since?.plus(self.idle_limit(row))?;
-                self.not_in_pause(at)
+                let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
+                // What is carried as it is may hold what nobody can see from outside.
+                if self.is_carried(id) { None } else { self.not_in_pause(at) }
             }
-            State::Stopping { rung, since, .. } => since.plus(self.grace(*rung)?),
+            State::Stopping { rung, since, .. } => since.plus(self.grace(row.agent, *rung)?),
         }
     }
 
     /// How long a channel is kept without work.
-    pub fn idle_limit(&self, row: &Channel) -> Limit {
-        let limit = self.the_agent().channel_idle_timeout;
+    fn idle_limit(&self, row: &Channel) -> Limit {
+        let limit = self.agent(row.agent).config.channel_idle_timeout;
         let Limit::After(millis) = limit else { return limit };
-        let idle_since = row.idle_since.unwrap_or(row.born);
+        let idle_since = row.clock.idle_since().unwrap_or(row.clock.born);
         let just_logged_in = matches!(
             row.login,
             Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
@@ -95,10 +102,11 @@ impl Books {
         }
     }
 
-    pub fn call_deadline(&self, id: CallId) -> Option<Moment> {
+    fn call_deadline(&self, id: CallId) -> Option<Moment> {
         let call = self.calls.get(&id)?;
+        let config = &self.agent(call.agent).config;
         if call.channel.is_none() {
-            return self.not_in_pause(call.asked_at.plus(self.the_agent().session_open_timeout)?);
+            return self.not_in_pause(call.asked_at.plus(config.session_open_timeout)?);
         }
         let Stage::Sent(mut at) = call.stage else { return None };
         let limit = match call.purpose {
@@ -106,11 +114,11 @@ impl Books {
             Purpose::Reload { .. } => {
                 let session = call.session.and_then(|key| self.sessions.get(&key));
                 at = session.map_or(at, |session| at.max(session.last_seen));
-                self.the_agent().session_open_timeout
+                config.session_open_timeout
             }
-            Purpose::Open(_) | Purpose::Rehearse { .. } => self.the_agent().session_open_timeout,
-            Purpose::Prompt => self.the_agent().prompt_timeout,
-            Purpose::Close(_) => self.the_agent().session_close_timeout,
+            Purpose::Open(_) | Purpose::Rehearse { .. } => config.session_open_timeout,
+            Purpose::Prompt => config.prompt_timeout,
+            Purpose::Close(_) => config.session_close_timeout,
             _ => Limit::Never,
         };
         let over = at.plus(limit);
@@ -123,7 +131,7 @@ impl Books {
     }
 
     /// Until when a shutdown waits for answers: a quarter of its bound.
-    pub fn last_answers_at(&self) -> Option<Moment> {
+    fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
                 Some(since.plus_millis(self.limits.shutdown_timeout / 4))
@@ -132,7 +140,7 @@ impl Books {
         }
     }
 
-    pub fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
+    fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
         let question = self.questions.get(&id)?;
         let cancelled = question.cancelled_at.map(|at| at.plus_millis(CANCEL_GRACE));
         let alone = question.alone_since.and_then(|since| {
@@ -164,7 +172,7 @@ impl Books {
         self.not_in_pause(Moment::from_millis(tick))
     }
 
-    pub fn is_busy(&self, session: &Session) -> bool {
+    fn is_busy(&self, session: &Session) -> bool {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::ReapBetweenQueuedPrompts) {
             return self.running_prompts(session.key).next().is_some();
@@ -173,25 +181,23 @@ impl Books {
     }
 
     /// How long this session may be idle, if the policy lets it be reaped at all.
-    pub fn session_limit(&self, session: &Session) -> Option<Limit> {
-        let detached = self.the_agent().session_idle_timeout.zero_is_never();
-        let limit = match (session.clients().is_empty(), self.the_agent().idle_policy) {
+    fn session_limit(&self, session: &Session) -> Option<Limit> {
+        let config = &self.agent(session.agent).config;
+        let detached = config.session_idle_timeout.zero_is_never();
+        let limit = match (session.clients().is_empty(), config.idle_policy) {
             (true, _) => detached,
             (false, IdlePolicy::Detached) => return None,
             // Reaping is off as a whole when the first limit is.
             (false, IdlePolicy::All) if detached == Limit::Never => return None,
-            (false, IdlePolicy::All) => self.the_agent().attached_idle_timeout.zero_is_never(),
+            (false, IdlePolicy::All) => config.attached_idle_timeout.zero_is_never(),
         };
         (limit != Limit::Never).then_some(limit)
     }
 
     /// The rung's grace; `None`: there is nothing to wait for.
-    pub fn grace(&self, rung: Rung) -> Option<Limit> {
-        let graces = [
-            self.the_agent().stdin_grace,
-            self.the_agent().term_grace,
-            self.the_agent().kill_grace,
-        ];
+    fn grace(&self, agent: AgentId, rung: Rung) -> Option<Limit> {
+        let config = &self.agent(agent).config;
+        let graces = [config.stdin_grace, config.term_grace, config.kill_grace];
         let index = match rung {
             Rung::ClosingStdin => 0,
             Rung::Terminated => 1,
@@ -217,21 +223,10 @@ impl Books {
 
     /// When a channel is to be looked at: after an interval of silence.
     pub fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
-        let Limit::After(interval @ 1..) = self.the_agent().liveness_interval else { return None };
         let row = self.channel(id)?;
-        let since = row.heard_at.max(row.waited_for_since?);
-        let since = match row.silence {
-            Silence::Asked(_) => return None,
-            Silence::Seen(look) => since.max(look.at),
-            Silence::Unknown => since,
+        let Limit::After(interval @ 1..) = self.agent(row.agent).config.liveness_interval else {
+            return None;
         };
-        self.not_in_pause(since.plus_millis(interval))
-    }
-
-    /// Makes sure that a row comes up when it is due.
-    pub fn watch(&mut self, due: Due) {
-        if let Some(at) = self.deadline(due) {
-            self.deadlines.watch(due, at);
-        }
+        self.not_in_pause(row.clock.silent_since()?.plus_millis(interval))
     }
 }

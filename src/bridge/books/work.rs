@@ -4,8 +4,8 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, State};
-use crate::bridge::books::client::{Carry, Client, MAX_PENDING};
-use crate::bridge::books::ids_of;
+use crate::bridge::books::client::{Client, MAX_PENDING};
+use crate::bridge::books::pool::Carry;
 use crate::bridge::books::session::Session;
 use crate::bridge::config::Share;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
@@ -31,11 +31,12 @@ impl Books {
         fallback
     }
 
-    /// The prompts of a session that its agent is working on, oldest first.
+    /// See [`running_in`](Books::running_in).
     pub fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
         self.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
     }
 
+    /// The prompts of a session that its agent is working on, oldest first.
     pub fn running_in(&self, session: &Session) -> impl Iterator<Item = &Call> {
         let calls = session.calls.iter().filter_map(|id| self.calls.get(id));
         calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
@@ -44,7 +45,7 @@ impl Books {
     /// Whether a request is on a channel that its agent can answer by itself.
     pub fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
         let is_sent = |id: &CallId| self.calls.get(id).is_some_and(Call::is_sent);
-        self.the_agent().liveness_interval.zero_is_never() != Limit::Never
+        self.agent(row.agent).config.liveness_interval.zero_is_never() != Limit::Never
             && row.is_open()
             && row.questions.is_empty()
             && !self.is_carried(id)
@@ -81,12 +82,14 @@ impl Books {
         row.sessions.len() + opening.count()
     }
 
+    /// Whether one more session may go to a channel.
     pub fn has_room(&self, row: &Channel) -> bool {
-        let cap = match self.the_agent().share {
+        let config = &self.agent(row.agent).config;
+        let cap = match config.share {
             // What cannot be closed is still there: such a process is not shared either.
-            Share::Session if row.husks() > 0 => return false,
+            Share::Session if row.tombstones.husks() > 0 => return false,
             Share::Session => 1,
-            Share::Agent | Share::Cwd => self.the_agent().sessions_per_channel,
+            Share::Agent | Share::Cwd => config.sessions_per_channel,
         };
         cap == 0 || self.load(row) < cap
     }
@@ -136,23 +139,16 @@ impl Books {
 
     /// The parts of a client's request that channels have not answered.
     pub fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
-        let mut fanouts = self.fanouts.iter();
-        let Some((id, _)) = fanouts.find(|(_, fanout)| fanout.asker == *asker) else {
-            return Vec::new();
-        };
-        let is_part = |call: &Call| call.purpose == Purpose::Part(*id);
-        let mut parts = ids_of(&self.calls);
-        parts.retain(|id| self.calls.get(id).is_some_and(is_part));
-        parts
+        let mut fanouts = self.fanouts.values();
+        let found = fanouts.find(|fanout| fanout.asker == *asker);
+        found.map_or_else(Vec::new, |fanout| fanout.parts.iter().copied().collect())
     }
 
     /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
     pub fn is_without_work(&self, row: &Channel) -> bool {
-        let is_waited_for =
-            |id: &CallId| self.calls.get(id).is_some_and(|call| call.stage != Stage::Overdue);
         // What an agent may hold for a client keeps it from being idle, not from being replaced.
         let is_leased = row.state == State::Ready && !row.leases.is_empty();
-        row.sessions.is_empty() && !is_leased && !row.calls.iter().any(is_waited_for)
+        row.sessions.is_empty() && !is_leased && row.calls.len() == row.overdue.len()
     }
 
     /// Whether a client waits for this channel's answer to `initialize`.
@@ -164,6 +160,7 @@ impl Books {
         is_starting && askers.next().is_some()
     }
 
+    /// Every channel, the oldest first.
     pub fn all_channels(&self) -> Vec<ChannelId> {
         self.channels.keys().copied().collect()
     }

@@ -3,7 +3,6 @@
 
 use crate::bridge::books::call::Stage;
 use crate::bridge::books::channel::{Channel, Rung, State};
-use crate::bridge::channels::placement::Placement;
 use crate::bridge::channels::stop;
 use crate::bridge::id::CallId;
 use crate::bridge::notice::StopReason;
@@ -12,49 +11,58 @@ use crate::bridge::sessions::reaper;
 use crate::bridge::sessions::reaper::Eviction;
 use crate::bridge::step::Step;
 
-pub fn for_channel(step: &mut Step<'_>) -> Result<(), Placement> {
+/// Why there is no room for a newcomer.
+pub enum NoRoom {
+    /// There will be: somebody is about to leave.
+    Yet,
+    /// The newcomer is refused.
+    AtAll(Refusal),
+}
+
+/// Room for one more channel. At the cap the longest-idle one makes room.
+pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
     let stuck = |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
-    let count = step.books.channels.values().filter(stuck).count();
+    let count = step.books.channels().values().filter(stuck).count();
     if step.books.limits.max_channels == 0 || count < step.books.limits.max_channels {
         return Ok(());
     }
     let will_leave = |row: &Channel| row.is_stopping() || step.books.is_only_closing(row);
-    if step.books.channels.values().filter(stuck).any(will_leave) {
-        return Err(Placement::Wait);
+    if step.books.channels().values().filter(stuck).any(will_leave) {
+        return Err(NoRoom::Yet);
     }
     let idle = step
         .books
-        .channels
+        .channels()
         .iter()
         .filter(|(_, row)| row.state == State::Ready && step.books.is_without_work(row))
         .filter(|(id, _)| !step.books.is_carried(**id))
-        .min_by_key(|(_, row)| row.idle_since)
+        .min_by_key(|(_, row)| row.clock.idle_since())
         .map(|(id, _)| *id);
     match idle {
         Some(channel) => {
             stop::begin(step, channel, StopReason::MakeRoom);
-            Err(Placement::Wait)
+            Err(NoRoom::Yet)
         }
-        None => Err(Placement::Refuse(Refusal::ChannelLimit { count })),
+        None => Err(NoRoom::AtAll(Refusal::ChannelLimit { count })),
     }
 }
 
 /// At the cap of sessions, the longest-idle one that the policy allows gives way.
-pub fn for_session(step: &mut Step<'_>, id: CallId) -> Option<Placement> {
+pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
     if step.books.limits.max_sessions == 0 {
-        return None;
+        return Ok(());
     }
     // Those that came later do not count against this one.
-    let opening = step.books.calls.iter().filter(|(other, call)| {
+    let opening = step.books.calls().iter().filter(|(other, call)| {
         **other <= id && call.opening().is_some() && call.stage != Stage::Overdue
     });
-    let count = step.books.sessions.len() + opening.count();
+    let count = step.books.sessions().len() + opening.count();
     if count <= step.books.limits.max_sessions {
-        return None;
+        return Ok(());
     }
     match reaper::evict(step) {
-        Eviction::Done => None,
-        Eviction::Looking => Some(Placement::Wait),
-        Eviction::Impossible => Some(Placement::Refuse(Refusal::SessionLimit { count: count - 1 })),
+        Eviction::Done => Ok(()),
+        Eviction::Looking => Err(NoRoom::Yet),
+        Eviction::Impossible => Err(NoRoom::AtAll(Refusal::SessionLimit { count: count - 1 })),
     }
 }

@@ -5,10 +5,12 @@
 //! the first. The answer goes to the client as the agent wrote it, but for two
 //! members: the bridge can always close a session, and it says that it is there.
 
+use bytes::Bytes;
+
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Capabilities, State};
-use crate::bridge::books::client::{Carry, Offers, Pool};
-use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::client::Offers;
+use crate::bridge::books::pool::{Carry, Pool};
 use crate::bridge::channels::{held, set_up, stop};
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::{Notice, StopReason};
@@ -17,7 +19,6 @@ use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, json, splice};
-use bytes::Bytes;
 
 /// What the bridge adds to the answer's `_meta`.
 const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
@@ -25,37 +26,25 @@ const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"
 /// A client's `initialize`.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let Some(row) = step.books.clients.get_mut(&client) else { return };
+    let Some(row) = step.books.client_mut(client) else { return };
     if !row.sessions.is_empty() || !row.calls.is_empty() || !row.fanouts.is_empty() {
         return answer::refuse(step, client, &frame.id(), &Refusal::Reinitialize);
     }
     row.offers = Offers::of(frame);
     row.wants_events = asks_for_events(frame);
     row.initialized = false;
-    let identity = Pool::identity(frame);
-    let known = step.books.pools.iter().find(|(_, pool)| pool.identity == identity);
-    let pool = match known {
-        Some((id, _)) => *id,
-        None => step.books.add_pool(identity, frame),
-    };
-    let before = step.books.clients.get_mut(&client).and_then(|row| row.pool.replace(pool));
+    let agent = row.agent;
+    let pool = step.books.pool_of(agent, Pool::identity(frame), frame);
+    let before = step.books.client_mut(client).and_then(|row| row.pool.replace(pool));
     stop::end_carried(step, before);
-    step.books.add_call(Call {
-        asker: Asker::Client(client, frame.id()),
-        purpose: Purpose::Initialize,
-        channel: None,
-        session: None,
-        asked_at: now,
-        stage: Stage::held(frame),
-    });
+    step.books.wait_for_channel(client, Purpose::Initialize, frame, now);
 }
 
 /// Sends `initialize` to a process: a client's own, or the kept one.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option<CallId>) {
     let now = step.now;
-    let Some(kept) = step.books.pools.get(&pool).map(|pool| pool.initialize.clone()) else {
-        return;
-    };
+    let Some(row) = step.books.pool(pool) else { return };
+    let (agent, kept) = (row.agent, row.initialize.clone());
     if let Some(row) = step.books.channel_mut(channel) {
         row.pool = Some(pool);
         row.state = State::Starting { since: now, slow: false };
@@ -65,17 +54,14 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
             step.books.move_call(id, Some(channel));
             id
         }
-        None => step.books.add_call(Call {
-            asker: Asker::Nobody,
-            purpose: Purpose::Initialize,
-            channel: Some(channel),
-            session: None,
-            asked_at: now,
-            stage: Stage::Held(Box::new(kept)),
-        }),
+        None => {
+            let stage = Stage::Held(Box::new(kept));
+            let (asker, purpose) = (Asker::Nobody, Purpose::Initialize);
+            let call = Call::on_channel((agent, channel), asker, purpose, stage, now);
+            step.books.add_call(call)
+        }
     };
     send::call(step, id);
-    step.books.watch(Due::Channel(channel));
 }
 
 /// An agent answered `initialize`.
@@ -86,7 +72,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(version) = version.filter(|_| frame.kind == Kind::Success) else {
         if let Some(call) = step.books.take_call(id) {
             let what = "its answer to initialize names no protocolVersion".to_owned();
-            let refusal = Refusal::ProtocolBroken { agent: step.books.agent_name(), what };
+            let refusal =
+                Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
             answer::asker(step, &call.asker, |token| match frame.kind {
                 Kind::Failure => frame.with_id(token.clone()),
                 _ => compose::failure(token, &refusal),
@@ -96,7 +83,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     };
     let result = frame.body_bytes();
     let capabilities = capabilities(&result);
-    let Some(known) = step.books.pools.get_mut(&pool) else { return };
+    let Some(known) = step.books.pool_mut(pool) else { return };
     if known.answer.is_none() {
         let is_v1 = version == b"1";
         known.version = version.into();
@@ -116,16 +103,14 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let Some(row) = step.books.channel_mut(channel) else { return };
     row.capabilities = capabilities;
-    let after_ms = now.since(row.born);
+    let after_ms = now.since(row.clock.born);
     row.state = State::Ready;
-    // The bound of the handshake would wake an idle bridge for nothing.
-    step.books.deadlines.forget(Due::Channel(channel));
     step.publish(Notice::ChannelReady { channel, after_ms });
     held::answer_from_memory(step, id);
     if step.books.is_ending() {
         return stop::drain(step, channel, StopReason::Shutdown);
     }
-    let kept = step.books.pools.get(&pool).map(|row| row.rehearsal.clone());
+    let kept = step.books.pool(pool).map(|row| row.rehearsal.clone());
     set_up::rehearse(step, channel, kept.unwrap_or_default());
     held::send_all(step, channel);
 }
@@ -133,15 +118,15 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
 /// A pool whose version is not ours serves one client only: others that
 /// waited for the same handshake get a pool, and so a process, of their own.
 fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: CallId) {
-    let Some(row) = step.books.pools.get_mut(&pool) else { return };
+    let Some(row) = step.books.pool_mut(pool) else { return };
     row.identity = format!("only for {pool}").into_bytes().into();
-    let initialize = row.initialize.clone();
+    let (agent, initialize) = (row.agent, row.initialize.clone());
     for id in step.books.calls_on(channel) {
-        let Some(call) = step.books.calls.get(&id) else { continue };
+        let Some(call) = step.books.call(id) else { continue };
         let Some(client) = call.client().filter(|_| id != first) else { continue };
-        let own =
-            step.books.add_pool(format!("only for {client}").into_bytes().into(), &initialize);
-        if let Some(client) = step.books.clients.get_mut(&client) {
+        let identity = format!("only for {client}").into_bytes().into();
+        let own = step.books.add_pool(agent, identity, &initialize);
+        if let Some(client) = step.books.client_mut(client) {
             client.pool = Some(own);
         }
         step.books.move_call(id, None);

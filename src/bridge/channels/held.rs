@@ -1,7 +1,7 @@
 //! Requests that wait on a channel until it is ready for them.
 
 use crate::bridge::books::call::{Asker, Purpose, Stage};
-use crate::bridge::books::client::Carry;
+use crate::bridge::books::pool::Carry;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{compose, send};
@@ -9,7 +9,7 @@ use crate::bridge::step::Step;
 
 /// Sends a call as soon as its channel is ready for it.
 pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.calls.get(&id) else { return };
+    let Some(call) = step.books.call(id) else { return };
     let Some(channel) = call.channel else { return };
     let Some(row) = step.books.channel(channel) else { return };
     if call.purpose == Purpose::Initialize {
@@ -24,10 +24,10 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
 /// Sends everything that waited for this channel to become ready.
 pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
     for id in step.books.calls_on(channel) {
-        let waits =
-            step.books.calls.get(&id).is_some_and(|call| {
-                matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
-            });
+        let waits = step
+            .books
+            .call(id)
+            .is_some_and(|call| matches!(call.stage, Stage::Held(_)) && call.waits_for_channel());
         if waits {
             send_when_ready(step, id);
         }
@@ -38,14 +38,16 @@ pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
 pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return };
     let Asker::Client(client, token) = call.asker else { return };
-    let Some(row) = step.books.clients.get_mut(&client) else { return };
-    let pool = row.pool.and_then(|pool| step.books.pools.get(&pool));
-    let Some(pool) = pool else { return };
-    let Some(answer) = pool.answer.clone() else { return };
-    row.initialized = true;
-    row.served_by = call.channel;
+    let pool = step.books.client(client).and_then(|row| step.books.pool(row.pool?));
+    let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {
+        return;
+    };
     let carried = pool.carry == Carry::Transparent;
     let version = String::from_utf8_lossy(&pool.version).into_owned();
+    if let Some(row) = step.books.client_mut(client) {
+        row.initialized = true;
+        row.served_by = call.channel;
+    }
     step.send_to_client(client, compose::success(&token, &answer));
     if carried {
         step.publish(Notice::CarriedTransparently { client, version });

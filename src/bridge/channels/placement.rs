@@ -5,10 +5,13 @@
 //! the end of every step: for want of room, because an agent that crashed is
 //! given a pause, or because another channel may still hold the conversation.
 
+use std::cmp::Reverse;
+
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, Hold, Login, State};
-use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::channel::{Channel, Login, State};
 use crate::bridge::books::fence::Fence;
+use crate::bridge::books::tombstones::Hold;
+use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, handshake, held, start, stop};
 use crate::bridge::config::Share;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
@@ -19,10 +22,9 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::seeded;
 use crate::bridge::sessions::{attach, close};
 use crate::bridge::step::Step;
-use std::cmp::Reverse;
 
 /// Where a call goes.
-pub enum Placement {
+enum Placement {
     /// To this channel, now or when it is ready.
     On(ChannelId),
     /// Nowhere yet.
@@ -33,18 +35,28 @@ pub enum Placement {
     AlreadyLive,
 }
 
+impl From<NoRoom> for Placement {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::Yet => Placement::Wait,
+            NoRoom::AtAll(refusal) => Placement::Refuse(refusal),
+        }
+    }
+}
+
 /// Tries to place every call that waits, in the order in which they came.
 pub fn place_waiting(step: &mut Step<'_>) {
-    let waiting: Vec<CallId> = step.books.unplaced.iter().copied().collect();
+    let waiting: Vec<CallId> = step.books.unplaced().iter().copied().collect();
     for id in waiting {
         place(step, id);
     }
 }
 
 fn place(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.calls.get(&id) else { return };
+    let Some(call) = step.books.call(id) else { return };
+    let agent = call.agent;
     let Some((client, pool)) =
-        call.client().and_then(|client| Some((client, step.books.clients.get(&client)?.pool?)))
+        call.client().and_then(|client| Some((client, step.books.client(client)?.pool?)))
     else {
         // Nobody waits for it any more.
         step.books.take_call(id);
@@ -52,26 +64,24 @@ fn place(step: &mut Step<'_>, id: CallId) {
     };
     let placement = match call.purpose.clone() {
         Purpose::Initialize => place_handshake(step, id, client, pool),
-        Purpose::Open(opening) => place_open(step, id, &opening, client, pool),
-        Purpose::Stored { id, home } => place_stored(step, &id, home, client, pool),
+        Purpose::Open(opening) => place_open(step, id, &opening, (client, pool)),
+        Purpose::Stored { id, home } => place_stored(step, &id, home, (client, pool)),
         Purpose::Login(_) => place_login(step, client, pool),
         _ => place_anywhere(step, client, pool),
     };
     match placement {
         Placement::On(channel) if step.books.is_clogged(channel) => {
-            let agent = step.books.agent_name();
+            let agent = step.books.agent(agent).config.name.clone();
             answer::fail(step, id, &Refusal::AgentNotReading { agent });
         }
         Placement::On(channel) => {
             step.books.move_call(id, Some(channel));
-            if let Some(row) = step.books.clients.get_mut(&client) {
+            if let Some(row) = step.books.client_mut(client) {
                 row.served_by = Some(channel);
             }
             held::send_when_ready(step, id);
         }
-        Placement::Wait => {
-            step.books.watch(Due::Call(id));
-        }
+        Placement::Wait => {}
         Placement::Refuse(refusal) => {
             answer::fail(step, id, &refusal);
         }
@@ -80,19 +90,19 @@ fn place(step: &mut Step<'_>, id: CallId) {
 }
 
 fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: PoolId) -> Placement {
-    let mut of_pool = step.books.channels.iter().filter(|(_, row)| row.pool == Some(pool));
+    let mut of_pool = step.books.channels().iter().filter(|(_, row)| row.pool == Some(pool));
     if let Some((channel, _)) =
         of_pool.find(|(_, row)| row.is_open() || matches!(row.state, State::Starting { .. }))
     {
         return Placement::On(*channel);
     }
     let cwd = step.books.client_cwd(client);
-    match start::process(step, &cwd) {
+    match start::process(step, pool, &cwd) {
         Ok(channel) => {
             handshake::begin(step, channel, pool, Some(id));
             Placement::On(channel)
         }
-        Err(other) => other,
+        Err(no_room) => no_room.into(),
     }
 }
 
@@ -100,19 +110,20 @@ fn place_open(
     step: &mut Step<'_>,
     id: CallId,
     opening: &Opening,
-    client: ClientId,
-    pool: PoolId,
+    (client, pool): (ClientId, PoolId),
 ) -> Placement {
+    let Some(agent) = step.books.call(id).map(|call| call.agent) else { return Placement::Wait };
     // A copy of a live session is made where it lives.
-    let mut home = step.books.owner(opening).filter(|_| opening.kind == OpenKind::Fork);
+    let mut home = step.books.owner(agent, opening).filter(|_| opening.kind == OpenKind::Fork);
     if let Some(source) = opening.restores() {
-        if opening.public.as_ref().is_some_and(|id| step.books.public.contains_key(id)) {
+        let row = step.books.agent(agent);
+        if opening.public.as_ref().is_some_and(|id| row.public.contains_key(id)) {
             return Placement::AlreadyLive;
         }
-        let same = step.books.restoring.get(source).into_iter().flatten();
+        let same = row.restoring.get(source).into_iter().flatten();
         let mut before = same
             .take_while(|other| **other < id)
-            .filter_map(|other| step.books.calls.get(other))
+            .filter_map(|other| step.books.call(*other))
             .filter(|other| other.stage != Stage::Overdue);
         match before.next().and_then(Call::opening) {
             Some(other) if other.kind == opening.kind => return Placement::Wait,
@@ -121,7 +132,7 @@ fn place_open(
             }
             None => {}
         }
-        match step.books.fence(source, opening.public.as_deref()) {
+        match step.books.fence(agent, source, opening.public.as_deref()) {
             Fence::Open => {}
             Fence::Reinstate(channel) => home = Some(channel),
             Fence::Soon(channel) => {
@@ -137,18 +148,19 @@ fn place_open(
             }
         }
     }
-    if let Some(refused) = capacity::for_session(step, id) {
-        return refused;
+    if let Err(no_room) = capacity::for_session(step, id) {
+        return no_room.into();
     }
     if let Some(channel) = home {
         return Placement::On(channel);
     }
-    let cwd: Box<str> = if opening.cwd.is_empty() || step.books.the_agent().share == Share::Agent {
+    let share = step.books.agent(agent).config.share;
+    let cwd: Box<str> = if opening.cwd.is_empty() || share == Share::Agent {
         step.books.client_cwd(client)
     } else {
         opening.cwd.clone()
     };
-    let key = (step.books.the_agent().share != Share::Agent).then(|| cwd.clone());
+    let key = (share != Share::Agent).then(|| cwd.clone());
     current(step, pool, key, &cwd)
 }
 
@@ -158,18 +170,20 @@ fn place_stored(
     step: &mut Step<'_>,
     stored: &str,
     home: Option<ChannelId>,
-    client: ClientId,
-    pool: PoolId,
+    (client, pool): (ClientId, PoolId),
 ) -> Placement {
     let at_home = home.and_then(|id| Some((id, step.books.channel(id)?)));
     if let Some((channel, row)) = at_home.filter(|(_, row)| row.is_open()) {
         let is_closing = row
             .tombstones
             .get(stored)
-            .is_some_and(|tomb| matches!(tomb.hold, Hold::Closing(_) | Hold::AskAgain));
+            .is_some_and(|tomb| matches!(tomb.hold(), Hold::Closing(_) | Hold::AskAgain));
         return if is_closing { Placement::Wait } else { Placement::On(channel) };
     }
-    match step.books.fence(stored, None) {
+    let Some(agent) = step.books.client(client).map(|row| row.agent) else {
+        return Placement::Wait;
+    };
+    match step.books.fence(agent, stored, None) {
         Fence::Reinstate(channel) => Placement::On(channel),
         Fence::Soon(_) => Placement::Wait,
         // Under another name it is another conversation, which must not suffer.
@@ -182,7 +196,7 @@ fn place_stored(
 fn place_login(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement {
     let wanting = step
         .books
-        .channels
+        .channels()
         .iter()
         .filter(|(_, row)| row.pool == Some(pool) && row.is_open())
         .filter(|(_, row)| !matches!(row.login, Login::Done { .. }))
@@ -197,8 +211,8 @@ fn place_login(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement
 /// last, otherwise to any.
 fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement {
     let serves = |row: &Channel| row.pool == Some(pool) && !row.is_stopping();
-    let last = step.books.clients.get(&client).and_then(|row| row.served_by);
-    let channels = &step.books.channels;
+    let last = step.books.client(client).and_then(|row| row.served_by);
+    let channels = step.books.channels();
     if let Some(channel) = last.filter(|id| channels.get(id).is_some_and(serves)) {
         return Placement::On(channel);
     }
@@ -210,7 +224,7 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
         return Placement::On(*channel);
     }
     let cwd = step.books.client_cwd(client);
-    start::with_handshake(step, pool, None, &cwd)
+    start::with_handshake(step, pool, None, &cwd).map_or_else(Into::into, Placement::On)
 }
 
 /// The channel that new sessions of this pool and key go to: the fullest
@@ -220,7 +234,7 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
     retire_login_seekers(step, pool);
     let found = step
         .books
-        .channels
+        .channels()
         .iter()
         .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
         .filter(|(_, row)| row.key.is_none() || row.key == key)
@@ -233,7 +247,7 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
         }
         return Placement::On(channel);
     }
-    start::with_handshake(step, pool, key, cwd)
+    start::with_handshake(step, pool, key, cwd).map_or_else(Into::into, Placement::On)
 }
 
 /// Channels that refused an open for want of a login are asked no more: the
@@ -241,7 +255,7 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
 fn retire_login_seekers(step: &mut Step<'_>, pool: PoolId) {
     let seekers: Vec<ChannelId> = step
         .books
-        .channels
+        .channels()
         .iter()
         .filter(|(_, row)| row.pool == Some(pool) && row.state == State::Ready)
         .filter(|(_, row)| row.login == Login::Wanted)

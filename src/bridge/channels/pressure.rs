@@ -13,10 +13,10 @@ use crate::wire::Frame;
 
 /// A client's outbox went over its mark, or under it.
 pub fn client_saturated(step: &mut Step<'_>, client: ClientId, over: bool) {
-    if let Some(row) = step.books.clients.get_mut(&client) {
+    if let Some(row) = step.books.client_mut(client) {
         row.saturated = over;
     }
-    step.books.touched_channels.extend(step.books.channels.keys().copied());
+    step.books.touch_all_channels();
 }
 
 /// An agent's outbox went over its mark, or under it.
@@ -28,22 +28,24 @@ pub fn channel_saturated(step: &mut Step<'_>, channel: ChannelId, over: bool) {
     }
 }
 
-/// Requests about a session whose agent does not read are refused. Those without a session are looked at when they are placed.
+/// Requests about a session whose agent does not read are refused. Those without a
+/// session are looked at when they are placed.
 pub fn refuse_if_clogged(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> bool {
-    let named = frame.session().and_then(|id| step.books.public.get(&*id).copied());
+    let named = frame.session().and_then(|id| step.books.live(client, &id));
     named.is_some_and(|key| refuse_if_clogged_in(step, client, key, frame))
 }
 
+/// Refuses a request in a live session if its agent does not read.
 pub fn refuse_if_clogged_in(
     step: &mut Step<'_>,
     client: ClientId,
     key: SessionKey,
     frame: &Frame,
 ) -> bool {
-    let session = step.books.sessions.get(&key);
+    let session = step.books.session(key);
     let is_clogged = session.is_some_and(|session| step.books.is_clogged(session.channel));
     if is_clogged {
-        let agent = step.books.agent_name();
+        let agent = step.books.agent_name_for(client);
         answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
     }
     is_clogged

@@ -3,7 +3,7 @@
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::Login;
-use crate::bridge::books::client::MAX_REHEARSAL;
+use crate::bridge::books::pool::MAX_REHEARSAL;
 use crate::bridge::channels::{held, stop};
 use crate::bridge::id::{CallId, ChannelId, PoolId};
 use crate::bridge::notice::StopReason;
@@ -14,17 +14,13 @@ use crate::wire::{Frame, Kind, Method, Token};
 
 /// Tells a channel what the pool's clients told the others.
 pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
-    let now = step.now;
+    let Some(agent) = step.books.channel(channel).map(|row| row.agent) else { return };
     for frame in frames {
         let needed = frame.method_name().starts_with("providers/");
-        let id = step.books.add_call(Call {
-            asker: Asker::Nobody,
-            purpose: Purpose::Rehearse { needed },
-            channel: Some(channel),
-            session: None,
-            asked_at: now,
-            stage: Stage::Held(Box::new(frame)),
-        });
+        let (purpose, stage) = (Purpose::Rehearse { needed }, Stage::Held(Box::new(frame)));
+        let place = (agent, channel);
+        let call = Call::on_channel(place, Asker::Nobody, purpose, stage, step.now);
+        let id = step.books.add_call(call);
         send::call(step, id);
     }
 }
@@ -34,7 +30,7 @@ pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
 pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
     if needed && frame.kind == Kind::Failure {
         for id in step.books.calls_on(channel) {
-            let waits = step.books.calls.get(&id).is_some_and(|call| {
+            let waits = step.books.call(id).is_some_and(|call| {
                 call.opening().is_some() && matches!(call.stage, Stage::Held(_))
             });
             if waits && let Some(call) = step.books.take_call(id) {
@@ -49,7 +45,7 @@ pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &
 /// What was rehearsed is not answered in time: that is a refusal.
 pub fn rehearsal_timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, needed: bool) {
     step.books.take_call(id);
-    let refusal = Refusal::OpenTimeout { agent: step.books.agent_name() };
+    let refusal = Refusal::OpenTimeout { agent: step.books.agent_name_on(channel) };
     if let Some(frame) = compose::missing_answer(&Token::number(id.0), &refusal) {
         rehearsed(step, channel, needed, &frame);
     }
@@ -63,7 +59,7 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
         let id = id.map(|place| place.of(frame.bytes()).to_vec());
         (frame.method_name().into_owned(), id)
     };
-    let Some(pool) = step.books.pools.get_mut(&pool) else { return };
+    let Some(pool) = step.books.pool_mut(pool) else { return };
     pool.rehearsal.retain(|old| subject(old) != subject(frame));
     if pool.rehearsal.len() < MAX_REHEARSAL {
         pool.rehearsal.push(frame.detached());
@@ -72,16 +68,19 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
     }
 }
 
+/// A logout succeeded: no channel is logged in, and none will be told to be.
 pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
-    if let Some(pool) = step.books.pools.get_mut(&pool) {
+    if let Some(pool) = step.books.pool_mut(pool) {
         let is_login =
             |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
         pool.rehearsal.retain(|frame| !is_login(frame));
     }
-    for (id, row) in step.books.channels.iter_mut().filter(|(_, row)| row.pool == Some(pool)) {
-        row.login = Login::Unknown;
-        // A fresh login may have kept it beyond its idle time.
-        step.books.touched_channels.insert(*id);
+    for id in step.books.all_channels() {
+        let is_its = step.books.channel(id).is_some_and(|row| row.pool == Some(pool));
+        // A fresh login may have kept it beyond its idle time: it is settled anew.
+        if let Some(row) = step.books.channel_mut(id).filter(|_| is_its) {
+            row.login = Login::Unknown;
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A process is started: the budget of crashes, the cap on channels, the spawn.
 
 use crate::bridge::books::channel::{Channel, State};
-use crate::bridge::books::deadlines::Due;
-use crate::bridge::channels::placement::Placement;
+use crate::bridge::books::restarts::Start;
+use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, handshake};
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{ChannelId, PoolId};
+use crate::bridge::id::{AgentId, ChannelId, PoolId};
 use crate::bridge::notice::Notice;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
@@ -16,52 +16,49 @@ pub fn with_handshake(
     pool: PoolId,
     key: Option<Box<str>>,
     cwd: &str,
-) -> Placement {
-    match process(step, cwd) {
-        Ok(channel) => {
-            if let Some(row) = step.books.channel_mut(channel) {
-                row.key = key;
-            }
-            handshake::begin(step, channel, pool, None);
-            Placement::On(channel)
-        }
-        Err(other) => other,
+) -> Result<ChannelId, NoRoom> {
+    let channel = process(step, pool, cwd)?;
+    if let Some(row) = step.books.channel_mut(channel) {
+        row.key = key;
     }
+    handshake::begin(step, channel, pool, None);
+    Ok(channel)
 }
 
 /// A process without a handshake: one that was preheated, or a new one.
-pub fn process(step: &mut Step<'_>, cwd: &str) -> Result<ChannelId, Placement> {
+pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId, NoRoom> {
     let now = step.now;
-    let spawned = step.books.channels.iter().find(|(_, row)| row.state == State::Spawned);
-    if let Some((channel, _)) = spawned {
+    let Some(agent) = step.books.pool(pool).map(|row| row.agent) else { return Err(NoRoom::Yet) };
+    let is_preheated = |row: &Channel| row.agent == agent && row.state == State::Spawned;
+    let preheated = step.books.channels().iter().find(|(_, row)| is_preheated(row));
+    if let Some((channel, _)) = preheated {
         return Ok(*channel);
     }
-    let (limit, window) =
-        (step.books.the_agent().restart_limit, step.books.the_agent().restart_window);
-    if let Some(retry_after_ms) = step.books.restarts.refused_for(now, limit, window) {
-        let (agent, last) = (step.books.agent_name(), step.books.restarts.last.clone());
-        return Err(Placement::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
-    }
-    if now < step.books.restarts.not_before() {
-        step.books.watch(Due::Placing);
-        return Err(Placement::Wait);
+    match step.books.may_start(pool, now) {
+        Start::Now => {}
+        Start::Later => return Err(NoRoom::Yet),
+        Start::Refused { last, retry_after_ms } => {
+            let agent = step.books.agent(agent).config.name.clone();
+            return Err(NoRoom::AtAll(Refusal::RestartLimit { agent, last, retry_after_ms }));
+        }
     }
     capacity::for_channel(step)?;
-    Ok(spawn(step, cwd))
+    Ok(spawn(step, agent, cwd))
 }
 
-fn spawn(step: &mut Step<'_>, cwd: &str) -> ChannelId {
+fn spawn(step: &mut Step<'_>, agent: AgentId, cwd: &str) -> ChannelId {
     let now = step.now;
     // The row is there before the process: a kill in between finds it.
-    let channel = step.books.add_channel(Channel::new(State::Spawned, None, now));
+    let channel = step.books.add_channel(Channel::new(agent, now));
     step.publish(Notice::ChannelSpawning { channel });
-    step.outgoing.effects.push_back(Effect::Spawn { channel, cwd: cwd.to_owned() });
+    step.effect(Effect::Spawn { channel, cwd: cwd.to_owned() });
     channel
 }
 
 /// Starts the process that is wanted before any client asks.
 pub fn preheat(step: &mut Step<'_>, cwd: &str) {
-    if !step.books.is_ending() && step.books.channels.is_empty() {
-        spawn(step, cwd);
+    if !step.books.is_ending() && step.books.channels().is_empty() {
+        let agent = step.books.default_agent();
+        spawn(step, agent, cwd);
     }
 }

@@ -4,16 +4,15 @@
 //! step (I3). Its row goes with its exit and with nothing else (I5): asking to
 //! stop is not having stopped, and the last SIGKILL always finds the row.
 
-use crate::bridge::books::Books;
 use crate::bridge::books::call::{Purpose, Stage};
 use crate::bridge::books::channel::{Rung, State};
+use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::{Exit, ExitStatus};
 use crate::bridge::id::{CallId, ChannelId, PoolId, SessionKey};
 use crate::bridge::notice::{EndReason, Notice, StopReason};
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::fanout;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::sessions::{close, question_end};
@@ -29,10 +28,10 @@ pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     }
     row.state = State::Draining { reason: reason.clone() };
     for id in step.books.calls_on(channel) {
-        let waits =
-            step.books.calls.get(&id).is_some_and(|call| {
-                call.opening().is_some() && matches!(call.stage, Stage::Held(_))
-            });
+        let waits = step
+            .books
+            .call(id)
+            .is_some_and(|call| call.opening().is_some() && matches!(call.stage, Stage::Held(_)));
         if waits {
             step.books.move_call(id, None);
         }
@@ -48,16 +47,16 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         return;
     }
     let was_starting = matches!(row.state, State::Starting { .. });
+    let refusal = stop_refusal(&step.books.agent(row.agent).config, &reason);
     step.publish(Notice::ChannelStopping { channel, reason: reason.clone() });
-    let refusal = stop_refusal(step.books, &reason);
     if was_starting && reason.is_fault() {
-        crashed(step, reason.to_string());
+        step.books.crashed(channel, &reason.to_string(), now);
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
     settle_accounts(step, channel, end, &refusal);
     if let Some(row) = step.books.channel_mut(channel) {
         row.state = State::Stopping { reason, rung: Rung::ClosingStdin, since: now };
-        row.idle_since = None;
+        row.clock.set_idle(false, now);
     }
     step.outgoing.effects.push_back(Effect::CloseStdin(channel));
     #[cfg(feature = "seeded-bugs")]
@@ -66,9 +65,9 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     }
 }
 
-fn stop_refusal(books: &Books, reason: &StopReason) -> Refusal {
-    let agent = books.agent_name();
-    match (reason, books.the_agent().initialize_timeout) {
+fn stop_refusal(config: &AgentConfig, reason: &StopReason) -> Refusal {
+    let agent = config.name.clone();
+    match (reason, config.initialize_timeout) {
         (StopReason::Shutdown, _) => Refusal::ShuttingDown,
         (StopReason::HandshakeTimeout, Limit::After(millis)) => {
             Refusal::HandshakeTimeout { agent, millis }
@@ -100,15 +99,10 @@ fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, r
 
 /// A call whose channel will not answer it.
 fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
-    let Some(call) = step.books.calls.get(&id) else { return };
+    let Some(call) = step.books.call(id) else { return };
     match call.purpose.clone() {
         // Closed is what it is now.
         Purpose::Close(_) => answer::succeed(step, id, b"{}").map(drop),
-        Purpose::Part(fanout) => {
-            step.books.take_call(id);
-            fanout::part_failed(step, fanout, refusal);
-            None
-        }
         #[cfg(feature = "seeded-bugs")]
         Purpose::Open(_)
             if seeded::is(seeded::Bug::LoseWaitingOpen) && matches!(call.stage, Stage::Held(_)) =>
@@ -169,14 +163,14 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     let in_handshake = matches!(row.state, State::Starting { .. });
     let had_work = !step.books.is_without_work(row);
     let refusal = Refusal::AgentExited {
-        agent: step.books.agent_name(),
+        agent: step.books.agent_name_on(channel),
         status: exit.status,
         stderr_tail: exit.stderr_tail.clone(),
         in_handshake,
     };
     let is_crash = !expected && (had_work || exit.status != ExitStatus::Code(0));
     if is_crash {
-        crashed(step, refusal.message());
+        step.books.crashed(channel, &refusal.message(), step.now);
     }
     settle_accounts(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
@@ -186,15 +180,11 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
 
 /// The process could not be started at all.
 pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
-    let refusal = Refusal::SpawnFailed { agent: step.books.agent_name(), error: error.clone() };
+    let refusal =
+        Refusal::SpawnFailed { agent: step.books.agent_name_on(channel), error: error.clone() };
     settle_accounts(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     step.publish(Notice::SpawnFailed { channel, error });
-}
-
-fn crashed(step: &mut Step<'_>, how: String) {
-    let now = step.now;
-    step.books.restarts.crashed(now, step.books.the_agent().restart_window, how);
 }
 
 /// The one client that a channel was carried for has left its pool.
@@ -214,7 +204,7 @@ pub fn hurry(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
         Some(State::Stopping { since, rung: Rung::ClosingStdin | Rung::Terminated, .. }) => *since,
         _ => return,
     };
-    let asked_at = step.books.calls.get(&id).map(|call| call.asked_at);
+    let asked_at = step.books.call(id).map(|call| call.asked_at);
     if asked_at == Some(now) && since < now {
         next_rung(step, channel);
     }

@@ -4,33 +4,20 @@ use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::{compose, translate};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::fanout;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Outgoing, Token};
 
 /// The result of a turn that the bridge ended.
 pub const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;
 
-/// Ends a call with the agent's answer; gives back the client that asked, if one did.
-pub fn forward(step: &mut Step<'_>, id: CallId, frame: &Frame) -> Option<ClientId> {
+/// Ends a call with the agent's answer.
+pub fn forward(step: &mut Step<'_>, id: CallId, frame: &Frame) -> Option<Call> {
     let call = step.books.take_call(id)?;
     if let Asker::Client(client, token) = &call.asker {
         let outgoing = translate::for_asker(step.books, &call, frame, token);
         step.send_to_client(*client, outgoing);
     }
-    call.client()
-}
-
-/// Refuses a call, or the request that it is a part of.
-pub fn fail_part_or_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
-    let fanout = match step.books.calls.get(&id).map(|call| &call.purpose) {
-        Some(Purpose::Part(fanout)) => Some(*fanout),
-        _ => None,
-    };
-    fail(step, id, refusal);
-    if let Some(fanout) = fanout {
-        fanout::part_failed(step, fanout, refusal);
-    }
+    Some(call)
 }
 
 /// Answers a request of a client that never became a call.
@@ -53,9 +40,15 @@ pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
     Some(call)
 }
 
-/// Ends a call with a refusal.
+/// Ends a call with a refusal. If it is one of several parts of a request, that is
+/// what its channel has said.
 pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> {
     let call = step.books.take_call(id)?;
+    if let Purpose::Part(fanout) = call.purpose
+        && let Some(failure) = compose::missing_answer(&Token::number(id.0), refusal)
+    {
+        step.books.part_answered(fanout, &failure);
+    }
     if call.asker != Asker::Nobody {
         step.outgoing.counters.refused += 1;
     }

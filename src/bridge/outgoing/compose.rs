@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::bridge::refusal::Refusal;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Outgoing, Token};
-
-use crate::bridge::refusal::Refusal;
 
 /// A successful answer.
 pub fn success(token: &Token, result: &[u8]) -> Outgoing {

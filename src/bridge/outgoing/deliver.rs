@@ -18,7 +18,7 @@ pub fn deliver(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     if let Some(child) = announced_child(&frame) {
         step.books.add_child(key, &child);
     }
-    let Some(session) = step.books.sessions.get_mut(&key) else { return };
+    let Some(session) = step.books.session_in_passing(key) else { return };
     session.last_seen = now;
     session.seq += 1;
     let Some((last, others)) = session.clients().split_last() else { return };

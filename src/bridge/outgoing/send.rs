@@ -1,9 +1,8 @@
 //! What is sent to an agent: requests that waited, requests in a session,
 //! notifications.
 
-use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::call::{Call, Purpose, Stage};
 use crate::bridge::books::channel::MAX_UNREAD;
-use crate::bridge::books::deadlines::Due;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::outgoing::translate::{renamed, to_agent};
 use crate::bridge::outgoing::{compose, secrets};
@@ -19,21 +18,14 @@ pub fn in_session(
     frame: &Frame,
 ) {
     let now = step.now;
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     let channel = session.channel;
     let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
-    let id = step.books.add_call(Call {
-        asker: Asker::Client(client, frame.id()),
-        purpose,
-        channel: Some(channel),
-        session: Some(key),
-        asked_at: now,
-        stage: Stage::Sent(now),
-    });
+    let call = Call::in_session(session, client, purpose, frame, Stage::Sent(now), now);
+    let id = step.books.add_call(call);
     secrets::conceal(step, channel, frame);
     let outgoing = to_agent(frame, Some(Token::number(id.0)), agent_id.as_deref());
     step.send_to_channel(channel, outgoing);
-    step.books.watch(Due::Call(id));
 }
 
 /// Sends `session/cancel` for a turn of a session that the bridge ends.
@@ -44,7 +36,7 @@ pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 
 /// Sends an agent a client's notification, unless it has left too many unread.
 pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoing) {
-    let row = step.books.channels.get_mut(&channel);
+    let row = step.books.channel_in_passing(channel);
     if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
         if *unread + frame.len() > MAX_UNREAD {
             step.outgoing.counters.unrouted += 1;
@@ -58,7 +50,7 @@ pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoin
 /// Sends a call that was held.
 pub fn call(step: &mut Step<'_>, id: CallId) {
     let now = step.now;
-    let Some(call) = step.books.calls.get_mut(&id) else { return };
+    let Some(call) = step.books.call_mut(id) else { return };
     let Some(channel) = call.channel else { return };
     let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
         return;
@@ -67,7 +59,7 @@ pub fn call(step: &mut Step<'_>, id: CallId) {
     let agent_id = match (call.opening(), call.session) {
         (Some(opening), _) => opening.source.clone(),
         (None, Some(key)) => {
-            let session = step.books.sessions.get(&key);
+            let session = step.books.session(key);
             session.and_then(|session| renamed(session, &frame)).map(Into::into)
         }
         (None, None) => match &call.purpose {
@@ -78,5 +70,4 @@ pub fn call(step: &mut Step<'_>, id: CallId) {
     secrets::conceal(step, channel, &frame);
     let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
     step.send_to_channel(channel, outgoing);
-    step.books.watch(Due::Call(id));
 }

@@ -5,17 +5,18 @@
 //! then clients know the newcomer by an alias, and it is exchanged in every
 //! place where a session id occurs.
 
+use bytes::Bytes;
+
 use crate::bridge::books::Books;
 use crate::bridge::books::call::Call;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
-use bytes::Bytes;
 
 /// A notification of a client for the agent of a session.
 pub fn for_agent(books: &Books, key: SessionKey, frame: &Frame) -> Outgoing {
-    let session = books.sessions.get(&key);
+    let session = books.session(key);
     to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
 }
 
@@ -32,12 +33,10 @@ pub fn for_asker(books: &Books, call: &Call, frame: &Frame, token: &Token) -> Ou
 
 /// The alias of a session that has one, also after its end.
 fn alias(books: &Books, key: SessionKey, channel: Option<ChannelId>) -> Option<&str> {
-    if let Some(session) = books.sessions.get(&key) {
+    if let Some(session) = books.session(key) {
         return session.is_aliased().then_some(&*session.id);
     }
-    let tombstones = &books.channel(channel?)?.tombstones;
-    let (_, buried) = tombstones.iter().find(|(id, tomb)| tomb.key == key && **id != tomb.id)?;
-    Some(&*buried.id)
+    books.channel(channel?)?.tombstones.of(key)?.alias()
 }
 
 /// What the agent calls the session that a client's frame names, where that

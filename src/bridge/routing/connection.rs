@@ -1,6 +1,6 @@
 //! A client's connection is over.
 
-use crate::bridge::books::call::{Asker, Stage};
+use crate::bridge::books::call::Stage;
 use crate::bridge::books::session::Audience;
 use crate::bridge::channels::stop;
 use crate::bridge::id::{ChannelId, ClientId, SessionKey};
@@ -10,19 +10,15 @@ use crate::bridge::step::Step;
 /// A client's connection is over. Nobody can tell a quit from a crash, so
 /// its sessions stay; prompts go on, questions go to others or wait.
 pub fn gone(step: &mut Step<'_>, client: ClientId) {
-    let Some(row) = step.books.clients.get(&client) else { return };
+    let Some(row) = step.books.client(client) else { return };
     let (calls, pool) = (row.calls.clone(), row.pool);
-    for id in row.fanouts.clone() {
-        if let Some(fanout) = step.books.fanouts.get_mut(&id) {
-            fanout.asker = Asker::Nobody;
-        }
-    }
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
+    step.books.disown_fanouts(client);
     for id in calls {
-        let waits =
-            step.books.calls.get(&id).is_some_and(|call| {
-                matches!(call.stage, Stage::Held(_)) && call.waits_for_channel()
-            });
+        let waits = step
+            .books
+            .call(id)
+            .is_some_and(|call| matches!(call.stage, Stage::Held(_)) && call.waits_for_channel());
         if waits {
             step.books.take_call(id);
         } else {
@@ -35,7 +31,7 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     question_end::unask(step, client, None);
     let channels: Vec<ChannelId> = step
         .books
-        .channels
+        .channels()
         .iter()
         .filter(|(_, row)| row.leases.contains(&client) || row.pool == pool)
         .map(|(id, _)| *id)

@@ -1,13 +1,12 @@
-//! Requests about the agent as a whole: to every channel, or to the right one.
-//!
-//! Logins, providers, and the list of stored conversations.
+//! Requests that every channel of a pool must hear: providers and logout. They
+//! succeed if all channels say so.
 
 use crate::bridge::books::call::{Asker, Call, Fanout, Purpose, Stage};
+use crate::bridge::books::id_set::Ids;
 use crate::bridge::channels::set_up;
 use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
-use crate::bridge::outgoing::{answer, compose};
+use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::from_client;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Method, Token};
 
@@ -15,61 +14,38 @@ use crate::wire::{Frame, Kind, Method, Token};
 /// if all of them say so.
 pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let pool = step.books.clients.get(&client).and_then(|row| row.pool);
+    let Some(row) = step.books.client(client) else { return };
+    let (agent, pool) = (row.agent, row.pool);
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
     if channels.iter().any(|id| step.books.is_clogged(*id)) {
-        let agent = step.books.agent_name();
+        let agent = step.books.agent_name_for(client);
         return answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
     }
     let (Some(pool), false) = (pool, channels.is_empty()) else {
         // None runs: one is started for it, and the others will hear it at their start.
-        from_client::call_without_session(
-            step,
-            client,
-            Purpose::Shared(Box::new(frame.detached())),
-            frame,
-        );
+        let purpose = Purpose::Shared(Box::new(frame.detached()));
+        step.books.wait_for_channel(client, purpose, frame, now);
         return;
     };
-    let fanout = FanoutId(step.books.numbers.fanouts.next());
-    let asker = Asker::Client(client, frame.id());
-    let request = frame.detached();
-    let told = channels.clone();
-    if let Some(row) = step.books.clients.get_mut(&client) {
-        row.fanouts.insert(fanout);
-    }
-    step.books.fanouts.insert(fanout, Fanout { asker, pool, request, told, answer: None });
+    let fanout = step.books.add_fanout(Fanout {
+        asker: Asker::Client(client, frame.id()),
+        pool,
+        request: frame.detached(),
+        told: channels.clone(),
+        parts: Ids::default(),
+        answer: None,
+    });
     for channel in channels {
-        let id = step.books.add_call(Call {
-            asker: Asker::Nobody,
-            purpose: Purpose::Part(fanout),
-            channel: Some(channel),
-            session: None,
-            asked_at: now,
-            stage: Stage::Sent(now),
-        });
+        let (place, purpose) = ((agent, channel), Purpose::Part(fanout));
+        let call = Call::on_channel(place, Asker::Nobody, purpose, Stage::Sent(now), now);
+        let id = step.books.add_call(call);
         step.send_to_channel(channel, frame.with_id(Token::number(id.0)));
     }
 }
 
-/// One of the channels answered; its call is over.
-pub fn part_answered(step: &mut Step<'_>, id: FanoutId, frame: &Frame) {
-    let Some(fanout) = step.books.fanouts.get_mut(&id) else { return };
-    let is_worse = frame.kind == Kind::Failure
-        && fanout.answer.as_ref().is_none_or(|answer| answer.kind == Kind::Success);
-    if is_worse || fanout.answer.is_none() {
-        fanout.answer = Some(frame.detached());
-    }
-    let is_open = step.books.calls.values().any(|call| call.purpose == Purpose::Part(id));
-    if is_open {
-        return;
-    }
-    let Some(fanout) = step.books.fanouts.remove(&id) else { return };
-    if let Asker::Client(client, _) = &fanout.asker
-        && let Some(row) = step.books.clients.get_mut(client)
-    {
-        row.fanouts.remove(&id);
-    }
+/// The end of a step in which a channel answered: if all have, so is the request.
+pub fn settle(step: &mut Step<'_>, id: FanoutId) {
+    let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
     let Some(answer) = fanout.answer else { return };
     answer::asker(step, &fanout.asker, |token| answer.with_id(token.clone()));
     if answer.kind == Kind::Success {
@@ -91,12 +67,5 @@ pub fn agreed(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[Channe
         }
         Method::Logout | Method::AuthLogout => set_up::forget_logins(step, pool),
         _ => {}
-    }
-}
-
-/// One of the channels will not answer any more.
-pub fn part_failed(step: &mut Step<'_>, id: FanoutId, refusal: &Refusal) {
-    if let Some(frame) = compose::missing_answer(&Token::number(0), refusal) {
-        part_answered(step, id, &frame);
     }
 }

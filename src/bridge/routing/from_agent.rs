@@ -4,24 +4,38 @@ use crate::bridge::books::call::Purpose;
 use crate::bridge::channels::{handshake, set_up};
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::outgoing::{answer, deliver};
-use crate::bridge::routing::{fanout, listing, stray};
-use crate::bridge::sessions::{answered, attach, close, open, question, question_end};
+use crate::bridge::routing::{fanout, listing, passthrough, stray};
+use crate::bridge::sessions::{attach, close, open, question, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Malformed, Method};
 
 /// A line of an agent.
 pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malformed>) {
     let now = step.now;
-    let Some(row) = step.books.channels.get_mut(&channel) else { return };
-    row.heard_at = now;
+    let Some(row) = step.books.channel_in_passing(channel) else { return };
+    row.clock.heard(now);
     let frame = match frame {
         Ok(frame) => frame,
-        Err(malformed) => return stray::line(step, channel, malformed),
+        Err(malformed) => match stray::line(step, channel, malformed) {
+            Some(missing) => missing,
+            None => return,
+        },
     };
     match frame.kind {
         Kind::Success | Kind::Failure => answer(step, channel, &frame),
-        Kind::Request => question::asked(step, channel, &frame),
+        Kind::Request => request(step, channel, &frame),
         Kind::Notification => notification(step, channel, frame),
+    }
+}
+
+fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    if question::is_turned_away(step, channel, frame) {
+        return;
+    }
+    if step.books.is_carried(channel) {
+        passthrough::to_client(step, channel, frame);
+    } else {
+        question::asked(step, channel, frame);
     }
 }
 
@@ -30,7 +44,7 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return question_end::withdrawn_by_agent(step, channel, &frame);
     }
     let is_carried = step.books.is_carried(channel);
-    let Some(row) = step.books.channels.get_mut(&channel) else { return };
+    let Some(row) = step.books.channel_in_passing(channel) else { return };
     if row.is_stopping() {
         step.outgoing.counters.late_frames += 1;
         return;
@@ -52,10 +66,10 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     }
 }
 
-pub fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let now = step.now;
     let asked = frame.number().map(CallId).and_then(|id| {
-        let call = step.books.calls.get(&id)?;
+        let call = step.books.call(id)?;
         let is_open = call.channel == Some(channel) && !call.is_unsent();
         is_open.then(|| (id, call.purpose.clone()))
     });
@@ -69,7 +83,7 @@ pub fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Close(agent_id) => close::answered(step, channel, id, &agent_id, frame),
         Purpose::Part(fanout) => {
             step.books.take_call(id);
-            fanout::part_answered(step, fanout, frame);
+            step.books.part_answered(fanout, frame);
         }
         Purpose::Shared(request) => {
             answer::forward(step, id, frame);
@@ -82,7 +96,7 @@ pub fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             step.books.take_call(id);
             set_up::rehearsed(step, channel, needed, frame);
         }
-        Purpose::Prompt => answered::prompt(step, channel, id, frame),
+        Purpose::Prompt => turn::answered(step, id, frame),
         Purpose::Login(again) => {
             answer::forward(step, id, frame);
             set_up::logged_in(step, channel, again, frame);
@@ -91,8 +105,9 @@ pub fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             listing::answered(step, channel, id, first, cwd.as_deref(), frame);
         }
         Purpose::Connection { unknown } => {
-            if let Some(client) = answer::forward(step, id, frame)
-                && unknown
+            let client = answer::forward(step, id, frame).and_then(|call| call.client());
+            if unknown
+                && let Some(client) = client
                 && frame.kind == Kind::Success
                 && let Some(row) = step.books.channel_mut(channel)
             {
@@ -102,9 +117,10 @@ pub fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
         Purpose::Session => {
-            let Some(key) = answered::in_session(step, channel, id, frame) else { return };
-            if let Some(session) = step.books.session_mut(key) {
-                session.last_seen = now;
+            let Some(call) = answer::forward(step, id, frame) else { return };
+            match call.session.and_then(|key| step.books.session_mut(key)) {
+                Some(session) => session.last_seen = now,
+                None => close::last_answer(step, &call),
             }
         }
     }

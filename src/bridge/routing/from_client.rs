@@ -1,20 +1,20 @@
 //! What happens to each message of a client.
 
-use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::call::Purpose;
 use crate::bridge::channels::{handshake, pressure};
-use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::{cancel, fanout, listing, passthrough, stored};
+use crate::bridge::routing::{fanout, listing, passthrough, stored, withdrawal};
 use crate::bridge::sessions::open::open_kind;
-use crate::bridge::sessions::{attach, close, heartbeat, open, question_end, turn};
+use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Malformed, Method, Token};
 
 /// A line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
-    if !step.books.clients.contains_key(&client) {
+    if step.books.client(client).is_none() {
         return;
     }
     let frame = match frame {
@@ -25,7 +25,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
     match frame.kind {
         Kind::Success | Kind::Failure => question_end::answered(step, client, &frame),
         Kind::Notification if frame.method == Method::CancelRequest => {
-            cancel::by_client(step, client, &frame);
+            withdrawal::by_client(step, client, &frame);
         }
         Kind::Request if step.books.is_ending() => {
             answer::refuse(step, client, &frame.id(), &Refusal::ShuttingDown);
@@ -33,7 +33,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         Kind::Request if frame.method == Method::Initialize => {
             handshake::by_client(step, client, &frame);
         }
-        _ if !step.books.clients.get(&client).is_some_and(|row| row.initialized) => {
+        _ if !step.books.client(client).is_some_and(|row| row.initialized) => {
             if frame.kind == Kind::Request {
                 answer::refuse(step, client, &frame.id(), &Refusal::BeforeInitialize);
             }
@@ -88,7 +88,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         Method::Authenticate | Method::AuthLogin => {
             let again = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
-            call_without_session(step, client, Purpose::Login(again), frame);
+            step.books.wait_for_channel(client, Purpose::Login(again), frame, now);
         }
         Method::Logout
         | Method::AuthLogout
@@ -96,7 +96,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::ProvidersSet
         | Method::ProvidersDisable => fanout::begin(step, client, frame),
         Method::AuthStatus => {
-            call_without_session(step, client, Purpose::Connection { unknown: false }, frame);
+            step.books.wait_for_channel(client, Purpose::Connection { unknown: false }, frame, now);
         }
         Method::BridgeDetach => attach::detach_by_client(step, client, frame),
         Method::BridgeHeartbeat => {
@@ -115,7 +115,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             }
         }
         _ => {
-            call_without_session(step, client, Purpose::Connection { unknown: true }, frame);
+            step.books.wait_for_channel(client, Purpose::Connection { unknown: true }, frame, now);
         }
     }
 }
@@ -134,16 +134,16 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             };
             step.books.touch(key, now);
             if frame.method == Method::SessionCancel {
-                return turn::cancel(step, client, key, frame);
+                return cancel::by_client(step, client, key, frame);
             }
-            let Some(channel) = step.books.sessions.get(&key).map(|row| row.channel) else {
+            let Some(channel) = step.books.session(key).map(|row| row.channel) else {
                 return;
             };
             let outgoing = translate::for_agent(step.books, key, frame);
             send::pass_notification(step, channel, outgoing);
         }
         None => {
-            let pool = step.books.clients.get(&client).and_then(|row| row.pool);
+            let pool = step.books.client(client).and_then(|row| row.pool);
             let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
             if channels.is_empty() {
                 step.outgoing.counters.unrouted += 1;
@@ -171,24 +171,6 @@ fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option
     }
 }
 
-/// A request without a session.
-pub fn call_without_session(
-    step: &mut Step<'_>,
-    client: ClientId,
-    purpose: Purpose,
-    frame: &Frame,
-) -> CallId {
-    let now = step.now;
-    step.books.add_call(Call {
-        asker: Asker::Client(client, frame.id()),
-        purpose,
-        channel: None,
-        session: None,
-        asked_at: now,
-        stage: Stage::held(frame),
-    })
-}
-
 fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
     let null = Token::new(b"null");
     match malformed {
@@ -214,7 +196,7 @@ fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
 
 fn fail_question(step: &mut Step<'_>, client: ClientId, id: &Token, length: u64) {
     if let Some(frame) = compose::missing_answer(id, &Refusal::AnswerTooLong { length })
-        && frame.number().is_some_and(|id| step.books.questions.contains_key(&QuestionId(id)))
+        && frame.number().is_some_and(|id| step.books.questions().contains_key(&QuestionId(id)))
     {
         question_end::answered(step, client, &frame);
     }

@@ -1,22 +1,20 @@
 //! `session/list`: the stored conversations, a page at a time.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Purpose};
-use crate::bridge::books::ids_of;
+use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::held;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::outgoing::translate::with_edits;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::from_client;
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Span, json, splice};
-use bytes::Bytes;
-use std::collections::BTreeSet;
-
-/// Cursors remembered with the channel that gave them.
-const MAX_CURSORS: usize = 256;
 
 fn is_array(text: &[u8], place: Span) -> bool {
     place.of(text).starts_with(b"[")
@@ -24,15 +22,17 @@ fn is_array(text: &[u8], place: Span) -> bool {
 
 /// A client's `session/list`. A cursor goes back to the channel that gave it.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, purpose: Purpose, frame: &Frame) {
+    let now = step.now;
     let Some(cursor) = frame.find_text(&["cursor"]) else {
-        from_client::call_without_session(step, client, purpose, frame);
+        step.books.wait_for_channel(client, purpose, frame, now);
         return;
     };
     let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
-    let Some(channel) = step.books.cursors.get(&*cursor).copied().filter(is_open) else {
+    let Some(channel) = step.books.home_of_cursor(&cursor).filter(is_open) else {
         return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
     };
-    let id = from_client::call_without_session(step, client, purpose, frame);
+    let id = step.books.wait_for_channel(client, purpose, frame, now);
+    let Some(id) = id else { return };
     step.books.move_call(id, Some(channel));
     held::send_when_ready(step, id);
 }
@@ -50,11 +50,7 @@ pub fn answered(
     let Some(call) = step.books.take_call(id) else { return };
     let Asker::Client(client, token) = &call.asker else { return };
     if let Some(cursor) = frame.find_text(&["nextCursor"]) {
-        if step.books.cursors.len() >= MAX_CURSORS {
-            step.books.cursors.pop_first();
-            step.outgoing.counters.cursors += 1;
-        }
-        step.books.cursors.insert(cursor.into(), channel);
+        step.outgoing.counters.cursors += step.books.remember_cursor(&cursor, channel);
     }
     let text = frame.bytes();
     // Some spell an empty list `null`; what else is no list passes as it is.
@@ -71,7 +67,7 @@ pub fn answered(
         let Some(agent_id) = json::text(text, at) else { continue };
         let row = step.books.channel(channel);
         let key = row.and_then(|row| row.names.get(&agent_id));
-        let session = key.and_then(|key| step.books.sessions.get(&key));
+        let session = key.and_then(|key| step.books.session(key));
         if let Some(session) = session.filter(|session| session.is_aliased()) {
             edits.push((at, Bytes::from(quoted(&session.id))));
         }
@@ -106,9 +102,9 @@ fn live_sessions_but(
 ) -> Vec<String> {
     let pool_of = |id| books.channel(id).and_then(|row| row.pool);
     let pool = pool_of(channel);
-    let keys = ids_of(&books.sessions);
+    let keys = ids_of(books.sessions());
     keys.iter()
-        .filter_map(|key| books.sessions.get(key))
+        .filter_map(|key| books.session(*key))
         .filter(|session| pool_of(session.channel) == pool)
         .filter(|session| cwd.is_none_or(|cwd| *cwd == *session.cwd))
         .filter(|session| !listed.contains(&session.id))

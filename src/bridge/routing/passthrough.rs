@@ -12,26 +12,25 @@ use crate::wire::{Frame, Kind, Token};
 /// A request or notification of a client that is carried.
 pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, frame: &Frame) {
     let now = step.now;
+    let Some(row) = step.books.client(client) else { return };
+    let agent = row.agent;
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {
         (Some(channel), Kind::Request) if step.books.is_clogged(channel) => {
-            let agent = step.books.agent_name();
+            let agent = step.books.agent_name_for(client);
             answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
         }
         (Some(channel), Kind::Request) => {
-            let id = step.books.add_call(Call {
-                asker: Asker::Client(client, frame.id()),
-                purpose: Purpose::Connection { unknown: false },
-                channel: Some(channel),
-                session: None,
-                asked_at: now,
-                stage: Stage::Sent(now),
-            });
+            let asker = Asker::Client(client, frame.id());
+            let purpose = Purpose::Connection { unknown: false };
+            let place = (agent, channel);
+            let call = Call::on_channel(place, asker, purpose, Stage::Sent(now), now);
+            let id = step.books.add_call(call);
             step.send_to_channel(channel, frame.with_id(Token::number(id.0)));
         }
         (Some(channel), _) => step.send_to_channel(channel, frame.whole()),
         (None, Kind::Request) => {
-            let agent = step.books.agent_name();
+            let agent = step.books.agent_name_for(client);
             let reason = "its process ended; open a new connection".to_owned();
             answer::refuse(step, client, &frame.id(), &Refusal::AgentStopped { agent, reason });
         }

@@ -6,7 +6,6 @@ use crate::bridge::id::ClientId;
 use crate::bridge::notice::EndReason;
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::from_client;
 use crate::bridge::sessions::close;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method};
@@ -18,7 +17,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         let refusal = Refusal::MissingField { field: "sessionId" };
         return answer::refuse(step, client, &frame.id(), &refusal);
     };
-    let live = step.books.public.get(&*id).copied();
+    let live = step.books.live(client, &id);
     let ends_it = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
     if let Some(key) = live.filter(|_| ends_it) {
         close::end_session(step, key, EndReason::Deleted, None, None);
@@ -29,21 +28,17 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             if frame.method != Method::SessionStatus {
                 step.books.touch(key, now);
             }
-            let stored = step.books.without_prefix(&id);
+            let stored = step.books.without_prefix(client, &id);
             let purpose = Purpose::Stored { id: stored, home: None };
             send::in_session(step, client, key, purpose, frame);
         }
         None => {
-            let (home, stored) = match step.books.last_home(&id) {
+            let (home, stored) = match step.books.last_home(client, &id) {
                 Some((home, stored)) => (Some(home), stored),
-                None => (None, step.books.without_prefix(&id)),
+                None => (None, step.books.without_prefix(client, &id)),
             };
-            from_client::call_without_session(
-                step,
-                client,
-                Purpose::Stored { id: stored, home },
-                frame,
-            );
+            let purpose = Purpose::Stored { id: stored, home };
+            step.books.wait_for_channel(client, purpose, frame, now);
         }
     }
 }

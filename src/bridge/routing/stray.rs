@@ -4,11 +4,10 @@ use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::compose;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::from_agent;
 use crate::bridge::sessions::open;
 use crate::bridge::step::Step;
-use crate::wire::Malformed;
 use crate::wire::frame::Glimpse;
+use crate::wire::{Frame, Malformed};
 
 /// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
 const STRAY_REPORTS: u32 = 3;
@@ -16,17 +15,19 @@ const STRAY_REPORTS: u32 = 3;
 /// See [`STRAY_REPORTS`] (ms).
 const STRAY_WINDOW: u64 = 60_000;
 
-pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) {
+/// A line of an agent that is no message. An answer that was too long is given back
+/// as the failure that stands in its place.
+pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) -> Option<Frame> {
     let now = step.now;
     match malformed {
         Malformed::TooLong { length, glimpse } => {
             step.outgoing.counters.overlong_lines += 1;
             step.publish(Notice::OverlongLine { from: channel.to_string(), length });
-            overlong(step, channel, length, &glimpse);
+            return overlong(step, channel, length, &glimpse);
         }
         other => {
             step.outgoing.counters.stray_lines += 1;
-            let Some(row) = step.books.channels.get_mut(&channel) else { return };
+            let row = step.books.channel_in_passing(channel)?;
             if now.since(row.stray.0) >= STRAY_WINDOW {
                 row.stray = (now, 0);
             }
@@ -42,26 +43,34 @@ pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) {
             }
         }
     }
+    None
 }
 
 /// A line of an agent was too long: whoever waits for it is told.
-fn overlong(step: &mut Step<'_>, channel: ChannelId, length: u64, glimpse: &Glimpse) {
-    let Some(token) = &glimpse.id else { return };
+fn overlong(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    length: u64,
+    glimpse: &Glimpse,
+) -> Option<Frame> {
+    let token = glimpse.id.as_ref()?;
     if glimpse.has_method {
         let refusal = Refusal::TooLong { length };
-        return step.send_to_channel(channel, compose::failure(token, &refusal));
+        step.send_to_channel(channel, compose::failure(token, &refusal));
+        return None;
     }
     let refusal = Refusal::AnswerTooLong { length };
-    let Some(frame) = compose::missing_answer(token, &refusal) else { return };
+    let frame = compose::missing_answer(token, &refusal)?;
     let call = frame.number().map(CallId).filter(|id| {
-        step.books.calls.get(id).is_some_and(|call| {
+        step.books.call(*id).is_some_and(|call| {
             let restores = call.opening().is_some_and(|row| row.restores().is_some());
             call.channel == Some(channel) && call.is_sent() && restores
         })
     });
     // Nobody can tell whether it was restored: the agent may hold it.
     if let Some(id) = call {
-        return open::timed_out(step, id, &refusal);
+        open::timed_out(step, id, &refusal);
+        return None;
     }
-    from_agent::answer(step, channel, &frame);
+    Some(frame)
 }

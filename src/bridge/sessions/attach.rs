@@ -14,7 +14,7 @@ use crate::wire::{Frame, Kind, Method};
 /// A load or resume of a session that is live: it goes to its owner, and
 /// the client is attached. In the middle of a turn the agent is left alone.
 pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     if session.is_busy() {
         let refusal = Refusal::SessionBusy { id: session.id.to_string() };
         return answer::refuse(step, client, &frame.id(), &refusal);
@@ -27,8 +27,8 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
 /// The agent answered a load or resume of a session that is live.
 pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) {
     let now = step.now;
-    let key = step.books.calls.get(&id).and_then(|call| call.session);
-    let client = answer::forward(step, id, frame);
+    let key = step.books.call(id).and_then(|call| call.session);
+    let client = answer::forward(step, id, frame).and_then(|call| call.client());
     let Some(key) = key else { return };
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
@@ -43,7 +43,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
 /// The budget of a load or resume of a session that is live is over.
 pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     let now = step.now;
-    let agent = step.books.agent_name();
+    let agent = step.books.agent_name_of(id);
     let Some(call) = answer::fail(step, id, &Refusal::OpenTimeout { agent }) else { return };
     let Some(key) = call.session else { return };
     if let Some(session) = step.books.session_mut(key) {
@@ -63,8 +63,8 @@ fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 /// A load that waited for another of the same conversation.
 pub fn reopen(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return };
-    let public = call.opening().and_then(|opening| opening.public.clone());
-    let key = public.and_then(|id| step.books.public.get(&id).copied());
+    let public = call.opening().and_then(|opening| opening.public.as_deref());
+    let key = public.and_then(|id| step.books.agent(call.agent).public.get(id).copied());
     if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
     {
         reload(step, client, key, &frame);
@@ -80,8 +80,7 @@ pub fn detach_by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         },
         None => step
             .books
-            .clients
-            .get(&client)
+            .client(client)
             .map_or_else(Vec::new, |row| row.sessions.iter().copied().collect()),
     };
     for key in keys {
@@ -93,15 +92,15 @@ pub fn detach_by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// A client leaves a session on purpose.
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::unask(step, client, Some(key));
-    let id = step.books.sessions.get(&key).map(|session| session.id.clone());
+    let id = step.books.session(key).map(|session| session.id.clone());
     step.books.detach(client, key, Audience::Left);
-    let open = step.books.sessions.get(&key).filter(|row| row.audience == Audience::Left);
+    let open = step.books.session(key).filter(|row| row.audience == Audience::Left);
     for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
         question_end::withdraw(step, question);
     }
-    let others = step.books.sessions.get(&key).is_some_and(|row| !row.clients().is_empty());
+    let others = step.books.session(key).is_some_and(|row| !row.clients().is_empty());
     let reason = if others { "detached" } else { EndReason::LastClientDetached.word() };
-    if let (Some(row), Some(id)) = (step.books.clients.get_mut(&client), id) {
+    if let (Some(row), Some(id)) = (step.books.client_mut(client), id) {
         row.ended.remember(&id, reason);
     }
 }
@@ -110,12 +109,13 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 /// and permissions that all are asked for.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.attach(client, key);
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
+    let policy = step.books.agent(session.agent).config.permission_policy;
     let open: Vec<QuestionId> = session.questions.iter().copied().collect();
     for id in open {
-        let Some(question) = step.books.questions.get(&id) else { continue };
-        let for_all = question.method == Method::RequestPermission
-            && step.books.the_agent().permission_policy == PermissionPolicy::All;
+        let Some(question) = step.books.question(id) else { continue };
+        let for_all =
+            question.method == Method::RequestPermission && policy == PermissionPolicy::All;
         if question.asked.is_empty() || for_all {
             question::ask_these(step, id, vec![client]);
         }

@@ -10,38 +10,26 @@
 //! came back meanwhile lost its conversation.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, Hold, State, Tombstone};
-use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::channel::Channel;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
-use crate::bridge::channels::stop;
+use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
 use crate::bridge::config::ExtensionEvents;
 use crate::bridge::event::ExitStatus;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
-use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::notice::{EndReason, Notice};
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::{attach, question_end, turn};
+use crate::bridge::sessions::{attach, cancel, question_end};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
 
 /// Who wants to hear that a session is closed, and the request it made.
 pub type Closer = (Asker, Frame);
-
-/// How the agent took the news.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum CloseOutcome {
-    /// It answered.
-    Answered,
-    /// It cannot be told; what it had left to say was said.
-    Quiet,
-    /// Its budget is over.
-    TimedOut,
-}
 
 /// Ends a session: the four parts, in their order, in this one step.
 ///
@@ -56,7 +44,7 @@ pub fn end_session(
 ) {
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::DeleteAfterNotify)
-        && let Some(session) = step.books.sessions.get(&key).cloned()
+        && let Some(session) = step.books.session(key).cloned()
     {
         publish_end(step, &session, reason, failure);
     }
@@ -84,11 +72,11 @@ pub fn end_session(
     for id in &pending {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::AnswerTwice)
-            && let Some(call) = step.books.calls.get(id).cloned()
+            && let Some(call) = step.books.call(*id).cloned()
         {
             answer::asker(step, &call.asker, |token| compose::success(token, CANCELLED_TURN));
         }
-        let purpose = step.books.calls.get(id).map(|call| &call.purpose);
+        let purpose = step.books.call(*id).map(|call| &call.purpose);
         // A load that comes back after the end would say that the session is open.
         let is_reload = matches!(purpose, Some(Purpose::Reload { .. }));
         match failure {
@@ -105,9 +93,6 @@ pub fn end_session(
     } else if let Some((asker, _)) = closer {
         answer::asker(step, &asker, |token| compose::success(token, b"{}"));
     }
-    if failure.is_none() {
-        ask_again(step, session.channel);
-    }
 }
 
 fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
@@ -116,20 +101,12 @@ fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
     let channel = step.books.tombstone_channel(session);
     flush_tombstone(step, channel, agent_id, false);
     let Some(row) = step.books.channel_mut(channel) else { return };
-    let tombstone = Tombstone {
-        key: session.key,
-        id: session.id.clone(),
-        since: now,
-        hold: Hold::Unanswered,
-        calls,
-    };
-    let key = session.key;
-    let mut thrown = row.bury(agent_id.clone(), tombstone);
-    // What its sub-agents say late is dropped too; they hold nothing of their own.
-    for id in &session.children {
-        let hold = Hold::Nothing;
-        let tombstone = Tombstone { key, id: id.clone(), since: now, hold, calls: Ids::default() };
-        thrown += row.bury(id.clone(), tombstone);
+    let (key, hold) = (session.key, Hold::Unanswered);
+    let tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
+    let mut thrown = row.tombstones.bury(tombstone);
+    // What its sub-agents say late is dropped too.
+    for (number, id) in (1..).zip(&session.children) {
+        thrown += row.tombstones.bury(Tombstone::of_sub_agent(key, number, id.clone(), now));
     }
     step.outgoing.counters.tombstones += thrown as u64;
 }
@@ -156,10 +133,11 @@ fn publish_end(
     };
     let params =
         format!("{{\"sessionId\":{id},\"reason\":{word}{how},\"restorable\":false,\"seq\":{seq}}}");
+    let events = step.books.limits.extension_events;
     for client in session.clients() {
-        let Some(row) = step.books.clients.get_mut(client) else { continue };
+        let Some(row) = step.books.client_mut(*client) else { continue };
         row.ended.remember(&session.id, reason.word());
-        let wants = match step.books.limits.extension_events {
+        let wants = match events {
             ExtensionEvents::Asked => row.wants_events,
             ExtensionEvents::On => true,
             ExtensionEvents::Off => false,
@@ -181,22 +159,28 @@ fn notify_agent(
     let (channel, agent_id) = (session.channel, &session.agent_id);
     let in_turn = pending
         .iter()
-        .filter_map(|id| step.books.calls.get(id))
+        .filter_map(|id| step.books.call(*id))
         .any(|call| call.purpose == Purpose::Prompt);
     if in_turn {
         send::cancel_turn(step, channel, agent_id);
     }
-    let hold = tell_agent(step, channel, session.key, agent_id, closer);
+    ask_to_close(step, channel, session.key, agent_id, closer);
+    conclude_if_quiet(step, channel, agent_id);
+}
+
+/// Asks the agent to close a session that has a tombstone.
+fn ask_to_close(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    key: SessionKey,
+    agent_id: &str,
+    closer: Option<Closer>,
+) {
+    let heard = tell_agent(step, channel, key, agent_id, closer);
     let Some(row) = step.books.channel_mut(channel) else { return };
-    if let Some(tombstone) = row.tombstones.get_mut(agent_id)
-        && tombstone.key == session.key
-    {
-        tombstone.hold = hold;
-    }
-    if hold == Hold::Husk {
-        retire_if_full_of_husks(step, channel);
-    } else {
-        conclude_if_quiet(step, channel, agent_id);
+    let can_close = row.capabilities.close;
+    if row.tombstones.get(agent_id).is_some_and(|row| row.key() == key) {
+        row.tombstones.heard(agent_id, heard, can_close);
     }
 }
 
@@ -208,29 +192,22 @@ pub fn tell_agent(
     key: SessionKey,
     agent_id: &str,
     closer: Option<Closer>,
-) -> Hold {
+) -> Heard {
     let now = step.now;
-    let can_close = step.books.channel(channel).is_some_and(|row| row.capabilities.close);
-    let has_pending = step
-        .books
-        .channel(channel)
-        .is_some_and(|row| row.tombstones.get(agent_id).is_some_and(|tomb| !tomb.calls.is_empty()));
+    // Without its channel nobody holds it.
+    let Some(row) = step.books.channel(channel) else { return Heard::Answered };
+    let (agent, can_close) = (row.agent, row.capabilities.close);
+    let has_pending = row.tombstones.get(agent_id).is_some_and(|tomb| !tomb.calls().is_empty());
     let (asker, frame) = match closer {
         Some((asker, frame)) => (asker, Some(frame)),
         None => (Asker::Nobody, None),
     };
     if !can_close && !has_pending {
         answer::asker(step, &asker, |token| compose::success(token, b"{}"));
-        return Hold::Husk;
+        return Heard::CannotClose;
     }
-    let close = Call {
-        asker,
-        purpose: Purpose::Close(agent_id.into()),
-        channel: Some(channel),
-        session: Some(key),
-        asked_at: now,
-        stage: Stage::Sent(now),
-    };
+    let (purpose, stage) = (Purpose::Close(agent_id.into()), Stage::Sent(now));
+    let close = Call::on_channel((agent, channel), asker, purpose, stage, now).of_session(key);
     let id = step.books.add_call(close);
     if can_close {
         let outgoing = match frame {
@@ -245,8 +222,7 @@ pub fn tell_agent(
         };
         step.send_to_channel(channel, outgoing);
     }
-    step.books.watch(Due::Call(id));
-    Hold::Closing(id)
+    Heard::Asked(id)
 }
 
 /// The agent answered `session/close`.
@@ -261,24 +237,31 @@ pub fn answered(
         let code = frame.error_code().unwrap_or_default();
         step.publish(Notice::CloseRefused { channel, id: agent_id.to_owned(), code });
     }
-    conclude(step, channel, id, agent_id, CloseOutcome::Answered, Some(frame));
+    conclude(step, channel, id, agent_id, Heard::Answered, Some(frame));
+}
+
+/// The agent did not answer `session/close` within its budget.
+pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, agent_id: &str) {
+    let questions = step.books.channel(channel).map(|row| &row.questions);
+    let behind_question = questions.is_some_and(|questions| !questions.is_empty());
+    conclude(step, channel, id, agent_id, Heard::TimedOut { behind_question }, None);
 }
 
 /// The last part of a close is over: what waited in the tombstone is
 /// answered, then the one who closed.
-pub fn conclude(
+fn conclude(
     step: &mut Step<'_>,
     channel: ChannelId,
     id: CallId,
     agent_id: &str,
-    outcome: CloseOutcome,
+    heard: Heard,
     answer: Option<&Frame>,
 ) {
     let is_current = step.books.channel(channel).is_some_and(|row| {
-        row.tombstones.get(agent_id).is_some_and(|tomb| tomb.hold == Hold::Closing(id))
+        row.tombstones.get(agent_id).is_some_and(|tomb| tomb.hold() == Hold::Closing(id))
     });
     if is_current {
-        flush_tombstone(step, channel, agent_id, outcome == CloseOutcome::TimedOut);
+        flush_tombstone(step, channel, agent_id, matches!(heard, Heard::TimedOut { .. }));
     }
     let Some(close) = step.books.take_call(id) else { return };
     answer::asker(step, &close.asker, |token| match answer {
@@ -290,48 +273,40 @@ pub fn conclude(
     }
     let Some(row) = step.books.channel_mut(channel) else { return };
     let can_close = row.capabilities.close;
-    // Some agents block while they show a question: then it is asked again.
-    let may_be_blocked = !row.questions.is_empty();
-    let hold = match outcome {
-        CloseOutcome::Answered => Hold::Nothing,
-        CloseOutcome::Quiet | CloseOutcome::TimedOut if !can_close => Hold::Husk,
-        CloseOutcome::Quiet => Hold::Nothing,
-        CloseOutcome::TimedOut if may_be_blocked => Hold::AskAgain,
-        CloseOutcome::TimedOut => Hold::Unanswered,
-    };
-    if let Some(tombstone) = row.tombstones.get_mut(agent_id) {
-        tombstone.hold = hold;
+    if row.tombstones.heard(agent_id, heard, can_close) == Some(Hold::Unanswered) {
+        step.publish(Notice::CloseUnanswered { channel, id: agent_id.to_owned() });
     }
-    match hold {
-        Hold::Husk => retire_if_full_of_husks(step, channel),
-        Hold::Unanswered => {
-            step.publish(Notice::CloseUnanswered { channel, id: agent_id.to_owned() });
-            stop::drain(step, channel, StopReason::CloseUnanswered);
-        }
-        _ => {}
+}
+
+/// A request in a session that is closed was answered: its tombstone may have
+/// waited for just this.
+pub fn last_answer(step: &mut Step<'_>, call: &Call) {
+    let (Some(channel), Some(key)) = (call.channel, call.session) else { return };
+    let row = step.books.channel(channel);
+    let agent_id = row.and_then(|row| Some(row.tombstones.of(key)?.agent_id.clone()));
+    if let Some(agent_id) = agent_id {
+        conclude_if_quiet(step, channel, &agent_id);
     }
 }
 
 /// An agent that cannot close has nothing left to say: the close is over.
-pub fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
+fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     let Some(row) = step.books.channel(channel) else { return };
     if row.capabilities.close {
         return;
     }
     let Some(tombstone) = row.tombstones.get(agent_id) else { return };
-    if let (Hold::Closing(id), true) = (tombstone.hold, tombstone.calls.is_empty()) {
-        conclude(step, channel, id, agent_id, CloseOutcome::Quiet, None);
+    if let (Hold::Closing(id), true) = (tombstone.hold(), tombstone.calls().is_empty()) {
+        conclude(step, channel, id, agent_id, Heard::Quiet, None);
     }
 }
 
 /// Answers what waits in a tombstone: prompts as cancelled, the rest as
 /// cut off; after a shutdown's budget all of it as shutting down.
 pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, late: bool) {
-    let Some(row) = step.books.channels.get_mut(&channel) else { return };
-    let Some(tombstone) = row.tombstones.get_mut(agent_id) else { return };
-    for id in std::mem::take(&mut tombstone.calls) {
-        let is_prompt =
-            step.books.calls.get(&id).is_some_and(|call| call.purpose == Purpose::Prompt);
+    let Some(row) = step.books.channel_in_passing(channel) else { return };
+    for id in row.tombstones.take_calls(agent_id) {
+        let is_prompt = step.books.call(id).is_some_and(|call| call.purpose == Purpose::Prompt);
         if late && step.books.is_ending() {
             answer::fail(step, id, &Refusal::ShuttingDown);
         } else if is_prompt {
@@ -342,28 +317,11 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
     }
 }
 
-/// An agent that cannot close sessions keeps them: it is replaced in time.
-pub fn retire_if_full_of_husks(step: &mut Step<'_>, channel: ChannelId) {
-    let cap = step.books.the_agent().max_husks;
-    let Some(row) = step.books.channel(channel) else { return };
-    if cap > 0 && row.state == State::Ready && row.husks() >= cap {
-        stop::drain(step, channel, StopReason::Husks);
-    }
-}
-
 /// No question of the channel is open any more: closes that may have been
 /// blocked by one are sent again.
 pub fn ask_again(step: &mut Step<'_>, channel: ChannelId) {
     let Some(row) = step.books.channel(channel) else { return };
-    if !row.questions.is_empty() || !row.is_open() {
-        return;
-    }
-    let unanswered: Vec<Box<str>> = row
-        .tombstones
-        .iter()
-        .filter(|(_, tombstone)| tombstone.hold == Hold::AskAgain)
-        .map(|(id, _)| id.clone())
-        .collect();
+    let unanswered: Vec<Box<str>> = row.tombstones.to_ask_again().map(Into::into).collect();
     for agent_id in unanswered {
         again(step, channel, &agent_id);
     }
@@ -374,17 +332,13 @@ pub fn again(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     // While a late answer to a restore may still come, only that one tells; and
     // an agent that cannot close is not asked.
     let is_restoring = step.books.calls_on(channel).into_iter().any(|id| {
-        let opening = step.books.calls.get(&id).and_then(|call| call.opening());
+        let opening = step.books.call(id).and_then(|call| call.opening());
         opening.is_some_and(|opening| opening.restores() == Some(agent_id))
     });
     let can_tell = |row: &&Channel| row.is_open() && row.capabilities.close && !is_restoring;
     let Some(row) = step.books.channel(channel).filter(can_tell) else { return };
-    let Some(key) = row.tombstones.get(agent_id).map(|tombstone| tombstone.key) else { return };
-    let hold = tell_agent(step, channel, key, agent_id, None);
-    let Some(row) = step.books.channel_mut(channel) else { return };
-    if let Some(tombstone) = row.tombstones.get_mut(agent_id) {
-        tombstone.hold = hold;
-    }
+    let Some(key) = row.tombstones.get(agent_id).map(Tombstone::key) else { return };
+    ask_to_close(step, channel, key, agent_id, None);
 }
 
 /// A client's `session/close`.
@@ -401,13 +355,13 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
     };
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     if *session.id != *id {
         // A sub-agent's session: whether it can be closed alone is for the agent to say.
         return send::in_session(step, client, key, Purpose::Session, frame);
     }
     if session.clients().len() > 1 {
-        turn::cancel_own(step, client, key);
+        cancel::own(step, client, key);
         attach::leave(step, client, key);
         return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
     }

@@ -21,13 +21,13 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option<Stri
             }
         },
         None => {
-            let row = step.books.clients.get(&client)?;
+            let row = step.books.client(client)?;
             row.sessions.iter().copied().collect()
         }
     };
     let mut sessions = Vec::new();
     for key in keys {
-        let Some(session) = step.books.sessions.get_mut(&key) else { continue };
+        let Some(session) = step.books.session_in_passing(key) else { continue };
         let idle_ms = now.since(session.last_seen);
         session.last_seen = now;
         let state = match session.background {

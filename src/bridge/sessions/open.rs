@@ -5,13 +5,15 @@
 //! (some editors hang on an update for a session they do not know), requests go
 //! on at once, because the agent may wait for them before it answers.
 
+use bytes::Bytes;
+
 use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Hold, Login, Tombstone};
-use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::channel::Login;
+use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
-use crate::bridge::channels::stop;
-use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
-use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::outgoing::{answer, compose, deliver};
 use crate::bridge::refusal::Refusal;
@@ -19,7 +21,6 @@ use crate::bridge::sessions::{attach, close};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Method};
-use bytes::Bytes;
 
 /// A client wants to open a session.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
@@ -32,31 +33,27 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             return answer::refuse(step, client, &frame.id(), &refusal);
         }
         (OpenKind::Fork, Some(id)) => {
-            let key = step.books.public.get(&*id).copied();
-            let live = key.and_then(|key| step.books.sessions.get_mut(&key));
+            let key = step.books.live(client, &id);
+            let live = key.and_then(|key| step.books.session_in_passing(key));
             let source = live.map(|session| {
                 session.last_seen = now;
                 session.agent_id.clone()
             });
-            (Some(source.unwrap_or_else(|| step.books.without_prefix(&id))), Some(id.into()))
+            (
+                Some(source.unwrap_or_else(|| step.books.without_prefix(client, &id))),
+                Some(id.into()),
+            )
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
-            if let Some(key) = step.books.public.get(&*id).copied() {
+            if let Some(key) = step.books.live(client, &id) {
                 return attach::reload(step, client, key, frame);
             }
-            (Some(step.books.without_prefix(&id)), Some(id.into()))
+            (Some(step.books.without_prefix(client, &id)), Some(id.into()))
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
     let opening = Opening { kind, source, public, cwd };
-    step.books.add_call(Call {
-        asker: Asker::Client(client, frame.id()),
-        purpose: Purpose::Open(opening),
-        channel: None,
-        session: None,
-        asked_at: now,
-        stage: Stage::held(frame),
-    });
+    step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
 }
 
 /// The agent answered an open.
@@ -70,10 +67,9 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             }
             // Refused late: it does not hold the conversation.
             let late = opening.restores().filter(|_| call.stage == Stage::Overdue);
-            if let Some(tombstone) = late.and_then(|id| row.tombstones.get_mut(id))
-                && tombstone.hold == Hold::Unanswered
-            {
-                tombstone.hold = Hold::Nothing;
+            if let Some(restored) = late {
+                let can_close = row.capabilities.close;
+                row.tombstones.heard(restored, Heard::RestoreRefused, can_close);
             }
         }
         let named = opening.public.clone().filter(|_| opening.public != opening.source);
@@ -90,18 +86,18 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let taken = |id: &str| step.books.channel(channel).is_none_or(|row| row.names.contains(id));
     let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
         let what = "its answer names no session, or one that is open already".to_owned();
-        let refusal = Refusal::ProtocolBroken { agent: step.books.agent_name(), what };
+        let refusal = Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
         return answer::asker(step, &call.asker, |token| compose::failure(token, &refusal));
     };
-    match call.client().filter(|client| step.books.clients.contains_key(client)) {
+    match call.client().filter(|client| step.books.client(*client).is_some()) {
         Some(client) => {
-            let key = register(step, channel, client, &agent_id, opening);
+            let key = register(step, channel, client, &agent_id, (call.agent, opening));
             forward_opened(step, key, &call, frame);
             after_opened(step, key, &agent_id, opening);
         }
         // Nobody waits for it any more: it must not live on unseen.
         None => {
-            let id = step.books.public_id(opening, &agent_id);
+            let id = step.books.public_id(call.agent, opening, &agent_id);
             close_unseen(step, channel, id, &agent_id);
         }
     }
@@ -112,26 +108,26 @@ fn register(
     channel: ChannelId,
     client: ClientId,
     agent_id: &str,
-    opening: &Opening,
+    (agent, opening): (AgentId, &Opening),
 ) -> SessionKey {
     let now = step.now;
-    let public = step.books.public_id(opening, agent_id);
+    let public = step.books.public_id(agent, opening, agent_id);
     // What a tombstone of that id still waits for is settled; the id lives again.
     close::flush_tombstone(step, channel, agent_id, false);
     if let Some(row) = step.books.channel_mut(channel) {
         row.tombstones.remove(agent_id);
         row.used = true;
     }
-    let key = SessionKey(step.books.numbers.sessions.next());
-    let (agent_id, cwd) = (agent_id.into(), opening.cwd.clone());
-    step.books.add_session(Session::new(key, channel, public, agent_id, cwd, now));
+    let key = step.books.next_session_key();
+    let (place, agent_id, cwd) = ((agent, channel), agent_id.into(), opening.cwd.clone());
+    step.books.add_session(Session::new(key, place, public, agent_id, cwd, now));
     step.books.attach(client, key);
     key
 }
 
 fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Frame) {
     let Asker::Client(client, token) = &call.asker else { return };
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     let (id, channel) = (session.id.to_string(), session.channel);
     let place = frame.find(&["sessionId"]).filter(|_| session.is_aliased());
     let edit = place.map(|place| (place, Bytes::from(quoted(&id))));
@@ -145,7 +141,7 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
 
 /// What came before the answer follows it.
 fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &Opening) {
-    let Some(channel) = step.books.sessions.get(&key).map(|row| row.channel) else { return };
+    let Some(channel) = step.books.session(key).map(|row| row.channel) else { return };
     let Some(row) = step.books.channel_mut(channel) else { return };
     let mut early = row.early.take(agent_id);
     if opening.restores().is_some() {
@@ -155,7 +151,7 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
     }
     let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in asked {
-        let Some(question) = step.books.questions.get_mut(&id) else { continue };
+        let Some(question) = step.books.question_mut(id) else { continue };
         if question.opening.as_deref() == Some(agent_id) {
             question.opening = None;
             question.session = Some(key);
@@ -173,10 +169,12 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
 fn close_unseen(step: &mut Step<'_>, channel: ChannelId, id: Box<str>, agent_id: &str) {
     step.publish(Notice::LateOpenClosed { channel, id: agent_id.to_owned() });
     close::flush_tombstone(step, channel, agent_id, false);
-    let key = SessionKey(step.books.numbers.sessions.next());
-    let hold = close::tell_agent(step, channel, key, agent_id, None);
+    let key = step.books.next_session_key();
+    let hold = match close::tell_agent(step, channel, key, agent_id, None) {
+        Heard::Asked(call) => Hold::Closing(call),
+        _ => Hold::Husk,
+    };
     bury_unseen(step, channel, key, (id, agent_id), hold);
-    close::retire_if_full_of_husks(step, channel);
 }
 
 /// The tombstone of a session that no client ever heard of.
@@ -190,32 +188,29 @@ fn bury_unseen(
     let now = step.now;
     let Some(row) = step.books.channel_mut(channel) else { return };
     let _ = row.early.take(agent_id);
-    let tombstone = Tombstone { key, id, since: now, hold, calls: Default::default() };
-    step.outgoing.counters.tombstones += row.bury(agent_id.into(), tombstone) as u64;
+    let tombstone = Tombstone::new(key, &id, agent_id.into(), hold, Ids::default(), now);
+    step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
 }
 
 /// An open's budget is over. The agent may still answer: a session that
 /// comes then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);
-    let Some(call) = step.books.calls.get_mut(&id) else { return };
-    call.stage = Stage::Overdue;
+    let Some(call) = step.books.overdue(id) else { return };
     let channel = call.channel;
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()
         .and_then(|opening| Some((opening.public.clone()?, opening.restores()?.into())));
-    step.books.deadlines.forget(Due::Call(id));
     step.outgoing.counters.refused += 1;
     answer::asker(step, &asker, |token| compose::failure(token, refusal));
     if let Some(channel) = channel {
         if let Some((public, agent_id)) = restored {
             // Nobody knows whether it holds the conversation by now: it is fenced.
             close::flush_tombstone(step, channel, &agent_id, false);
-            let key = SessionKey(step.books.numbers.sessions.next());
+            let key = step.books.next_session_key();
             bury_unseen(step, channel, key, (public, &agent_id), Hold::Unanswered);
         }
         step.publish(Notice::OpenUnanswered { channel });
-        stop::drain(step, channel, StopReason::OpenUnanswered);
     }
 }
 
@@ -224,7 +219,7 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
     let now = step.now;
     let Some(id) = step.books.open_in_flight(channel, Some(agent_id)) else {
         let is_late =
-            step.books.channel(channel).is_some_and(|row| row.tombstones.contains_key(agent_id));
+            step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
         if is_late {
             step.outgoing.counters.late_frames += 1;
         } else {
@@ -232,7 +227,7 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
         }
         return;
     };
-    let Some(call) = step.books.calls.get_mut(&id) else { return };
+    let Some(call) = step.books.call_mut(id) else { return };
     let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
     match restored {
         // A replay precedes the answer; while it comes, the agent is at work.
@@ -249,11 +244,9 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
             step.send_to_client(client, outgoing);
         }
         None => {
-            let is_buried = step
-                .books
-                .channel(channel)
-                .is_some_and(|row| row.tombstones.contains_key(agent_id));
-            let Some(row) = step.books.channels.get_mut(&channel) else { return };
+            let is_buried =
+                step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
+            let Some(row) = step.books.channel_in_passing(channel) else { return };
             if is_buried {
                 step.outgoing.counters.late_frames += 1;
             } else if !row.early.hold(agent_id, frame) {

@@ -6,44 +6,47 @@
 
 use crate::bridge::books::call::{Asker, Question};
 use crate::bridge::books::client::MAX_PENDING;
-use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::session::Audience;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::compose;
 use crate::bridge::outgoing::translate::{question_for_client, with_request_id};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::passthrough;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, Token};
 
+/// Answers a request of an agent that no client shall see; `false`: it may be asked.
+pub fn is_turned_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
+    let Some(row) = step.books.channel(channel) else { return true };
+    // An agent that is being stopped may wait for an answer before it can leave.
+    if row.is_stopping() {
+        turn_away(step, channel, frame, &Refusal::Cancelled);
+        return true;
+    }
+    let is_full = row.questions.len() >= MAX_PENDING;
+    if is_full {
+        turn_away(step, channel, frame, &Refusal::TooManyRequests);
+    }
+    is_full
+}
+
 /// A request of an agent.
 pub fn asked(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let Some(row) = step.books.channel(channel) else { return };
-    // An agent that is being stopped may wait for an answer before it can leave.
-    if row.is_stopping() {
-        return turn_away(step, channel, frame, &Refusal::Cancelled);
-    }
-    if row.questions.len() >= MAX_PENDING {
-        return turn_away(step, channel, frame, &Refusal::TooManyRequests);
-    }
-    if step.books.is_carried(channel) {
-        return passthrough::to_client(step, channel, frame);
-    }
     let Some(named) = frame.session() else {
         return ask_without_session(step, channel, frame);
     };
     if let Some(key) = row.names.get(&named) {
         return ask_in_session(step, channel, key, frame);
     }
-    let is_buried = row.tombstones.contains_key(&*named);
+    let is_buried = row.tombstones.contains(&named);
     let opening = step.books.open_in_flight(channel, Some(&named)).filter(|id| {
-        let call = step.books.calls.get(id);
+        let call = step.books.call(*id);
         let restores = call.and_then(|call| call.opening()?.restores());
         !is_buried || restores == Some(&*named)
     });
-    let opener = opening.and_then(|id| step.books.calls.get(&id)).and_then(|call| call.client());
+    let opener = opening.and_then(|id| step.books.call(id)).and_then(|call| call.client());
     match opener {
         Some(client) => {
             #[cfg(feature = "seeded-bugs")]
@@ -77,7 +80,7 @@ fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, fram
     let now = step.now;
     let Some(session) = step.books.session_mut(key) else { return };
     session.last_seen = now;
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     let asked = step.books.whom_to_ask(session, frame.method);
     // Who left on purpose does not come back to answer.
     let is_left = session.audience == Audience::Left;
@@ -95,7 +98,7 @@ fn ask_without_session(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         && frame.method == Method::ElicitationCreate
     {
         let number = std::str::from_utf8(request.as_bytes()).ok().and_then(|id| id.parse().ok());
-        let call = number.and_then(|id| step.books.calls.get(&CallId(id)));
+        let call = number.and_then(|id| step.books.calls().get(&CallId(id)));
         let asker = call.filter(|call| call.channel == Some(channel)).map(|call| &call.asker);
         return match asker {
             Some(Asker::Client(client, token)) => {
@@ -133,14 +136,13 @@ fn ask(
     for client in asked {
         show(step, id, client);
     }
-    step.books.watch(Due::Question(id));
 }
 
 /// Sends an open question to a client that is among those asked.
 fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
-    let Some(question) = step.books.questions.get(&id) else { return };
+    let Some(question) = step.books.question(id) else { return };
     let number = Token::number(id.0);
-    let session = question.session.and_then(|key| step.books.sessions.get(&key));
+    let session = question.session.and_then(|key| step.books.session(key));
     let outgoing = match session {
         Some(session) => question_for_client(session, &question.frame, number),
         None => question.frame.with_id(number),
@@ -150,13 +152,13 @@ fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
 
 pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     for client in clients {
-        let Some(question) = step.books.questions.get_mut(&id) else { return };
+        let Some(question) = step.books.question_mut(id) else { return };
         if question.asked.contains(&client) {
             continue;
         }
         question.asked.push(client);
         question.alone_since = None;
-        if let Some(row) = step.books.clients.get_mut(&client) {
+        if let Some(row) = step.books.client_mut(client) {
             row.questions.insert(id);
         }
         show(step, id, client);

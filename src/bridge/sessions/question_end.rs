@@ -2,13 +2,12 @@
 //! because its agent or the bridge withdraws it.
 
 use crate::bridge::books::call::Question;
-use crate::bridge::books::deadlines::Due;
 use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::translate::with_request_id;
 use crate::bridge::outgoing::{compose, send};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::question;
 use crate::bridge::sessions::question::may_wait;
-use crate::bridge::sessions::{close, question};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Method, Token, json};
 
@@ -16,13 +15,13 @@ use crate::wire::{Frame, Kind, Method, Token, json};
 pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let id = frame.number().map(QuestionId);
     let open = id.filter(|id| {
-        step.books.questions.get(id).is_some_and(|question| question.asked.contains(&client))
+        step.books.question(*id).is_some_and(|question| question.asked.contains(&client))
     });
     let Some(id) = open else {
         step.outgoing.counters.stray_answers += 1;
         return;
     };
-    let Some(question) = step.books.questions.get(&id) else { return };
+    let Some(question) = step.books.question(id) else { return };
     if question.asked.len() > 1 && !is_decisive(question, frame) {
         // Others were asked too: this one only says that it cannot answer.
         return unask_one(step, id, client, Some(frame));
@@ -43,16 +42,15 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
     if let Some(session) = question.session.and_then(|key| step.books.session_mut(key)) {
         session.last_seen = now;
     }
-    close::ask_again(step, question.channel);
 }
 
 /// One of several clients cannot or will not answer.
 fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
     let now = step.now;
-    if let Some(row) = step.books.clients.get_mut(&client) {
+    if let Some(row) = step.books.client_mut(client) {
         row.questions.remove(&id);
     }
-    let Some(question) = step.books.questions.get_mut(&id) else { return };
+    let Some(question) = step.books.question_mut(id) else { return };
     question.asked.retain(|other| *other != client);
     if let Some(error) = error {
         question.last_error = Some(error.detached());
@@ -60,8 +58,8 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
     if !question.asked.is_empty() {
         return;
     }
-    let Some(question) = step.books.questions.get(&id) else { return };
-    let session = question.session.and_then(|key| step.books.sessions.get(&key));
+    let Some(question) = step.books.question(id) else { return };
+    let session = question.session.and_then(|key| step.books.session(key));
     let others: Vec<ClientId> = session.map_or_else(Vec::new, |session| {
         let asked = step.books.whom_to_ask(session, question.method);
         asked.into_iter().filter(|other| *other != client).collect()
@@ -71,24 +69,21 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
     }
     let can_wait = question.session.is_some() && may_wait(question.method);
     if others.is_empty() && !can_wait {
-        let channel = question.channel;
-        withdraw(step, id);
-        return close::ask_again(step, channel);
+        return withdraw(step, id);
     }
-    if let Some(question) = step.books.questions.get_mut(&id) {
+    if let Some(question) = step.books.question_mut(id) {
         question.alone_since = others.is_empty().then_some(now);
     }
     question::ask_these(step, id, others);
-    step.books.watch(Due::Question(id));
 }
 
 /// A client leaves: of one session, or altogether. Its questions go to
 /// others, or wait.
 pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
-    let Some(row) = step.books.clients.get(&client) else { return };
+    let Some(row) = step.books.client(client) else { return };
     let open: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in open {
-        let question = step.books.questions.get(&id);
+        let question = step.books.question(id);
         if question.is_some_and(|question| session.is_none() || question.session == session) {
             if session.is_some() {
                 step.send_to_client(client, compose::cancel_request(id.0));
@@ -101,7 +96,7 @@ pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>)
 /// A question's limit is over.
 pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let now = step.now;
-    let Some(question) = step.books.questions.get(&id) else { return };
+    let Some(question) = step.books.question(id) else { return };
     let (channel, session) = (question.channel, question.session);
     let was_cancelled = question.cancelled_at.is_some();
     let is_permission = question.method == Method::RequestPermission;
@@ -113,27 +108,27 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     // A permission that nobody gave in time ends the turn, so that it is true.
     if is_permission
         && !was_cancelled
-        && let Some(session) = session.and_then(|key| step.books.sessions.get(&key))
+        && let Some(session) = session.and_then(|key| step.books.session(key))
     {
         let agent_id = session.agent_id.clone();
         send::cancel_turn(step, channel, &agent_id);
     }
-    close::ask_again(step, channel);
 }
 
 /// An agent withdraws a request of its own.
 pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let Some((token, _)) = frame.request() else { return };
     let Some(row) = step.books.channel(channel) else { return };
-    let found =
-        row.questions.iter().copied().find(|id| {
-            step.books.questions.get(id).is_some_and(|question| question.token == token)
-        });
+    let found = row
+        .questions
+        .iter()
+        .copied()
+        .find(|id| step.books.question(*id).is_some_and(|question| question.token == token));
     let Some(id) = found else {
         step.outgoing.counters.unrouted += 1;
         return;
     };
-    let Some(question) = step.books.questions.get(&id) else { return };
+    let Some(question) = step.books.question(id) else { return };
     let asked = question.asked.clone();
     let number = Token::number(id.0);
     for client in &asked {
@@ -144,7 +139,6 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
     {
         let answer = compose::failure(&question.token, &Refusal::Cancelled);
         step.send_to_channel(question.channel, answer);
-        close::ask_again(step, channel);
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Eviction {
 fn must_look(books: &Books, session: &Session, now: Moment) -> bool {
     let fresh = matches!(session.background, Background::Quiet { at }
         if now.since(at) <= SURVEY_AGE && at >= session.last_seen);
-    books.the_agent().background_work == BackgroundWork::Keep
+    books.agent(session.agent).config.background_work == BackgroundWork::Keep
         && !session.clients().is_empty()
         && !fresh
 }
@@ -44,7 +44,7 @@ fn look(step: &mut Step<'_>, key: SessionKey) {
     // While the answer is awaited nothing is touched: who waits for room asks
     // again at the end of each step, and would keep that step from ending.
     let is_asked = |row: &Session| row.background == Background::Asked;
-    if step.books.sessions.get(&key).is_none_or(is_asked) {
+    if step.books.session(key).is_none_or(is_asked) {
         return;
     }
     let Some(session) = step.books.session_mut(key) else { return };
@@ -59,7 +59,7 @@ pub fn survey(step: &mut Step<'_>, channel: ChannelId) {
 
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
-    let Some(session) = step.books.sessions.get(&key) else { return };
+    let Some(session) = step.books.session(key) else { return };
     if must_look(step.books, session, now) {
         look(step, key);
     } else {
@@ -104,13 +104,13 @@ pub fn evict(step: &mut Step<'_>) -> Eviction {
         return Eviction::Impossible;
     }
     let may_go = |session: &&Session| {
-        let allowed =
-            session.clients().is_empty() || step.books.the_agent().idle_policy == IdlePolicy::All;
+        let allowed = session.clients().is_empty()
+            || step.books.agent(session.agent).config.idle_policy == IdlePolicy::All;
         let works = matches!(session.background, Background::Working { at }
             if must_look(step.books, session, now) && now.since(at) <= FIRST_USE_GRACE);
         allowed && !session.is_busy() && !works
     };
-    let oldest = step.books.sessions.values().filter(may_go);
+    let oldest = step.books.sessions().values().filter(may_go);
     let oldest = oldest.min_by_key(|row| (row.last_seen, row.key));
     let Some(session) = oldest else { return Eviction::Impossible };
     let key = session.key;

@@ -13,9 +13,9 @@ use crate::wire::{Frame, Token};
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some((token, _)) = frame.request() else { return };
     let asker = Asker::Client(client, token);
-    let open = step.books.clients.get(&client).map(|row| row.calls.clone());
+    let open = step.books.client(client).map(|row| row.calls.clone());
     let found = open.into_iter().flatten().find_map(|id| {
-        let call = step.books.calls.get(&id)?;
+        let call = step.books.call(id)?;
         // An agent that cannot close never heard of the close that waits for its turn.
         let is_told = |row: &Channel| {
             row.is_open() && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
@@ -42,7 +42,7 @@ fn cancel_parts(step: &mut Step<'_>, asker: &Asker, frame: &Frame) {
         step.outgoing.counters.unrouted += 1;
     }
     for id in parts {
-        let Some(channel) = step.books.calls.get(&id).and_then(|call| call.channel) else {
+        let Some(channel) = step.books.call(id).and_then(|call| call.channel) else {
             continue;
         };
         let number = Token::number(id.0);

@@ -1,0 +1,96 @@
+//! What is left to settle in a step, and what comes up when: the rows that were
+//! touched, and the index of deadlines.
+
+use crate::bridge::books::Books;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
+use crate::bridge::time::Moment;
+
+impl Books {
+    /// The next session to settle.
+    pub fn next_touched_session(&mut self) -> Option<SessionKey> {
+        self.touched.sessions.pop_first()
+    }
+
+    /// The next channel to settle.
+    pub fn next_touched_channel(&mut self) -> Option<ChannelId> {
+        self.touched.channels.pop_first()
+    }
+
+    /// The next request in parts to settle.
+    pub fn next_touched_fanout(&mut self) -> Option<FanoutId> {
+        self.touched.fanouts.pop_first()
+    }
+
+    /// Whether nothing is left to settle.
+    pub fn is_settled(&self) -> bool {
+        self.touched.sessions.is_empty()
+            && self.touched.channels.is_empty()
+            && self.touched.fanouts.is_empty()
+    }
+
+    /// Something changed that every channel may depend on.
+    pub fn touch_all_channels(&mut self) {
+        self.touched.channels.extend(self.channels.keys().copied());
+    }
+
+    /// Everything is settled: the rows that were touched come up when they are due.
+    pub fn watch_touched(&mut self) {
+        let mut rows = std::mem::take(&mut self.touched.rows);
+        for due in rows.drain(..) {
+            if let Some(at) = self.deadline(due) {
+                self.deadlines.watch(due, at);
+            }
+        }
+        // The list keeps its memory: every step needs it.
+        self.touched.rows = rows;
+    }
+
+    /// A session that was settled comes up when it is due.
+    pub fn watch_session(&mut self, key: SessionKey) {
+        if let Some(at) = self.deadline(Due::Session(key)) {
+            self.deadlines.watch(Due::Session(key), at);
+        }
+    }
+
+    /// A channel that was settled comes up when it is due, and not before: an idle
+    /// bridge does not wake up for nothing.
+    pub fn watch_channel(&mut self, id: ChannelId) {
+        match self.deadline(Due::Channel(id)) {
+            Some(at) => self.deadlines.watch(Due::Channel(id), at),
+            None => self.deadlines.forget(Due::Channel(id)),
+        }
+        if let Some(at) = self.deadline(Due::Silence(id)) {
+            self.deadlines.watch(Due::Silence(id), at);
+        }
+    }
+
+    /// The first row whose bound is reached, if it is really due; its bound is
+    /// corrected if it is not. `None`: no bound is reached.
+    pub fn next_due(&mut self, now: Moment) -> Option<Option<Due>> {
+        let due = self.deadlines.pop(now)?;
+        Some(match self.deadline(due) {
+            Some(at) if at <= now => Some(due),
+            Some(at) => {
+                self.deadlines.watch(due, at);
+                None
+            }
+            None => None,
+        })
+    }
+
+    /// Whether a row is due, as the facts stand now.
+    pub fn is_due(&self, due: Due, now: Moment) -> bool {
+        self.deadline(due).is_some_and(|at| at <= now)
+    }
+
+    /// When the first bound is reached.
+    pub fn first_bound(&self) -> Option<Moment> {
+        self.deadlines.first()
+    }
+
+    /// The bound of a row.
+    pub fn bound(&self, due: Due) -> Option<Moment> {
+        self.deadlines.bound(due)
+    }
+}

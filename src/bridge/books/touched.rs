@@ -1,0 +1,19 @@
+//! What a step has touched: at its end these rows are settled, and their deadlines
+//! are looked at again.
+
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
+
+/// The rows that were touched in this step and are not settled yet.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Sessions, and whether they are over.
+    pub sessions: Ids<SessionKey>,
+    /// Channels, and what follows from their state.
+    pub channels: Ids<ChannelId>,
+    /// Requests of which a part was answered.
+    pub fanouts: Ids<FanoutId>,
+    /// Rows of which nothing follows but a deadline; some of them are gone meanwhile.
+    pub rows: Vec<Due>,
+}
