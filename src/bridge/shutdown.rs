@@ -101,5 +101,5 @@ pub fn finish(step: &mut Step<'_>) {
         step.publish(Notice::Survivors { channels: survivors.clone() });
     }
     step.books.enter(Phase::Over);
-    step.outgoing.effects.push_back(Effect::Exit { survivors });
+    step.effect(Effect::Exit { survivors });
 }

@@ -23,6 +23,13 @@ pub struct Said {
     pub counters: Counters,
 }
 
+impl Said {
+    /// Something is to be done, behind everything that is to be done already.
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+}
+
 /// One step of the core.
 #[derive(Debug)]
 pub struct Step<'a> {
@@ -54,6 +61,6 @@ impl Step<'_> {
 
     /// Something is to be done, behind everything that is to be done already.
     pub fn effect(&mut self, effect: Effect) {
-        self.outgoing.effects.push_back(effect);
+        self.outgoing.push(effect);
     }
 }

@@ -53,6 +53,14 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// The number of milliseconds; `None`: it is never over.
+    pub fn millis(self) -> Option<u64> {
+        match self {
+            Limit::After(millis) => Some(millis),
+            Limit::Never => None,
+        }
+    }
+
     /// For the limits where 0 means "off": 0 becomes `Never`.
     pub fn zero_is_never(self) -> Limit {
         match self {

@@ -102,13 +102,9 @@ impl Keepers {
 
 /// The graces of a keeper that is left alone.
 fn graces(config: &Config) -> Graces {
-    let millis = |limit| match limit {
-        Limit::After(millis) => Some(millis),
-        Limit::Never => None,
-    };
     Graces::fitted(
-        millis(config.agent.stdin_grace),
-        millis(config.agent.term_grace),
+        config.agent.stdin_grace.millis(),
+        config.agent.term_grace.millis(),
         config.limits.shutdown_timeout,
     )
 }

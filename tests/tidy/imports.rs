@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::code::is_in;
 use crate::lexer::{Token, tokens};
 use crate::{from_root, sources};
 
@@ -38,15 +37,13 @@ pub fn imports<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Imports {
     imports
 }
 
-/// The same, of all files of the crates, but for those below `except`.
-pub fn imports_of_crates(except: &[&str]) -> Imports {
+/// The same, of all files of the crates.
+pub fn imports_of_crates() -> Imports {
     let folders = CRATES.map(|(folder, _)| folder);
     let sources = sources(&folders);
     let files: Vec<(String, String)> =
         sources.into_iter().map(|(path, text)| (from_root(&path), text)).collect();
-    let mut imports = imports(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    imports.retain(|path, _| !is_in(path, except));
-    imports
+    imports(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))
 }
 
 /// The module of a file. The program's `main.rs` stands apart: nobody imports it.

@@ -8,6 +8,7 @@ mod cycles;
 mod docs;
 mod imports;
 mod lexer;
+mod rooms;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,14 +12,12 @@ use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId, QuestionId};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::time::{Limit, Moment};
+use crate::ladder;
 use crate::wire::Method;
 
 /// A channel that a client started and has not used yet, or on which somebody
 /// has just logged in, is kept for at least this long (ms).
 pub const FIRST_USE_GRACE: u64 = 60_000;
-
-/// What a process gets to die of SIGKILL, however short a shutdown must be (ms).
-const LEAST_KILL_GRACE: u64 = 250;
 
 /// How long `fs/*` and elicitations wait for a client (ms).
 pub const UNATTENDED_LIMIT: u64 = 30_000;
@@ -207,18 +205,8 @@ impl Books {
         if !self.is_ending() {
             return Some(graces[index]);
         }
-        // In a shutdown the whole ladder fits into what the closes leave.
-        let bound = self.limits.shutdown_timeout;
-        let left = bound - bound / 4;
-        let millis = graces.map(|grace| match grace {
-            Limit::After(millis) => millis.min(left),
-            Limit::Never => left,
-        });
-        let whole: u64 = millis.iter().sum();
-        let scaled = if whole <= left { millis[index] } else { millis[index] * left / whole };
-        // Nobody dies of SIGKILL in no time: whoever is just dying is no survivor.
-        let least = if rung == Rung::Killed { LEAST_KILL_GRACE } else { 0 };
-        Some(Limit::After(scaled.max(least)))
+        let millis = graces.map(Limit::millis);
+        Some(Limit::After(ladder::in_shutdown(millis, self.limits.shutdown_timeout)[index]))
     }
 
     /// When a channel is to be looked at: after an interval of silence.

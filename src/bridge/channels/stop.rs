@@ -58,7 +58,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         row.state = State::Stopping { reason, rung: Rung::ClosingStdin, since: now };
         row.clock.set_idle(false, now);
     }
-    step.outgoing.effects.push_back(Effect::CloseStdin(channel));
+    step.effect(Effect::CloseStdin(channel));
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::ForgetRowOnStop) {
         step.books.remove_channel(channel);
@@ -124,12 +124,12 @@ pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     match *rung {
         Rung::ClosingStdin => {
             *rung = Rung::Terminated;
-            step.outgoing.effects.push_back(Effect::Terminate(channel));
+            step.effect(Effect::Terminate(channel));
             step.publish(Notice::ChannelTerminated { channel });
         }
         Rung::Terminated => {
             *rung = Rung::Killed;
-            step.outgoing.effects.push_back(Effect::Kill(channel));
+            step.effect(Effect::Kill(channel));
             step.publish(Notice::ChannelKilled { channel });
         }
         Rung::Killed => {
@@ -150,7 +150,7 @@ pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
     {
         *rung = Rung::Killed;
         *since = now;
-        step.outgoing.effects.push_back(Effect::Kill(channel));
+        step.effect(Effect::Kill(channel));
         step.publish(Notice::ChannelKilled { channel });
     }
 }

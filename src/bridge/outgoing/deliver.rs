@@ -24,7 +24,7 @@ pub fn deliver(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let Some((last, others)) = session.clients().split_last() else { return };
     let frame = for_client(session, frame);
     for client in others {
-        step.outgoing.effects.push_back(Effect::ToClient { client: *client, frame: frame.clone() });
+        step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
     }
-    step.outgoing.effects.push_back(Effect::ToClient { client: *last, frame });
+    step.outgoing.push(Effect::ToClient { client: *last, frame });
 }

@@ -18,7 +18,7 @@ const LONGEST: usize = 16 * 1024;
 pub fn conceal(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let secrets = secrets_in(frame);
     if !secrets.is_empty() {
-        step.outgoing.effects.push_back(Effect::Conceal { channel, secrets });
+        step.effect(Effect::Conceal { channel, secrets });
     }
 }
 

@@ -54,7 +54,7 @@ fn look(step: &mut Step<'_>, key: SessionKey) {
 }
 
 pub fn survey(step: &mut Step<'_>, channel: ChannelId) {
-    step.outgoing.effects.push_back(Effect::Survey(channel));
+    step.effect(Effect::Survey(channel));
 }
 
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
