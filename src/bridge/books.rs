@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::call::{Call, Fanout, Question};
-use crate::bridge::books::channel::Channel;
+use crate::bridge::books::channel::{Channel, State};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
@@ -186,6 +186,15 @@ impl Books {
     pub fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.touched.channels.insert(id);
         self.channels.get_mut(&id)
+    }
+
+    /// A channel enters a state; nothing is due of the one that it leaves, and an idle
+    /// bridge does not wake up for nothing.
+    pub fn set_state(&mut self, id: ChannelId, state: State) {
+        self.deadlines.forget(Due::Channel(id));
+        if let Some(row) = self.channel_mut(id) {
+            row.state = state;
+        }
     }
 
     /// A channel of which something is noted that no deadline comes earlier for.

@@ -47,44 +47,25 @@ fn session(step: &mut Step<'_>, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return };
     if session.audience == Audience::Left && session.calls.is_empty() {
         close::end_session(step, key, EndReason::LastClientDetached, None, None);
-    } else {
-        step.books.watch_session(key);
+    } else if let Some(at) = step.books.session_deadline(session) {
+        step.books.watch_session(key, at);
     }
 }
 
 /// Decides what follows from the state of a channel: whether it is retired, idle,
 /// waited for, paused, or over.
 fn channel(step: &mut Step<'_>, id: ChannelId) {
+    let now = step.now;
     // It may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
     if let Some(reason) = retirement::reason(step.books, row) {
         return stop::drain(step, id, reason);
     }
-    if row.questions.is_empty() && row.is_open() && row.tombstones.wants_asking_again() {
+    if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
         close::ask_again(step, id);
     }
     let Some(row) = step.books.channel(id) else { return };
     let is_idle = step.books.is_without_work(row);
-    let stop = match &row.state {
-        State::Draining { reason } if is_idle => Some(reason.clone()),
-        _ => None,
-    };
-    note_facts(step, id, is_idle);
-    match stop {
-        // It was only kept by its work.
-        Some(reason) => stop::begin(step, id, reason),
-        // Its idle time may be over at once.
-        None if is_idle && step.books.is_due(Due::Channel(id), step.now) => {
-            due::act(step, Due::Channel(id));
-        }
-        None => step.books.watch_channel(id),
-    }
-}
-
-/// What the state of a channel says about its clock, and whether it is read.
-fn note_facts(step: &mut Step<'_>, id: ChannelId, is_idle: bool) {
-    let now = step.now;
-    let Some(row) = step.books.channel(id) else { return };
     let is_waited_for = step.books.is_waited_for(id, row);
     let should_pause = step.books.feeds_slow_client(row);
     let lost_early = !row.early.is_empty() && step.books.open_in_flight(id, None).is_none();
@@ -92,10 +73,27 @@ fn note_facts(step: &mut Step<'_>, id: ChannelId, is_idle: bool) {
     if lost_early {
         step.outgoing.counters.early_frames += row.early.clear() as u64;
     }
-    row.clock.set_idle(is_idle, now);
-    row.clock.set_waited_for(is_waited_for, now);
     if row.paused != should_pause {
         row.paused = should_pause;
-        step.effect(if should_pause { Effect::Pause(id) } else { Effect::Resume(id) });
+        step.outgoing.push(if should_pause { Effect::Pause(id) } else { Effect::Resume(id) });
     }
+    row.clock.set_idle(is_idle, now);
+    row.clock.set_waited_for(is_waited_for, now);
+    match &row.state {
+        // It was only kept by its work.
+        State::Draining { reason } if is_idle => {
+            let reason = reason.clone();
+            return stop::begin(step, id, reason);
+        }
+        // Nothing is ever due of a channel that works.
+        State::Ready | State::Draining { .. } | State::Spawned if !is_idle && !is_waited_for => {
+            return;
+        }
+        _ => {}
+    }
+    // Its idle time may be over at once.
+    if is_idle && step.books.is_due(Due::Channel(id), now) {
+        return due::act(step, Due::Channel(id));
+    }
+    step.books.watch_channel(id);
 }

@@ -21,7 +21,7 @@ use super::child::Stdios;
 use super::input::Input;
 use super::stdio::watched;
 use super::tree;
-use crate::bridge::{ChannelId, Config, Limit};
+use crate::bridge::{ChannelId, Config};
 use crate::environ::Variables;
 use crate::keeper::message::{Heard, Line, Need, Order};
 use crate::keeper::task::{Graces, Task};

@@ -36,32 +36,26 @@ impl Books {
 
     /// Everything is settled: the rows that were touched come up when they are due.
     pub fn watch_touched(&mut self) {
-        let mut rows = std::mem::take(&mut self.touched.rows);
-        for due in rows.drain(..) {
-            if let Some(at) = self.deadline(due) {
-                self.deadlines.watch(due, at);
-            }
+        for place in 0..self.touched.rows.len() {
+            self.watch(self.touched.rows[place]);
         }
-        // The list keeps its memory: every step needs it.
-        self.touched.rows = rows;
+        self.touched.rows.clear();
     }
 
-    /// A session that was settled comes up when it is due.
-    pub fn watch_session(&mut self, key: SessionKey) {
-        if let Some(at) = self.deadline(Due::Session(key)) {
-            self.deadlines.watch(Due::Session(key), at);
-        }
+    /// A session that was settled comes up at this moment at the latest.
+    pub fn watch_session(&mut self, key: SessionKey, at: Moment) {
+        self.deadlines.watch(Due::Session(key), at);
     }
 
-    /// A channel that was settled comes up when it is due, and not before: an idle
-    /// bridge does not wake up for nothing.
+    /// A channel that was settled comes up when it is due.
     pub fn watch_channel(&mut self, id: ChannelId) {
-        match self.deadline(Due::Channel(id)) {
-            Some(at) => self.deadlines.watch(Due::Channel(id), at),
-            None => self.deadlines.forget(Due::Channel(id)),
-        }
-        if let Some(at) = self.deadline(Due::Silence(id)) {
-            self.deadlines.watch(Due::Silence(id), at);
+        self.watch(Due::Channel(id));
+        self.watch(Due::Silence(id));
+    }
+
+    fn watch(&mut self, due: Due) {
+        if let Some(at) = self.deadline(due) {
+            self.deadlines.watch(due, at);
         }
     }
 

@@ -45,9 +45,9 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
     let now = step.now;
     let Some(row) = step.books.pool(pool) else { return };
     let (agent, kept) = (row.agent, row.initialize.clone());
+    step.books.set_state(channel, State::Starting { since: now, slow: false });
     if let Some(row) = step.books.channel_mut(channel) {
         row.pool = Some(pool);
-        row.state = State::Starting { since: now, slow: false };
     }
     let id = match call {
         Some(id) => {
@@ -104,7 +104,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(row) = step.books.channel_mut(channel) else { return };
     row.capabilities = capabilities;
     let after_ms = now.since(row.clock.born);
-    row.state = State::Ready;
+    step.books.set_state(channel, State::Ready);
     step.publish(Notice::ChannelReady { channel, after_ms });
     held::answer_from_memory(step, id);
     if step.books.is_ending() {

@@ -7,17 +7,22 @@ use crate::bridge::notice::StopReason;
 
 /// Why a channel in service must take no more sessions, if it must not.
 pub fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
-    let max_husks = books.agent(row.agent).config.max_husks;
     if row.state != State::Ready {
         None
     } else if !row.overdue.is_empty() {
         Some(StopReason::OpenUnanswered)
     } else if row.tombstones.has_unanswered() {
         Some(StopReason::CloseUnanswered)
-    } else if max_husks > 0 && row.tombstones.husks() >= max_husks {
+    } else if is_full_of_husks(books, row) {
         // An agent that cannot close sessions keeps them: it is replaced in time.
         Some(StopReason::Husks)
     } else {
         None
     }
+}
+
+fn is_full_of_husks(books: &Books, row: &Channel) -> bool {
+    let husks = row.tombstones.husks();
+    let cap = || books.agent(row.agent).config.max_husks;
+    husks > 0 && cap() > 0 && husks >= cap()
 }

@@ -22,11 +22,10 @@ use crate::bridge::time::Limit;
 /// Takes a channel out of service: no new sessions; those it has go on, and
 /// what was not sent yet goes to a successor.
 pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
-    let Some(row) = step.books.channel_mut(channel) else { return };
-    if row.state != State::Ready {
+    if step.books.channel(channel).is_none_or(|row| row.state != State::Ready) {
         return;
     }
-    row.state = State::Draining { reason: reason.clone() };
+    step.books.set_state(channel, State::Draining { reason: reason.clone() });
     for id in step.books.calls_on(channel) {
         let waits = step
             .books
@@ -54,10 +53,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
     settle_accounts(step, channel, end, &refusal);
-    if let Some(row) = step.books.channel_mut(channel) {
-        row.state = State::Stopping { reason, rung: Rung::ClosingStdin, since: now };
-        row.clock.set_idle(false, now);
-    }
+    step.books.set_state(channel, State::Stopping { reason, rung: Rung::ClosingStdin, since: now });
     step.effect(Effect::CloseStdin(channel));
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::ForgetRowOnStop) {
