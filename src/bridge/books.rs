@@ -37,6 +37,8 @@ pub mod when_due;
 pub mod work;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::Location;
 
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::call::{Call, Fanout, Question};
@@ -80,6 +82,8 @@ pub struct Books {
     deadlines: Deadlines,
     touched: Touched,
     numbers: Numbers,
+    /// Rows that must be there and are not, and where that was seen.
+    absences: Vec<String>,
 }
 
 /// The numbers that ids are made of, a row of them for each kind.
@@ -124,6 +128,7 @@ impl Books {
             deadlines: Deadlines::default(),
             touched: Touched::default(),
             numbers: Numbers::default(),
+            absences: Vec::new(),
         }
     }
 
@@ -135,6 +140,21 @@ impl Books {
     /// Whether the bridge shuts down or has.
     pub fn is_ending(&self) -> bool {
         self.phase != Phase::Running
+    }
+
+    /// A row that must be there is not: a mistake of the core. A test fails; a person is
+    /// told, and the bridge goes on without what depends on that row.
+    #[cold]
+    #[track_caller]
+    pub fn absent(&mut self, row: impl fmt::Display) {
+        let absence = format!("{row}, at {}", Location::caller());
+        debug_assert!(false, "a row is absent: {absence}");
+        self.absences.push(absence);
+    }
+
+    /// The next row that must be there and is not.
+    pub fn next_absence(&mut self) -> Option<String> {
+        self.absences.pop()
     }
 
     /// The row of an agent. Only these books make ids of agents, and no row goes.

@@ -27,10 +27,10 @@ pub fn act(step: &mut Step<'_>, due: Due) {
 
 fn channel_due(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
-    let Some(agent) = step.books.agent_of_channel(id) else { return };
+    let Some(agent) = step.books.agent_of_channel(id) else { return step.books.absent(id) };
     let limit = agent.config.initialize_timeout;
     let is_ending = step.books.is_ending();
-    let Some(row) = step.books.channel_mut(id) else { return };
+    let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     match &mut row.state {
         State::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
         State::Starting { since, slow } => {
@@ -52,7 +52,7 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
 }
 
 fn call_due(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.call(id) else { return };
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     match (&call.purpose, call.channel) {
         (_, None) => {
             let agent = step.books.agent_name_of(id);

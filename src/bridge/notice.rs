@@ -174,6 +174,7 @@ pub enum Notice {
     ShuttingDown { cause: String, channels: usize, sessions: usize },
     ShutdownForced,
     Survivors { channels: Vec<ChannelId> },
+    RowAbsent { row: String },
 }
 
 impl Notice {
@@ -194,7 +195,7 @@ impl Notice {
             | AgentNotReading { .. }
             | NoSignOfLife { .. }
             | ShutdownForced => Level::Warn,
-            ChannelStuck { .. } | Survivors { .. } => Level::Error,
+            ChannelStuck { .. } | Survivors { .. } | RowAbsent { .. } => Level::Error,
             ChannelStopping { reason, .. } if reason.is_fault() => Level::Warn,
             ChannelDraining {
                 reason: StopReason::CloseUnanswered | StopReason::OpenUnanswered,
@@ -296,6 +297,10 @@ impl fmt::Display for Notice {
                 write!(f, "shutting down ({cause}): {sessions} sessions, {channels} channels")
             }
             ShutdownForced => f.write_str("shutting down at once: SIGKILL to every agent"),
+            RowAbsent { row } => write!(
+                f,
+                "a mistake of drawbridge: a row is absent from its books ({row}); please report it"
+            ),
             Survivors { channels } => {
                 let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
                 write!(f, "processes that would not die: {}", names.join(", "))

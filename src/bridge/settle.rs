@@ -10,7 +10,7 @@ use crate::bridge::books::session::Audience;
 use crate::bridge::channels::{placement, retirement, stop};
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, SessionKey};
-use crate::bridge::notice::EndReason;
+use crate::bridge::notice::{EndReason, Notice};
 use crate::bridge::routing::fanout;
 use crate::bridge::sessions::close;
 use crate::bridge::step::Step;
@@ -36,6 +36,9 @@ pub fn finish(step: &mut Step<'_>) {
         }
     }
     step.books.watch_touched();
+    while let Some(row) = step.books.next_absence() {
+        step.publish(Notice::RowAbsent { row });
+    }
     if step.books.is_ending() {
         shutdown::finish(step);
     }
@@ -64,12 +67,12 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
         close::ask_again(step, id);
     }
-    let Some(row) = step.books.channel(id) else { return };
+    let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
     let is_idle = step.books.is_without_work(row);
     let is_waited_for = step.books.is_waited_for(id, row);
     let should_pause = step.books.feeds_slow_client(row);
     let lost_early = !row.early.is_empty() && step.books.open_in_flight(id, None).is_none();
-    let Some(row) = step.books.channel_in_passing(id) else { return };
+    let Some(row) = step.books.channel_in_passing(id) else { return step.books.absent(id) };
     if lost_early {
         step.outgoing.counters.early_frames += row.early.clear() as u64;
     }

@@ -146,6 +146,7 @@ fn every_warning_is_explained() {
         OverlongLine { from: "x".into(), length: 1 },
         AgentNotReading { channel },
         ShutdownForced,
+        RowAbsent { row: "x".into() },
     ];
     for notice in notices {
         let said = notice.to_string();

@@ -81,7 +81,7 @@ impl Books {
     /// What one of the channels said: the first failure counts, otherwise the first
     /// success.
     pub fn part_answered(&mut self, id: FanoutId, answer: &Frame) {
-        let Some(fanout) = self.fanouts.get_mut(&id) else { return };
+        let Some(fanout) = self.fanouts.get_mut(&id) else { return self.absent(id) };
         let is_worse = answer.kind == Kind::Failure
             && fanout.answer.as_ref().is_none_or(|before| before.kind == Kind::Success);
         if is_worse || fanout.answer.is_none() {
@@ -103,7 +103,7 @@ impl Books {
 
     /// Gives a waiting call a channel, or takes it away again.
     pub fn move_call(&mut self, id: CallId, to: Option<ChannelId>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return self.absent(id) };
         let from = std::mem::replace(&mut call.channel, to);
         self.unplaced.remove(&id);
         if let Some(from) = from.and_then(|from| self.channel_mut(from)) {
@@ -174,7 +174,10 @@ impl Books {
 
     /// The asker is answered or gone; the call goes on for the bridge's sake.
     pub fn disown_call(&mut self, id: CallId) -> Asker {
-        let Some(call) = self.calls.get_mut(&id) else { return Asker::Nobody };
+        let Some(call) = self.calls.get_mut(&id) else {
+            self.absent(id);
+            return Asker::Nobody;
+        };
         let asker = std::mem::replace(&mut call.asker, Asker::Nobody);
         if let Asker::Client(client, _) = &asker
             && let Some(client) = self.clients.get_mut(client)

@@ -90,7 +90,7 @@ impl Books {
 
     /// A process of this channel crashed; `how` is for people.
     pub fn crashed(&mut self, channel: ChannelId, how: &str, now: Moment) {
-        let Some(row) = self.channels.get(&channel) else { return };
+        let Some(row) = self.channels.get(&channel) else { return self.absent(channel) };
         let (agent, pool) = (row.agent, row.pool);
         let window = self.agent(agent).config.restart_window;
         if pool.is_none() {
@@ -106,7 +106,10 @@ impl Books {
 
     /// Whether a process of this pool may be started.
     pub fn may_start(&mut self, id: PoolId, now: Moment) -> Start {
-        let Some(pool) = self.pools.get_mut(&id) else { return Start::Now };
+        let Some(pool) = self.pools.get_mut(&id) else {
+            self.absent(id);
+            return Start::Later;
+        };
         let config = &self.agents[pool.agent.0].config;
         let (limit, window) = (config.restart_limit, config.restart_window);
         if let Some(retry_after_ms) = pool.restarts.refused_for(now, limit, window) {
@@ -168,8 +171,10 @@ impl Books {
 
     /// Makes the session of a sub-agent part of its parent.
     pub fn add_child(&mut self, key: SessionKey, child: &str) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let Some(channel) = self.channels.get_mut(&session.channel) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else { return self.absent(key) };
+        let Some(channel) = self.channels.get_mut(&session.channel) else {
+            return self.absent(key);
+        };
         if channel.names.contains(child) || session.children.len() >= MAX_CHILDREN {
             return;
         }
@@ -253,7 +258,7 @@ impl Books {
         if let Some(row) = self.clients.get_mut(&client) {
             row.sessions.remove(&key);
         }
-        let Some(session) = self.session_mut(key) else { return };
+        let Some(session) = self.session_mut(key) else { return self.absent(key) };
         if let Audience::Attached(clients) = &mut session.audience {
             clients.retain(|other| *other != client);
             if clients.is_empty() {

@@ -26,7 +26,7 @@ const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"
 /// A client's `initialize`.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let Some(row) = step.books.client_mut(client) else { return };
+    let Some(row) = step.books.client_mut(client) else { return step.books.absent(client) };
     if !row.sessions.is_empty() || !row.calls.is_empty() || !row.fanouts.is_empty() {
         return answer::refuse(step, client, &frame.id(), &Refusal::Reinitialize);
     }
@@ -43,7 +43,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// Sends `initialize` to a process: a client's own, or the kept one.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option<CallId>) {
     let now = step.now;
-    let Some(row) = step.books.pool(pool) else { return };
+    let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
     let (agent, kept) = (row.agent, row.initialize.clone());
     step.books.set_state(channel, State::Starting { since: now, slow: false });
     if let Some(row) = step.books.channel_mut(channel) {
@@ -67,7 +67,9 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
 /// An agent answered `initialize`.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
     let now = step.now;
-    let Some(pool) = step.books.channel(channel).and_then(|row| row.pool) else { return };
+    let Some(pool) = step.books.channel(channel).and_then(|row| row.pool) else {
+        return step.books.absent(channel);
+    };
     let version = frame.find(&["protocolVersion"]).map(|place| place.of(frame.bytes()));
     let Some(version) = version.filter(|_| frame.kind == Kind::Success) else {
         if let Some(call) = step.books.take_call(id) {
@@ -83,7 +85,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     };
     let result = frame.body_bytes();
     let capabilities = capabilities(&result);
-    let Some(known) = step.books.pool_mut(pool) else { return };
+    let Some(known) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     if known.answer.is_none() {
         let is_v1 = version == b"1";
         known.version = version.into();
@@ -101,7 +103,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         let after = capabilities.names();
         step.publish(Notice::CapabilitiesChanged { channel, before, after });
     }
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.capabilities = capabilities;
     let after_ms = now.since(row.clock.born);
     step.books.set_state(channel, State::Ready);
@@ -118,7 +120,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
 /// A pool whose version is not ours serves one client only: others that
 /// waited for the same handshake get a pool, and so a process, of their own.
 fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: CallId) {
-    let Some(row) = step.books.pool_mut(pool) else { return };
+    let Some(row) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     row.identity = format!("only for {pool}").into_bytes().into();
     let (agent, initialize) = (row.agent, row.initialize.clone());
     for id in step.books.calls_on(channel) {

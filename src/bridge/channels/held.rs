@@ -9,9 +9,9 @@ use crate::bridge::step::Step;
 
 /// Sends a call as soon as its channel is ready for it.
 pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.call(id) else { return };
-    let Some(channel) = call.channel else { return };
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+    let Some(channel) = call.channel else { return step.books.absent(id) };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     if call.purpose == Purpose::Initialize {
         if row.is_open() {
             answer_from_memory(step, id);
@@ -36,7 +36,8 @@ pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
 
 /// Answers an `initialize` with what the pool's first channel said.
 pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.take_call(id) else { return };
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    // The handshakes of further channels are the bridge's own.
     let Asker::Client(client, token) = call.asker else { return };
     let pool = step.books.client(client).and_then(|row| step.books.pool(row.pool?));
     let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {

@@ -17,7 +17,7 @@ use crate::bridge::step::Step;
 
 /// An interval of silence is over: is there any sign of life?
 pub fn listen_closely(step: &mut Step<'_>, id: ChannelId) {
-    let Some(row) = step.books.channel_mut(id) else { return };
+    let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     row.clock.look();
     step.effect(Effect::Survey(id));
 }
@@ -25,8 +25,10 @@ pub fn listen_closely(step: &mut Step<'_>, id: ChannelId) {
 /// A channel was looked at; its tree has `worked` so long in all.
 pub fn listened(step: &mut Step<'_>, id: ChannelId, worked: Option<u64>) {
     let now = step.now;
+    // It may have exited while it was looked at.
     let Some(row) = step.books.channel_mut(id) else { return };
     let (agent, silent_ms) = (row.agent, row.clock.silent_for(now));
+    // Nobody asked for this look, or it saw a sign of life or no evidence.
     let Some(strikes) = row.clock.looked(worked, now) else { return };
     // It may have been answered, or have asked something, while it was looked at.
     if step.books.liveness_deadline(id).is_none() {

@@ -53,6 +53,7 @@ pub fn place_waiting(step: &mut Step<'_>) {
 }
 
 fn place(step: &mut Step<'_>, id: CallId) {
+    // The placing of an earlier one may have ended it.
     let Some(call) = step.books.call(id) else { return };
     let agent = call.agent;
     let Some((client, pool)) =
@@ -112,7 +113,10 @@ fn place_open(
     opening: &Opening,
     (client, pool): (ClientId, PoolId),
 ) -> Placement {
-    let Some(agent) = step.books.call(id).map(|call| call.agent) else { return Placement::Wait };
+    let Some(agent) = step.books.call(id).map(|call| call.agent) else {
+        step.books.absent(id);
+        return Placement::Wait;
+    };
     // A copy of a live session is made where it lives.
     let mut home = step.books.owner(agent, opening).filter(|_| opening.kind == OpenKind::Fork);
     if let Some(source) = opening.restores() {
@@ -181,6 +185,7 @@ fn place_stored(
         return if is_closing { Placement::Wait } else { Placement::On(channel) };
     }
     let Some(agent) = step.books.client(client).map(|row| row.agent) else {
+        step.books.absent(client);
         return Placement::Wait;
     };
     match step.books.fence(agent, stored, None) {

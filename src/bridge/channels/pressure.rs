@@ -21,6 +21,7 @@ pub fn client_saturated(step: &mut Step<'_>, client: ClientId, over: bool) {
 
 /// An agent's outbox went over its mark, or under it.
 pub fn channel_saturated(step: &mut Step<'_>, channel: ChannelId, over: bool) {
+    // It may have exited meanwhile.
     let Some(row) = step.books.channel_mut(channel) else { return };
     row.unread = over.then_some(0);
     if over {

@@ -14,7 +14,9 @@ use crate::wire::{Frame, Kind, Method, Token};
 
 /// Tells a channel what the pool's clients told the others.
 pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
-    let Some(agent) = step.books.channel(channel).map(|row| row.agent) else { return };
+    let Some(agent) = step.books.channel(channel).map(|row| row.agent) else {
+        return step.books.absent(channel);
+    };
     for frame in frames {
         let needed = frame.method_name().starts_with("providers/");
         let (purpose, stage) = (Purpose::Rehearse { needed }, Stage::Held(Box::new(frame)));
@@ -59,7 +61,7 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
         let id = id.map(|place| place.of(frame.bytes()).to_vec());
         (frame.method_name().into_owned(), id)
     };
-    let Some(pool) = step.books.pool_mut(pool) else { return };
+    let Some(pool) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     pool.rehearsal.retain(|old| subject(old) != subject(frame));
     if pool.rehearsal.len() < MAX_REHEARSAL {
         pool.rehearsal.push(frame.detached());
@@ -95,7 +97,7 @@ pub fn logged_in(
     if frame.kind == Kind::Failure {
         return;
     }
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.login = Login::Done { at: now };
     let pool = row.pool;
     // One with `_meta` carries its credentials; another one may open a

@@ -28,7 +28,10 @@ pub fn with_handshake(
 /// A process without a handshake: one that was preheated, or a new one.
 pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId, NoRoom> {
     let now = step.now;
-    let Some(agent) = step.books.pool(pool).map(|row| row.agent) else { return Err(NoRoom::Yet) };
+    let Some(agent) = step.books.pool(pool).map(|row| row.agent) else {
+        step.books.absent(pool);
+        return Err(NoRoom::Yet);
+    };
     let is_preheated = |row: &Channel| row.agent == agent && row.state == State::Spawned;
     let preheated = step.books.channels().iter().find(|(_, row)| is_preheated(row));
     if let Some((channel, _)) = preheated {

@@ -41,6 +41,7 @@ pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
 /// Begins the stop ladder.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     let now = step.now;
+    // The runtime may lose its stdio and see its exit in either order.
     let Some(row) = step.books.channel(channel) else { return };
     if row.is_stopping() {
         return;
@@ -75,7 +76,7 @@ fn stop_refusal(config: &AgentConfig, reason: &StopReason) -> Refusal {
 /// Everything that is open on a channel ends now: its sessions, the requests
 /// on it, and the questions of its agent.
 fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, refusal: &Refusal) {
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in sessions {
         close::end_session(step, key, reason, None, Some(refusal));
@@ -95,6 +96,7 @@ fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, r
 
 /// A call whose channel will not answer it.
 fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
+    // It may have ended with another one.
     let Some(call) = step.books.call(id) else { return };
     match call.purpose.clone() {
         // Closed is what it is now.
@@ -114,8 +116,10 @@ fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
 /// The grace of a rung is over, or somebody is in a hurry.
 pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
-    let Some(row) = step.books.channel_mut(channel) else { return };
-    let State::Stopping { rung, since, .. } = &mut row.state else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    let State::Stopping { rung, since, .. } = &mut row.state else {
+        return step.books.absent(channel);
+    };
     *since = now;
     match *rung {
         Rung::ClosingStdin => {
@@ -140,7 +144,7 @@ pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
 pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     begin(step, channel, StopReason::Shutdown);
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     if let State::Stopping { rung, since, .. } = &mut row.state
         && *rung < Rung::Killed
     {
@@ -153,6 +157,7 @@ pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
 
 /// A channel's process is gone: the one event that removes its row.
 pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
+    // Only a process that could be started has a row to lose.
     let Some(row) = step.books.channel(channel) else { return };
     step.outgoing.counters.half_line_bytes += exit.half_line;
     let expected = row.is_stopping();

@@ -18,9 +18,10 @@ pub fn deliver(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     if let Some(child) = announced_child(&frame) {
         step.books.add_child(key, &child);
     }
-    let Some(session) = step.books.session_in_passing(key) else { return };
+    let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.seq += 1;
+    // Nobody is attached.
     let Some((last, others)) = session.clients().split_last() else { return };
     let frame = for_client(session, frame);
     for client in others {

@@ -18,7 +18,7 @@ pub fn in_session(
     frame: &Frame,
 ) {
     let now = step.now;
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let channel = session.channel;
     let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
     let call = Call::in_session(session, client, purpose, frame, Stage::Sent(now), now);
@@ -50,8 +50,8 @@ pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoin
 /// Sends a call that was held.
 pub fn call(step: &mut Step<'_>, id: CallId) {
     let now = step.now;
-    let Some(call) = step.books.call_mut(id) else { return };
-    let Some(channel) = call.channel else { return };
+    let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
+    let Some(channel) = call.channel else { return step.books.absent(id) };
     let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
         return;
     };

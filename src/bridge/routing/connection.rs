@@ -10,6 +10,7 @@ use crate::bridge::step::Step;
 /// A client's connection is over. Nobody can tell a quit from a crash, so
 /// its sessions stay; prompts go on, questions go to others or wait.
 pub fn gone(step: &mut Step<'_>, client: ClientId) {
+    // Its connection may have ended in two ways.
     let Some(row) = step.books.client(client) else { return };
     let (calls, pool) = (row.calls.clone(), row.pool);
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();

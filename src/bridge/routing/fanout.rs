@@ -14,7 +14,7 @@ use crate::wire::{Frame, Kind, Method, Token};
 /// if all of them say so.
 pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let Some(row) = step.books.client(client) else { return };
+    let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let (agent, pool) = (row.agent, row.pool);
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
     if channels.iter().any(|id| step.books.is_clogged(*id)) {
@@ -45,8 +45,9 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 
 /// The end of a step in which a channel answered: if all have, so is the request.
 pub fn settle(step: &mut Step<'_>, id: FanoutId) {
+    // Another channel has not answered yet.
     let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
-    let Some(answer) = fanout.answer else { return };
+    let Some(answer) = fanout.answer else { return step.books.absent(id) };
     answer::asker(step, &fanout.asker, |token| answer.with_id(token.clone()));
     if answer.kind == Kind::Success {
         agreed(step, fanout.pool, &fanout.request, &fanout.told);

@@ -12,6 +12,7 @@ use crate::wire::{Frame, Kind, Malformed, Method};
 /// A line of an agent.
 pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malformed>) {
     let now = step.now;
+    // Its exit may have been told before its last lines were read.
     let Some(row) = step.books.channel_in_passing(channel) else { return };
     row.clock.heard(now);
     let frame = match frame {
@@ -44,7 +45,9 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return question_end::withdrawn_by_agent(step, channel, &frame);
     }
     let is_carried = step.books.is_carried(channel);
-    let Some(row) = step.books.channel_in_passing(channel) else { return };
+    let Some(row) = step.books.channel_in_passing(channel) else {
+        return step.books.absent(channel);
+    };
     if row.is_stopping() {
         step.outgoing.counters.late_frames += 1;
         return;
@@ -117,7 +120,7 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
         Purpose::Session => {
-            let Some(call) = answer::forward(step, id, frame) else { return };
+            let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
             match call.session.and_then(|key| step.books.session_mut(key)) {
                 Some(session) => session.last_seen = now,
                 None => close::last_answer(step, &call),

@@ -32,7 +32,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, purpose: Purpose, frame:
         return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
     };
     let id = step.books.wait_for_channel(client, purpose, frame, now);
-    let Some(id) = id else { return };
+    let Some(id) = id else { return step.books.absent(client) };
     step.books.move_call(id, Some(channel));
     held::send_when_ready(step, id);
 }
@@ -47,7 +47,8 @@ pub fn answered(
     cwd: Option<&str>,
     frame: &Frame,
 ) {
-    let Some(call) = step.books.take_call(id) else { return };
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    // The client may be gone, or have withdrawn it.
     let Asker::Client(client, token) = &call.asker else { return };
     if let Some(cursor) = frame.find_text(&["nextCursor"]) {
         step.outgoing.counters.cursors += step.books.remember_cursor(&cursor, channel);

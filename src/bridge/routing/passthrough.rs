@@ -12,7 +12,7 @@ use crate::wire::{Frame, Kind, Token};
 /// A request or notification of a client that is carried.
 pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, frame: &Frame) {
     let now = step.now;
-    let Some(row) = step.books.client(client) else { return };
+    let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let agent = row.agent;
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {

@@ -11,6 +11,7 @@ use crate::wire::{Frame, Token};
 
 /// A client withdraws a request of its own.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    // It names no request.
     let Some((token, _)) = frame.request() else { return };
     let asker = Asker::Client(client, token);
     let open = step.books.client(client).map(|row| row.calls.clone());

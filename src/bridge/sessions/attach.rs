@@ -14,7 +14,7 @@ use crate::wire::{Frame, Kind, Method};
 /// A load or resume of a session that is live: it goes to its owner, and
 /// the client is attached. In the middle of a turn the agent is left alone.
 pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if session.is_busy() {
         let refusal = Refusal::SessionBusy { id: session.id.to_string() };
         return answer::refuse(step, client, &frame.id(), &refusal);
@@ -29,7 +29,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     let now = step.now;
     let key = step.books.call(id).and_then(|call| call.session);
     let client = answer::forward(step, id, frame).and_then(|call| call.client());
-    let Some(key) = key else { return };
+    let Some(key) = key else { return step.books.absent(id) };
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
@@ -44,8 +44,10 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
 pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     let now = step.now;
     let agent = step.books.agent_name_of(id);
-    let Some(call) = answer::fail(step, id, &Refusal::OpenTimeout { agent }) else { return };
-    let Some(key) = call.session else { return };
+    let Some(call) = answer::fail(step, id, &Refusal::OpenTimeout { agent }) else {
+        return step.books.absent(id);
+    };
+    let Some(key) = call.session else { return step.books.absent(id) };
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
@@ -62,7 +64,7 @@ fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 
 /// A load that waited for another of the same conversation.
 pub fn reopen(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.take_call(id) else { return };
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let public = call.opening().and_then(|opening| opening.public.as_deref());
     let key = public.and_then(|id| step.books.agent(call.agent).public.get(id).copied());
     if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
@@ -109,7 +111,7 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 /// and permissions that all are asked for.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.attach(client, key);
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let policy = step.books.agent(session.agent).config.permission_policy;
     let open: Vec<QuestionId> = session.questions.iter().copied().collect();
     for id in open {

@@ -10,7 +10,7 @@ use crate::wire::{Frame, Method};
 /// prompts of that client alone.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
     let now = step.now;
-    let Some(session) = step.books.session_mut(key) else { return };
+    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     let channel = session.channel;
     let questions: Vec<_> = session.questions.iter().copied().collect();
     let queued: Vec<CallId> = session.queue.iter().copied().collect();
@@ -36,7 +36,7 @@ fn own_queued(step: &mut Step<'_>, client: ClientId, queued: Vec<CallId>) {
 
 /// A client leaves a session that others stay in: its own turn ends.
 pub fn own(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if !step.books.running_prompts(key).any(|call| call.client() == Some(client)) {
         let queued = session.queue.iter().copied().collect();
         return own_queued(step, client, queued);

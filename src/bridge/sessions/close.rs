@@ -100,7 +100,7 @@ fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
     let agent_id = &session.agent_id;
     let channel = step.books.tombstone_channel(session);
     flush_tombstone(step, channel, agent_id, false);
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let (key, hold) = (session.key, Hold::Unanswered);
     let tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
     let mut thrown = row.tombstones.bury(tombstone);
@@ -177,7 +177,7 @@ fn ask_to_close(
     closer: Option<Closer>,
 ) {
     let heard = tell_agent(step, channel, key, agent_id, closer);
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let can_close = row.capabilities.close;
     if row.tombstones.get(agent_id).is_some_and(|row| row.key() == key) {
         row.tombstones.heard(agent_id, heard, can_close);
@@ -194,8 +194,10 @@ pub fn tell_agent(
     closer: Option<Closer>,
 ) -> Heard {
     let now = step.now;
-    // Without its channel nobody holds it.
-    let Some(row) = step.books.channel(channel) else { return Heard::Answered };
+    let Some(row) = step.books.channel(channel) else {
+        step.books.absent(channel);
+        return Heard::Answered;
+    };
     let (agent, can_close) = (row.agent, row.capabilities.close);
     let has_pending = row.tombstones.get(agent_id).is_some_and(|tomb| !tomb.calls().is_empty());
     let (asker, frame) = match closer {
@@ -263,7 +265,7 @@ fn conclude(
     if is_current {
         flush_tombstone(step, channel, agent_id, matches!(heard, Heard::TimedOut { .. }));
     }
-    let Some(close) = step.books.take_call(id) else { return };
+    let Some(close) = step.books.take_call(id) else { return step.books.absent(id) };
     answer::asker(step, &close.asker, |token| match answer {
         Some(frame) if frame.kind == Kind::Success => frame.with_id(token.clone()),
         _ => compose::success(token, b"{}"),
@@ -271,7 +273,7 @@ fn conclude(
     if !is_current {
         return;
     }
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let can_close = row.capabilities.close;
     if row.tombstones.heard(agent_id, heard, can_close) == Some(Hold::Unanswered) {
         step.publish(Notice::CloseUnanswered { channel, id: agent_id.to_owned() });
@@ -281,6 +283,7 @@ fn conclude(
 /// A request in a session that is closed was answered: its tombstone may have
 /// waited for just this.
 pub fn last_answer(step: &mut Step<'_>, call: &Call) {
+    // A call in a session is on its channel from the first.
     let (Some(channel), Some(key)) = (call.channel, call.session) else { return };
     let row = step.books.channel(channel);
     let agent_id = row.and_then(|row| Some(row.tombstones.of(key)?.agent_id.clone()));
@@ -291,10 +294,11 @@ pub fn last_answer(step: &mut Step<'_>, call: &Call) {
 
 /// An agent that cannot close has nothing left to say: the close is over.
 fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     if row.capabilities.close {
         return;
     }
+    // It may have given way to younger ones.
     let Some(tombstone) = row.tombstones.get(agent_id) else { return };
     if let (Hold::Closing(id), true) = (tombstone.hold(), tombstone.calls().is_empty()) {
         conclude(step, channel, id, agent_id, Heard::Quiet, None);
@@ -304,7 +308,9 @@ fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 /// Answers what waits in a tombstone: prompts as cancelled, the rest as
 /// cut off; after a shutdown's budget all of it as shutting down.
 pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, late: bool) {
-    let Some(row) = step.books.channel_in_passing(channel) else { return };
+    let Some(row) = step.books.channel_in_passing(channel) else {
+        return step.books.absent(channel);
+    };
     for id in row.tombstones.take_calls(agent_id) {
         let is_prompt = step.books.call(id).is_some_and(|call| call.purpose == Purpose::Prompt);
         if late && step.books.is_ending() {
@@ -320,7 +326,7 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
 /// No question of the channel is open any more: closes that may have been
 /// blocked by one are sent again.
 pub fn ask_again(step: &mut Step<'_>, channel: ChannelId) {
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let unanswered: Vec<Box<str>> = row.tombstones.to_ask_again().map(Into::into).collect();
     for agent_id in unanswered {
         again(step, channel, &agent_id);
@@ -337,7 +343,9 @@ pub fn again(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     });
     let can_tell = |row: &&Channel| row.is_open() && row.capabilities.close && !is_restoring;
     let Some(row) = step.books.channel(channel).filter(can_tell) else { return };
-    let Some(key) = row.tombstones.get(agent_id).map(Tombstone::key) else { return };
+    let Some(key) = row.tombstones.get(agent_id).map(Tombstone::key) else {
+        return step.books.absent(channel);
+    };
     ask_to_close(step, channel, key, agent_id, None);
 }
 
@@ -355,7 +363,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
     };
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if *session.id != *id {
         // A sub-agent's session: whether it can be closed alone is for the agent to say.
         return send::in_session(step, client, key, Purpose::Session, frame);

@@ -58,8 +58,8 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
 
 /// The agent answered an open.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
-    let Some(call) = step.books.take_call(id) else { return };
-    let Some(opening) = call.opening() else { return };
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    let Some(opening) = call.opening() else { return step.books.absent(id) };
     if frame.kind == Kind::Failure {
         if let Some(row) = step.books.channel_mut(channel) {
             if frame.error_code() == Some(-32000) {
@@ -126,8 +126,8 @@ fn register(
 }
 
 fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Frame) {
-    let Asker::Client(client, token) = &call.asker else { return };
-    let Some(session) = step.books.session(key) else { return };
+    let Asker::Client(client, token) = &call.asker else { return step.books.absent(key) };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (id, channel) = (session.id.to_string(), session.channel);
     let place = frame.find(&["sessionId"]).filter(|_| session.is_aliased());
     let edit = place.map(|place| (place, Bytes::from(quoted(&id))));
@@ -141,8 +141,10 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
 
 /// What came before the answer follows it.
 fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &Opening) {
-    let Some(channel) = step.books.session(key).map(|row| row.channel) else { return };
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(channel) = step.books.session(key).map(|row| row.channel) else {
+        return step.books.absent(key);
+    };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let mut early = row.early.take(agent_id);
     if opening.restores().is_some() {
         // They were held for a new session and are older than the replay.
@@ -186,7 +188,7 @@ fn bury_unseen(
     hold: Hold,
 ) {
     let now = step.now;
-    let Some(row) = step.books.channel_mut(channel) else { return };
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let _ = row.early.take(agent_id);
     let tombstone = Tombstone::new(key, &id, agent_id.into(), hold, Ids::default(), now);
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
@@ -196,7 +198,7 @@ fn bury_unseen(
 /// comes then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);
-    let Some(call) = step.books.overdue(id) else { return };
+    let Some(call) = step.books.overdue(id) else { return step.books.absent(id) };
     let channel = call.channel;
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()
@@ -227,12 +229,13 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
         }
         return;
     };
-    let Some(call) = step.books.call_mut(id) else { return };
+    let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
     let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
     match restored {
         // A replay precedes the answer; while it comes, the agent is at work.
         Some(opening) => {
             call.stage = Stage::Sent(now);
+            // The client may be gone: the replay is for nobody.
             let Some(client) = call.client() else { return };
             let differs = opening.public.filter(|public| Some(public) != opening.source.as_ref());
             let outgoing = match (differs, frame.session_place()) {
@@ -246,7 +249,9 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
         None => {
             let is_buried =
                 step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
-            let Some(row) = step.books.channel_in_passing(channel) else { return };
+            let Some(row) = step.books.channel_in_passing(channel) else {
+                return step.books.absent(channel);
+            };
             if is_buried {
                 step.outgoing.counters.late_frames += 1;
             } else if !row.early.hold(agent_id, frame) {

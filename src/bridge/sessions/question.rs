@@ -18,7 +18,10 @@ use crate::wire::{Frame, Method, Token};
 
 /// Answers a request of an agent that no client shall see; `false`: it may be asked.
 pub fn is_turned_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
-    let Some(row) = step.books.channel(channel) else { return true };
+    let Some(row) = step.books.channel(channel) else {
+        step.books.absent(channel);
+        return true;
+    };
     // An agent that is being stopped may wait for an answer before it can leave.
     if row.is_stopping() {
         turn_away(step, channel, frame, &Refusal::Cancelled);
@@ -33,7 +36,7 @@ pub fn is_turned_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) ->
 
 /// A request of an agent.
 pub fn asked(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let Some(named) = frame.session() else {
         return ask_without_session(step, channel, frame);
     };
@@ -78,9 +81,9 @@ fn turn_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame, refusal: &R
 
 fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, frame: &Frame) {
     let now = step.now;
-    let Some(session) = step.books.session_mut(key) else { return };
+    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.last_seen = now;
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let asked = step.books.whom_to_ask(session, frame.method);
     // Who left on purpose does not come back to answer.
     let is_left = session.audience == Audience::Left;
@@ -140,7 +143,7 @@ fn ask(
 
 /// Sends an open question to a client that is among those asked.
 fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
-    let Some(question) = step.books.question(id) else { return };
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let number = Token::number(id.0);
     let session = question.session.and_then(|key| step.books.session(key));
     let outgoing = match session {
@@ -152,7 +155,7 @@ fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
 
 pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     for client in clients {
-        let Some(question) = step.books.question_mut(id) else { return };
+        let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
         if question.asked.contains(&client) {
             continue;
         }

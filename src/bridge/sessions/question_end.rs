@@ -21,7 +21,7 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         step.outgoing.counters.stray_answers += 1;
         return;
     };
-    let Some(question) = step.books.question(id) else { return };
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     if question.asked.len() > 1 && !is_decisive(question, frame) {
         // Others were asked too: this one only says that it cannot answer.
         return unask_one(step, id, client, Some(frame));
@@ -32,7 +32,7 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// Gives the agent its answer; clients other than the winner are told.
 fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>, answer: &Frame) {
     let now = step.now;
-    let Some(question) = step.books.take_question(id) else { return };
+    let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
     for client in &question.asked {
         if Some(*client) != winner {
             step.send_to_client(*client, compose::cancel_request(id.0));
@@ -50,7 +50,7 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
     if let Some(row) = step.books.client_mut(client) {
         row.questions.remove(&id);
     }
-    let Some(question) = step.books.question_mut(id) else { return };
+    let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
     question.asked.retain(|other| *other != client);
     if let Some(error) = error {
         question.last_error = Some(error.detached());
@@ -58,7 +58,7 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
     if !question.asked.is_empty() {
         return;
     }
-    let Some(question) = step.books.question(id) else { return };
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let session = question.session.and_then(|key| step.books.session(key));
     let others: Vec<ClientId> = session.map_or_else(Vec::new, |session| {
         let asked = step.books.whom_to_ask(session, question.method);
@@ -80,7 +80,7 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
 /// A client leaves: of one session, or altogether. Its questions go to
 /// others, or wait.
 pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
-    let Some(row) = step.books.client(client) else { return };
+    let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let open: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in open {
         let question = step.books.question(id);
@@ -96,7 +96,7 @@ pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>)
 /// A question's limit is over.
 pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let now = step.now;
-    let Some(question) = step.books.question(id) else { return };
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let (channel, session) = (question.channel, question.session);
     let was_cancelled = question.cancelled_at.is_some();
     let is_permission = question.method == Method::RequestPermission;
@@ -117,8 +117,9 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
 
 /// An agent withdraws a request of its own.
 pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    // It names no request.
     let Some((token, _)) = frame.request() else { return };
-    let Some(row) = step.books.channel(channel) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let found = row
         .questions
         .iter()
@@ -128,7 +129,7 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
         step.outgoing.counters.unrouted += 1;
         return;
     };
-    let Some(question) = step.books.question(id) else { return };
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let asked = question.asked.clone();
     let number = Token::number(id.0);
     for client in &asked {
@@ -170,7 +171,7 @@ fn is_decisive(question: &Question, answer: &Frame) -> bool {
 /// Ends a question without anybody's consent, each in its own kind, and
 /// tells the clients that still show it.
 pub fn withdraw(step: &mut Step<'_>, id: QuestionId) {
-    let Some(question) = step.books.take_question(id) else { return };
+    let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
     for client in &question.asked {
         step.send_to_client(*client, compose::cancel_request(id.0));
     }

@@ -47,7 +47,7 @@ fn look(step: &mut Step<'_>, key: SessionKey) {
     if step.books.session(key).is_none_or(is_asked) {
         return;
     }
-    let Some(session) = step.books.session_mut(key) else { return };
+    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.background = Background::Asked;
     let channel = session.channel;
     survey(step, channel);
@@ -59,7 +59,7 @@ pub fn survey(step: &mut Step<'_>, channel: ChannelId) {
 
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if must_look(step.books, session, now) {
         look(step, key);
     } else {
@@ -70,6 +70,7 @@ pub fn reap(step: &mut Step<'_>, key: SessionKey) {
 /// The process tree of a channel was looked at.
 pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) {
     let now = step.now;
+    // It may have exited while it was looked at.
     let Some(row) = step.books.channel(channel) else { return };
     let keys: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in keys {

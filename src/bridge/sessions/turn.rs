@@ -12,7 +12,7 @@ use crate::wire::Frame;
 /// A client's `session/prompt`.
 pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
     let now = step.now;
-    let Some(session) = step.books.session(key) else { return };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let prompt_queue = step.books.agent(session.agent).config.prompt_queue;
     let waits = step.books.running_in(session).any(|call| match prompt_queue {
         PromptQueue::Others => call.client() != Some(client),
@@ -44,7 +44,7 @@ fn began(step: &mut Step<'_>, key: SessionKey) {
 
 /// The agent answered a prompt.
 pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
-    let Some(call) = answer::forward(step, id, frame) else { return };
+    let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
     match call.session.filter(|key| step.books.session(*key).is_some()) {
         Some(key) => ended(step, key),
         None => close::last_answer(step, &call),
@@ -54,6 +54,7 @@ pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
 /// A prompt was answered, or given up: the next one may run.
 fn ended(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
+    // It may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
     session.last_seen = now;
     session.turn_ended(now);
@@ -70,8 +71,10 @@ fn ended(step: &mut Step<'_>, key: SessionKey) {
 /// A prompt's budget is over: the turn is cancelled and the asker told.
 pub fn timed_out(step: &mut Step<'_>, id: CallId) {
     let agent = step.books.agent_name_of(id);
-    let Some(call) = answer::fail(step, id, &Refusal::PromptTimeout { agent }) else { return };
-    let Some(key) = call.session else { return };
+    let Some(call) = answer::fail(step, id, &Refusal::PromptTimeout { agent }) else {
+        return step.books.absent(id);
+    };
+    let Some(key) = call.session else { return step.books.absent(id) };
     if let Some(session) = step.books.session(key) {
         let (channel, agent_id) = (session.channel, session.agent_id.clone());
         send::cancel_turn(step, channel, &agent_id);
