@@ -4,6 +4,27 @@
 //! is to be done ([`Effect`]). It has no clock, does no I/O and knows no tokio,
 //! so that a test can drive it through a year of trouble in a second. One task
 //! owns it; everything around that task is dumb.
+//!
+//! What happens goes down through the rooms and never up; a file imports files of
+//! its own room and of those below. `tests/tidy/rooms.rs` holds that.
+//!
+//! | room | what is decided there |
+//! |---|---|
+//! | this file | the face: which event goes where |
+//! | `settle` | how a step ends: what follows from the rows that it touched |
+//! | `due` | what follows when a row is due |
+//! | `shutdown`, `check` | the end of the bridge; the rules that never break, as code |
+//! | `routing` | a frame arrives: what happens to each message |
+//! | `channels` | which channel serves a request, how one starts, and how it ends |
+//! | `sessions` | how sessions open and close, turns, questions, who is attached, the reaper |
+//! | `outgoing` | what the bridge says: to clients, to agents, under which ids |
+//! | `step` | one step: its time, the books, and what is said in it |
+//! | `books` | the tables, their rows, and every question that they answer |
+//! | [`event`], [`effect`], [`notice`], [`refusal`], [`config`], [`time`], [`id`] and the rest | the vocabulary |
+//!
+//! The rules that never break are checked by [`Bridge::check`], which the tests
+//! call after every event. `docs/architecture.md` says what each is for, and follows
+//! a prompt and a session that is reaped through the files.
 
 pub mod config;
 pub mod counters;
@@ -50,16 +71,33 @@ pub const PAUSE_GRACE: u64 = 60_000;
 const LOOKS: usize = 256;
 
 /// The core.
+///
+/// It is driven by one owner, in a loop:
+///
+/// 1. hand in what happened with [`handle`](Bridge::handle), or call
+///    [`handle_timeout`](Bridge::handle_timeout) if the moment has come that
+///    [`poll_timeout`](Bridge::poll_timeout) gave;
+/// 2. take effects from [`poll_effect`](Bridge::poll_effect) until there is none, and
+///    carry them out in this order: frames of one peer reach it in the order in which
+///    they are given, and before the end of its stdin;
+/// 3. wait until something happens, or until `poll_timeout`, which is asked anew each
+///    time: any event may have brought it forward.
+///
+/// Events may be handed in while effects are not drained yet; the new ones stand
+/// behind the old. What an effect brings about comes back as an event, however late:
+/// [`Effect::Spawn`] as `ChannelSpawned` or `SpawnFailed`, the end of a process as
+/// `ChannelExited`. Time only grows: a moment before the last one counts as the last.
 #[derive(Debug)]
 pub struct Bridge {
     books: Books,
     outgoing: Said,
+    now: Moment,
 }
 
 impl Bridge {
     /// A bridge without clients or channels.
     pub fn new(config: Config) -> Self {
-        Bridge { books: Books::new(config), outgoing: Said::default() }
+        Bridge { books: Books::new(config), outgoing: Said::default(), now: Moment::START }
     }
 
     /// Something happened.
@@ -89,7 +127,7 @@ impl Bridge {
                 liveness::listened(step, channel, worked);
             }
             Event::HostPaused => {
-                step.books.host_paused(now.plus_millis(PAUSE_GRACE));
+                step.books.host_paused(step.now.plus_millis(PAUSE_GRACE));
                 step.publish(Notice::HostPaused);
             }
             Event::Preheat { cwd } => start::preheat(step, &cwd),
@@ -105,7 +143,7 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Moment) {
         let step = &mut self.step(now);
         for _ in 0..LOOKS {
-            match step.books.next_due(now) {
+            match step.books.next_due(step.now) {
                 Some(Some(due)) => due::act(step, due),
                 Some(None) => {}
                 None => break,
@@ -148,6 +186,7 @@ impl Bridge {
     }
 
     fn step(&mut self, now: Moment) -> Step<'_> {
-        Step { now, books: &mut self.books, outgoing: &mut self.outgoing }
+        self.now = now.max(self.now);
+        Step { now: self.now, books: &mut self.books, outgoing: &mut self.outgoing }
     }
 }

@@ -1,4 +1,5 @@
-//! The life of channels: agent processes.
+//! The life of channels: which one serves a request, how a process starts, and how it
+//! ends.
 
 pub mod capacity;
 pub mod handshake;

@@ -1,4 +1,4 @@
-//! What the bridge says: frames on their way out.
+//! What the bridge says: messages to clients and agents, and under which ids.
 
 pub mod answer;
 pub mod compose;

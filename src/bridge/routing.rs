@@ -1,4 +1,4 @@
-//! A frame arrives: where it goes.
+//! A frame arrives: what happens to each message of a client and of an agent.
 
 pub mod connection;
 pub mod fanout;

@@ -1,4 +1,5 @@
-//! The life of sessions and of what is open in them.
+//! The life of sessions: how they open and close, turns, questions, who is attached,
+//! and the reaper.
 
 pub mod attach;
 pub mod cancel;

@@ -22,6 +22,7 @@ impl Books {
         Some(self.add_call(Call { asker, purpose, agent, channel, session, asked_at: now, stage }))
     }
 
+    /// A call enters every table that it concerns.
     pub fn add_call(&mut self, call: Call) -> CallId {
         let id = CallId(self.numbers.calls.next());
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
@@ -190,6 +191,7 @@ impl Books {
         asker
     }
 
+    /// A question enters every table that it concerns.
     pub fn add_question(&mut self, question: Question) -> QuestionId {
         let id = QuestionId(self.numbers.questions.next());
         if let Some(channel) = self.channel_mut(question.channel) {
@@ -208,6 +210,7 @@ impl Books {
         id
     }
 
+    /// Takes a question out of every table. It is over, or about to be answered.
     pub fn take_question(&mut self, id: QuestionId) -> Option<Question> {
         let question = self.questions.remove(&id)?;
         self.deadlines.forget(Due::Question(id));

@@ -61,7 +61,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
             step.books.add_call(call)
         }
     };
-    send::call(step, id);
+    send::held(step, id);
 }
 
 /// An agent answered `initialize`.
@@ -76,7 +76,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             let what = "its answer to initialize names no protocolVersion".to_owned();
             let refusal =
                 Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
-            answer::asker(step, &call.asker, |token| match frame.kind {
+            answer::give(step, &call.asker, |token| match frame.kind {
                 Kind::Failure => frame.with_id(token.clone()),
                 _ => compose::failure(token, &refusal),
             });

@@ -17,7 +17,7 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
             answer_from_memory(step, id);
         }
     } else if row.is_open() && !step.books.is_rehearsing(row) {
-        send::call(step, id);
+        send::held(step, id);
     }
 }
 

@@ -23,7 +23,7 @@ pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
         let place = (agent, channel);
         let call = Call::on_channel(place, Asker::Nobody, purpose, stage, step.now);
         let id = step.books.add_call(call);
-        send::call(step, id);
+        send::held(step, id);
     }
 }
 
@@ -36,7 +36,7 @@ pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &
                 call.opening().is_some() && matches!(call.stage, Stage::Held(_))
             });
             if waits && let Some(call) = step.books.take_call(id) {
-                answer::asker(step, &call.asker, |token| frame.with_id(token.clone()));
+                answer::give(step, &call.asker, |token| frame.with_id(token.clone()));
             }
         }
         stop::drain(step, channel, StopReason::SettingsRefused);

@@ -27,7 +27,7 @@ pub fn refuse(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Re
 }
 
 /// Answers one who asked, if it is still there.
-pub fn asker(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> Outgoing) {
+pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> Outgoing) {
     if let Asker::Client(client, token) = asker {
         step.send_to_client(*client, answer(token));
     }
@@ -36,7 +36,7 @@ pub fn asker(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> 
 /// Ends a call with a result of the bridge's own.
 pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
     let call = step.books.take_call(id)?;
-    asker(step, &call.asker, |token| compose::success(token, result));
+    give(step, &call.asker, |token| compose::success(token, result));
     Some(call)
 }
 
@@ -52,6 +52,6 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
     if call.asker != Asker::Nobody {
         step.outgoing.counters.refused += 1;
     }
-    asker(step, &call.asker, |token| compose::failure(token, refusal));
+    give(step, &call.asker, |token| compose::failure(token, refusal));
     Some(call)
 }

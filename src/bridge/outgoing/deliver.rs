@@ -13,7 +13,7 @@ fn announced_child(frame: &Frame) -> Option<Box<str>> {
 }
 
 /// A notification of a live session, for all who are attached to it.
-pub fn deliver(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
+pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let now = step.now;
     if let Some(child) = announced_child(&frame) {
         step.books.add_child(key, &child);

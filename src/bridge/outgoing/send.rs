@@ -48,7 +48,7 @@ pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoin
 }
 
 /// Sends a call that was held.
-pub fn call(step: &mut Step<'_>, id: CallId) {
+pub fn held(step: &mut Step<'_>, id: CallId) {
     let now = step.now;
     let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
     let Some(channel) = call.channel else { return step.books.absent(id) };

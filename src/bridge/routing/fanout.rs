@@ -48,7 +48,7 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     // Another channel has not answered yet.
     let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
     let Some(answer) = fanout.answer else { return step.books.absent(id) };
-    answer::asker(step, &fanout.asker, |token| answer.with_id(token.clone()));
+    answer::give(step, &fanout.asker, |token| answer.with_id(token.clone()));
     if answer.kind == Kind::Success {
         agreed(step, fanout.pool, &fanout.request, &fanout.told);
     }

@@ -30,7 +30,7 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
 }
 
 fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    if question::is_turned_away(step, channel, frame) {
+    if question::refused(step, channel, frame) {
         return;
     }
     if step.books.is_carried(channel) {
@@ -53,7 +53,7 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return;
     }
     if let Some(key) = row.names.named_in(&frame).filter(|_| !is_carried) {
-        return deliver::deliver(step, key, frame);
+        return deliver::update(step, key, frame);
     }
     match frame.session() {
         Some(named) if !is_carried => open::early_notification(step, channel, &named, &frame),

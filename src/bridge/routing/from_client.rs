@@ -98,7 +98,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Method::AuthStatus => {
             step.books.wait_for_channel(client, Purpose::Connection { unknown: false }, frame, now);
         }
-        Method::BridgeDetach => attach::detach_by_client(step, client, frame),
+        Method::BridgeDetach => attach::detach(step, client, frame),
         Method::BridgeHeartbeat => {
             if let Some(beat) = heartbeat::beat(step, client, frame) {
                 step.send_to_client(client, compose::success(&frame.id(), beat.as_bytes()));

@@ -74,7 +74,7 @@ pub fn reopen(step: &mut Step<'_>, id: CallId) {
 }
 
 /// A client's `_drawbridge/detach`: from one session, or from all.
-pub fn detach_by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let keys: Vec<SessionKey> = match frame.session() {
         Some(id) => match step.books.attached_session(client, &id) {
             Ok(key) => vec![key],

@@ -74,7 +74,7 @@ pub fn end_session(
         if seeded::is(seeded::Bug::AnswerTwice)
             && let Some(call) = step.books.call(*id).cloned()
         {
-            answer::asker(step, &call.asker, |token| compose::success(token, CANCELLED_TURN));
+            answer::give(step, &call.asker, |token| compose::success(token, CANCELLED_TURN));
         }
         let purpose = step.books.call(*id).map(|call| &call.purpose);
         // A load that comes back after the end would say that the session is open.
@@ -91,7 +91,7 @@ pub fn end_session(
     if is_open && failure.is_none() {
         notify_agent(step, &session, &pending, closer);
     } else if let Some((asker, _)) = closer {
-        answer::asker(step, &asker, |token| compose::success(token, b"{}"));
+        answer::give(step, &asker, |token| compose::success(token, b"{}"));
     }
 }
 
@@ -205,7 +205,7 @@ pub fn tell_agent(
         None => (Asker::Nobody, None),
     };
     if !can_close && !has_pending {
-        answer::asker(step, &asker, |token| compose::success(token, b"{}"));
+        answer::give(step, &asker, |token| compose::success(token, b"{}"));
         return Heard::CannotClose;
     }
     let (purpose, stage) = (Purpose::Close(agent_id.into()), Stage::Sent(now));
@@ -266,7 +266,7 @@ fn conclude(
         flush_tombstone(step, channel, agent_id, matches!(heard, Heard::TimedOut { .. }));
     }
     let Some(close) = step.books.take_call(id) else { return step.books.absent(id) };
-    answer::asker(step, &close.asker, |token| match answer {
+    answer::give(step, &close.asker, |token| match answer {
         Some(frame) if frame.kind == Kind::Success => frame.with_id(token.clone()),
         _ => compose::success(token, b"{}"),
     });

@@ -73,7 +73,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             }
         }
         let named = opening.public.clone().filter(|_| opening.public != opening.source);
-        return answer::asker(step, &call.asker, |token| {
+        return answer::give(step, &call.asker, |token| {
             let place = frame.find(&["data", "sessionId"]);
             let edit = place.zip(named).map(|(place, id)| (place, Bytes::from(quoted(&id))));
             with_edits(frame, Some(token.clone()), edit.into_iter().collect())
@@ -87,7 +87,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
         let what = "its answer names no session, or one that is open already".to_owned();
         let refusal = Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
-        return answer::asker(step, &call.asker, |token| compose::failure(token, &refusal));
+        return answer::give(step, &call.asker, |token| compose::failure(token, &refusal));
     };
     match call.client().filter(|client| step.books.client(*client).is_some()) {
         Some(client) => {
@@ -163,7 +163,7 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
         }
     }
     for frame in early {
-        deliver::deliver(step, key, frame);
+        deliver::update(step, key, frame);
     }
 }
 
@@ -204,7 +204,7 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         .opening()
         .and_then(|opening| Some((opening.public.clone()?, opening.restores()?.into())));
     step.outgoing.counters.refused += 1;
-    answer::asker(step, &asker, |token| compose::failure(token, refusal));
+    answer::give(step, &asker, |token| compose::failure(token, refusal));
     if let Some(channel) = channel {
         if let Some((public, agent_id)) = restored {
             // Nobody knows whether it holds the conversation by now: it is fenced.
@@ -229,7 +229,7 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
         }
         return;
     };
-    let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
+    let Some(call) = step.books.call_in_passing(id) else { return step.books.absent(id) };
     let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
     match restored {
         // A replay precedes the answer; while it comes, the agent is at work.

@@ -16,8 +16,8 @@ use crate::bridge::seeded;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, Token};
 
-/// Answers a request of an agent that no client shall see; `false`: it may be asked.
-pub fn is_turned_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
+/// Refuses a request of an agent that no client shall see; says whether it did.
+pub fn refused(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
     let Some(row) = step.books.channel(channel) else {
         step.books.absent(channel);
         return true;
@@ -153,6 +153,7 @@ fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
     step.send_to_client(client, outgoing);
 }
 
+/// Puts a question to these clients, too.
 pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     for client in clients {
         let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };

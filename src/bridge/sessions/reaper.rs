@@ -1,8 +1,9 @@
-//! From facts to due items: deadlines, idle channels, the reaper, eviction.
+//! The reaper: a session that was idle for long enough is closed, and at the cap of
+//! sessions the longest-idle one gives way.
 //!
-//! A deadline is a function of what the rows say and what the configuration
-//! allows; it is asked again when it comes up, and what is not due any more is
-//! simply not done.
+//! When a session is due says [`when_due`](crate::bridge::books::when_due). One that
+//! a client is attached to is looked at first: a process that one of its turns left
+//! behind may still work for it.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;
@@ -40,6 +41,7 @@ fn must_look(books: &Books, session: &Session, now: Moment) -> bool {
         && !fresh
 }
 
+/// Asks the runtime what runs in the process tree of a session.
 fn look(step: &mut Step<'_>, key: SessionKey) {
     // While the answer is awaited nothing is touched: who waits for room asks
     // again at the end of each step, and would keep that step from ending.
@@ -50,13 +52,10 @@ fn look(step: &mut Step<'_>, key: SessionKey) {
     let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.background = Background::Asked;
     let channel = session.channel;
-    survey(step, channel);
-}
-
-pub fn survey(step: &mut Step<'_>, channel: ChannelId) {
     step.effect(Effect::Survey(channel));
 }
 
+/// A session is due.
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };

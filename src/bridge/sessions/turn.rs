@@ -64,7 +64,7 @@ fn ended(step: &mut Step<'_>, key: SessionKey) {
     let next = step.books.session_mut(key).and_then(|session| session.queue.pop_front());
     if let Some(next) = next {
         began(step, key);
-        send::call(step, next);
+        send::held(step, next);
     }
 }
 
