@@ -61,7 +61,9 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
     // It may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
-    if let Some(reason) = retirement::reason(step.books, row) {
+    if row.has_loose_ends()
+        && let Some(reason) = retirement::reason(step.books, row)
+    {
         return stop::drain(step, id, reason);
     }
     if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {

@@ -116,3 +116,20 @@ methods! {
     /// Ours: the client is still there.
     BridgeHeartbeat = "_drawbridge/heartbeat",
 }
+
+impl Method {
+    /// Whether its params may hold what no message of ours may show: environments and
+    /// headers of MCP servers, or credentials.
+    pub const fn may_hold_secrets(self) -> bool {
+        matches!(
+            self,
+            Method::SessionNew
+                | Method::SessionLoad
+                | Method::SessionResume
+                | Method::SessionFork
+                | Method::Authenticate
+                | Method::AuthLogin
+                | Method::ProvidersSet
+        )
+    }
+}

@@ -31,4 +31,6 @@ mod secrets;
 mod shutdown;
 mod stories;
 mod tombstones;
+
+mod ways;
 mod words;

@@ -52,6 +52,19 @@ pub enum OpenKind {
     Fork,
 }
 
+impl OpenKind {
+    /// How a method opens a session, if it does.
+    pub fn of(method: Method) -> Option<OpenKind> {
+        match method {
+            Method::SessionNew => Some(OpenKind::New),
+            Method::SessionLoad => Some(OpenKind::Load),
+            Method::SessionResume => Some(OpenKind::Resume),
+            Method::SessionFork => Some(OpenKind::Fork),
+            _ => None,
+        }
+    }
+}
+
 /// A session that is being opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {

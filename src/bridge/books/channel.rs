@@ -183,6 +183,11 @@ impl Channel {
         matches!(self.state, State::Stopping { .. })
     }
 
+    /// Whether its agent left something without an answer, or holds what it cannot free.
+    pub fn has_loose_ends(&self) -> bool {
+        !self.overdue.is_empty() || self.tombstones.has_unanswered() || self.tombstones.husks() > 0
+    }
+
     /// Whether its agent answered `initialize`, so that it may be sent requests.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Ready | State::Draining { .. })

@@ -10,6 +10,7 @@ use crate::bridge::books::session::Session;
 use crate::bridge::config::Share;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
 use crate::bridge::time::Limit;
+use crate::wire::Frame;
 
 impl Books {
     /// The open in flight on a channel that a frame for an unknown session
@@ -70,6 +71,17 @@ impl Books {
     /// Whether the outbox of a channel is full, because its agent does not read.
     pub fn is_clogged(&self, channel: ChannelId) -> bool {
         self.channel(channel).is_some_and(|row| row.unread.is_some())
+    }
+
+    /// Whether the agent of a live session does not read.
+    pub fn is_clogged_in(&self, key: SessionKey) -> bool {
+        self.session(key).is_some_and(|session| self.is_clogged(session.channel))
+    }
+
+    /// Whether a client's frame names a live session whose agent does not read.
+    pub fn names_clogged(&self, client: ClientId, frame: &Frame) -> bool {
+        let named = frame.session().and_then(|id| self.live(client, &id));
+        named.is_some_and(|key| self.is_clogged_in(key))
     }
 
     /// Sessions on a channel, live and opening.

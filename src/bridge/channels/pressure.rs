@@ -4,7 +4,7 @@
 //! agent: what is for an agent that does not read is refused or, past a bound,
 //! thrown away and counted.
 
-use crate::bridge::id::{ChannelId, ClientId, SessionKey};
+use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
@@ -29,25 +29,8 @@ pub fn channel_saturated(step: &mut Step<'_>, channel: ChannelId, over: bool) {
     }
 }
 
-/// Requests about a session whose agent does not read are refused. Those without a
-/// session are looked at when they are placed.
-pub fn refuse_if_clogged(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> bool {
-    let named = frame.session().and_then(|id| step.books.live(client, &id));
-    named.is_some_and(|key| refuse_if_clogged_in(step, client, key, frame))
-}
-
-/// Refuses a request in a live session if its agent does not read.
-pub fn refuse_if_clogged_in(
-    step: &mut Step<'_>,
-    client: ClientId,
-    key: SessionKey,
-    frame: &Frame,
-) -> bool {
-    let session = step.books.session(key);
-    let is_clogged = session.is_some_and(|session| step.books.is_clogged(session.channel));
-    if is_clogged {
-        let agent = step.books.agent_name_for(client);
-        answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
-    }
-    is_clogged
+/// Refuses a request because the agent that it is for does not read.
+pub fn refuse(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let agent = step.books.agent_name_for(client);
+    answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
 }

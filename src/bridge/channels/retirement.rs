@@ -13,16 +13,10 @@ pub fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
         Some(StopReason::OpenUnanswered)
     } else if row.tombstones.has_unanswered() {
         Some(StopReason::CloseUnanswered)
-    } else if is_full_of_husks(books, row) {
-        // An agent that cannot close sessions keeps them: it is replaced in time.
-        Some(StopReason::Husks)
     } else {
-        None
+        // An agent that cannot close sessions keeps them: it is replaced in time.
+        let max_husks = books.agent(row.agent).config.max_husks;
+        let is_full = max_husks > 0 && row.tombstones.husks() >= max_husks;
+        is_full.then_some(StopReason::Husks)
     }
-}
-
-fn is_full_of_husks(books: &Books, row: &Channel) -> bool {
-    let husks = row.tombstones.husks();
-    let cap = || books.agent(row.agent).config.max_husks;
-    husks > 0 && cap() > 0 && husks >= cap()
 }

@@ -23,7 +23,9 @@ pub fn in_session(
     let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
     let call = Call::in_session(session, client, purpose, frame, Stage::Sent(now), now);
     let id = step.books.add_call(call);
-    secrets::conceal(step, channel, frame);
+    if frame.method.may_hold_secrets() {
+        secrets::conceal(step, channel, frame);
+    }
     let outgoing = to_agent(frame, Some(Token::number(id.0)), agent_id.as_deref());
     step.send_to_channel(channel, outgoing);
 }
@@ -67,7 +69,9 @@ pub fn held(step: &mut Step<'_>, id: CallId) {
             _ => None,
         },
     };
-    secrets::conceal(step, channel, &frame);
+    if frame.method.may_hold_secrets() {
+        secrets::conceal(step, channel, &frame);
+    }
     let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
     step.send_to_channel(channel, outgoing);
 }

@@ -3,10 +3,9 @@
 
 use crate::bridge::books::call::{Asker, Call, Fanout, Purpose, Stage};
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::channels::set_up;
+use crate::bridge::channels::{pressure, set_up};
 use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
 use crate::bridge::outgoing::answer;
-use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Method, Token};
 
@@ -18,8 +17,7 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let (agent, pool) = (row.agent, row.pool);
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
     if channels.iter().any(|id| step.books.is_clogged(*id)) {
-        let agent = step.books.agent_name_for(client);
-        return answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
+        return pressure::refuse(step, client, frame);
     }
     let (Some(pool), false) = (pool, channels.is_empty()) else {
         // None runs: one is started for it, and the others will hear it at their start.

@@ -1,13 +1,12 @@
 //! What happens to each message of a client.
 
-use crate::bridge::books::call::Purpose;
+use crate::bridge::books::call::{OpenKind, Purpose};
 use crate::bridge::channels::{handshake, pressure};
 use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{fanout, listing, passthrough, stored, withdrawal};
-use crate::bridge::sessions::open::open_kind;
 use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Malformed, Method, Token};
@@ -51,8 +50,11 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
 
 fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    if let Some(kind) = open_kind(frame.method) {
-        if !pressure::refuse_if_clogged(step, client, frame) {
+    if let Some(kind) = OpenKind::of(frame.method) {
+        // What names no live session is looked at when it is placed.
+        if step.books.names_clogged(client, frame) {
+            pressure::refuse(step, client, frame);
+        } else {
             open::by_client(step, client, kind, frame);
         }
         return;
@@ -69,7 +71,9 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::SessionUnarchive
         | Method::SessionStatus
         | Method::SessionSetTitle => {
-            if !pressure::refuse_if_clogged(step, client, frame) {
+            if step.books.names_clogged(client, frame) {
+                pressure::refuse(step, client, frame);
+            } else {
                 stored::by_client(step, client, frame);
             }
         }
@@ -163,7 +167,11 @@ fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option
         None => Err(Refusal::MissingField { field: "sessionId" }),
     };
     match named {
-        Ok(key) => (!pressure::refuse_if_clogged_in(step, client, key, frame)).then_some(key),
+        Ok(key) if step.books.is_clogged_in(key) => {
+            pressure::refuse(step, client, frame);
+            None
+        }
+        Ok(key) => Some(key),
         Err(refusal) => {
             answer::refuse(step, client, &frame.id(), &refusal);
             None

@@ -3,6 +3,7 @@
 //! no reaping.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
+use crate::bridge::channels::pressure;
 use crate::bridge::id::{ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::refusal::Refusal;
@@ -17,8 +18,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {
         (Some(channel), Kind::Request) if step.books.is_clogged(channel) => {
-            let agent = step.books.agent_name_for(client);
-            answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
+            pressure::refuse(step, client, frame);
         }
         (Some(channel), Kind::Request) => {
             let asker = Asker::Client(client, frame.id());

@@ -20,7 +20,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{attach, close};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Method};
+use crate::wire::{Frame, Kind};
 
 /// A client wants to open a session.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
@@ -258,16 +258,5 @@ pub fn early_notification(step: &mut Step<'_>, channel: ChannelId, agent_id: &st
                 step.outgoing.counters.early_frames += 1;
             }
         }
-    }
-}
-
-/// How a method opens a session, if it does.
-pub fn open_kind(method: Method) -> Option<OpenKind> {
-    match method {
-        Method::SessionNew => Some(OpenKind::New),
-        Method::SessionLoad => Some(OpenKind::Load),
-        Method::SessionResume => Some(OpenKind::Resume),
-        Method::SessionFork => Some(OpenKind::Fork),
-        _ => None,
     }
 }
