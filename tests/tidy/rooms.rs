@@ -3,6 +3,7 @@
 
 use crate::code::is_in;
 use crate::imports::{Imports, imports, imports_of_crates};
+use crate::{from_root, sources};
 
 /// From the face down. What stands in none of them is the vocabulary, at the bottom.
 const ROOMS: [&[&str]; 10] = [
@@ -42,6 +43,23 @@ fn upward(imports: &Imports) -> Vec<String> {
 fn in_the_core_no_file_imports_one_of_a_room_above_its_own() {
     let found = upward(&imports_of_crates());
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn functions_of_the_rooms_belong_to_no_type() {
+    // With them as methods of one type, a call from file to file could not be seen.
+    let homes = [
+        ("impl Bridge", "src/bridge.rs"),
+        ("impl Step", "src/bridge/step"),
+        ("impl Books", "src/bridge/books"),
+    ];
+    for (path, text) in sources(&["src/bridge.rs", "src/bridge"]) {
+        let path = from_root(&path);
+        for (methods, home) in homes {
+            let is_home = path == home || is_in(&path, &[home]);
+            assert!(is_home || !text.contains(methods), "{path} has `{methods}`");
+        }
+    }
 }
 
 #[test]
