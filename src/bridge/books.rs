@@ -2,7 +2,7 @@
 //!
 //! A query needs the books and nothing else. Here a row is found by its id; what
 //! changes several tables at once stands in [`registry`] and [`pending`], and what
-//! is asked of several tables in [`work`], [`audience`], [`fence`], [`aliases`] and
+//! is asked of several tables in [`work`], [`audience`], [`fence`], [`public_id`] and
 //! [`when_due`].
 //!
 //! Other rooms read the tables and change single rows. A row that is changed through
@@ -26,6 +26,7 @@ pub mod names;
 pub mod pending;
 pub mod phase;
 pub mod pool;
+pub mod public_id;
 pub mod registry;
 pub mod restarts;
 pub mod session;

@@ -32,7 +32,7 @@ fn owner(books: &Books) -> Result<(), String> {
         if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
             return Err(format!("I1: {key} is not listed by its {}", session.channel));
         }
-        if books.agent(session.agent).public.get(&session.id) != Some(key) {
+        if books.agent(session.agent).aliases.live(&session.id) != Some(*key) {
             return Err(format!("I1: {key} is not found by its id {}", session.id));
         }
         for client in session.clients() {
@@ -114,9 +114,9 @@ fn calls(books: &Books) -> Result<(), String> {
                 return fail(id, "is in no session and in no tombstone");
             }
         }
-        let restores = call.opening().and_then(Opening::restores);
-        let same = restores.and_then(|source| books.agent(call.agent).restoring.get(source));
-        if restores.is_some() && !same.is_some_and(|same| same.contains(id)) {
+        let aliases = &books.agent(call.agent).aliases;
+        let is_unlisted = |source| !aliases.restores(source).any(|other| other == *id);
+        if call.opening().and_then(Opening::restores).is_some_and(is_unlisted) {
             return fail(id, "restores a conversation and is not among those that do");
         }
         let waits_for_turn = call
@@ -126,9 +126,9 @@ fn calls(books: &Books) -> Result<(), String> {
             return fail(id, "is a prompt that is held and not queued");
         }
     }
-    let mut restoring = books.agents().iter().flat_map(|row| row.restoring.values()).flatten();
-    if let Some(id) = restoring.find(|id| books.call(**id).is_none()) {
-        return fail(id, "restores a conversation and is in no table");
+    let is_call = |id| books.call(id).is_some();
+    if !books.agents().iter().all(|agent| agent.aliases.are_all(is_call)) {
+        return Err("I4: a call restores a conversation and is in no table".to_owned());
     }
     for session in books.sessions().values() {
         if let Some(id) = session.calls.iter().find(|id| !books.calls().contains_key(*id)) {

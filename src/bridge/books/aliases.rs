@@ -1,39 +1,84 @@
-//! The ids under which clients know conversations: the agent's own, or an alias
-//! where two conversations have the same one.
+//! Under which ids clients know an agent's conversations: the agent's own, or an
+//! alias where two conversations have the same one.
 
-use crate::bridge::books::Books;
-use crate::bridge::books::call::Opening;
-use crate::bridge::id::{AgentId, ClientId};
+use foldhash::HashMap;
 
-impl Books {
-    /// The stored id behind an id with our own prefix, as this client says it.
-    pub fn without_prefix(&self, client: ClientId, id: &str) -> Box<str> {
-        let agent = self.agent_of_client(client);
-        let without = agent.and_then(|agent| stripped(&agent.config.name, id));
-        without.unwrap_or(id).into()
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::id::{CallId, SessionKey};
+
+/// The ids of one agent's conversations that are live or on their way.
+#[derive(Debug)]
+pub struct Aliases {
+    /// What every alias begins with.
+    prefix: String,
+    /// Live sessions and their children, by the id that clients know.
+    live: HashMap<Box<str>, SessionKey>,
+    /// Calls that restore a stored conversation, by the agent's id of it.
+    restoring: HashMap<Box<str>, Ids<CallId>>,
+}
+
+impl Aliases {
+    /// Of an agent with this name, without a conversation.
+    pub fn new(agent: &str) -> Self {
+        let prefix = format!("{agent}:");
+        Aliases { prefix, live: HashMap::default(), restoring: HashMap::default() }
     }
 
-    /// The id under which clients know, or would know, what was opened.
-    pub fn public_id(&self, agent: AgentId, opening: &Opening, agent_id: &str) -> Box<str> {
-        match (opening.restores(), &opening.public) {
-            (Some(_), Some(id)) => id.clone(),
-            _ => self.free_id(agent, agent_id),
+    /// The live session that clients know by this id.
+    pub fn live(&self, id: &str) -> Option<SessionKey> {
+        self.live.get(id).copied()
+    }
+
+    /// Clients know a session by this id from now on.
+    pub fn insert(&mut self, id: &str, key: SessionKey) {
+        self.live.insert(id.into(), key);
+    }
+
+    /// The same for the session of a sub-agent, unless the id means another one.
+    pub fn insert_child(&mut self, id: &str, key: SessionKey) {
+        self.live.entry(id.into()).or_insert(key);
+    }
+
+    /// Clients do not know this session by this id any more.
+    pub fn remove(&mut self, id: &str, key: SessionKey) {
+        if self.live.get(id) == Some(&key) {
+            self.live.remove(id);
         }
     }
 
-    /// The id under which clients will know a new conversation: the agent's own,
-    /// unless that is another conversation's.
-    fn free_id(&self, agent: AgentId, agent_id: &str) -> Box<str> {
-        let mut channels = self.channels.values().filter(|row| row.agent == agent);
-        let is_buried = channels.any(|row| row.tombstones.contains(agent_id));
-        if !is_buried && !self.is_known(agent, agent_id) {
-            return agent_id.into();
+    /// A call restores the conversation that the agent knows by this id.
+    pub fn begin_restore(&mut self, source: &str, call: CallId) {
+        self.restoring.entry(source.into()).or_default().insert(call);
+    }
+
+    /// It does so no more.
+    pub fn end_restore(&mut self, source: &str, call: CallId) {
+        let Some(same) = self.restoring.get_mut(source) else { return };
+        same.remove(&call);
+        if same.is_empty() {
+            self.restoring.remove(source);
         }
-        let is_taken = |id: &str| {
-            let mut channels = self.channels.values().filter(|row| row.agent == agent);
-            self.is_known(agent, id) || channels.any(|row| row.tombstones.named(id).is_some())
-        };
-        let alias = format!("{}:{agent_id}", self.agent(agent).config.name);
+    }
+
+    /// The calls that restore a conversation, in the order in which they were asked.
+    pub fn restores(&self, source: &str) -> impl Iterator<Item = CallId> {
+        self.restoring.get(source).into_iter().flatten().copied()
+    }
+
+    /// Whether every call that restores a conversation is one of these.
+    pub fn are_all(&self, is_one: impl Fn(CallId) -> bool) -> bool {
+        self.restoring.values().all(|calls| calls.iter().all(|call| is_one(*call)))
+    }
+
+    /// An id without the prefix of aliases.
+    pub fn without_prefix<'a>(&self, id: &'a str) -> &'a str {
+        id.strip_prefix(&*self.prefix).unwrap_or(id)
+    }
+
+    /// The alias for a conversation that the agent knows by this id: the first that
+    /// nobody means by anything else.
+    pub fn free(&self, agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
+        let alias = format!("{}{agent_id}", self.prefix);
         if !is_taken(&alias) {
             return alias.into();
         }
@@ -46,23 +91,4 @@ impl Books {
             number += 1;
         }
     }
-
-    /// Whether a client may mean a conversation of this agent by an id.
-    fn is_known(&self, agent: AgentId, id: &str) -> bool {
-        let row = self.agent(agent);
-        // A stored conversation that is on its way has its name already.
-        let stored = [Some(id), stripped(&row.config.name, id)].into_iter().flatten();
-        let restores = stored.filter_map(|stored| row.restoring.get(stored)).flatten();
-        let mut openings = restores.filter_map(|call| self.calls.get(call)?.opening());
-        // A client that knew another conversation by it may still speak of that one.
-        let mut clients = self.clients.values().filter(|client| client.agent == agent);
-        row.public.contains_key(id)
-            || openings.any(|opening| opening.public.as_deref() == Some(id))
-            || clients.any(|client| client.ended.reason(id).is_some())
-    }
-}
-
-/// An id without the prefix that aliases of this agent have; `None`: it has none.
-fn stripped<'a>(name: &str, id: &'a str) -> Option<&'a str> {
-    id.strip_prefix(name)?.strip_prefix(':')
 }

@@ -44,7 +44,7 @@ impl Books {
 
     /// The live session that an id means for a client.
     pub fn live(&self, client: ClientId, id: &str) -> Option<SessionKey> {
-        self.agent_of_client(client)?.public.get(id).copied()
+        self.agent_of_client(client)?.aliases.live(id)
     }
 
     /// The clients that a question in a session goes to.

@@ -66,7 +66,7 @@ impl Books {
 
     /// The channel of the live session that a client wants to open or copy.
     pub fn owner(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
-        let key = self.agent(agent).public.get(opening.public.as_ref()?)?;
-        self.sessions.get(key).map(|session| session.channel)
+        let key = self.agent(agent).aliases.live(opening.public.as_ref()?)?;
+        self.sessions.get(&key).map(|session| session.channel)
     }
 }

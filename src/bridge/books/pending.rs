@@ -39,8 +39,7 @@ impl Books {
             }
         }
         if let Some(source) = call.opening().and_then(Opening::restores) {
-            let source = source.into();
-            self.agent_mut(call.agent).restoring.entry(source).or_default().insert(id);
+            self.agent_mut(call.agent).aliases.begin_restore(source, id);
         }
         // A close belongs to the tombstone's `hold`, not to what waits in it.
         if !matches!(call.purpose, Purpose::Close(_))
@@ -130,13 +129,7 @@ impl Books {
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
         if let Some(source) = call.opening().and_then(Opening::restores) {
-            let restoring = &mut self.agent_mut(call.agent).restoring;
-            if let Some(same) = restoring.get_mut(source) {
-                same.remove(&id);
-                if same.is_empty() {
-                    restoring.remove(source);
-                }
-            }
+            self.agent_mut(call.agent).aliases.end_restore(source, id);
         }
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.remove(&id);

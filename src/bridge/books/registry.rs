@@ -160,7 +160,7 @@ impl Books {
     /// Registers a session that its agent opened.
     pub fn add_session(&mut self, session: Session) {
         let key = session.key;
-        self.agent_mut(session.agent).public.insert(session.id.clone(), key);
+        self.agent_mut(session.agent).aliases.insert(&session.id, key);
         if let Some(channel) = self.channel_mut(session.channel) {
             channel.sessions.insert(key);
             channel.names.insert(session.agent_id.clone(), key);
@@ -181,7 +181,7 @@ impl Books {
         channel.names.insert(child.into(), key);
         session.children.push(child.into());
         let agent = session.agent;
-        self.agent_mut(agent).public.entry(child.into()).or_insert(key);
+        self.agent_mut(agent).aliases.insert_child(child, key);
     }
 
     /// Part 1 of the close order: the session is gone from every table, and
@@ -190,11 +190,9 @@ impl Books {
         let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
         self.touched.sessions.remove(&key);
-        let public = &mut self.agent_mut(session.agent).public;
+        let aliases = &mut self.agent_mut(session.agent).aliases;
         for id in session.children.iter().chain([&session.id]) {
-            if public.get(id) == Some(&key) {
-                public.remove(id);
-            }
+            aliases.remove(id, key);
         }
         for client in session.clients() {
             if let Some(client) = self.clients.get_mut(client) {

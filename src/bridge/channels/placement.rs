@@ -14,7 +14,7 @@ use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, handshake, held, start, stop};
 use crate::bridge::config::Share;
-use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
@@ -117,41 +117,15 @@ fn place_open(
         step.books.absent(id);
         return Placement::Wait;
     };
-    // A copy of a live session is made where it lives.
-    let mut home = step.books.owner(agent, opening).filter(|_| opening.kind == OpenKind::Fork);
-    if let Some(source) = opening.restores() {
-        let row = step.books.agent(agent);
-        if opening.public.as_ref().is_some_and(|id| row.public.contains_key(id)) {
-            return Placement::AlreadyLive;
-        }
-        let same = row.restoring.get(source).into_iter().flatten();
-        let mut before = same
-            .take_while(|other| **other < id)
-            .filter_map(|other| step.books.call(*other))
-            .filter(|other| other.stage != Stage::Overdue);
-        match before.next().and_then(Call::opening) {
-            Some(other) if other.kind == opening.kind => return Placement::Wait,
-            Some(_) => {
-                return Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() });
-            }
-            None => {}
-        }
-        match step.books.fence(agent, source, opening.public.as_deref()) {
-            Fence::Open => {}
-            Fence::Reinstate(channel) => home = Some(channel),
-            Fence::Soon(channel) => {
-                stop::hurry(step, id, channel);
-                return Placement::Wait;
-            }
-            Fence::Shut(channel) => {
-                close::again(step, channel, source);
-                return Placement::Refuse(Refusal::SessionFenced { id: source.into() });
-            }
-            Fence::Live => {
-                return Placement::Refuse(Refusal::SessionFenced { id: source.into() });
-            }
-        }
-    }
+    let home = match (opening.restores(), opening.kind) {
+        (Some(source), _) => match home_of_restore(step, id, opening, agent, source) {
+            Ok(home) => home,
+            Err(placement) => return placement,
+        },
+        // A copy of a live session is made where it lives.
+        (None, OpenKind::Fork) => step.books.owner(agent, opening),
+        (None, _) => None,
+    };
     if let Err(no_room) = capacity::for_session(step, id) {
         return no_room.into();
     }
@@ -166,6 +140,44 @@ fn place_open(
     };
     let key = (share != Share::Agent).then(|| cwd.clone());
     current(step, pool, key, &cwd)
+}
+
+/// The channel on which a stored conversation must be restored, if it is held
+/// somewhere; or why it cannot be restored now.
+fn home_of_restore(
+    step: &mut Step<'_>,
+    id: CallId,
+    opening: &Opening,
+    agent: AgentId,
+    source: &str,
+) -> Result<Option<ChannelId>, Placement> {
+    let aliases = &step.books.agent(agent).aliases;
+    if opening.public.as_ref().is_some_and(|id| aliases.live(id).is_some()) {
+        return Err(Placement::AlreadyLive);
+    }
+    let earlier = aliases
+        .restores(source)
+        .take_while(|other| *other < id)
+        .filter_map(|other| step.books.call(other))
+        .find(|other| other.stage != Stage::Overdue);
+    match earlier.and_then(Call::opening) {
+        Some(other) if other.kind == opening.kind => return Err(Placement::Wait),
+        Some(_) => return Err(Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() })),
+        None => {}
+    }
+    match step.books.fence(agent, source, opening.public.as_deref()) {
+        Fence::Open => Ok(None),
+        Fence::Reinstate(channel) => Ok(Some(channel)),
+        Fence::Soon(channel) => {
+            stop::hurry(step, id, channel);
+            Err(Placement::Wait)
+        }
+        Fence::Shut(channel) => {
+            close::again(step, channel, source);
+            Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() }))
+        }
+        Fence::Live => Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() })),
+    }
 }
 
 /// A request about a stored conversation that is not live: to the channel

@@ -66,7 +66,7 @@ fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 pub fn reopen(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let public = call.opening().and_then(|opening| opening.public.as_deref());
-    let key = public.and_then(|id| step.books.agent(call.agent).public.get(id).copied());
+    let key = public.and_then(|id| step.books.agent(call.agent).aliases.live(id));
     if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
     {
         reload(step, client, key, &frame);
