@@ -59,7 +59,7 @@ pub use time::{Limit, Moment};
 
 use books::Books;
 use books::phase::Phase;
-use channels::{liveness, pressure, start, stop};
+use channels::{backpressure, liveness, start, stop};
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
 use step::{Said, Step};
@@ -117,10 +117,10 @@ impl Bridge {
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),
             Event::ClientSaturated { client, over } => {
-                pressure::client_saturated(step, client, over);
+                backpressure::client_saturated(step, client, over);
             }
             Event::ChannelSaturated { channel, over } => {
-                pressure::channel_saturated(step, channel, over);
+                backpressure::channel_saturated(step, channel, over);
             }
             Event::Surveyed { channel, processes, worked } => {
                 reaper::surveyed(step, channel, &processes);

@@ -2,8 +2,8 @@
 //!
 //! A query needs the books and nothing else. Here a row is found by its id; what
 //! changes several tables at once stands in [`registry`] and [`pending`], and what
-//! is asked of several tables in [`work`], [`audience`], [`fence`], [`public_id`] and
-//! [`when_due`].
+//! is asked of several tables in [`work`], [`whose`], [`whom_to_ask`], [`fence`],
+//! [`public_id`] and [`when_due`].
 //!
 //! Other rooms read the tables and change single rows. A row that is changed through
 //! [`channel_mut`](Books::channel_mut) and its like is *touched*: at the end of the
@@ -12,14 +12,13 @@
 
 pub mod agent;
 pub mod aliases;
-pub mod audience;
 pub mod call;
 pub mod channel;
 pub mod client;
 pub mod clock;
 pub mod deadlines;
-pub mod early;
-pub mod ended;
+pub mod early_frames;
+pub mod ended_sessions;
 pub mod fence;
 pub mod id_set;
 pub mod names;
@@ -33,8 +32,10 @@ pub mod session;
 pub mod settling;
 pub mod table;
 pub mod tombstones;
-pub mod touched;
+pub mod touched_rows;
 pub mod when_due;
+pub mod whom_to_ask;
+pub mod whose;
 pub mod work;
 
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::Pool;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::table::Table;
-use crate::bridge::books::touched::Touched;
+use crate::bridge::books::touched_rows::Touched;
 use crate::bridge::config::{Config, Limits};
 use crate::bridge::id::{
     AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey,

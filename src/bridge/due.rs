@@ -3,7 +3,7 @@
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::State;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::channels::{liveness, set_up, stop};
+use crate::bridge::channels::{liveness, set_up_replay, stop};
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::{Notice, StopReason};
 use crate::bridge::outgoing::answer;
@@ -64,7 +64,7 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         }
         (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
         (Purpose::Rehearse { needed }, Some(channel)) => {
-            set_up::rehearsal_timed_out(step, channel, id, *needed);
+            set_up_replay::rehearsal_timed_out(step, channel, id, *needed);
         }
         (Purpose::Prompt, _) => turn::timed_out(step, id),
         (Purpose::Close(agent_id), Some(channel)) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::clock::Clock;
-use crate::bridge::books::early::Early;
+use crate::bridge::books::early_frames::Early;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::names::Names;
 use crate::bridge::books::tombstones::Tombstones;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bridge::books::ended::Ended;
+use crate::bridge::books::ended_sessions::Ended;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
 use crate::wire::Frame;

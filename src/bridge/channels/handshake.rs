@@ -11,7 +11,7 @@ use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Capabilities, State};
 use crate::bridge::books::client::Offers;
 use crate::bridge::books::pool::{Carry, Pool};
-use crate::bridge::channels::{held, set_up, stop};
+use crate::bridge::channels::{set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::{Notice, StopReason};
 use crate::bridge::outgoing::translate::{is_offered, member};
@@ -108,13 +108,13 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let after_ms = now.since(row.clock.born);
     step.books.set_state(channel, State::Ready);
     step.publish(Notice::ChannelReady { channel, after_ms });
-    held::answer_from_memory(step, id);
+    waiting::answer_from_memory(step, id);
     if step.books.is_ending() {
         return stop::drain(step, channel, StopReason::Shutdown);
     }
     let kept = step.books.pool(pool).map(|row| row.rehearsal.clone());
-    set_up::rehearse(step, channel, kept.unwrap_or_default());
-    held::send_all(step, channel);
+    set_up_replay::rehearse(step, channel, kept.unwrap_or_default());
+    waiting::send_all(step, channel);
 }
 
 /// A pool whose version is not ours serves one client only: others that

@@ -12,7 +12,7 @@ use crate::bridge::books::channel::{Channel, Login, State};
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
-use crate::bridge::channels::{capacity, handshake, held, start, stop};
+use crate::bridge::channels::{capacity, handshake, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::StopReason;
@@ -80,7 +80,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
             if let Some(row) = step.books.client_mut(client) {
                 row.served_by = Some(channel);
             }
-            held::send_when_ready(step, id);
+            waiting::send_when_ready(step, id);
         }
         Placement::Wait => {}
         Placement::Refuse(refusal) => {

@@ -3,7 +3,7 @@
 
 use crate::bridge::books::call::{Asker, Call, Fanout, Purpose, Stage};
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::channels::{pressure, set_up};
+use crate::bridge::channels::{backpressure, set_up_replay};
 use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::step::Step;
@@ -17,7 +17,7 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let (agent, pool) = (row.agent, row.pool);
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
     if channels.iter().any(|id| step.books.is_clogged(*id)) {
-        return pressure::refuse(step, client, frame);
+        return backpressure::refuse(step, client, frame);
     }
     let (Some(pool), false) = (pool, channels.is_empty()) else {
         // None runs: one is started for it, and the others will hear it at their start.
@@ -57,14 +57,14 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
 pub fn agreed(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[ChannelId]) {
     match request.method {
         Method::ProvidersSet | Method::ProvidersDisable => {
-            set_up::remember(step, pool, request);
+            set_up_replay::remember(step, pool, request);
             let others: Vec<ChannelId> =
                 step.books.open_channels(Some(pool)).filter(|id| !told.contains(id)).collect();
             for channel in others {
-                set_up::rehearse(step, channel, vec![request.detached()]);
+                set_up_replay::rehearse(step, channel, vec![request.detached()]);
             }
         }
-        Method::Logout | Method::AuthLogout => set_up::forget_logins(step, pool),
+        Method::Logout | Method::AuthLogout => set_up_replay::forget_logins(step, pool),
         _ => {}
     }
 }

@@ -1,12 +1,16 @@
 //! What happens to each message of an agent.
 
-use crate::bridge::books::call::Purpose;
-use crate::bridge::channels::{handshake, set_up};
+use bytes::Bytes;
+
+use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::channels::{handshake, set_up_replay};
 use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::outgoing::translate::with_edits;
 use crate::bridge::outgoing::{answer, deliver};
-use crate::bridge::routing::{fanout, listing, passthrough, stray};
+use crate::bridge::routing::{fanout, passthrough, session_list, stray_lines};
 use crate::bridge::sessions::{attach, close, open, question, question_end, turn};
 use crate::bridge::step::Step;
+use crate::wire::json::quoted;
 use crate::wire::{Frame, Kind, Malformed, Method};
 
 /// A line of an agent.
@@ -17,7 +21,7 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
     row.clock.heard(now);
     let frame = match frame {
         Ok(frame) => frame,
-        Err(malformed) => match stray::line(step, channel, malformed) {
+        Err(malformed) => match stray_lines::line(step, channel, malformed) {
             Some(missing) => missing,
             None => return,
         },
@@ -56,7 +60,7 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return deliver::update(step, key, frame);
     }
     match frame.session() {
-        Some(named) if !is_carried => open::early_notification(step, channel, &named, &frame),
+        Some(named) if !is_carried => of_no_live_session(step, channel, &named, &frame),
         _ => {
             let clients = step.books.clients_of(channel);
             if clients.is_empty() {
@@ -64,6 +68,52 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
             }
             for client in clients {
                 step.send_to_client(client, frame.whole());
+            }
+        }
+    }
+}
+
+/// A notification that names no live session of its channel. It is part of a replay,
+/// or comes before the answer that opens its session, or too late.
+fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, frame: &Frame) {
+    let now = step.now;
+    let Some(id) = step.books.open_in_flight(channel, Some(agent_id)) else {
+        let is_late =
+            step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
+        if is_late {
+            step.outgoing.counters.late_frames += 1;
+        } else {
+            step.outgoing.counters.unknown_session_frames += 1;
+        }
+        return;
+    };
+    let Some(call) = step.books.call_in_passing(id) else { return step.books.absent(id) };
+    let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
+    match restored {
+        // A replay precedes the answer; while it comes, the agent is at work.
+        Some(opening) => {
+            call.stage = Stage::Sent(now);
+            // The client may be gone: the replay is for nobody.
+            let Some(client) = call.client() else { return };
+            let differs = opening.public.filter(|public| Some(public) != opening.source.as_ref());
+            let outgoing = match (differs, frame.session_place()) {
+                (Some(public), Some(place)) => {
+                    with_edits(frame, None, vec![(place, Bytes::from(quoted(&public)))])
+                }
+                _ => frame.whole(),
+            };
+            step.send_to_client(client, outgoing);
+        }
+        None => {
+            let is_buried =
+                step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
+            let Some(row) = step.books.channel_in_passing(channel) else {
+                return step.books.absent(channel);
+            };
+            if is_buried {
+                step.outgoing.counters.late_frames += 1;
+            } else if !row.early.hold(agent_id, frame) {
+                step.outgoing.counters.early_frames += 1;
             }
         }
     }
@@ -97,15 +147,15 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         }
         Purpose::Rehearse { needed } => {
             step.books.take_call(id);
-            set_up::rehearsed(step, channel, needed, frame);
+            set_up_replay::rehearsed(step, channel, needed, frame);
         }
         Purpose::Prompt => turn::answered(step, id, frame),
         Purpose::Login(again) => {
             answer::forward(step, id, frame);
-            set_up::logged_in(step, channel, again, frame);
+            set_up_replay::logged_in(step, channel, again, frame);
         }
         Purpose::List { first, cwd } => {
-            listing::answered(step, channel, id, first, cwd.as_deref(), frame);
+            session_list::answered(step, channel, id, first, cwd.as_deref(), frame);
         }
         Purpose::Connection { unknown } => {
             let client = answer::forward(step, id, frame).and_then(|call| call.client());

@@ -1,12 +1,12 @@
 //! What happens to each message of a client.
 
 use crate::bridge::books::call::{OpenKind, Purpose};
-use crate::bridge::channels::{handshake, pressure};
+use crate::bridge::channels::{backpressure, handshake};
 use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::{fanout, listing, passthrough, stored, withdrawal};
+use crate::bridge::routing::{cancel_request, fanout, passthrough, session_list, stored_sessions};
 use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, Malformed, Method, Token};
@@ -24,7 +24,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
     match frame.kind {
         Kind::Success | Kind::Failure => question_end::answered(step, client, &frame),
         Kind::Notification if frame.method == Method::CancelRequest => {
-            withdrawal::by_client(step, client, &frame);
+            cancel_request::by_client(step, client, &frame);
         }
         Kind::Request if step.books.is_ending() => {
             answer::refuse(step, client, &frame.id(), &Refusal::ShuttingDown);
@@ -53,7 +53,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     if let Some(kind) = OpenKind::of(frame.method) {
         // What names no live session is looked at when it is placed.
         if step.books.names_clogged(client, frame) {
-            pressure::refuse(step, client, frame);
+            backpressure::refuse(step, client, frame);
         } else {
             open::by_client(step, client, kind, frame);
         }
@@ -72,9 +72,9 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::SessionStatus
         | Method::SessionSetTitle => {
             if step.books.names_clogged(client, frame) {
-                pressure::refuse(step, client, frame);
+                backpressure::refuse(step, client, frame);
             } else {
-                stored::by_client(step, client, frame);
+                stored_sessions::by_client(step, client, frame);
             }
         }
         Method::SessionSetMode | Method::SessionSetConfigOption => {
@@ -88,7 +88,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
                 first: frame.find_text(&["cursor"]).is_none(),
                 cwd: translate::param(frame, "cwd"),
             };
-            listing::by_client(step, client, purpose, frame);
+            session_list::by_client(step, client, purpose, frame);
         }
         Method::Authenticate | Method::AuthLogin => {
             let again = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
@@ -168,7 +168,7 @@ fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option
     };
     match named {
         Ok(key) if step.books.is_clogged_in(key) => {
-            pressure::refuse(step, client, frame);
+            backpressure::refuse(step, client, frame);
             None
         }
         Ok(key) => Some(key),

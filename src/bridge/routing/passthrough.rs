@@ -3,7 +3,7 @@
 //! no reaping.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
-use crate::bridge::channels::pressure;
+use crate::bridge::channels::backpressure;
 use crate::bridge::id::{ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::refusal::Refusal;
@@ -18,7 +18,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {
         (Some(channel), Kind::Request) if step.books.is_clogged(channel) => {
-            pressure::refuse(step, client, frame);
+            backpressure::refuse(step, client, frame);
         }
         (Some(channel), Kind::Request) => {
             let asker = Asker::Client(client, frame.id());

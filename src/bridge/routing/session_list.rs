@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Purpose};
 use crate::bridge::books::table::ids_of;
-use crate::bridge::channels::held;
+use crate::bridge::channels::waiting;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::outgoing::translate::with_edits;
@@ -34,7 +34,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, purpose: Purpose, frame:
     let id = step.books.wait_for_channel(client, purpose, frame, now);
     let Some(id) = id else { return step.books.absent(client) };
     step.books.move_call(id, Some(channel));
-    held::send_when_ready(step, id);
+    waiting::send_when_ready(step, id);
 }
 
 /// A page of stored conversations: live sessions that the agent does not

@@ -1,14 +1,11 @@
-//! Whose something is and whom it is for: the agent of a client or a channel, who is
-//! attached to a session, who is asked a question, who stands behind a channel.
+//! Whose something is: the agent of a client or of a channel, the session that a client
+//! means by an id, the clients and the pool of a channel.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::pool::Carry;
-use crate::bridge::books::session::Session;
-use crate::bridge::config::PermissionPolicy;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
-use crate::wire::Method;
 
 impl Books {
     /// The agent of a client that says nothing else.
@@ -45,62 +42,6 @@ impl Books {
     /// The live session that an id means for a client.
     pub fn live(&self, client: ClientId, id: &str) -> Option<SessionKey> {
         self.agent_of_client(client)?.aliases.live(id)
-    }
-
-    /// The clients that a question in a session goes to.
-    pub fn whom_to_ask(&self, session: &Session, method: Method) -> Vec<ClientId> {
-        let attached = session.clients();
-        let originator = self
-            .running_prompts(session.key)
-            .filter_map(|call| call.client())
-            .find(|client| attached.contains(client));
-        let to_all = self.agent(session.agent).config.permission_policy == PermissionPolicy::All;
-        match (method, originator) {
-            (Method::RequestPermission, Some(client)) if !to_all => vec![client],
-            (Method::RequestPermission, _) => attached.to_vec(),
-            (_, Some(client)) => vec![client],
-            (_, None) => {
-                let able = attached.iter().find(|client| self.can_answer(**client, method));
-                able.or(attached.first().filter(|_| attached.len() == 1))
-                    .copied()
-                    .into_iter()
-                    .collect()
-            }
-        }
-    }
-
-    /// Whether a client offers what a question needs.
-    pub fn can_answer(&self, client: ClientId, method: Method) -> bool {
-        let Some(row) = self.clients.get(&client) else { return false };
-        match method {
-            Method::FsRead => row.offers.read,
-            Method::FsWrite => row.offers.write,
-            Method::TerminalCreate
-            | Method::TerminalOutput
-            | Method::TerminalWait
-            | Method::TerminalKill
-            | Method::TerminalRelease => row.offers.terminal,
-            Method::ElicitationCreate => row.offers.elicitation,
-            _ => true,
-        }
-    }
-
-    /// The client that something without a session is for: one with a session
-    /// on the channel, otherwise one that it served last, otherwise any of its pool.
-    pub fn client_behind(&self, channel: ChannelId) -> Option<ClientId> {
-        let row = self.channel(channel)?;
-        let with_session = row
-            .sessions
-            .iter()
-            .filter_map(|key| self.sessions.get(key))
-            .find_map(|session| session.clients().first().copied());
-        let clients = &self.clients;
-        let of_pool = || clients.iter().filter(|(_, client)| client.pool == row.pool);
-        with_session
-            .or_else(|| {
-                of_pool().find(|(_, client)| client.served_by == Some(channel)).map(|(id, _)| *id)
-            })
-            .or_else(|| of_pool().next().map(|(id, _)| *id))
     }
 
     /// Whom a notification without a session is for: all clients of the channel's pool.

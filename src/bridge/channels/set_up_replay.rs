@@ -4,7 +4,7 @@
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::pool::MAX_REHEARSAL;
-use crate::bridge::channels::{held, stop};
+use crate::bridge::channels::{stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, PoolId};
 use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::{answer, compose, send};
@@ -41,7 +41,7 @@ pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &
         }
         stop::drain(step, channel, StopReason::SettingsRefused);
     }
-    held::send_all(step, channel);
+    waiting::send_all(step, channel);
 }
 
 /// What was rehearsed is not answered in time: that is a refusal.
