@@ -384,3 +384,32 @@ fn a_wait_after_an_old_crash_does_not_keep_the_bridge_awake() {
     world.answer(channel, load, "null");
     world.expect_answer(editor, 3, "null");
 }
+
+#[test]
+fn crashes_of_one_pool_hold_back_no_other() {
+    let mut world = World::with(|config| config.agent.restart_limit = 1);
+    let (editor, channel) = world.start();
+    world.exits(channel, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.request(editor, 1, "session/new", NEW);
+    world.expect_refusal(editor, 1, -32603, "restart_limit");
+
+    world.start_with(&INITIALIZE.replace("\"terminal\":true", "\"terminal\":false"));
+}
+
+#[test]
+fn a_crash_before_anybody_asked_holds_back_whoever_asks_first() {
+    let mut world = World::with(|config| config.limits.preheat = true);
+    world.event(Event::Preheat { cwd: "/start".to_owned() });
+    let channel = world.expect_spawn("/start");
+    world.exits(channel, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    let editor = world.connect();
+    world.request(editor, 0, "initialize", INITIALIZE);
+    world.wait(249);
+    world.assert_nothing_left();
+    world.wait(1);
+    let channel = world.expect_spawn("/home");
+    world.handshake(channel);
+    world.next_line(editor);
+}
