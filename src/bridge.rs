@@ -142,12 +142,9 @@ impl Bridge {
     /// prompt waits for all of them: `poll_timeout` is not after `now` then.
     pub fn handle_timeout(&mut self, now: Moment) {
         let step = &mut self.step(now);
-        for _ in 0..LOOKS {
-            match step.books.next_due(step.now) {
-                Some(Some(due)) => due::act(step, due),
-                Some(None) => {}
-                None => break,
-            }
+        let mut looks = LOOKS;
+        while let Some(due) = step.books.next_due(step.now, &mut looks) {
+            due::act(step, due);
         }
         settle::finish(step);
     }

@@ -96,8 +96,9 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         }
         _ => {}
     }
-    // Its idle time may be over at once.
-    if is_idle && step.books.is_due(Due::Channel(id), now) {
+    // Its idle time may be over at once; a rung of the ladder takes a step of its own.
+    let may_be_over = is_idle && row.state == State::Ready;
+    if may_be_over && step.books.is_due(Due::Channel(id), now) {
         return due::act(step, Due::Channel(id));
     }
     step.books.watch_channel(id);

@@ -386,6 +386,24 @@ fn a_wait_after_an_old_crash_does_not_keep_the_bridge_awake() {
 }
 
 #[test]
+fn a_rung_without_grace_takes_a_step_of_its_own_all_the_same() {
+    let mut world = World::with(|config| {
+        config.agent.channel_idle_timeout = Limit::After(0);
+        config.agent.stdin_grace = Limit::After(0);
+        config.agent.term_grace = Limit::After(0);
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    world.expect(channel, Deed::CloseStdin);
+    world.assert_nothing_left();
+    world.wait(0);
+    world.expect(channel, Deed::Terminate);
+    world.expect(channel, Deed::Kill);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelKilled { .. }));
+}
+
+#[test]
 fn crashes_of_one_pool_hold_back_no_other() {
     let mut world = World::with(|config| config.agent.restart_limit = 1);
     let (editor, channel) = world.start();

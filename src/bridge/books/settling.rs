@@ -59,18 +59,19 @@ impl Books {
         }
     }
 
-    /// The first row whose bound is reached, if it is really due; its bound is
-    /// corrected if it is not. `None`: no bound is reached.
-    pub fn next_due(&mut self, now: Moment) -> Option<Option<Due>> {
-        let due = self.deadlines.pop(now)?;
-        Some(match self.deadline(due) {
-            Some(at) if at <= now => Some(due),
-            Some(at) => {
-                self.deadlines.watch(due, at);
-                None
+    /// The next row that is due. On the way the bounds of rows that are not due any more
+    /// are corrected; each row that is looked at is one of `looks`.
+    pub fn next_due(&mut self, now: Moment, looks: &mut usize) -> Option<Due> {
+        while *looks > 0 {
+            *looks -= 1;
+            let due = self.deadlines.pop(now)?;
+            match self.deadline(due) {
+                Some(at) if at <= now => return Some(due),
+                Some(at) => self.deadlines.watch(due, at),
+                None => {}
             }
-            None => None,
-        })
+        }
+        None
     }
 
     /// Whether a row is due, as the facts stand now.
