@@ -309,3 +309,6 @@ impl Books {
         SessionKey(self.numbers.sessions.next())
     }
 }
+
+#[cfg(test)]
+mod tests;

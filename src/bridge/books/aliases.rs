@@ -92,3 +92,96 @@ impl Aliases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: SessionKey = SessionKey(1);
+    const SECOND: SessionKey = SessionKey(2);
+
+    fn restores(aliases: &Aliases, source: &str) -> Vec<u64> {
+        aliases.restores(source).map(|call| call.0).collect()
+    }
+
+    #[test]
+    fn an_id_means_the_session_that_had_it_last() {
+        let mut aliases = Aliases::new("agent");
+        assert_eq!(aliases.live("a"), None);
+        aliases.insert("a", FIRST);
+        assert_eq!(aliases.live("a"), Some(FIRST));
+        aliases.insert("a", SECOND);
+        assert_eq!(aliases.live("a"), Some(SECOND));
+        assert_eq!(aliases.live("agent:a"), None);
+    }
+
+    #[test]
+    fn a_child_takes_no_id_from_another_session() {
+        let mut aliases = Aliases::new("agent");
+        aliases.insert("a", FIRST);
+        aliases.insert_child("a", SECOND);
+        assert_eq!(aliases.live("a"), Some(FIRST));
+        aliases.insert_child("child", SECOND);
+        aliases.insert_child("child", FIRST);
+        assert_eq!(aliases.live("child"), Some(SECOND));
+    }
+
+    #[test]
+    fn only_the_session_that_has_an_id_gives_it_up() {
+        let mut aliases = Aliases::new("agent");
+        aliases.insert("a", FIRST);
+        aliases.remove("a", SECOND);
+        aliases.remove("b", FIRST);
+        assert_eq!(aliases.live("a"), Some(FIRST));
+        aliases.remove("a", FIRST);
+        assert_eq!(aliases.live("a"), None);
+    }
+
+    #[test]
+    fn restores_are_told_in_the_order_in_which_they_were_asked_until_they_end() {
+        let mut aliases = Aliases::new("agent");
+        for call in [5, 3, 9] {
+            aliases.begin_restore("a", CallId(call));
+        }
+        aliases.begin_restore("b", CallId(4));
+        assert_eq!(restores(&aliases, "a"), [3, 5, 9]);
+        assert_eq!(restores(&aliases, "b"), [4]);
+        assert_eq!(restores(&aliases, "c"), [0; 0]);
+        aliases.end_restore("a", CallId(5));
+        aliases.end_restore("a", CallId(4));
+        aliases.end_restore("c", CallId(4));
+        assert_eq!(restores(&aliases, "a"), [3, 9]);
+        assert_eq!(restores(&aliases, "b"), [4]);
+    }
+
+    #[test]
+    fn of_a_conversation_that_is_not_restored_any_more_nothing_is_left() {
+        let mut aliases = Aliases::new("agent");
+        aliases.begin_restore("a", CallId(1));
+        assert!(aliases.are_all(|call| call == CallId(1)));
+        assert!(!aliases.are_all(|call| call == CallId(2)));
+        aliases.end_restore("a", CallId(1));
+        assert!(aliases.are_all(|_| false));
+        assert!(aliases.restoring.is_empty());
+    }
+
+    #[test]
+    fn the_prefix_is_taken_off_once_and_only_in_front() {
+        let aliases = Aliases::new("agent");
+        assert_eq!(aliases.without_prefix("agent:a"), "a");
+        assert_eq!(aliases.without_prefix("agent:agent:a"), "agent:a");
+        assert_eq!(aliases.without_prefix("a"), "a");
+        assert_eq!(aliases.without_prefix("agent-a"), "agent-a");
+        assert_eq!(aliases.without_prefix("other:a"), "other:a");
+        assert_eq!(aliases.without_prefix("my agent:a"), "my agent:a");
+    }
+
+    #[test]
+    fn an_alias_is_numbered_from_two_on_until_it_is_free() {
+        let aliases = Aliases::new("agent");
+        let free = |taken: &[&str]| aliases.free("a", |id| taken.contains(&id));
+        assert_eq!(&*free(&["a"]), "agent:a");
+        assert_eq!(&*free(&["agent:a"]), "agent:a~2");
+        assert_eq!(&*free(&["agent:a", "agent:a~2", "agent:a~4"]), "agent:a~3");
+    }
+}

@@ -129,3 +129,173 @@ impl Clock {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    /// The clock of a channel whose agent is waited for from the start.
+    fn waited_for() -> Clock {
+        let mut clock = Clock::new(at(0));
+        clock.set_waited_for(true, at(0));
+        clock
+    }
+
+    /// One look: what the tree has worked, when that is seen, and the strikes.
+    fn look(clock: &mut Clock, worked: Option<u64>, now: u64) -> Option<usize> {
+        clock.look();
+        clock.looked(worked, at(now))
+    }
+
+    #[test]
+    fn a_channel_is_idle_since_it_became_so_and_not_since_it_was_last_seen_so() {
+        let mut clock = Clock::new(at(5));
+        assert_eq!((clock.born, clock.idle_since()), (at(5), None));
+        clock.set_idle(true, at(10));
+        clock.set_idle(true, at(20));
+        assert_eq!(clock.idle_since(), Some(at(10)));
+        clock.set_idle(false, at(30));
+        assert_eq!(clock.idle_since(), None);
+        clock.set_idle(true, at(40));
+        assert_eq!(clock.idle_since(), Some(at(40)));
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_line() {
+        let mut clock = Clock::new(at(5));
+        assert_eq!(clock.silent_for(at(25)), 20);
+        clock.heard(at(30));
+        assert_eq!(clock.silent_for(at(30)), 0);
+        assert_eq!(clock.silent_for(at(31)), 1);
+    }
+
+    #[test]
+    fn an_agent_is_silent_only_while_it_is_waited_for() {
+        let mut clock = Clock::new(at(5));
+        assert_eq!(clock.silent_since(), None);
+        clock.set_waited_for(true, at(10));
+        clock.set_waited_for(true, at(20));
+        assert_eq!(clock.silent_since(), Some(at(10)));
+        clock.heard(at(30));
+        assert_eq!(clock.silent_since(), Some(at(30)));
+        clock.set_waited_for(false, at(40));
+        assert_eq!(clock.silent_since(), None);
+        clock.set_waited_for(true, at(50));
+        assert_eq!(clock.silent_since(), Some(at(50)));
+    }
+
+    #[test]
+    fn the_next_interval_of_silence_begins_with_the_last_look() {
+        let mut clock = waited_for();
+        clock.look();
+        assert_eq!(clock.silent_since(), None, "it is looked at");
+        assert_eq!(clock.looked(Some(7), at(1_000)), None);
+        assert_eq!(clock.silent_since(), Some(at(1_000)));
+        clock.heard(at(1_500));
+        assert_eq!(clock.silent_since(), Some(at(1_500)));
+    }
+
+    #[test]
+    fn each_interval_without_work_is_a_strike() {
+        let mut clock = waited_for();
+        assert_eq!(look(&mut clock, Some(7), 10_000), None, "there is nothing to compare with");
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(look(&mut clock, Some(17), 30_000), Some(2), "a thousandth is no work");
+        assert_eq!(look(&mut clock, Some(17), 40_000), Some(3));
+    }
+
+    #[test]
+    fn work_begins_the_count_again() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(look(&mut clock, Some(18), 30_000), None);
+        assert_eq!(look(&mut clock, Some(18), 40_000), Some(1));
+    }
+
+    #[test]
+    fn less_work_than_before_is_a_sign_of_life() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(700), 10_000);
+        assert_eq!(look(&mut clock, Some(700), 20_000), Some(1));
+        assert_eq!(look(&mut clock, Some(300), 30_000), None);
+        assert_eq!(look(&mut clock, Some(300), 40_000), Some(1));
+    }
+
+    #[test]
+    fn without_evidence_there_is_no_strike_and_none_is_forgotten() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(look(&mut clock, None, 30_000), None);
+        assert_eq!(look(&mut clock, Some(7), 40_000), None, "the last look saw nothing");
+        assert_eq!(look(&mut clock, Some(7), 50_000), Some(2));
+    }
+
+    #[test]
+    fn a_line_begins_the_count_again() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        clock.heard(at(25_000));
+        assert_eq!(look(&mut clock, Some(7), 30_000), None);
+        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+    }
+
+    #[test]
+    fn a_line_during_a_look_begins_the_count_again() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        clock.look();
+        clock.heard(at(30_000));
+        assert_eq!(clock.looked(Some(7), at(30_001)), None);
+        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+    }
+
+    #[test]
+    fn what_was_seen_before_it_was_waited_for_says_nothing() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        clock.set_waited_for(false, at(21_000));
+        clock.set_waited_for(true, at(25_000));
+        assert_eq!(look(&mut clock, Some(7), 35_000), None);
+        assert_eq!(look(&mut clock, Some(7), 45_000), Some(1));
+    }
+
+    #[test]
+    fn a_look_that_nobody_asked_for_says_nothing() {
+        let mut clock = waited_for();
+        assert_eq!(clock.looked(Some(7), at(10_000)), None);
+        assert_eq!(clock.silent_since(), Some(at(0)));
+        look(&mut clock, Some(7), 20_000);
+        assert_eq!(clock.looked(Some(7), at(30_000)), None);
+        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+    }
+
+    #[test]
+    fn after_the_host_stood_still_the_count_begins_again() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        clock.forget_silence();
+        assert_eq!(look(&mut clock, Some(7), 30_000), None);
+        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+    }
+
+    #[test]
+    fn a_look_during_which_the_host_stood_still_is_the_first() {
+        let mut clock = waited_for();
+        look(&mut clock, Some(7), 10_000);
+        clock.look();
+        clock.forget_silence();
+        assert_eq!(clock.silent_since(), None, "it is still looked at");
+        assert_eq!(clock.looked(Some(7), at(20_000)), None);
+        assert_eq!(look(&mut clock, Some(7), 30_000), Some(1));
+    }
+}

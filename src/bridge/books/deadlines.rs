@@ -78,3 +78,82 @@ impl Deadlines {
         self.bounds.get(&due).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Due = Due::Call(CallId(1));
+    const B: Due = Due::Session(SessionKey(1));
+    const C: Due = Due::Shutdown;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    fn watched(rows: &[(Due, u64)]) -> Deadlines {
+        let mut deadlines = Deadlines::default();
+        for (due, millis) in rows {
+            deadlines.watch(*due, at(*millis));
+        }
+        deadlines
+    }
+
+    /// All that comes up until then, in its order.
+    fn popped(mut deadlines: Deadlines, until: u64) -> Vec<Due> {
+        std::iter::from_fn(|| deadlines.pop(at(until))).collect()
+    }
+
+    #[test]
+    fn a_bound_is_moved_earlier_and_never_later() {
+        let mut deadlines = watched(&[(A, 50), (A, 70)]);
+        assert_eq!(deadlines.bound(A), Some(at(50)));
+        deadlines.watch(A, at(30));
+        assert_eq!(deadlines.bound(A), Some(at(30)));
+        assert_eq!(deadlines.first(), Some(at(30)));
+        assert_eq!(popped(deadlines, 100), [A], "it comes up once");
+    }
+
+    #[test]
+    fn rows_come_up_in_the_order_of_their_bounds_and_not_before() {
+        let rows = [(A, 30), (B, 10), (C, 20)];
+        assert_eq!(popped(watched(&rows), 9), []);
+        assert_eq!(popped(watched(&rows), 10), [B]);
+        assert_eq!(popped(watched(&rows), 29), [B, C]);
+        assert_eq!(popped(watched(&rows), 30), [B, C, A]);
+    }
+
+    #[test]
+    fn rows_of_one_moment_come_up_in_the_order_of_their_ids() {
+        let (first, second) = (Due::Call(CallId(3)), Due::Call(CallId(20)));
+        let rows = [(C, 5), (second, 5), (B, 5), (first, 5)];
+        assert_eq!(popped(watched(&rows), 5), [first, second, B, C]);
+    }
+
+    #[test]
+    fn a_row_that_came_up_is_watched_no_more_until_it_is_again() {
+        let mut deadlines = watched(&[(A, 10)]);
+        assert_eq!(deadlines.pop(at(10)), Some(A));
+        assert_eq!((deadlines.bound(A), deadlines.first()), (None, None));
+        deadlines.watch(A, at(90));
+        assert_eq!(deadlines.bound(A), Some(at(90)));
+    }
+
+    #[test]
+    fn a_row_that_is_gone_does_not_come_up() {
+        let mut deadlines = watched(&[(A, 10), (B, 20)]);
+        deadlines.forget(A);
+        deadlines.forget(C);
+        assert_eq!(deadlines.bound(A), None);
+        assert_eq!(deadlines.first(), Some(at(20)));
+        assert_eq!(popped(deadlines, 100), [B]);
+    }
+
+    #[test]
+    fn the_silence_of_a_channel_is_a_row_of_its_own() {
+        let (channel, silence) = (Due::Channel(ChannelId(1)), Due::Silence(ChannelId(1)));
+        let mut deadlines = watched(&[(channel, 10), (silence, 20)]);
+        deadlines.forget(channel);
+        assert_eq!(popped(deadlines, 100), [silence]);
+    }
+}

@@ -65,3 +65,91 @@ impl Early {
             && self.frames.values().all(|held| held.len() <= MAX_EARLY_FRAMES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A notification of so many bytes.
+    fn frame(size: usize) -> Frame {
+        let line = r#"{"jsonrpc":"2.0","method":"session/update"}"#;
+        let padded = format!("{line}{}", " ".repeat(size.saturating_sub(line.len())));
+        Frame::parse(padded.into()).unwrap()
+    }
+
+    #[test]
+    fn frames_of_a_session_are_taken_in_their_order_and_once() {
+        let mut early = Early::default();
+        assert!(early.is_empty());
+        for size in [100, 101, 102] {
+            assert!(early.hold("a", &frame(size)));
+        }
+        assert!(early.hold("b", &frame(200)));
+        assert!(early.is_sound() && !early.is_empty());
+        let sizes: Vec<usize> = early.take("a").iter().map(|frame| frame.bytes().len()).collect();
+        assert_eq!(sizes, [100, 101, 102]);
+        assert!(early.take("a").is_empty());
+        assert!(early.is_sound() && !early.is_empty());
+        assert_eq!(early.take("b").len(), 1);
+        assert!(early.is_sound() && early.is_empty());
+    }
+
+    #[test]
+    fn a_session_holds_so_many_frames_and_no_more() {
+        let mut early = Early::default();
+        for _ in 0..MAX_EARLY_FRAMES {
+            assert!(early.hold("a", &frame(50)));
+        }
+        assert!(!early.hold("a", &frame(50)));
+        assert!(early.is_sound());
+        assert!(early.hold("b", &frame(50)));
+        assert_eq!(early.take("a").len(), MAX_EARLY_FRAMES);
+        assert!(early.hold("a", &frame(50)));
+    }
+
+    #[test]
+    fn so_many_sessions_are_held_and_no_more() {
+        let mut early = Early::default();
+        for number in 0..MAX_EARLY_SESSIONS {
+            assert!(early.hold(&format!("s{number}"), &frame(50)));
+        }
+        assert!(!early.hold("new", &frame(50)));
+        assert!(early.hold("s0", &frame(50)), "a session that is known has its frames");
+        assert!(early.is_sound());
+        early.take("s7");
+        assert!(early.hold("new", &frame(50)));
+    }
+
+    #[test]
+    fn all_sessions_together_hold_so_many_bytes_and_no_more() {
+        let mut early = Early::default();
+        let (half, rest) = (frame(MAX_EARLY_BYTES / 2), frame(MAX_EARLY_BYTES / 2 + 1));
+        assert!(early.hold("a", &half));
+        assert!(!early.hold("b", &rest));
+        assert!(early.hold("b", &half), "the bound itself may be reached");
+        assert!(!early.hold("a", &frame(50)));
+        assert!(early.is_sound());
+        assert_eq!(early.take("b").len(), 1);
+        assert!(early.hold("a", &half));
+    }
+
+    #[test]
+    fn a_frame_without_room_leaves_no_trace() {
+        let mut early = Early::default();
+        assert!(!early.hold("a", &frame(MAX_EARLY_BYTES + 1)));
+        assert!(early.is_sound() && early.is_empty());
+        assert!(early.take("a").is_empty());
+    }
+
+    #[test]
+    fn what_is_thrown_away_is_counted_by_frames() {
+        let mut early = Early::default();
+        for id in ["a", "b", "a"] {
+            assert!(early.hold(id, &frame(MAX_EARLY_BYTES / 3)));
+        }
+        assert_eq!(early.clear(), 3);
+        assert!(early.is_sound() && early.is_empty());
+        assert_eq!(early.clear(), 0);
+        assert!(early.hold("a", &frame(MAX_EARLY_BYTES)), "all of the room is there again");
+    }
+}

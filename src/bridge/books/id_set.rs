@@ -96,3 +96,37 @@ impl<'a, T> IntoIterator for &'a Ids<T> {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(ids: &Ids<u32>) -> Vec<u32> {
+        ids.iter().copied().collect()
+    }
+
+    #[test]
+    fn ids_are_in_ascending_order_however_they_came_and_each_once() {
+        let ids: Ids<u32> = [4, 9, 2, 9, 4, 7, 2].into_iter().collect();
+        assert_eq!(all(&ids), [2, 4, 7, 9]);
+        assert_eq!(ids.len(), 4);
+        assert!(ids.contains(&7) && !ids.contains(&3));
+    }
+
+    #[test]
+    fn an_id_is_taken_out_from_any_place_and_once() {
+        let mut ids: Ids<u32> = (1..=5).collect();
+        for id in [1, 3, 5] {
+            assert!(ids.remove(&id));
+            assert!(!ids.remove(&id));
+        }
+        assert_eq!(all(&ids), [2, 4]);
+    }
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let mut ids: Ids<u32> = [8, 6].into_iter().collect();
+        assert_eq!((ids.pop_first(), ids.pop_first(), ids.pop_first()), (Some(6), Some(8), None));
+        assert!(ids.is_empty());
+    }
+}

@@ -55,3 +55,62 @@ impl Names {
         self.by_id.values().all(is_one)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame about a session, whose id is spelled like this.
+    fn about(spelled: &str) -> Frame {
+        let line = format!(
+            r#"{{"jsonrpc":"2.0","method":"session/update","params":{{"sessionId":{spelled}}}}}"#
+        );
+        Frame::parse(line.into()).unwrap()
+    }
+
+    fn names(ids: &[(&str, u64)]) -> Names {
+        let mut names = Names::default();
+        for (id, key) in ids {
+            names.insert((*id).into(), SessionKey(*key));
+        }
+        names
+    }
+
+    #[test]
+    fn a_frame_is_about_the_session_that_it_names_however_that_is_spelled() {
+        let mut names = names(&[("a", 1), ("b", 2)]);
+        for (spelled, key) in
+            [(r#""a""#, 1), (r#""a""#, 1), (r#""\u0061""#, 1), (r#""b""#, 2), (r#""a""#, 1)]
+        {
+            assert_eq!(names.named_in(&about(spelled)), Some(SessionKey(key)), "{spelled}");
+        }
+    }
+
+    #[test]
+    fn a_frame_about_no_session_of_the_channel_is_about_none() {
+        let mut names = names(&[("a", 1)]);
+        assert_eq!(names.named_in(&about(r#""b""#)), None);
+        let without = Frame::parse(r#"{"jsonrpc":"2.0","method":"x"}"#.into()).unwrap();
+        assert_eq!(names.named_in(&without), None);
+    }
+
+    #[test]
+    fn an_id_that_was_just_named_is_not_remembered_beyond_its_meaning() {
+        let mut names = names(&[("a", 1)]);
+        assert_eq!(names.named_in(&about(r#""a""#)), Some(SessionKey(1)));
+        names.insert("a".into(), SessionKey(2));
+        assert_eq!(names.named_in(&about(r#""a""#)), Some(SessionKey(2)));
+        names.remove("a");
+        assert_eq!(names.named_in(&about(r#""a""#)), None);
+        assert!(!names.contains("a"));
+    }
+
+    #[test]
+    fn an_id_that_came_to_be_known_is_named_from_then_on() {
+        let mut names = names(&[]);
+        assert_eq!(names.named_in(&about(r#""a""#)), None);
+        names.insert("a".into(), SessionKey(1));
+        assert_eq!(names.named_in(&about(r#""a""#)), Some(SessionKey(1)));
+        assert!(names.are_all(|key| *key == SessionKey(1)) && !names.are_all(|_| false));
+    }
+}

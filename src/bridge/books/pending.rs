@@ -221,3 +221,131 @@ impl Books {
         Some(question)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::books::Ids;
+    use crate::bridge::books::tests::{
+        AGENT, ALICE, add_call, add_channel, add_pool, add_prompt, add_session, at, books, frame,
+    };
+    use crate::bridge::books::tombstones::{Hold, Tombstone};
+
+    fn numbers(ids: &Ids<CallId>) -> Vec<u64> {
+        ids.iter().map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn a_prompt_is_in_every_table_that_it_concerns_until_it_is_taken() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let key = add_session(&mut books, channel, "s", "s");
+        let id = add_prompt(&mut books, key, ALICE, Stage::Sent(at(0)));
+        books.session_mut(key).unwrap().queue.push_back(id);
+        let tables = |books: &Books| {
+            let (client, session) = (books.client(ALICE).unwrap(), books.session(key).unwrap());
+            let sets = [&client.calls, &books.channel(channel).unwrap().calls, &session.calls];
+            (sets.map(Ids::len), session.queue.len(), books.calls().len())
+        };
+        assert_eq!(tables(&books), ([1, 1, 1], 1, 1));
+        assert!(books.take_call(id).is_some());
+        assert_eq!(tables(&books), ([0, 0, 0], 0, 0));
+        assert!(books.take_call(id).is_none());
+    }
+
+    #[test]
+    fn a_call_waits_for_a_channel_or_is_on_one() {
+        let mut books = books();
+        let channels = [(); 2].map(|()| add_channel(&mut books, AGENT));
+        let id = books.wait_for_channel(ALICE, Purpose::Prompt, &frame(), at(0)).unwrap();
+        let places = |books: &Books| {
+            (
+                numbers(books.unplaced()),
+                channels.map(|id| numbers(&books.channel(id).unwrap().calls)),
+            )
+        };
+        assert_eq!(places(&books), (vec![1], [vec![], vec![]]));
+        for place in [0, 1] {
+            books.move_call(id, Some(channels[place]));
+            let mut expected = [vec![], vec![]];
+            expected[place] = vec![1];
+            assert_eq!(places(&books), (vec![], expected));
+        }
+        books.move_call(id, None);
+        assert_eq!(places(&books), (vec![1], [vec![], vec![]]));
+        assert_eq!(books.wait_for_channel(ClientId(9), Purpose::Prompt, &frame(), at(0)), None);
+    }
+
+    #[test]
+    fn a_call_in_a_session_that_is_closed_is_dropped_from_its_tombstone() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let key = add_session(&mut books, channel, "s", "s");
+        let id = add_prompt(&mut books, key, ALICE, Stage::Sent(at(0)));
+        let calls = books.remove_session(key).unwrap().calls;
+        let row = Tombstone::new(key, "s", "s".into(), Hold::Husk, calls, at(0));
+        books.channel_mut(channel).unwrap().tombstones.bury(row);
+        books.take_call(id);
+        let tombstones = &books.channel(channel).unwrap().tombstones;
+        assert!(tombstones.get("s").unwrap().calls().is_empty() && tombstones.is_sound());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_call_that_was_disowned() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let id = add_call(&mut books, channel, Purpose::Prompt, Stage::Sent(at(0)));
+        assert_eq!(books.disown_call(id), Asker::Client(ALICE, frame().id()));
+        assert_eq!(books.disown_call(id), Asker::Nobody);
+        assert!(books.client(ALICE).unwrap().calls.is_empty());
+        assert_eq!(books.calls_on(channel), [id]);
+    }
+
+    #[test]
+    fn of_several_answers_the_first_failure_counts_or_else_the_first_success() {
+        let success = |n| Frame::parse(format!(r#"{{"id":1,"result":{n}}}"#).into()).unwrap();
+        let failure = |n| Frame::parse(format!(r#"{{"id":1,"error":{n}}}"#).into()).unwrap();
+        for (answers, counts) in [
+            ([success(1), success(2), success(3)], 0),
+            ([success(1), failure(2), success(3)], 1),
+            ([success(1), failure(2), failure(3)], 1),
+            ([failure(1), success(2), failure(3)], 0),
+        ] {
+            let mut books = books();
+            let (channel, pool) = (add_channel(&mut books, AGENT), add_pool(&mut books, AGENT));
+            let (asker, parts) = (Asker::Client(ALICE, frame().id()), Ids::default());
+            let request = frame();
+            let fanout = Fanout { asker, pool, request, told: vec![], parts, answer: None };
+            let id = books.add_fanout(fanout);
+            let part = add_call(&mut books, channel, Purpose::Part(id), Stage::Sent(at(0)));
+            assert!(books.take_fanout_if_over(id).is_none(), "a part is to come");
+            for answer in &answers {
+                books.part_answered(id, answer);
+            }
+            books.take_call(part);
+            let answer = books.take_fanout_if_over(id).unwrap().answer.unwrap();
+            assert_eq!(answer.bytes(), answers[counts].bytes());
+            assert!(books.client(ALICE).unwrap().fanouts.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_question_is_in_every_table_that_it_concerns_until_it_is_taken() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let key = add_session(&mut books, channel, "s", "s");
+        let mut question = Question::new(channel, &frame(), vec![ALICE], at(0));
+        question.session = Some(key);
+        let id = books.add_question(question);
+        let tables = |books: &Books| {
+            let (client, session) = (books.client(ALICE).unwrap(), books.session(key).unwrap());
+            let row = books.channel(channel).unwrap();
+            [&client.questions, &row.questions, &session.questions].map(Ids::len)
+        };
+        assert_eq!(tables(&books), [1, 1, 1]);
+        assert!(books.session(key).unwrap().is_busy());
+        assert!(books.take_question(id).is_some());
+        assert_eq!(tables(&books), [0, 0, 0]);
+        assert!(books.questions().is_empty());
+    }
+}

@@ -336,3 +336,6 @@ impl Tombstones {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

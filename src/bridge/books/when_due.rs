@@ -218,3 +218,6 @@ impl Books {
         self.not_in_pause(row.clock.silent_since()?.plus_millis(interval))
     }
 }
+
+#[cfg(test)]
+mod tests;

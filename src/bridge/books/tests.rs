@@ -1,0 +1,355 @@
+//! What is asked of several tables, on books without a bridge.
+
+use super::*;
+use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::channel::Rung;
+use crate::bridge::books::fence::Fence;
+use crate::bridge::books::restarts::Start;
+use crate::bridge::books::tombstones::{Hold, Tombstone};
+use crate::bridge::config::{AgentConfig, PermissionPolicy, Share};
+use crate::bridge::notice::StopReason;
+use crate::wire::{Frame, Method};
+
+pub const AGENT: AgentId = AgentId(0);
+pub const OTHER: AgentId = AgentId(1);
+pub const ALICE: ClientId = ClientId(1);
+pub const BOB: ClientId = ClientId(2);
+const STOPPING: State = State::Stopping {
+    reason: StopReason::Shutdown,
+    rung: Rung::ClosingStdin,
+    since: Moment::from_millis(7),
+};
+
+pub fn at(millis: u64) -> Moment {
+    Moment::from_millis(millis)
+}
+
+pub fn frame() -> Frame {
+    Frame::parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#.into()).unwrap()
+}
+
+fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
+    let (source, public) = (source.map(Into::into), public.map(Into::into));
+    Opening { kind, source, public, cwd: Box::default() }
+}
+
+/// Books with two agents, and a client of the first.
+pub fn books() -> Books {
+    let mut books = Books::new(Config::default());
+    books.agents.push(Agent::new(AgentConfig { name: "other".into(), ..Default::default() }));
+    books.add_client(ALICE, Box::default());
+    books
+}
+
+pub fn add_bob(books: &mut Books, agent: AgentId) {
+    books.add_client(BOB, Box::default());
+    books.client_mut(BOB).unwrap().agent = agent;
+}
+
+pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
+    let mut row = Channel::new(agent, at(0));
+    (row.state, row.used) = (State::Ready, true);
+    books.add_channel(row)
+}
+
+pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
+    books.add_pool(agent, Box::default(), &frame())
+}
+
+pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {
+    let (key, agent) = (books.next_session_key(), books.channel(channel).unwrap().agent);
+    let (id, agent_id) = (id.into(), agent_id.into());
+    books.add_session(Session::new(key, (agent, channel), id, agent_id, "".into(), at(0)));
+    key
+}
+
+/// A request of Alice on a channel.
+pub fn add_call(books: &mut Books, channel: ChannelId, purpose: Purpose, stage: Stage) -> CallId {
+    let place = (books.channel(channel).unwrap().agent, channel);
+    let asker = Asker::Client(ALICE, frame().id());
+    books.add_call(Call::on_channel(place, asker, purpose, stage, at(0)))
+}
+
+pub fn add_prompt(books: &mut Books, key: SessionKey, client: ClientId, stage: Stage) -> CallId {
+    let session = books.session(key).unwrap();
+    let call = Call::in_session(session, client, Purpose::Prompt, &frame(), stage, at(0));
+    books.add_call(call)
+}
+
+fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hold: Hold) {
+    let key = books.next_session_key();
+    let row = books.channel_mut(channel).unwrap();
+    row.tombstones.bury(Tombstone::new(key, id, agent_id.into(), hold, Ids::default(), at(0)));
+}
+
+#[track_caller]
+fn check_fence(books: &Books, public: Option<&str>, expected: &str) {
+    let found = match books.fence(AGENT, "s", public) {
+        Fence::Open => "open".to_owned(),
+        Fence::Reinstate(channel) => format!("reinstate {channel}"),
+        Fence::Soon(channel) => format!("soon {channel}"),
+        Fence::Shut(channel) => format!("shut {channel}"),
+        Fence::Live => "live".to_owned(),
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_conversation_is_fenced_by_what_a_channel_of_its_agent_may_hold_of_it() {
+    let holds = [
+        (Hold::Nothing, "open", "open"),
+        (Hold::Husk, "reinstate ch-2", "soon ch-2"),
+        (Hold::Unanswered, "shut ch-2", "soon ch-2"),
+        (Hold::AskAgain, "soon ch-2", "soon ch-2"),
+        (Hold::Closing(CallId(1)), "soon ch-2", "soon ch-2"),
+    ];
+    for (hold, expected, while_it_stops) in holds {
+        let mut books = books();
+        let foreign = add_channel(&mut books, OTHER);
+        bury(&mut books, foreign, "s", "s", Hold::Unanswered);
+        add_session(&mut books, foreign, "s", "s");
+        let channel = add_channel(&mut books, AGENT);
+        check_fence(&books, None, "open");
+        bury(&mut books, channel, "s", "s", hold);
+        check_fence(&books, None, expected);
+        books.set_state(channel, STOPPING);
+        check_fence(&books, None, while_it_stops);
+        let live = add_channel(&mut books, AGENT);
+        add_session(&mut books, live, "alias", "s");
+        check_fence(&books, None, "live");
+    }
+}
+
+#[test]
+fn of_several_that_hold_an_id_the_one_that_is_meant_fences_or_else_the_oldest() {
+    let mut books = books();
+    for id in ["s", "agent:s", "agent:s~2"] {
+        let channel = add_channel(&mut books, AGENT);
+        bury(&mut books, channel, id, "s", Hold::Unanswered);
+    }
+    check_fence(&books, None, "shut ch-1");
+    check_fence(&books, Some("agent:s"), "shut ch-2");
+    check_fence(&books, Some("agent:s~2"), "shut ch-3");
+    check_fence(&books, Some("unknown"), "shut ch-1");
+    let home = |books: &Books, id| books.last_home(ALICE, id).map(|(channel, _)| channel.0);
+    assert_eq!(home(&books, "agent:s"), Some(2));
+    assert_eq!(home(&books, "unknown"), None);
+    let newest = add_channel(&mut books, AGENT);
+    bury(&mut books, newest, "agent:s", "t", Hold::Nothing);
+    assert_eq!(home(&books, "agent:s"), Some(newest.0));
+}
+
+#[test]
+fn an_id_means_a_session_of_the_clients_own_agent() {
+    let mut books = books();
+    add_bob(&mut books, OTHER);
+    let (channel, foreign) = (add_channel(&mut books, AGENT), add_channel(&mut books, OTHER));
+    let own = add_session(&mut books, channel, "s", "s");
+    let theirs = add_session(&mut books, foreign, "s", "s");
+    assert_eq!((books.live(ALICE, "s"), books.live(BOB, "s")), (Some(own), Some(theirs)));
+    assert_eq!(books.live(ClientId(9), "s"), None);
+    books.add_child(own, "child");
+    assert_eq!((books.live(ALICE, "child"), books.live(BOB, "child")), (Some(own), None));
+    books.attach(ALICE, own);
+    assert_eq!(books.attached_session(ALICE, "s").ok(), Some(own));
+    assert!(books.attached_session(BOB, "s").is_err(), "it is not attached");
+    books.remove_session(own);
+    assert_eq!((books.live(ALICE, "s"), books.live(ALICE, "child")), (None, None));
+    assert_eq!(books.live(BOB, "s"), Some(theirs));
+    assert!(books.client(ALICE).unwrap().sessions.is_empty());
+    assert!(!books.channel(channel).unwrap().names.contains("s"));
+}
+
+#[test]
+fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
+    let mut books = books();
+    add_bob(&mut books, AGENT);
+    let channel = add_channel(&mut books, AGENT);
+    let key = add_session(&mut books, channel, "s", "s");
+    let asked =
+        |books: &Books| books.whom_to_ask(books.session(key).unwrap(), Method::RequestPermission);
+    assert_eq!(asked(&books), []);
+    books.attach(ALICE, key);
+    books.attach(BOB, key);
+    let queued = add_prompt(&mut books, key, BOB, Stage::held(&frame()));
+    assert_eq!(asked(&books), [ALICE, BOB]);
+    books.call_mut(queued).unwrap().stage = Stage::Sent(at(1));
+    assert_eq!(asked(&books), [BOB]);
+    books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::All;
+    assert_eq!(asked(&books), [ALICE, BOB]);
+    books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::Originator;
+    books.detach(BOB, key, session::Audience::Lost);
+    assert_eq!(asked(&books), [ALICE], "who prompted is gone");
+}
+
+#[test]
+fn any_other_question_goes_to_one_client_who_prompted_or_can_answer() {
+    let mut books = books();
+    add_bob(&mut books, AGENT);
+    let channel = add_channel(&mut books, AGENT);
+    let key = add_session(&mut books, channel, "s", "s");
+    let asked = |books: &Books| books.whom_to_ask(books.session(key).unwrap(), Method::FsRead);
+    books.attach(ALICE, key);
+    assert_eq!(asked(&books), [ALICE], "there is no other");
+    books.attach(BOB, key);
+    assert_eq!(asked(&books), [], "neither can");
+    books.client_mut(BOB).unwrap().offers.read = true;
+    assert_eq!(asked(&books), [BOB]);
+    add_prompt(&mut books, key, ALICE, Stage::Sent(at(1)));
+    assert_eq!(asked(&books), [ALICE]);
+}
+
+#[test]
+fn behind_a_channel_stands_who_has_a_session_then_who_was_served_then_any_of_its_pool() {
+    let mut books = books();
+    add_bob(&mut books, AGENT);
+    let (channel, pool) = (add_channel(&mut books, AGENT), add_pool(&mut books, AGENT));
+    books.channel_mut(channel).unwrap().pool = Some(pool);
+    assert_eq!(books.client_behind(channel), None);
+    books.client_mut(ALICE).unwrap().pool = Some(pool);
+    books.client_mut(BOB).unwrap().pool = Some(pool);
+    assert_eq!(books.client_behind(channel), Some(ALICE));
+    books.client_mut(BOB).unwrap().served_by = Some(channel);
+    assert_eq!(books.client_behind(channel), Some(BOB));
+    let key = add_session(&mut books, channel, "s", "s");
+    books.attach(ALICE, key);
+    assert_eq!(books.client_behind(channel), Some(ALICE));
+}
+
+#[test]
+fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    let idle = |books: &Books| books.is_without_work(books.channel(channel).unwrap());
+    assert!(idle(&books));
+    let key = add_session(&mut books, channel, "s", "s");
+    assert!(!idle(&books));
+    books.remove_session(key);
+    assert!(idle(&books));
+    let call = add_call(&mut books, channel, Purpose::Prompt, Stage::Sent(at(0)));
+    assert!(!idle(&books));
+    books.overdue(call);
+    assert!(idle(&books));
+    books.take_call(call);
+    assert!(idle(&books));
+    books.channel_mut(channel).unwrap().leases.insert(ALICE);
+    assert!(!idle(&books));
+    books.set_state(channel, State::Draining { reason: StopReason::Husks });
+    assert!(idle(&books), "a lease does not keep what drains");
+}
+
+#[test]
+fn a_channel_has_room_for_as_many_sessions_as_the_rule_allows() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    let has_room = |books: &Books| books.has_room(books.channel(channel).unwrap());
+    add_session(&mut books, channel, "s", "s");
+    assert!(has_room(&books), "there is no cap");
+    books.agent_mut(AGENT).config.sessions_per_channel = 2;
+    assert!(has_room(&books));
+    let open = Purpose::Open(opening(OpenKind::New, None, None));
+    let open = add_call(&mut books, channel, open, Stage::Sent(at(0)));
+    assert!(!has_room(&books), "one is opening");
+    books.overdue(open);
+    assert!(has_room(&books));
+    books.agent_mut(AGENT).config.share = Share::Session;
+    assert!(!has_room(&books));
+    let empty = add_channel(&mut books, AGENT);
+    assert!(books.has_room(books.channel(empty).unwrap()));
+    bury(&mut books, empty, "t", "t", Hold::Husk);
+    assert!(!books.has_room(books.channel(empty).unwrap()));
+}
+
+#[test]
+fn a_frame_of_an_unknown_session_belongs_to_its_restore_or_to_the_oldest_new_one() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    let mut open = |kind, source, stage| {
+        let purpose = Purpose::Open(opening(kind, source, None));
+        add_call(&mut books, channel, purpose, stage)
+    };
+    open(OpenKind::New, None, Stage::held(&frame()));
+    let new = open(OpenKind::Fork, Some("s"), Stage::Sent(at(0)));
+    open(OpenKind::New, None, Stage::Sent(at(0)));
+    let restore = open(OpenKind::Load, Some("s"), Stage::Sent(at(0)));
+    assert_eq!(books.open_in_flight(channel, Some("s")), Some(restore));
+    assert_eq!(books.open_in_flight(channel, Some("t")), Some(new));
+    assert_eq!(books.open_in_flight(channel, None), Some(new));
+    books.overdue(restore);
+    assert_eq!(books.open_in_flight(channel, Some("s")), Some(new));
+}
+
+#[test]
+fn a_new_conversation_gets_the_agents_id_unless_that_may_mean_another() {
+    let mut books = books();
+    let (channel, foreign) = (add_channel(&mut books, AGENT), add_channel(&mut books, OTHER));
+    let new = opening(OpenKind::New, None, None);
+    let public = |books: &Books| books.public_id(AGENT, &new, "s").into_string();
+    add_session(&mut books, foreign, "s", "s");
+    assert_eq!(public(&books), "s", "another agent's says nothing");
+    add_session(&mut books, channel, "s", "s");
+    assert_eq!(public(&books), "agent:s");
+    bury(&mut books, channel, "agent:s", "t", Hold::Nothing);
+    assert_eq!(public(&books), "agent:s~2");
+    books.client_mut(ALICE).unwrap().ended.remember("agent:s~2", "evicted");
+    assert_eq!(public(&books), "agent:s~3");
+    let restore = opening(OpenKind::Load, Some("s~3"), Some("agent:s~3"));
+    let purpose = Purpose::Open(restore.clone());
+    let call = add_call(&mut books, channel, purpose, Stage::Sent(at(0)));
+    assert_eq!(public(&books), "agent:s~4");
+    books.take_call(call);
+    assert_eq!(public(&books), "agent:s~3");
+    assert_eq!(&*books.public_id(AGENT, &restore, "other"), "agent:s~3");
+    let fork = opening(OpenKind::Fork, Some("s"), Some("s"));
+    assert_eq!(&*books.public_id(AGENT, &fork, "v"), "v");
+}
+
+/// Whether a process of each pool may be started.
+fn starts(books: &mut Books, pools: &[PoolId], now: u64) -> Vec<String> {
+    let start = |pool: &PoolId| match books.may_start(*pool, at(now)) {
+        Start::Now => "now".to_owned(),
+        Start::Later => "later".to_owned(),
+        Start::Refused { last, retry_after_ms } => format!("{last}: {retry_after_ms}"),
+    };
+    pools.iter().map(start).collect()
+}
+
+#[test]
+fn a_crash_counts_for_its_pool_alone() {
+    let mut books = books();
+    let pools = [AGENT, AGENT, OTHER].map(|agent| add_pool(&mut books, agent));
+    let channel = add_channel(&mut books, AGENT);
+    books.channel_mut(channel).unwrap().pool = Some(pools[0]);
+    books.crashed(channel, "boom", at(100));
+    assert_eq!(starts(&mut books, &pools, 100), ["later", "now", "now"]);
+    assert_eq!(starts(&mut books, &pools, 350), ["now", "now", "now"]);
+    let later = add_pool(&mut books, AGENT);
+    assert_eq!(starts(&mut books, &[later], 100), ["now"]);
+}
+
+#[test]
+fn a_crash_of_a_process_without_a_pool_counts_for_every_pool_of_its_agent_and_for_later_ones() {
+    let mut books = books();
+    let mut pools = [AGENT, AGENT, OTHER].map(|agent| add_pool(&mut books, agent)).to_vec();
+    let channel = add_channel(&mut books, AGENT);
+    books.crashed(channel, "boom", at(100));
+    pools.extend([AGENT, OTHER].map(|agent| add_pool(&mut books, agent)));
+    assert_eq!(starts(&mut books, &pools, 100), ["later", "later", "now", "later", "now"]);
+    assert_eq!(starts(&mut books, &pools, 350), ["now"; 5]);
+}
+
+#[test]
+fn too_many_crashes_refuse_starts_until_the_first_is_out_of_the_window() {
+    let mut books = books();
+    let pools = [add_pool(&mut books, AGENT), add_pool(&mut books, AGENT)];
+    let channel = add_channel(&mut books, AGENT);
+    for number in 1..=2 {
+        books.crashed(channel, "before", at(number * 100));
+    }
+    books.channel_mut(channel).unwrap().pool = Some(pools[0]);
+    for number in 3..=5 {
+        books.crashed(channel, "boom", at(number * 100));
+    }
+    assert_eq!(starts(&mut books, &pools, 20_000), ["boom: 40100", "now"]);
+    assert_eq!(starts(&mut books, &pools, 60_100), ["now", "now"]);
+}
