@@ -15,13 +15,16 @@ pub struct Aliases {
     live: HashMap<Box<str>, SessionKey>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
+    /// The same calls, by the id under which clients will know it.
+    on_their_way: HashMap<Box<str>, Ids<CallId>>,
 }
 
 impl Aliases {
     /// Of an agent with this name, without a conversation.
     pub fn new(agent: &str) -> Self {
         let prefix = format!("{agent}:");
-        Aliases { prefix, live: HashMap::default(), restoring: HashMap::default() }
+        let (live, restoring, on_their_way) = Default::default();
+        Aliases { prefix, live, restoring, on_their_way }
     }
 
     /// The live session that clients know by this id.
@@ -46,18 +49,27 @@ impl Aliases {
         }
     }
 
-    /// A call restores the conversation that the agent knows by this id.
-    pub fn begin_restore(&mut self, source: &str, call: CallId) {
+    /// A call restores the conversation that the agent knows by this id, and clients
+    /// by `public`.
+    pub fn begin_restore(&mut self, source: &str, public: &str, call: CallId) {
         self.restoring.entry(source.into()).or_default().insert(call);
+        self.on_their_way.entry(public.into()).or_default().insert(call);
     }
 
     /// It does so no more.
-    pub fn end_restore(&mut self, source: &str, call: CallId) {
-        let Some(same) = self.restoring.get_mut(source) else { return };
-        same.remove(&call);
-        if same.is_empty() {
-            self.restoring.remove(source);
+    pub fn end_restore(&mut self, source: &str, public: &str, call: CallId) {
+        for (calls, id) in [(&mut self.restoring, source), (&mut self.on_their_way, public)] {
+            let Some(same) = calls.get_mut(id) else { continue };
+            same.remove(&call);
+            if same.is_empty() {
+                calls.remove(id);
+            }
         }
+    }
+
+    /// Whether clients know a conversation by this id, or will when it is restored.
+    pub fn is_known(&self, id: &str) -> bool {
+        self.live.contains_key(id) || self.on_their_way.contains_key(id)
     }
 
     /// The calls that restore a conversation, in the order in which they were asked.
@@ -141,15 +153,15 @@ mod tests {
     fn restores_are_told_in_the_order_in_which_they_were_asked_until_they_end() {
         let mut aliases = Aliases::new("agent");
         for call in [5, 3, 9] {
-            aliases.begin_restore("a", CallId(call));
+            aliases.begin_restore("a", "x:a", CallId(call));
         }
-        aliases.begin_restore("b", CallId(4));
+        aliases.begin_restore("b", "x:b", CallId(4));
         assert_eq!(restores(&aliases, "a"), [3, 5, 9]);
         assert_eq!(restores(&aliases, "b"), [4]);
         assert_eq!(restores(&aliases, "c"), [0; 0]);
-        aliases.end_restore("a", CallId(5));
-        aliases.end_restore("a", CallId(4));
-        aliases.end_restore("c", CallId(4));
+        aliases.end_restore("a", "x:a", CallId(5));
+        aliases.end_restore("a", "x:a", CallId(4));
+        aliases.end_restore("c", "x:c", CallId(4));
         assert_eq!(restores(&aliases, "a"), [3, 9]);
         assert_eq!(restores(&aliases, "b"), [4]);
     }
@@ -157,12 +169,23 @@ mod tests {
     #[test]
     fn of_a_conversation_that_is_not_restored_any_more_nothing_is_left() {
         let mut aliases = Aliases::new("agent");
-        aliases.begin_restore("a", CallId(1));
+        aliases.begin_restore("a", "x:a", CallId(1));
         assert!(aliases.are_all(|call| call == CallId(1)));
         assert!(!aliases.are_all(|call| call == CallId(2)));
-        aliases.end_restore("a", CallId(1));
+        aliases.end_restore("a", "x:a", CallId(1));
         assert!(aliases.are_all(|_| false));
-        assert!(aliases.restoring.is_empty());
+        assert!(aliases.restoring.is_empty() && aliases.on_their_way.is_empty());
+    }
+
+    #[test]
+    fn an_id_is_known_while_it_is_live_or_on_its_way() {
+        let mut aliases = Aliases::new("agent");
+        aliases.begin_restore("a", "agent:a", CallId(1));
+        assert!(aliases.is_known("agent:a") && !aliases.is_known("a"));
+        aliases.end_restore("a", "agent:a", CallId(1));
+        assert!(!aliases.is_known("agent:a"));
+        aliases.insert("agent:a", FIRST);
+        assert!(aliases.is_known("agent:a"));
     }
 
     #[test]

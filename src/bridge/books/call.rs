@@ -86,6 +86,12 @@ impl Opening {
             OpenKind::New | OpenKind::Fork => None,
         }
     }
+
+    /// The ids of a stored conversation that is restored: the agent's, and the clients'.
+    pub fn restored_ids(&self) -> Option<(&str, &str)> {
+        let source = self.restores()?;
+        Some((source, self.public.as_deref().unwrap_or(source)))
+    }
 }
 
 /// What a call is for.

@@ -38,8 +38,8 @@ impl Books {
                 self.unplaced.insert(id);
             }
         }
-        if let Some(source) = call.opening().and_then(Opening::restores) {
-            self.agent_mut(call.agent).aliases.begin_restore(source, id);
+        if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
+            self.agent_mut(call.agent).aliases.begin_restore(source, public, id);
         }
         // A close belongs to the tombstone's `hold`, not to what waits in it.
         if !matches!(call.purpose, Purpose::Close(_))
@@ -128,8 +128,8 @@ impl Books {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
-        if let Some(source) = call.opening().and_then(Opening::restores) {
-            self.agent_mut(call.agent).aliases.end_restore(source, id);
+        if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
+            self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.remove(&id);

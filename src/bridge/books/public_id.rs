@@ -29,14 +29,9 @@ impl Books {
 
     /// Whether a client may mean a conversation of this agent by an id.
     fn is_known(&self, agent: AgentId, id: &str) -> bool {
-        let aliases = &self.agent(agent).aliases;
-        // A stored conversation that is on its way has its name already.
-        let restores = aliases.restores(id).chain(aliases.restores(aliases.without_prefix(id)));
-        let mut openings = restores.filter_map(|call| self.calls.get(&call)?.opening());
         // A client that knew another conversation by it may still speak of that one.
         let mut clients = self.clients.values().filter(|client| client.agent == agent);
-        aliases.live(id).is_some()
-            || openings.any(|opening| opening.public.as_deref() == Some(id))
+        self.agent(agent).aliases.is_known(id)
             || clients.any(|client| client.ended.reason(id).is_some())
     }
 }

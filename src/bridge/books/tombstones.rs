@@ -64,7 +64,6 @@ impl Hold {
             (_, Heard::CannotClose) => Hold::Husk,
             (Hold::Closing(_), Heard::Answered) => Hold::Nothing,
             (Hold::Closing(_), Heard::Quiet | Heard::TimedOut { .. }) if !can_close => Hold::Husk,
-            (Hold::Closing(_), Heard::Quiet) => Hold::Nothing,
             (Hold::Closing(_), Heard::TimedOut { behind_question: true }) => Hold::AskAgain,
             (Hold::Closing(_), Heard::TimedOut { behind_question: false }) => Hold::Unanswered,
             (Hold::Unanswered, Heard::RestoreRefused) => Hold::Nothing,
