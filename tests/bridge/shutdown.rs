@@ -311,3 +311,39 @@ fn a_process_has_time_to_die_of_sigkill_even_without_a_grace() {
     world.exits(channel, 0);
     world.expect_exit(&[]);
 }
+
+#[test]
+fn all_who_wait_for_a_handshake_are_answered_by_it_at_the_end() {
+    let mut world = World::new();
+    let first = world.connect();
+    let second = world.connect();
+    world.request(first, 0, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    world.request(second, 0, "initialize", INITIALIZE);
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.handshake(channel);
+    let answer = world.next_line(first);
+    assert!(answer.contains("protocolVersion"), "{answer}");
+    assert_eq!(world.next_line(second), answer);
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn nothing_is_started_at_the_end_for_a_client_that_would_need_a_process_of_its_own() {
+    let mut world = World::new();
+    let first = world.connect();
+    let second = world.connect();
+    world.request(first, 0, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    world.request(second, 0, "initialize", INITIALIZE);
+    world.shutdown(ShutdownCause::StdinEnded);
+    let number = world.expect_request(channel, "initialize", INITIALIZE);
+    world.answer(channel, number, r#"{"protocolVersion":2}"#);
+    world.expect_answer(first, 0, r#"{"protocolVersion":2}"#);
+    world.expect_refusal(second, 0, -32800, "shutting_down");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}

@@ -110,6 +110,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     step.publish(Notice::ChannelReady { channel, after_ms });
     waiting::answer_from_memory(step, id);
     if step.books.is_ending() {
+        // Other clients may wait for the same handshake.
+        waiting::send_all(step, channel);
         return stop::drain(step, channel, StopReason::Shutdown);
     }
     let kept = step.books.pool(pool).map(|row| row.rehearsal.clone());

@@ -55,6 +55,11 @@ pub fn place_waiting(step: &mut Step<'_>) {
 fn place(step: &mut Step<'_>, id: CallId) {
     // The placing of an earlier one may have ended it.
     let Some(call) = step.books.call(id) else { return };
+    if step.books.is_ending() {
+        // Nothing is started any more.
+        answer::fail(step, id, &Refusal::ShuttingDown);
+        return;
+    }
     let agent = call.agent;
     let Some((client, pool)) =
         call.client().and_then(|client| Some((client, step.books.client(client)?.pool?)))
