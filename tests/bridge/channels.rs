@@ -1,6 +1,6 @@
 //! Channels: when a process is started, joined, kept and ended.
 
-use drawbridge::bridge::{Event, ExitStatus, Limit, Notice, ShutdownCause};
+use drawbridge::bridge::{Event, ExitStatus, Limit, Moment, Notice, ShutdownCause};
 
 use crate::harness::{Deed, INITIALIZE, NEW, World, session};
 
@@ -62,62 +62,6 @@ fn handshake_timeout_ends_the_tree() {
 }
 
 #[test]
-fn a_crash_in_the_handshake_answers_the_waiting() {
-    let mut world = World::new();
-    let first = world.connect();
-    let second = world.connect();
-    world.request(first, 1, "initialize", INITIALIZE);
-    let channel = world.expect_spawn("/home");
-    world.expect_request(channel, "initialize", INITIALIZE);
-    world.request(second, 7, "initialize", INITIALIZE);
-    world.event(Event::ChannelExited {
-        channel,
-        exit: drawbridge::bridge::Exit {
-            status: ExitStatus::Code(3),
-            stderr_tail: "no such model\n".to_owned(),
-            half_line: 0,
-        },
-    });
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    for (client, id) in [(first, 1), (second, 7)] {
-        let data = world.expect_refusal(client, id, -32603, "agent_exited");
-        assert_eq!(
-            (&data["exitCode"], &data["stderrTail"]),
-            (&3.into(), &"no such model\n".into())
-        );
-    }
-}
-
-#[test]
-fn a_crash_in_a_later_handshake_answers_the_waiting_opens() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.request(editor, 2, "session/new", NEW);
-    world.request(editor, 3, "providers/list", "{}");
-    let second = world.expect_spawn("/home");
-    world.expect_request(second, "initialize", INITIALIZE);
-    let list = world.expect_request(first, "providers/list", "{}");
-    world.exits(second, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.expect_refusal(editor, 2, -32603, "agent_exited");
-    world.answer(first, list, "{}");
-    world.expect_answer(editor, 3, "{}");
-}
-
-#[test]
-fn a_session_whose_process_died_of_a_signal_says_so() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    let status = ExitStatus::Signal(9);
-    let exit = drawbridge::bridge::Exit { status, stderr_tail: String::new(), half_line: 0 };
-    world.event(Event::ChannelExited { channel, exit });
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.expect_died(editor, "a", "channel_closed", r#","signal":9"#);
-}
-
-#[test]
 fn a_program_that_cannot_be_started_answers_the_waiting() {
     let mut world = World::new();
     let editor = world.connect();
@@ -160,6 +104,36 @@ fn new_work_before_the_timeout_keeps_it() {
     world.assert_nothing_left();
     world.close(editor, channel, "b");
     world.wait(99_999);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
+fn what_touches_an_idle_channel_without_work_does_not_keep_it() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    world.wait(300_000);
+    let other = world.connect();
+    world.event(Event::ClientSaturated { client: other, over: true });
+    world.event(Event::ClientSaturated { client: other, over: false });
+    world.wait(300_000);
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
+fn an_earlier_moment_counts_as_the_last_one() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.wait(300_000);
+    world.connect();
+    world.now = Moment::from_millis(1_000);
+    world.close(editor, channel, "a");
+    // Idle since the last moment, not since the one that was said.
+    world.wait(898_999);
     world.assert_nothing_left();
     world.wait(1);
     world.expect(channel, Deed::CloseStdin);
@@ -329,63 +303,6 @@ fn double_signal_kills_starting_live_and_dying_alike() {
 }
 
 #[test]
-fn restart_budget() {
-    let mut world = World::with(|config| {
-        config.agent.restart_limit = 3;
-        config.agent.restart_window = 10_000;
-    });
-    let (editor, mut channel) = world.start();
-    for (crash, pause) in [250, 500].into_iter().enumerate() {
-        world.exits(channel, 1);
-        world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-        world.request(editor, crash, "session/new", NEW);
-        world.wait(pause - 1);
-        world.assert_nothing_left();
-        world.wait(1);
-        channel = world.expect_spawn("/home");
-        world.handshake(channel);
-        world.opened(editor, channel, &format!("s{crash}"), &crash.to_string());
-        world.close(editor, channel, &format!("s{crash}"));
-    }
-    world.exits(channel, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.request(editor, 9, "session/new", NEW);
-    let data = world.expect_refusal(editor, 9, -32603, "restart_limit");
-    assert_eq!(data["retryAfterMs"], 10_000 - 750);
-    // After the time that it names, it is tried again.
-    world.wait(10_000 - 750);
-    world.request(editor, 10, "session/new", NEW);
-    let channel = world.expect_spawn("/home");
-    world.handshake(channel);
-    world.opened(editor, channel, "b", "10");
-}
-
-#[test]
-fn a_wait_after_an_old_crash_does_not_keep_the_bridge_awake() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.exits(channel, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.wait(1_000);
-    world.request(editor, 1, "session/new", NEW);
-    let channel = world.expect_spawn("/home");
-    world.handshake(channel);
-    world.opened(editor, channel, "a", "1");
-    // A load that waits for a close is looked at when the close is answered, not all the time.
-    world.request(editor, 2, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    let close = world.expect_request(channel, "session/close", &session("a"));
-    world.request(editor, 3, "session/load", &crate::harness::stored("a"));
-    let next = world.bridge.poll_timeout().unwrap();
-    assert!(next > world.now, "it wants to be woken at {next:?}, now is {:?}", world.now);
-    world.answer(channel, close, "{}");
-    world.expect_answer(editor, 2, "{}");
-    let load = world.expect_request(channel, "session/load", &crate::harness::stored("a"));
-    world.answer(channel, load, "null");
-    world.expect_answer(editor, 3, "null");
-}
-
-#[test]
 fn a_rung_without_grace_takes_a_step_of_its_own_all_the_same() {
     let mut world = World::with(|config| {
         config.agent.channel_idle_timeout = Limit::After(0);
@@ -401,33 +318,4 @@ fn a_rung_without_grace_takes_a_step_of_its_own_all_the_same() {
     world.expect(channel, Deed::Terminate);
     world.expect(channel, Deed::Kill);
     world.expect_warning(|notice| matches!(notice, Notice::ChannelKilled { .. }));
-}
-
-#[test]
-fn crashes_of_one_pool_hold_back_no_other() {
-    let mut world = World::with(|config| config.agent.restart_limit = 1);
-    let (editor, channel) = world.start();
-    world.exits(channel, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.request(editor, 1, "session/new", NEW);
-    world.expect_refusal(editor, 1, -32603, "restart_limit");
-
-    world.start_with(&INITIALIZE.replace("\"terminal\":true", "\"terminal\":false"));
-}
-
-#[test]
-fn a_crash_before_anybody_asked_holds_back_whoever_asks_first() {
-    let mut world = World::with(|config| config.limits.preheat = true);
-    world.event(Event::Preheat { cwd: "/start".to_owned() });
-    let channel = world.expect_spawn("/start");
-    world.exits(channel, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    let editor = world.connect();
-    world.request(editor, 0, "initialize", INITIALIZE);
-    world.wait(249);
-    world.assert_nothing_left();
-    world.wait(1);
-    let channel = world.expect_spawn("/home");
-    world.handshake(channel);
-    world.next_line(editor);
 }

@@ -332,6 +332,29 @@ fn of_two_closes_of_one_id_the_last_is_waited_for() {
 }
 
 #[test]
+fn what_waits_for_a_second_close_of_an_id_is_not_answered_at_the_first() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    let first = world.expect_request(channel, "session/close", &session("a"));
+    world.request(editor, 3, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 3, &session("agent:a"));
+    world.request(editor, 4, "session/prompt", &prompt("agent:a"));
+    world.expect_request(channel, "session/prompt", &prompt("a"));
+    world.request(editor, 5, "session/close", &session("agent:a"));
+    world.expect_closed(editor, "agent:a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, first, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.assert_nothing_left();
+}
+
+#[test]
 fn late_frames_are_dropped_counted_and_not_leaked_into_a_later_load() {
     let mut world = World::new();
     let (editor, channel) = world.start();

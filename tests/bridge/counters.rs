@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{Event, Exit, ExitStatus, Limit, Notice};
 
-use crate::harness::{World, session};
+use crate::harness::{NEW, World, session, update};
 
 #[test]
 fn half_a_line_at_the_end_of_an_agent() {
@@ -93,4 +93,17 @@ fn notifications_that_nobody_knows_where_to_send() {
     world.notify(channel, "session/update", &session("a"));
     assert_eq!(world.bridge.counters().late_frames, 1);
     assert!(!world.notices.iter().any(|notice| matches!(notice, Notice::StrayLine { .. })));
+}
+
+#[test]
+fn early_frames_of_an_agent_that_exits() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("a", "early"));
+    world.exits(channel, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.expect_refusal(editor, 1, -32603, "agent_exited");
+    assert_eq!(world.bridge.counters().early_frames, 1);
 }

@@ -3,7 +3,7 @@
 
 use drawbridge::bridge::{ChannelId, ClientId, Notice};
 
-use crate::harness::{NEW, World};
+use crate::harness::{Deed, INITIALIZE, NEW, World, session};
 
 /// Three channels with a session each.
 fn three() -> (World, ClientId, [ChannelId; 3]) {
@@ -28,15 +28,6 @@ fn further(world: &mut World, editor: ClientId, id: &str, told: &[(&str, &str)])
     }
     world.opened(editor, channel, id, "90");
     channel
-}
-
-/// A client asks for something, and the only channel agrees.
-#[track_caller]
-fn agreed(world: &mut World, editor: ClientId, channel: ChannelId, method: &str, params: &str) {
-    world.request(editor, 91, method, params);
-    let number = world.expect_request(channel, method, params);
-    world.answer(channel, number, "{}");
-    world.expect_answer(editor, 91, "{}");
 }
 
 #[test]
@@ -110,11 +101,11 @@ fn of_the_settings_of_one_subject_further_channels_are_told_the_last() {
         let (editor, channel) = world.start();
         world.open(editor, channel, "a");
         let setting = |id: &str, url: usize| format!(r#"{{"{key}":"{id}","url":"{url}"}}"#);
-        agreed(&mut world, editor, channel, "providers/set", &setting("p", 0));
-        agreed(&mut world, editor, channel, "providers/set", &setting("q", 0));
+        world.agreed(editor, channel, "providers/set", &setting("p", 0));
+        world.agreed(editor, channel, "providers/set", &setting("q", 0));
         // More of them than there is room for settings.
         for url in 1..100 {
-            agreed(&mut world, editor, channel, "providers/set", &setting("p", url));
+            world.agreed(editor, channel, "providers/set", &setting("p", url));
         }
         assert_eq!(world.bridge.counters().rehearsals, 0);
         // It took the place of the earlier ones, also in the order.
@@ -131,7 +122,7 @@ fn another_method_about_the_same_subject_is_told_too() {
     let provider = r#"{"id":"p"}"#;
     for method in ["providers/set", "providers/disable"] {
         for _ in 0..2 {
-            agreed(&mut world, editor, channel, method, provider);
+            world.agreed(editor, channel, method, provider);
         }
     }
     further(
@@ -150,8 +141,61 @@ fn of_the_logins_by_one_method_further_channels_are_told_the_last() {
     let login =
         |method: &str, key: usize| format!(r#"{{"methodId":"{method}","_meta":{{"key":{key}}}}}"#);
     for (method, key) in [("x", 1), ("y", 1), ("x", 2)] {
-        agreed(&mut world, editor, channel, "authenticate", &login(method, key));
+        world.agreed(editor, channel, "authenticate", &login(method, key));
     }
     let (x, y) = (login("x", 2), login("y", 1));
     further(&mut world, editor, "b", &[("authenticate", &y), ("authenticate", &x)]);
+}
+
+#[test]
+fn after_a_request_for_all_was_answered_a_client_may_introduce_itself_anew() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.agreed(editor, channel, "providers/list", "{}");
+    world.request(editor, 2, "initialize", INITIALIZE);
+    assert!(world.next_line(editor).contains("\"result\""));
+}
+
+#[test]
+fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.open(editor, first, "x");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    let greeting = world.expect_request(second, "initialize", INITIALIZE);
+    world.request(editor, 2, "providers/set", "{}");
+    let asked = world.expect_request(first, "providers/set", "{}");
+    world.answer(second, greeting, world.agent);
+    let sent = world.expect_request(second, "session/new", NEW);
+    world.answer(first, asked, "{}");
+    world.expect_answer(editor, 2, "{}");
+    let heard = world.expect_request(second, "providers/set", "{}");
+    world.request(editor, 3, "session/new", NEW);
+    world.assert_nothing_left();
+    world.fail(second, heard, -9);
+    world.expect_failure(editor, 3, -9);
+    world.answer(second, sent, &session("b"));
+    world.expect_answer(editor, 1, &session("b"));
+    // It takes no more of them.
+    world.close(editor, second, "b");
+    world.expect(second, Deed::CloseStdin);
+}
+
+#[test]
+fn a_setting_that_is_refused_refuses_nothing_but_opens() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.agreed(editor, first, "providers/set", "{}");
+    world.request(editor, 3, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let heard = world.expect_request(second, "providers/set", "{}");
+    world.request(editor, 4, "session/list", "{}");
+    world.assert_nothing_left();
+    world.fail(second, heard, -9);
+    world.expect_failure(editor, 3, -9);
+    world.expect_request(second, "session/list", "{}");
 }

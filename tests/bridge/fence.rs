@@ -286,3 +286,78 @@ fn a_deletion_waits_for_the_exit_of_the_process_that_holds_the_session() {
     world.answer(fresh, delete, "{}");
     world.expect_answer(editor, 2, "{}");
 }
+
+#[test]
+fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.wait(60_000);
+    world.request(editor, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.wait(60_000);
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
+    world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 2, &session("agent:a"));
+    world.request(editor, 3, "session/close", &session("agent:a"));
+    world.expect_closed(editor, "agent:a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.fail(channel, load, -9);
+    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_restore_refused_late_says_nothing_about_a_husk_of_that_id() {
+    let mut world = World::new();
+    world.agent = WITHOUT_CLOSE;
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.wait(60_000);
+    world.request(editor, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.wait(60_000);
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
+    world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 2, &session("agent:a"));
+    world.request(editor, 3, "session/close", &session("agent:a"));
+    world.expect_closed(editor, "agent:a", "client_close");
+    world.expect_answer(editor, 3, "{}");
+    world.fail(channel, load, -9);
+    // It is reinstated where it lives.
+    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.expect_request(channel, "session/load", &stored("a"));
+}
+
+#[test]
+fn a_restore_refused_in_time_says_nothing_about_a_close_without_an_answer() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.request(editor, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 2, &session("agent:a"));
+    world.request(editor, 3, "session/close", &session("agent:a"));
+    world.expect_closed(editor, "agent:a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.wait(10_000);
+    world.expect_answer(editor, 3, "{}");
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    world.fail(channel, load, -9);
+    world.expect_failure(editor, 1, -9);
+    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.expect_request(channel, "session/close", &session("a"));
+    world.expect_refusal(editor, 4, -32603, "session_fenced");
+}

@@ -69,23 +69,6 @@ fn a_later_client_of_the_same_pool_gets_the_kept_answer_at_once() {
 }
 
 #[test]
-fn another_pool_gets_a_process_of_its_own() {
-    let others = [
-        INITIALIZE.replace("\"terminal\":true", "\"terminal\":false"),
-        INITIALIZE.replacen('{', r#"{"clientInfo":{"name":"other"},"#, 1),
-        INITIALIZE.replacen('{', r#"{"_meta":{"theirs":1},"#, 1),
-    ];
-    for params in others {
-        let mut world = World::new();
-        world.start();
-        let other = world.connect();
-        world.request(other, 1, "initialize", &params);
-        let channel = world.expect_spawn("/home");
-        world.expect_request(channel, "initialize", &params);
-    }
-}
-
-#[test]
 fn requests_before_initialize() {
     let mut world = World::new();
     let editor = world.connect();
@@ -301,75 +284,6 @@ fn a_carried_client_that_initializes_again_leaves_no_process_behind() {
 }
 
 #[test]
-fn an_initialize_during_the_pause_after_a_crash_waits() {
-    let mut world = World::new();
-    let (_, channel) = world.start();
-    world.exits(channel, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    let late = world.connect();
-    world.request(late, 1, "initialize", INITIALIZE);
-    world.wait(249);
-    world.assert_nothing_left();
-    world.wait(1);
-    let channel = world.expect_spawn("/home");
-    world.handshake(channel);
-    world.next_line(late);
-    world.event(Event::HostPaused);
-}
-
-#[test]
-fn what_a_client_asks_goes_to_the_processes_of_its_own_pool() {
-    let mut world = World::new();
-    world.start();
-    let params = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    let (other, its) = world.start_with(&params);
-    world.open(other, its, "a");
-    world.request(other, 1, "authenticate", "{}");
-    world.expect_request(its, "authenticate", "{}");
-    // What its agent asks of nobody in particular is for it as well.
-    world.close(other, its, "a");
-    world.request(its, 2, "_some/question", "{}");
-    world.expect_request(other, "_some/question", "{}");
-}
-
-#[test]
-fn what_an_agent_without_clients_asks_is_not_put_to_one_of_another_pool() {
-    let mut world = World::new();
-    world.start();
-    let params = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    let (other, its) = world.start_with(&params);
-    world.gone(other);
-    world.request(its, 1, "_some/question", "{}");
-    world.expect_refusal(its, 1, -32603, "nobody_to_ask");
-}
-
-#[test]
-fn an_agent_that_wants_a_login_is_replaced_for_clients_of_its_own_pool_alone() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.request(editor, 1, "session/new", NEW);
-    let number = world.expect_request(channel, "session/new", NEW);
-    world.fail(channel, number, -32000);
-    world.expect_failure(editor, 1, -32000);
-    let params = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    let (other, its) = world.start_with(&params);
-    world.open(other, its, "a");
-    world.assert_nothing_for(channel);
-}
-
-#[test]
-fn a_client_whose_process_is_gone_is_not_served_by_that_of_another_pool() {
-    let mut world = World::new();
-    world.start();
-    let params = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    let (other, its) = world.start_with(&params);
-    world.exits(its, 0);
-    world.request(other, 1, "_x", "{}");
-    let next = world.expect_spawn("/home");
-    world.expect_request(next, "initialize", &params);
-}
-
-#[test]
 fn a_client_hears_nothing_before_the_answer_to_its_initialize() {
     let mut world = World::new();
     let editor = world.connect();
@@ -409,33 +323,6 @@ fn a_second_initialize_must_be_answered_before_anything_else() {
     world.answer(channel, id, world.agent);
     world.next_line(editor);
     world.open(editor, channel, "a");
-}
-
-#[test]
-fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.open(editor, first, "x");
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    let greeting = world.expect_request(second, "initialize", INITIALIZE);
-    world.request(editor, 2, "providers/set", "{}");
-    let asked = world.expect_request(first, "providers/set", "{}");
-    world.answer(second, greeting, world.agent);
-    let sent = world.expect_request(second, "session/new", NEW);
-    world.answer(first, asked, "{}");
-    world.expect_answer(editor, 2, "{}");
-    let heard = world.expect_request(second, "providers/set", "{}");
-    world.request(editor, 3, "session/new", NEW);
-    world.assert_nothing_left();
-    world.fail(second, heard, -9);
-    world.expect_failure(editor, 3, -9);
-    world.answer(second, sent, &session("b"));
-    world.expect_answer(editor, 1, &session("b"));
-    // It takes no more of them.
-    world.close(editor, second, "b");
-    world.expect(second, Deed::CloseStdin);
 }
 
 #[test]

@@ -49,6 +49,21 @@ fn a_close_in_a_turn_waits_for_the_end_of_the_turn() {
 }
 
 #[test]
+fn a_session_that_was_closed_in_a_turn_is_a_husk_after_it() {
+    let mut world = world(1);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 2, "{}");
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
 fn a_turn_that_does_not_end_is_cancelled_when_the_budget_of_the_close_is_over() {
     let mut world = world(8);
     let (editor, channel) = world.start();
@@ -182,4 +197,18 @@ fn a_shutdown_does_not_wait_for_a_close_that_cannot_be_asked_for() {
     world.expect(channel, Deed::CloseStdin);
     world.exits(channel, 0);
     world.expect_exit(&[]);
+}
+
+#[test]
+fn what_its_sub_agents_leave_is_no_husk() {
+    let mut world = world(2);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    let announced =
+        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
+    world.notify(channel, "session/update", announced);
+    world.expect_notification(editor, "session/update", announced);
+    closed_at_once(&mut world, editor, "a");
+    world.open(editor, channel, "c");
 }

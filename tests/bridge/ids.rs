@@ -1,4 +1,4 @@
-//! Ids: four spaces of request ids, session ids that collide, sub-agents.
+//! Ids: four spaces of request ids, session ids that collide.
 
 use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
 
@@ -253,6 +253,21 @@ fn a_third_of_the_same_id_gets_a_number() {
 }
 
 #[test]
+fn a_fourth_of_the_same_id_gets_another_number() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "1");
+    for (token, id) in [(1, "agent:1"), (2, "agent:1~2"), (3, "agent:1~3")] {
+        world.request(editor, token, "session/new", NEW);
+        let next = world.expect_spawn("/home");
+        world.handshake(next);
+        let number = world.expect_request(next, "session/new", NEW);
+        world.answer(next, number, &session("1"));
+        world.expect_answer(editor, token, &session(id));
+    }
+}
+
+#[test]
 fn an_alias_is_not_given_again_while_the_closed_session_is_remembered() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (first, old) = world.start();
@@ -294,6 +309,20 @@ fn the_id_of_a_tombstone_is_another_conversation() {
 }
 
 #[test]
+fn a_new_conversation_does_not_take_the_id_of_one_whose_client_is_gone() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "1");
+    world.close(first, channel, "1");
+    world.gone(first);
+    world.request(second, 1, "session/new", NEW);
+    let number = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, number, &session("1"));
+    world.expect_answer(second, 1, &session("agent:1"));
+}
+
+#[test]
 fn our_own_prefix_is_taken_off_an_unknown_id() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -307,6 +336,13 @@ fn our_own_prefix_is_taken_off_an_unknown_id() {
     world.expect_notification(editor, "session/update", &update("agent:7", "live"));
     world.request(editor, 2, "session/delete", &session("agent:8"));
     world.expect_request(channel, "session/delete", &session("8"));
+}
+
+#[test]
+fn an_id_that_only_begins_like_our_prefix_is_the_agents_own() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.load(editor, channel, "agent-7");
 }
 
 #[test]
@@ -332,71 +368,6 @@ fn our_own_prefix_is_taken_off_the_unknown_source_of_a_fork() {
     let fork = world.expect_request(channel, "session/fork", &stored("1"));
     world.answer(channel, fork, &session("2"));
     world.expect_answer(editor, 1, &session("2"));
-}
-
-#[test]
-fn a_child_session_is_routed_to_its_parents_clients_and_dies_with_it() {
-    let mut world = World::new();
-    let (first, channel) = world.start();
-    let second = world.join();
-    world.open(first, channel, "a");
-    world.open(second, channel, "b");
-    let announced =
-        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
-    world.notify(channel, "session/update", announced);
-    world.expect_notification(first, "session/update", announced);
-    world.notify(channel, "session/update", &update("kid", "hi"));
-    world.expect_notification(first, "session/update", &update("kid", "hi"));
-    let question = world.ask(channel, first, "kid", "5");
-    world.answer(first, question, ALLOWED);
-    world.expect_answer(channel, 5, ALLOWED);
-    world.notify(first, "session/cancel", &session("kid"));
-    world.expect_notification(channel, "session/cancel", &session("kid"));
-    world.close(first, channel, "a");
-    // Also while another session is being opened, its late words are nobody's.
-    world.request(second, 1, "session/new", NEW);
-    world.expect_request(channel, "session/new", NEW);
-    world.notify(channel, "session/update", &update("kid", "late"));
-    world.request(channel, 6, "fs/read_text_file", &session("kid"));
-    world.expect_refusal(channel, 6, -32002, "unknown_session");
-    assert_eq!(world.bridge.counters().late_frames, 1);
-}
-
-#[test]
-fn the_name_of_a_sub_agent_is_free_again_when_its_session_has_ended() {
-    let mut world = World::new();
-    let (first, channel) = world.start();
-    let second = world.join();
-    world.open(first, channel, "a");
-    world.open(second, channel, "b");
-    for (client, id) in [(first, "a"), (second, "b")] {
-        let announced = format!(
-            r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"kid"}}}}"#
-        );
-        world.notify(channel, "session/update", &announced);
-        world.expect_notification(client, "session/update", &announced);
-        world.notify(channel, "session/update", &update("kid", "hi"));
-        world.expect_notification(client, "session/update", &update("kid", "hi"));
-        world.notify(client, "session/cancel", &session("kid"));
-        world.expect_notification(channel, "session/cancel", &session("kid"));
-        world.close(client, channel, id);
-    }
-}
-
-#[test]
-fn a_close_of_a_sub_agents_session_is_for_the_agent_and_leaves_its_parent_alone() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    let announced =
-        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
-    world.notify(channel, "session/update", announced);
-    world.expect_notification(editor, "session/update", announced);
-    world.request(editor, 1, "session/close", &session("kid"));
-    let close = world.expect_request(channel, "session/close", &session("kid"));
-    world.fail(channel, close, -32002);
-    world.expect_failure(editor, 1, -32002);
-    world.prompt(editor, channel, "a", 2);
 }
 
 #[test]
@@ -455,6 +426,44 @@ fn a_deletion_never_reaches_another_conversation_of_the_same_id() {
 }
 
 #[test]
+fn a_deletion_goes_to_the_channel_whose_session_clients_knew_by_that_very_name() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first, second) = collision(&mut world);
+    world.request(editor, 3, "session/close", &session("agent:1"));
+    world.expect_closed(editor, "agent:1", "client_close");
+    let number = world.expect_request(second, "session/close", &session("1"));
+    world.answer(second, number, "{}");
+    world.expect_answer(editor, 3, "{}");
+    world.close(editor, first, "1");
+    world.request(editor, 4, "session/delete", &session("1"));
+    world.expect_request(first, "session/delete", &session("1"));
+}
+
+#[test]
+fn a_deletion_goes_to_the_channel_that_had_the_session_last() {
+    let mut world = World::with(|config| {
+        config.agent.sessions_per_channel = 1;
+        config.agent.channel_idle_timeout = Limit::Never;
+    });
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.close(editor, first, "a");
+    world.open(editor, first, "b");
+    world.request(editor, 1, "session/load", &stored("a"));
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let number = world.expect_request(second, "session/load", &stored("a"));
+    world.answer(second, number, "null");
+    world.expect_answer(editor, 1, "null");
+    world.close(editor, second, "a");
+    // The other one served the client since then.
+    world.close(editor, first, "b");
+    world.open(editor, first, "c");
+    world.request(editor, 2, "session/delete", &session("a"));
+    world.expect_request(second, "session/delete", &session("a"));
+}
+
+#[test]
 fn a_new_conversation_does_not_take_the_id_of_one_that_ended() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -489,4 +498,23 @@ fn a_new_conversation_does_not_take_the_id_of_one_that_is_being_loaded() {
     world.answer(first, load, "null");
     world.expect_answer(editor, 1, "null");
     world.prompt(editor, first, "1", 3);
+}
+
+#[test]
+fn an_alias_is_not_the_name_of_a_conversation_that_is_being_loaded() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "1");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let number = world.expect_request(second, "session/new", NEW);
+    // Meanwhile a stored conversation is loaded by a name that begins with our prefix.
+    world.request(editor, 2, "session/load", &stored("agent:2"));
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    world.expect_request(third, "session/load", &stored("2"));
+    // And a new one is called by that very name.
+    world.answer(second, number, &session("agent:2"));
+    world.expect_answer(editor, 1, &session("agent:agent:2"));
 }

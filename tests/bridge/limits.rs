@@ -1,9 +1,9 @@
-//! Caps: sessions, channels, sharing, requests, prompts.
+//! Caps: sessions, channels, requests.
 
 use drawbridge::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy, Share};
-use drawbridge::bridge::{Effect, Event, Limit, Notice};
+use drawbridge::bridge::{ChannelId, ClientId, Effect, Limit, Notice};
 
-use crate::harness::{Deed, END_TURN, INITIALIZE, NEW, World, prompt, request, session, stored};
+use crate::harness::{Deed, END_TURN, INITIALIZE, NEW, World, request, session, stored};
 
 #[test]
 fn eviction_of_the_longest_idle_session_that_the_policy_allows() {
@@ -150,78 +150,6 @@ fn a_newcomer_waits_for_an_exit_within_its_open_budget() {
 }
 
 #[test]
-fn share_agent_means_one_channel_for_all() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    for (id, cwd) in [(1, "/one"), (2, "/two")] {
-        let params = format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#);
-        world.request(editor, id, "session/new", &params);
-        let number = world.expect_request(channel, "session/new", &params);
-        world.answer(channel, number, &session(cwd));
-        world.expect_answer(editor, id, &session(cwd));
-    }
-}
-
-#[test]
-fn share_cwd_means_one_channel_per_directory() {
-    let mut world = World::with(|config| config.agent.share = Share::Cwd);
-    let (editor, first) = world.start();
-    let params = |cwd: &str| format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#);
-    let open = |world: &mut World, channel, id: &str, cwd: &str| {
-        let number = world.expect_request(channel, "session/new", &params(cwd));
-        world.answer(channel, number, &session(id));
-        world.expect_answer(editor, 1, &session(id));
-    };
-    // The first one takes the channel that was only greeted.
-    world.request(editor, 1, "session/new", &params("/one"));
-    open(&mut world, first, "a", "/one");
-    world.request(editor, 1, "session/new", &params("/two"));
-    let second = world.expect_spawn("/two");
-    world.handshake(second);
-    open(&mut world, second, "b", "/two");
-    world.request(editor, 1, "session/new", &params("/one"));
-    open(&mut world, first, "c", "/one");
-}
-
-#[test]
-fn share_session_means_one_channel_each_also_while_opening() {
-    let mut world = World::with(|config| config.agent.share = Share::Session);
-    let (editor, first) = world.start();
-    for id in 1..4 {
-        world.request(editor, id, "session/new", NEW);
-    }
-    let second = world.expect_spawn("/work");
-    let third = world.expect_spawn("/work");
-    world.opened(editor, first, "a", "1");
-    world.handshake(third);
-    world.opened(editor, third, "c", "3");
-    world.handshake(second);
-    world.opened(editor, second, "b", "2");
-    // One that became free is used again.
-    world.close(editor, second, "b");
-    world.open(editor, second, "d");
-}
-
-#[test]
-fn sessions_per_channel_and_the_fullest_with_room_is_current() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.open(editor, first, "b");
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.handshake(second);
-    world.opened(editor, second, "c", "1");
-    world.open(editor, second, "d");
-    world.close(editor, second, "c");
-    world.close(editor, first, "a");
-    world.close(editor, first, "b");
-    // The first is empty, the second holds one: the second is fuller.
-    world.open(editor, second, "e");
-    world.open(editor, first, "f");
-}
-
-#[test]
 fn pending_requests_are_capped_per_client_and_per_agent() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -240,79 +168,6 @@ fn pending_requests_are_capped_per_client_and_per_agent() {
     }
     world.says(channel, request(2_000, "_ask/one", "{}"));
     world.expect_refusal(channel, 2_000, -32603, "too_many_requests");
-}
-
-#[test]
-fn an_agent_that_does_not_read_is_sent_no_more_requests() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    let turn = world.prompt(editor, channel, "a", 1);
-    let question = world.ask(channel, editor, "a", "50");
-    world.event(Event::ChannelSaturated { channel, over: true });
-    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
-    world.request(editor, 2, "session/prompt", &prompt("a"));
-    let data = world.expect_refusal(editor, 2, -32603, "agent_not_reading");
-    assert_eq!(data["retryAfterMs"], 1_000);
-    world.request(editor, 3, "session/new", NEW);
-    world.expect_refusal(editor, 3, -32603, "agent_not_reading");
-    // Answers and cancels still enter, and closes.
-    world.answer(editor, question, "{}");
-    world.expect_answer(channel, 50, "{}");
-    world.notify(editor, "session/cancel", &session("a"));
-    world.expect_notification(channel, "session/cancel", &session("a"));
-    world.answer(channel, turn, END_TURN);
-    world.expect_answer(editor, 1, END_TURN);
-    world.close(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: false });
-    world.open(editor, channel, "b");
-}
-
-#[test]
-fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: true });
-    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
-    let long = format!(r#"{{"sessionId":"a","text":"{}"}}"#, "x".repeat(300_000));
-    for count in 1..=5 {
-        world.notify(editor, "_x/said", &long);
-        if count <= 3 {
-            world.expect_notification(channel, "_x/said", &long);
-        }
-    }
-    assert_eq!(world.bridge.counters().unrouted, 2);
-    // There is still room for what matters.
-    world.notify(editor, "session/cancel", &session("a"));
-    world.expect_notification(channel, "session/cancel", &session("a"));
-    world.event(Event::ChannelSaturated { channel, over: false });
-    world.notify(editor, "_x/said", &long);
-    world.expect_notification(channel, "_x/said", &long);
-    world.assert_nothing_left();
-}
-
-#[test]
-fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
-    let (slow, first) = world.start();
-    let fast = world.join();
-    world.open(slow, first, "a");
-    world.request(fast, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.handshake(second);
-    world.opened(fast, second, "b", "1");
-    world.event(Event::ClientSaturated { client: slow, over: true });
-    world.expect(first, Deed::Pause);
-    world.prompt(fast, second, "b", 2);
-    world.assert_nothing_left();
-    world.event(Event::ClientSaturated { client: slow, over: false });
-    world.expect(first, Deed::Resume);
-    // Also when it is gone, or when the channel is to leave.
-    world.event(Event::ClientSaturated { client: slow, over: true });
-    world.expect(first, Deed::Pause);
-    world.gone(slow);
-    world.expect(first, Deed::Resume);
 }
 
 #[test]
@@ -489,32 +344,6 @@ fn at_max_channels_one_that_is_carried_does_not_make_room() {
 }
 
 #[test]
-fn an_open_that_names_no_directory_is_in_that_of_its_client() {
-    let mut world = World::with(|config| config.agent.share = Share::Cwd);
-    let (editor, channel) = world.start();
-    for (id, params) in [("a", "{}"), ("b", r#"{"cwd":"/home"}"#)] {
-        world.request(editor, 1, "session/new", params);
-        let number = world.expect_request(channel, "session/new", params);
-        world.answer(channel, number, &session(id));
-        world.expect_answer(editor, 1, &session(id));
-    }
-}
-
-#[test]
-fn an_open_does_not_wait_for_a_channel_that_is_starting_if_a_ready_one_has_room() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.open(editor, first, "b");
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.expect_request(second, "initialize", INITIALIZE);
-    world.close(editor, first, "a");
-    world.close(editor, first, "b");
-    world.open(editor, first, "c");
-}
-
-#[test]
 fn a_client_with_as_many_requests_as_it_may_have_can_still_close() {
     let mut world = World::new();
     let (editor, channel) = world.start();
@@ -527,33 +356,119 @@ fn a_client_with_as_many_requests_as_it_may_have_can_still_close() {
 }
 
 #[test]
-fn a_request_for_all_is_refused_if_one_agent_does_not_read() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.handshake(second);
-    world.opened(editor, second, "b", "1");
-    world.event(Event::ChannelSaturated { channel: second, over: true });
-    world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
-    for (id, method) in [(2, "providers/set"), (3, "logout")] {
-        world.request(editor, id, method, "{}");
-        world.expect_refusal(editor, id, -32603, "agent_not_reading");
+fn an_open_that_nobody_waits_for_any_more_does_not_count_at_max_sessions() {
+    for is_kept in [false, true] {
+        let mut world = World::with(|config| {
+            config.limits.max_sessions = 1 + usize::from(is_kept);
+        });
+        let (editor, first) = world.start();
+        if is_kept {
+            world.open(editor, first, "a");
+        }
+        world.open_too_late(editor, first, "session/new", NEW);
+        if !is_kept {
+            world.expect(first, Deed::CloseStdin);
+        }
+        world.request(editor, 1, "session/new", NEW);
+        let second = world.expect_spawn("/home");
+        world.handshake(second);
+        world.opened(editor, second, "b", "1");
     }
 }
 
 #[test]
-fn an_agent_without_sessions_is_paused_for_a_slow_client_of_its_own_pool() {
-    let mut world = World::new();
-    let (slow, channel) = world.start();
-    let others = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    world.start_with(&others);
-    for _ in 0..2 {
-        world.event(Event::ClientSaturated { client: slow, over: true });
-        world.expect(channel, Deed::Pause);
-        world.assert_nothing_left();
-        world.event(Event::ClientSaturated { client: slow, over: false });
-        world.expect(channel, Deed::Resume);
+fn a_refusal_at_max_sessions_says_how_many_there_are() {
+    let mut world = World::with(|config| config.limits.max_sessions = 1);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let line = world.next_line(editor);
+    assert!(line.contains("1 session"), "{line}");
+}
+
+#[test]
+fn at_max_channels_nobody_waits_for_the_exit_of_one_that_does_not_die() {
+    let mut world = World::with(|config| {
+        config.limits.max_channels = 1;
+        config.agent.sessions_per_channel = 1;
+        config.agent.channel_idle_timeout = Limit::After(0);
+    });
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.close(editor, old, "a");
+    world.wait(11_000);
+    for step in [Deed::CloseStdin, Deed::Terminate, Deed::Kill] {
+        world.expect(old, step);
     }
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelKilled { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStuck { .. }));
+    world.request(editor, 1, "session/new", NEW);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "1");
+    world.request(editor, 2, "session/new", NEW);
+    world.expect_refusal(editor, 2, -32603, "channel_limit");
+}
+
+#[test]
+fn at_max_channels_nobody_waits_for_a_close_on_a_channel_with_other_sessions() {
+    let mut world = World::with(|config| {
+        config.limits.max_channels = 1;
+        config.agent.sessions_per_channel = 2;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    world.request(editor, 1, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_request(channel, "session/close", &session("a"));
+    world.open(editor, channel, "c");
+    world.request(editor, 2, "session/new", NEW);
+    world.expect_refusal(editor, 2, -32603, "channel_limit");
+}
+
+/// A session that works in the background, and did not give way to a newcomer for that.
+fn working() -> (World, ClientId, ChannelId) {
+    let mut world = World::with(|config| {
+        config.limits.max_sessions = 1;
+        config.agent.idle_policy = IdlePolicy::All;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.wait(1_000);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.wait(1_000);
+    world.request(editor, 2, "session/new", NEW);
+    world.expect(channel, Deed::Survey);
+    let born = drawbridge::bridge::Moment::from_millis(500);
+    world.surveyed(
+        channel,
+        vec![drawbridge::bridge::Process { pid: 1, name: "make".to_owned(), born }],
+    );
+    world.expect_refusal(editor, 2, -32603, "session_limit");
+    (world, editor, channel)
+}
+
+#[test]
+fn what_works_in_the_background_for_nobody_gives_way() {
+    let (mut world, editor, channel) = working();
+    let other = world.join();
+    world.gone(editor);
+    world.request(other, 3, "session/new", NEW);
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.opened(other, channel, "b", "3");
+}
+
+#[test]
+fn what_worked_in_the_background_is_looked_at_again_after_a_minute() {
+    let (mut world, editor, channel) = working();
+    world.wait(60_000);
+    world.request(editor, 3, "session/new", NEW);
+    world.expect_refusal(editor, 3, -32603, "session_limit");
+    world.wait(1);
+    world.request(editor, 4, "session/new", NEW);
+    world.expect(channel, Deed::Survey);
 }

@@ -1,5 +1,6 @@
 //! Liveness: who is waited for and gives no sign of life is replaced, on evidence.
 
+use drawbridge::bridge::config::IdlePolicy;
 use drawbridge::bridge::{ChannelId, ClientId, Config, Event, Limit, Notice};
 
 use crate::harness::{ALLOWED, Deed, END_TURN, NEW, World, session, update};
@@ -300,4 +301,123 @@ fn what_was_seen_before_an_agent_was_waited_for_is_no_strike() {
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.expect_strike(channel, 1);
+}
+
+#[test]
+fn nobody_is_looked_at_before_an_interval_of_silence_while_it_is_waited_for() {
+    let mut world = World::with(watched);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.wait(100 * INTERVAL);
+    world.prompt(editor, channel, "a", 1);
+    world.wait(INTERVAL / 2);
+    world.assert_nothing_left();
+    world.notify(channel, "session/update", &update("a", "x"));
+    world.expect_notification(editor, "session/update", &update("a", "x"));
+    world.wait(INTERVAL - 1);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.looked(channel, Some(7));
+    world.wait(1);
+    world.notify(channel, "session/update", &update("a", "x"));
+    world.expect_notification(editor, "session/update", &update("a", "x"));
+    world.wait(INTERVAL - 1);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn work_takes_every_strike_back_and_a_look_without_evidence_takes_none() {
+    let (mut world, _, channel, _) = with_turn(|config| config.agent.liveness_strikes = 0);
+    for (worked, expected) in [
+        (Some(7), None),
+        (Some(7), Some(1)),
+        (Some(7), Some(2)),
+        (Some(900), None),
+        (Some(900), Some(1)),
+        (None, None),
+        (Some(900), None),
+        (Some(900), Some(2)),
+    ] {
+        world.wait(INTERVAL);
+        world.looked(channel, worked);
+        if let Some(expected) = expected {
+            world.expect_strike(channel, expected);
+        }
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_look_for_another_reason_is_no_strike() {
+    let mut world = World::with(|config| {
+        config.agent.liveness_interval = Limit::After(INTERVAL);
+        config.agent.idle_policy = IdlePolicy::All;
+        config.limits.max_sessions = 2;
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.open(editor, channel, "b");
+    world.prompt(editor, channel, "a", 1);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(10);
+    // Whether the other session may make room.
+    world.request(editor, 2, "session/new", NEW);
+    world.looked(channel, Some(7));
+    world.expect_closed(editor, "b", "evicted");
+    world.expect_request(channel, "session/close", &session("b"));
+    world.opened(editor, channel, "c", "2");
+    assert_eq!(world.bridge.counters().strikes, 0);
+}
+
+#[test]
+fn a_look_across_the_sleep_of_the_host_is_no_strike() {
+    let (mut world, _, channel, _) = with_turn(|config| config.agent.liveness_strikes = 0);
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
+    world.expect(channel, Deed::Survey);
+    world.event(Event::HostPaused);
+    world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+    world.assert_nothing_left();
+    world.wait(60_000);
+    world.looked(channel, Some(7));
+    world.expect_strike(channel, 1);
+}
+
+#[test]
+fn who_is_not_waited_for_any_more_gets_no_strike() {
+    let (mut world, editor, channel, _) =
+        with_turn(|config| config.agent.prompt_timeout = Limit::After(2 * INTERVAL + 5));
+    world.wait(INTERVAL);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
+    world.expect(channel, Deed::Survey);
+    world.wait(5);
+    world.expect_refusal(editor, 1, -32603, "prompt_timeout");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+    world.assert_nothing_left();
+}
+
+#[test]
+fn after_the_sleep_of_the_host_a_silent_agent_is_looked_at_when_the_grace_is_over() {
+    let (mut world, _, channel, _) =
+        with_turn(|config| config.agent.liveness_interval = Limit::After(600_000));
+    world.wait(600_000);
+    world.looked(channel, Some(7));
+    world.wait(1);
+    world.event(Event::HostPaused);
+    world.wait(60_000);
+    world.expect(channel, Deed::Survey);
+}
+
+#[test]
+fn nobody_is_woken_for_the_silence_of_an_agent_that_is_gone() {
+    let (mut world, editor, channel, _) = with_turn(|_| {});
+    world.exits(channel, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.expect_died(editor, "a", "channel_closed", ",\"exitCode\":1");
+    world.expect_refusal(editor, 1, -32603, "agent_exited");
+    assert_eq!(world.bridge.poll_timeout(), None);
 }

@@ -1,8 +1,8 @@
 //! Requests about the agent as a whole: logins, providers, lists, extensions.
 
-use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
+use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice};
 
-use crate::harness::{Deed, INITIALIZE, NEW, WITHOUT_CLOSE, World, session, stored};
+use crate::harness::{Deed, INITIALIZE, NEW, World, session, stored};
 
 const LOGIN: &str = r#"{"methodId":"x"}"#;
 const GATEWAY: &str = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
@@ -23,14 +23,6 @@ fn two(world: &mut World) -> (ClientId, ChannelId, ChannelId) {
     (editor, first, second)
 }
 
-#[track_caller]
-fn round(world: &mut World, editor: ClientId, channel: ChannelId, method: &str, params: &str) {
-    world.request(editor, 50, method, params);
-    let number = world.expect_request(channel, method, params);
-    world.answer(channel, number, "{}");
-    world.expect_answer(editor, 50, "{}");
-}
-
 #[test]
 fn authentication_required_marks_the_channel_and_a_login_lifts_the_mark() {
     let mut world = World::new();
@@ -39,7 +31,7 @@ fn authentication_required_marks_the_channel_and_a_login_lifts_the_mark() {
     let number = world.expect_request(channel, "session/new", NEW);
     world.fail(channel, number, -32000);
     world.expect_failure(editor, 1, -32000);
-    round(&mut world, editor, channel, "authenticate", LOGIN);
+    world.agreed(editor, channel, "authenticate", LOGIN);
     world.open(editor, channel, "a");
 }
 
@@ -84,9 +76,9 @@ fn a_login_goes_to_the_channel_that_wants_one() {
     let number = world.expect_request(first, "session/new", NEW);
     world.fail(first, number, -32000);
     world.expect_failure(editor, 1, -32000);
-    round(&mut world, editor, first, "authenticate", LOGIN);
+    world.agreed(editor, first, "authenticate", LOGIN);
     // That one is logged in: the next login is for the other.
-    round(&mut world, editor, second, "authenticate", LOGIN);
+    world.agreed(editor, second, "authenticate", LOGIN);
 }
 
 #[test]
@@ -94,8 +86,8 @@ fn a_login_with_credentials_is_repeated_on_new_channels_and_another_is_not() {
     let mut world = one_each();
     let (editor, first) = world.start();
     world.open(editor, first, "a");
-    round(&mut world, editor, first, "authenticate", LOGIN);
-    round(&mut world, editor, first, "authenticate", GATEWAY);
+    world.agreed(editor, first, "authenticate", LOGIN);
+    world.agreed(editor, first, "authenticate", GATEWAY);
     world.request(editor, 1, "session/new", NEW);
     let second = world.expect_spawn("/home");
     world.handshake(second);
@@ -107,10 +99,25 @@ fn a_login_with_credentials_is_repeated_on_new_channels_and_another_is_not() {
 }
 
 #[test]
+fn a_login_that_was_refused_is_not_repeated() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 1, "authenticate", GATEWAY);
+    let number = world.expect_request(first, "authenticate", GATEWAY);
+    world.fail(first, number, -9);
+    world.expect_failure(editor, 1, -9);
+    world.request(editor, 2, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "b", "2");
+}
+
+#[test]
 fn a_logout_reaches_all_channels_and_is_remembered() {
     let mut world = one_each();
     let (editor, first, second) = two(&mut world);
-    round(&mut world, editor, first, "authenticate", GATEWAY);
+    world.agreed(editor, first, "authenticate", GATEWAY);
     world.request(editor, 2, "logout", "{}");
     let one = world.expect_request(first, "logout", "{}");
     let two = world.expect_request(second, "logout", "{}");
@@ -131,7 +138,7 @@ fn a_logout_takes_back_the_time_that_a_login_gave_to_an_idle_channel() {
         config.agent.channel_idle_timeout = Limit::After(0);
     });
     let (editor, first, second) = two(&mut world);
-    round(&mut world, editor, first, "authenticate", LOGIN);
+    world.agreed(editor, first, "authenticate", LOGIN);
     world.close(editor, first, "a");
     world.assert_nothing_left();
     world.request(editor, 2, "logout", "{}");
@@ -199,7 +206,7 @@ fn a_rehearsal_that_is_never_answered_is_refused_when_the_open_budget_is_over() 
         let mut world = one_each();
         let (editor, first) = world.start();
         world.open(editor, first, "a");
-        round(&mut world, editor, first, method, params);
+        world.agreed(editor, first, method, params);
         world.request(editor, 2, "session/new", NEW);
         let second = world.expect_spawn("/home");
         world.handshake(second);
@@ -344,7 +351,7 @@ fn delete_and_archive_of_a_stored_session_need_no_attachment() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     for method in ["session/delete", "session/archive", "session/unarchive", "session/set_title"] {
-        round(&mut world, editor, channel, method, &session("stored"));
+        world.agreed(editor, channel, method, &session("stored"));
     }
     // What names a session in passing does.
     for method in ["session/set_mode", "session/close", "session/prompt", "_x/y"] {
@@ -369,7 +376,7 @@ fn a_missing_field_is_named() {
 fn unknown_methods_go_to_the_channel_that_last_served_and_notifications_to_all() {
     let mut world = one_each();
     let (editor, first, second) = two(&mut world);
-    round(&mut world, editor, second, "_vendor/thing", "[1]");
+    world.agreed(editor, second, "_vendor/thing", "[1]");
     world.notify(editor, "_vendor/note", "{}");
     for channel in [first, second] {
         world.expect_notification(channel, "_vendor/note", "{}");
@@ -378,22 +385,6 @@ fn unknown_methods_go_to_the_channel_that_last_served_and_notifications_to_all()
     world.expect_notification(editor, "_vendor/news", "{}");
     world.request(editor, 3, "_drawbridge/unheard_of", "{}");
     world.expect_refusal(editor, 3, -32601, "no_route");
-}
-
-#[test]
-fn a_channel_that_may_hold_something_for_a_client_is_not_stopped_for_idleness() {
-    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    // What is known to hold nothing does not hold the channel.
-    round(&mut world, editor, channel, "session/list", "{}");
-    round(&mut world, editor, channel, "providers/list", "{}");
-    round(&mut world, editor, channel, "_vendor/thing", "{}");
-    world.close(editor, channel, "a");
-    world.wait(10_000_000);
-    world.assert_nothing_left();
-    world.gone(editor);
-    world.expect(channel, Deed::CloseStdin);
 }
 
 #[test]
@@ -462,40 +453,6 @@ fn a_request_to_all_channels_can_be_withdrawn_and_counts_as_open() {
 }
 
 #[test]
-fn what_an_agent_may_hold_for_a_client_does_not_keep_a_channel_that_is_to_be_replaced() {
-    let mut world = World::new();
-    let (editor, old) = world.start();
-    world.open(editor, old, "a");
-    world.open(editor, old, "x");
-    round(&mut world, editor, old, "_vendor/thing", "{}");
-    world.request(editor, 1, "session/close", &session("x"));
-    world.expect_closed(editor, "x", "client_close");
-    world.expect_request(old, "session/close", &session("x"));
-    world.wait(10_000);
-    world.expect_answer(editor, 1, "{}");
-    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
-    // Nor does what it comes to hold while it is on its way out.
-    round(&mut world, editor, old, "_vendor/other", "{}");
-    world.assert_nothing_left();
-    world.close(editor, old, "a");
-    world.expect(old, Deed::CloseStdin);
-}
-
-#[test]
-fn a_leased_channel_that_is_replaced_for_its_husks_ends_with_its_last_session() {
-    let mut world = World::with(|config| config.agent.max_husks = 1);
-    world.agent = WITHOUT_CLOSE;
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    round(&mut world, editor, channel, "_vendor/thing", "{}");
-    world.request(editor, 1, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_answer(editor, 1, "{}");
-    world.expect(channel, Deed::CloseStdin);
-}
-
-#[test]
 fn a_login_goes_to_the_channel_that_wants_one_rather_than_to_an_older_one_without() {
     for method in ["authenticate", "auth/login"] {
         let mut world = one_each();
@@ -505,44 +462,21 @@ fn a_login_goes_to_the_channel_that_wants_one_rather_than_to_an_older_one_withou
         let number = world.expect_request(second, "session/new", NEW);
         world.fail(second, number, -32000);
         world.expect_failure(editor, 1, -32000);
-        round(&mut world, editor, second, method, LOGIN);
-        round(&mut world, editor, first, method, LOGIN);
+        world.agreed(editor, second, method, LOGIN);
+        world.agreed(editor, first, method, LOGIN);
     }
 }
 
 #[test]
-fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_client() {
-    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    round(&mut world, editor, first, "_vendor/thing", "{}");
-    world.close(editor, first, "a");
-    let other = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
-    world.request(editor, 1, "initialize", &other);
-    let second = world.expect_spawn("/home");
-    let id = world.expect_request(second, "initialize", &other);
-    world.answer(second, id, world.agent);
-    world.next_line(editor);
-    world.wait(59_999);
-    world.assert_nothing_left();
-    world.gone(editor);
+fn a_login_does_not_go_to_a_channel_on_its_way_out() {
+    let mut world = one_each();
+    let (editor, first, second) = two(&mut world);
+    world.event(Event::ChannelLost { channel: first });
     world.expect(first, Deed::CloseStdin);
-}
-
-#[test]
-fn what_a_channel_holds_for_a_client_ends_with_the_process() {
-    let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
-    let (editor, first) = world.start();
-    round(&mut world, editor, first, "_vendor/thing", "{}");
-    world.exits(first, 0);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    world.wait(250);
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.handshake(second);
-    world.opened(editor, second, "a", "1");
-    world.close(editor, second, "a");
-    world.expect(second, Deed::CloseStdin);
+    world.expect_died(editor, "a", "killed", "");
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.request(editor, 2, "authenticate", LOGIN);
+    world.expect_request(second, "authenticate", LOGIN);
 }
 
 #[test]
@@ -594,5 +528,5 @@ fn a_cursor_outlives_the_end_of_another_channel() {
     world.expect_answer(other, 1, r#"{"sessions":[],"nextCursor":"n"}"#);
     world.close(editor, second, "b");
     world.exits(second, 0);
-    round(&mut world, other, first, "session/list", r#"{"cursor":"n"}"#);
+    world.agreed(other, first, "session/list", r#"{"cursor":"n"}"#);
 }

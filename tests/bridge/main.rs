@@ -8,6 +8,7 @@
 // A test that meets a surprise has found what it was written for.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backpressure;
 mod channels;
 mod close;
 mod counters;
@@ -18,6 +19,7 @@ mod harness;
 mod histories;
 mod husks;
 mod ids;
+mod leases;
 mod limits;
 mod lines;
 mod liveness;
@@ -27,10 +29,12 @@ mod overlap;
 mod prompts;
 mod questions;
 mod reaper;
+mod restarts;
 mod secrets;
+mod sharing;
 mod shutdown;
 mod stories;
+mod subagents;
 mod tombstones;
-
 mod ways;
 mod words;

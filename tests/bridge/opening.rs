@@ -1,8 +1,10 @@
 //! Opening: frames that come too early, answers that come too late, loads of what is live.
 
-use drawbridge::bridge::{Limit, Notice};
+use drawbridge::bridge::{Limit, Notice, StopReason};
 
-use crate::harness::{ALLOWED, END_TURN, NEW, World, permission, prompt, session, stored, update};
+use crate::harness::{
+    ALLOWED, Deed, END_TURN, NEW, World, permission, prompt, session, stored, update,
+};
 
 #[test]
 fn early_frames_delivered_after_the_answer() {
@@ -125,6 +127,21 @@ fn an_overdue_open_is_closed_again_on_late_success() {
     let turn = world.prompt(editor, old, "a", 3);
     world.answer(old, turn, END_TURN);
     world.expect_answer(editor, 3, END_TURN);
+}
+
+#[test]
+fn a_restore_without_an_answer_is_why_its_channel_is_retired() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    world.request(editor, 1, "session/load", &stored("a"));
+    world.expect_request(channel, "session/load", &stored("a"));
+    world.wait(120_000);
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
+    world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
+    world.expect_warning(|notice| {
+        matches!(notice, Notice::ChannelDraining { reason: StopReason::OpenUnanswered, .. })
+    });
 }
 
 #[test]
@@ -362,4 +379,68 @@ fn a_load_of_a_live_session_that_ends_meanwhile_is_refused_at_once() {
     world.expect_request(channel, "session/close", &session("a"));
     world.answer(channel, load, "null");
     assert_eq!(world.bridge.counters().stray_answers, 1);
+}
+
+#[test]
+fn frames_held_for_a_session_that_was_closed_unseen_are_not_shown_to_a_later_one() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/new", NEW);
+    let unseen = world.expect_request(channel, "session/new", NEW);
+    world.request(second, 1, "session/new", NEW);
+    let seen = world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("a", "early"));
+    world.gone(first);
+    world.answer(channel, unseen, &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    // The agent gives the id again.
+    world.answer(channel, seen, &session("a"));
+    world.expect_answer(second, 1, &session("agent:a"));
+}
+
+#[test]
+fn an_early_question_does_not_belong_to_another_session_that_opens_first() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/new", NEW);
+    let one = world.expect_request(channel, "session/new", NEW);
+    world.request(second, 1, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    let question = world.ask(channel, first, "b", "50");
+    world.answer(channel, one, &session("a"));
+    world.expect_answer(first, 1, &session("a"));
+    world.close(first, channel, "a");
+    world.assert_nothing_left();
+    world.answer(first, question, ALLOWED);
+    world.expect_answer(channel, 50, ALLOWED);
+}
+
+#[test]
+fn a_question_during_the_load_of_a_session_that_was_closed_here_is_asked() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    world.request(editor, 1, "session/load", &stored("a"));
+    world.expect_request(channel, "session/load", &stored("a"));
+    world.ask(channel, editor, "a", "50");
+}
+
+#[test]
+fn a_channel_whose_late_answer_has_come_is_not_kept_for_it() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    let late = world.open_too_late(editor, channel, "session/new", NEW);
+    world.fail(channel, late, -9);
+    world.request(editor, 1, "session/close", &session("z"));
+    world.expect_closed(editor, "z", "client_close");
+    let close = world.expect_request(channel, "session/close", &session("z"));
+    world.assert_nothing_left();
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 1, "{}");
+    world.expect(channel, Deed::CloseStdin);
 }

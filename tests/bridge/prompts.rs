@@ -1,9 +1,9 @@
 //! Turns: prompts, their queue, their limit; leaving and staying.
 
 use drawbridge::bridge::config::PromptQueue;
-use drawbridge::bridge::{ChannelId, ClientId, Limit};
+use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
 
-use crate::harness::{CANCELLED, END_TURN, World, notification, prompt, session, update};
+use crate::harness::{CANCELLED, END_TURN, NEW, World, notification, prompt, session, update};
 
 /// A session with two clients.
 fn shared(world: &mut World) -> (ClientId, ClientId, ChannelId) {
@@ -272,4 +272,26 @@ fn who_has_left_a_session_to_others_hears_so_and_not_that_it_was_closed() {
     world.request(first, 2, "session/prompt", &prompt("a"));
     let data = world.expect_refusal(first, 2, -32002, "session_closed");
     assert_eq!(data["reason"], "detached");
+}
+
+#[test]
+fn prompts_that_wait_are_sent_on_a_channel_that_is_retired_meanwhile() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
+    let (first, second, channel) = shared(&mut world);
+    world.open(first, channel, "b");
+    let turn = world.prompt(first, channel, "a", 1);
+    world.request(second, 2, "session/prompt", &prompt("a"));
+    // The channel that served this client last is another one.
+    world.request(second, 3, "session/new", NEW);
+    let other = world.expect_spawn("/home");
+    world.handshake(other);
+    world.opened(second, other, "c", "3");
+    world.close_too_late(first, channel, "b");
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(first, 1, END_TURN);
+    let turn = world.expect_request(channel, "session/prompt", &prompt("a"));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(second, 2, END_TURN);
 }

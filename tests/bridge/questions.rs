@@ -289,6 +289,17 @@ fn an_agent_withdraws_its_own_question() {
 }
 
 #[test]
+fn an_agent_withdraws_the_question_that_it_names_and_no_other() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.ask(channel, editor, "a", "50");
+    let second = world.ask(channel, editor, "a", "51");
+    world.notify(channel, "$/cancel_request", r#"{"requestId":51}"#);
+    world.expect_withdrawn(editor, second);
+}
+
+#[test]
 fn a_question_without_a_session_goes_to_a_client_of_the_channel() {
     let mut world = World::new();
     let (first, channel) = world.start();
@@ -510,4 +521,17 @@ fn who_leaves_one_session_keeps_the_questions_of_another() {
     world.assert_nothing_left();
     world.answer(editor, of_b, ALLOWED);
     world.expect_answer(channel, 51, ALLOWED);
+}
+
+#[test]
+fn a_question_that_cannot_wait_goes_to_another_who_is_there() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.load(second, channel, "a");
+    world.request(channel, 50, "terminal/create", &session("a"));
+    world.expect_request(first, "terminal/create", &session("a"));
+    world.gone(first);
+    world.expect_request(second, "terminal/create", &session("a"));
 }

@@ -424,3 +424,48 @@ fn without_a_client_nobody_looks_for_background_work() {
     world.wait(11 * MINUTE);
     reaped(&mut world, channel, "a");
 }
+
+#[test]
+fn what_works_in_the_background_is_looked_at_again_at_the_next_tick_and_not_before() {
+    let (mut world, _, channel) = with_turn(|_| {});
+    world.wait(11 * MINUTE - 2_000);
+    world.expect(channel, Deed::Survey);
+    world.surveyed(channel, vec![process(1_500)]);
+    world.wait(MINUTE - 1);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect(channel, Deed::Survey);
+}
+
+#[test]
+fn a_process_of_any_of_very_many_turns_keeps_its_session() {
+    for of in 0..20 {
+        let (mut world, editor, channel) = with_turn(|_| {});
+        for id in 2..21 {
+            world.wait(1_000);
+            let turn = world.prompt(editor, channel, "a", id);
+            world.wait(1_000);
+            world.answer(channel, turn, END_TURN);
+            world.expect_answer(editor, id, END_TURN);
+        }
+        world.wait(11 * MINUTE - 40_000);
+        world.expect(channel, Deed::Survey);
+        world.surveyed(channel, vec![process(1_500 + 2_000 * of)]);
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn births_of_processes_are_known_to_within_ten_milliseconds() {
+    for (at, is_its) in [(989, false), (990, true), (2_010, true), (2_011, false)] {
+        let (mut world, editor, channel) = with_turn(|_| {});
+        world.wait(11 * MINUTE - 2_000);
+        world.expect(channel, Deed::Survey);
+        world.surveyed(channel, vec![process(at)]);
+        if !is_its {
+            world.expect_closed(editor, "a", "idle_timeout");
+            world.expect_request(channel, "session/close", &session("a"));
+        }
+        world.assert_nothing_left();
+    }
+}

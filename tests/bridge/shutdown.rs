@@ -347,3 +347,31 @@ fn nothing_is_started_at_the_end_for_a_client_that_would_need_a_process_of_its_o
     world.exits(channel, 0);
     world.expect_exit(&[]);
 }
+
+#[test]
+fn what_waits_for_a_handshake_is_refused_at_once() {
+    let mut world = World::new();
+    let (editor, first) = world.start();
+    world.exits(first, 0);
+    let greeting = world.connect();
+    world.request(greeting, 0, "initialize", INITIALIZE);
+    let second = world.expect_spawn("/home");
+    world.expect_request(second, "initialize", INITIALIZE);
+    world.request(editor, 1, "session/list", "{}");
+    world.assert_nothing_left();
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_refusal(editor, 1, -32800, "shutting_down");
+}
+
+#[test]
+fn an_initialize_that_waits_for_a_pause_to_end_is_refused_at_once() {
+    let mut world = World::new();
+    let (_, first) = world.start();
+    world.exits(first, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    let second = world.connect();
+    world.request(second, 0, "initialize", INITIALIZE);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_refusal(second, 0, -32800, "shutting_down");
+    world.expect_exit(&[]);
+}

@@ -68,6 +68,16 @@ impl World {
         self.expect_answer(client, &token, "null");
     }
 
+    /// A client asks for something that is about no session, and this agent agrees.
+    #[track_caller]
+    pub fn agreed(&mut self, client: ClientId, channel: ChannelId, method: &str, params: &str) {
+        let token = self.token();
+        self.request(client, &token, method, params);
+        let number = self.expect_request(channel, method, params);
+        self.answer(channel, number, "{}");
+        self.expect_answer(client, &token, "{}");
+    }
+
     /// A client begins a turn; the number is that of the agent's wire.
     #[track_caller]
     pub fn prompt(&mut self, client: ClientId, channel: ChannelId, id: &str, token: u64) -> u64 {

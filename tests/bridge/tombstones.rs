@@ -146,3 +146,27 @@ fn what_fences_does_not_go_with_age_and_the_rest_does() {
     assert!(!world.remembers(channel, &name(0)));
     assert!(world.remembers(channel, &name(1)));
 }
+
+#[test]
+fn the_age_of_a_tombstone_counts_from_the_close() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.wait(540_000);
+    world.close(editor, channel, "a");
+    world.wait(120_000);
+    world.open_and_close(editor, channel, 0..1);
+    assert!(world.remembers(channel, "a"));
+}
+
+#[test]
+fn what_fences_nothing_is_forgotten_ten_minutes_after_its_close() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "z");
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    world.wait(600_000);
+    world.close(editor, channel, "z");
+    assert!(!world.remembers(channel, "a"));
+}

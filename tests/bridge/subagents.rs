@@ -1,0 +1,123 @@
+//! Sub-agents: sessions that an agent announces within a session of a client.
+
+use crate::harness::{ALLOWED, NEW, World, session, update};
+
+/// The word of a session's agent that a sub-agent works for it under a name.
+fn announcement(id: &str, name: &str) -> String {
+    format!(
+        r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"{name}"}}}}"#
+    )
+}
+
+#[test]
+fn a_child_session_is_routed_to_its_parents_clients_and_dies_with_it() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    let announced =
+        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
+    world.notify(channel, "session/update", announced);
+    world.expect_notification(first, "session/update", announced);
+    world.notify(channel, "session/update", &update("kid", "hi"));
+    world.expect_notification(first, "session/update", &update("kid", "hi"));
+    let question = world.ask(channel, first, "kid", "5");
+    world.answer(first, question, ALLOWED);
+    world.expect_answer(channel, 5, ALLOWED);
+    world.notify(first, "session/cancel", &session("kid"));
+    world.expect_notification(channel, "session/cancel", &session("kid"));
+    world.close(first, channel, "a");
+    // Also while another session is being opened, its late words are nobody's.
+    world.request(second, 1, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("kid", "late"));
+    world.request(channel, 6, "fs/read_text_file", &session("kid"));
+    world.expect_refusal(channel, 6, -32002, "unknown_session");
+    assert_eq!(world.bridge.counters().late_frames, 1);
+}
+
+#[test]
+fn the_name_of_a_sub_agent_is_free_again_when_its_session_has_ended() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    for (client, id) in [(first, "a"), (second, "b")] {
+        let announced = format!(
+            r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"kid"}}}}"#
+        );
+        world.notify(channel, "session/update", &announced);
+        world.expect_notification(client, "session/update", &announced);
+        world.notify(channel, "session/update", &update("kid", "hi"));
+        world.expect_notification(client, "session/update", &update("kid", "hi"));
+        world.notify(client, "session/cancel", &session("kid"));
+        world.expect_notification(channel, "session/cancel", &session("kid"));
+        world.close(client, channel, id);
+    }
+}
+
+#[test]
+fn a_close_of_a_sub_agents_session_is_for_the_agent_and_leaves_its_parent_alone() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let announced =
+        r#"{"sessionId":"a","update":{"sessionUpdate":"subagent_update","sessionId":"kid"}}"#;
+    world.notify(channel, "session/update", announced);
+    world.expect_notification(editor, "session/update", announced);
+    world.request(editor, 1, "session/close", &session("kid"));
+    let close = world.expect_request(channel, "session/close", &session("kid"));
+    world.fail(channel, close, -32002);
+    world.expect_failure(editor, 1, -32002);
+    world.prompt(editor, channel, "a", 2);
+}
+
+#[test]
+fn a_sub_agent_takes_no_name_from_a_session_of_another_channel() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "1");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    world.opened(editor, second, "b", "1");
+    let announced = announcement("b", "1");
+    world.notify(second, "session/update", &announced);
+    world.expect_notification(editor, "session/update", &announced);
+    world.prompt(editor, first, "1", 2);
+    world.close(editor, second, "b");
+    world.notify(editor, "session/cancel", &session("1"));
+    world.expect_notification(first, "session/cancel", &session("1"));
+}
+
+#[test]
+fn a_sub_agent_takes_no_name_from_a_session_of_its_own_channel() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    let announced = announcement("b", "a");
+    world.notify(channel, "session/update", &announced);
+    world.expect_notification(second, "session/update", &announced);
+    world.notify(channel, "session/update", &update("a", "x"));
+    world.expect_notification(first, "session/update", &update("a", "x"));
+}
+
+#[test]
+fn of_the_sub_agents_of_one_session_no_more_than_a_bound_are_known() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    for number in 0..1_025 {
+        let announced = announcement("a", &format!("k{number}"));
+        world.notify(channel, "session/update", &announced);
+        world.expect_notification(editor, "session/update", &announced);
+    }
+    world.notify(channel, "session/update", &update("k1023", "x"));
+    world.expect_notification(editor, "session/update", &update("k1023", "x"));
+    world.notify(channel, "session/update", &update("k1024", "x"));
+    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
+}
