@@ -61,15 +61,18 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
     // It may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
-    if row.has_loose_ends()
-        && let Some(reason) = retirement::reason(step.books, row)
-    {
-        return stop::drain(step, id, reason);
-    }
-    if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
-        close::ask_again(step, id);
-    }
-    let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
+    let row = if row.has_loose_ends() {
+        if let Some(reason) = retirement::reason(step.books, row) {
+            return stop::drain(step, id, reason);
+        }
+        if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
+            close::ask_again(step, id);
+        }
+        let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
+        row
+    } else {
+        row
+    };
     let is_idle = step.books.is_without_work(row);
     let is_waited_for = step.books.is_waited_for(id, row);
     let should_pause = step.books.feeds_slow_client(row);

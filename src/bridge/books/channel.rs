@@ -185,7 +185,11 @@ impl Channel {
 
     /// Whether its agent left something without an answer, or holds what it cannot free.
     pub fn has_loose_ends(&self) -> bool {
-        !self.overdue.is_empty() || self.tombstones.has_unanswered() || self.tombstones.husks() > 0
+        let closed = &self.tombstones;
+        !self.overdue.is_empty()
+            || closed.has_unanswered()
+            || closed.wants_asking_again()
+            || closed.husks() > 0
     }
 
     /// Whether its agent answered `initialize`, so that it may be sent requests.

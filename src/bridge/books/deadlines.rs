@@ -66,11 +66,18 @@ impl Deadlines {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// Takes out the first row whose bound is reached.
-    pub fn pop(&mut self, now: Moment) -> Option<Due> {
-        let (_, due) = *self.order.first().filter(|(at, _)| *at <= now)?;
-        self.forget(due);
-        Some(due)
+    /// The first row whose bound is reached.
+    pub fn reached(&self, now: Moment) -> Option<Due> {
+        self.order.first().filter(|(at, _)| *at <= now).map(|(_, due)| *due)
+    }
+
+    /// The bound of a row was too early.
+    pub fn postpone(&mut self, due: Due, at: Moment) {
+        if let Some(bound) = self.bounds.get_mut(&due) {
+            self.order.remove(&(*bound, due));
+            *bound = at;
+            self.order.insert((at, due));
+        }
     }
 
     /// The bound of a row.
@@ -101,7 +108,12 @@ mod tests {
 
     /// All that comes up until then, in its order.
     fn popped(mut deadlines: Deadlines, until: u64) -> Vec<Due> {
-        std::iter::from_fn(|| deadlines.pop(at(until))).collect()
+        let mut popped = Vec::new();
+        while let Some(due) = deadlines.reached(at(until)) {
+            deadlines.forget(due);
+            popped.push(due);
+        }
+        popped
     }
 
     #[test]
@@ -131,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_came_up_is_watched_no_more_until_it_is_again() {
-        let mut deadlines = watched(&[(A, 10)]);
-        assert_eq!(deadlines.pop(at(10)), Some(A));
-        assert_eq!((deadlines.bound(A), deadlines.first()), (None, None));
-        deadlines.watch(A, at(90));
-        assert_eq!(deadlines.bound(A), Some(at(90)));
+    fn a_bound_that_was_too_early_is_postponed() {
+        let mut deadlines = watched(&[(A, 10), (B, 20)]);
+        deadlines.postpone(A, at(90));
+        deadlines.postpone(C, at(90));
+        assert_eq!((deadlines.bound(A), deadlines.bound(C)), (Some(at(90)), None));
+        assert_eq!(popped(deadlines, 100), [B, A]);
     }
 
     #[test]

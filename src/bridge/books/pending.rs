@@ -136,7 +136,9 @@ impl Books {
         }
         if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel)) {
             channel.calls.remove(&id);
-            channel.overdue.remove(&id);
+            if call.stage == Stage::Overdue {
+                channel.overdue.remove(&id);
+            }
         }
         if let Purpose::Part(id_of_request) = call.purpose
             && let Some(fanout) = self.fanouts.get_mut(&id_of_request)

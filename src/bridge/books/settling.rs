@@ -64,11 +64,14 @@ impl Books {
     pub fn next_due(&mut self, now: Moment, looks: &mut usize) -> Option<Due> {
         while *looks > 0 {
             *looks -= 1;
-            let due = self.deadlines.pop(now)?;
+            let due = self.deadlines.reached(now)?;
             match self.deadline(due) {
-                Some(at) if at <= now => return Some(due),
-                Some(at) => self.deadlines.watch(due, at),
-                None => {}
+                Some(at) if at > now => self.deadlines.postpone(due, at),
+                Some(_) => {
+                    self.deadlines.forget(due);
+                    return Some(due);
+                }
+                None => self.deadlines.forget(due),
             }
         }
         None
