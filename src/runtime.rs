@@ -176,7 +176,7 @@ impl Loop {
                 return Ok(outcome);
             }
             // What a peer has written in one go is sent on in one go.
-            while self.wait_and_serve().await? == Rest::Waits {}
+            while matches!(self.wait_and_serve().await?, Rest::Waits) {}
         }
     }
 

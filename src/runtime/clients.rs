@@ -92,7 +92,8 @@ impl Clients {
         self.rows.get(&client).map_or(0, |row| row.outbox.pushed())
     }
 
-    /// A client's own lines have added what was queued since then.
+    /// What was queued for a client since then was brought about by its own lines: it
+    /// is not read while it leaves too much of that.
     pub(super) fn owes(&self, client: ClientId, since: u64) {
         if let Some(row) = self.rows.get(&client) {
             row.outbox.owes(since);
@@ -110,7 +111,8 @@ impl Clients {
         broken.map(|(id, _)| *id).collect()
     }
 
-    /// Which outboxes went over or under their marks.
+    /// Whose outbox went over its upper mark (`true`) or under its lower one. Who takes
+    /// answers again is read again.
     pub(super) fn marks_passed(&self) -> Vec<(ClientId, bool)> {
         let passed = |(id, row): (&ClientId, &ClientRow)| {
             row.open_gate();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The files of the core.
 const CORE: [&str; 2] = ["src/bridge.rs", "src/bridge/**/*.rs"];
-/// How long the whole run may take (s).
+/// How long the whole run may take, unless the environment says otherwise (s).
 const SECONDS: &str = "3600";
 /// How long the tests of one mutant may take (s): mostly it is an endless loop.
 const LONGEST_TEST: &str = "120";
