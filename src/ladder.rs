@@ -1,5 +1,5 @@
-//! The graces of the stop ladder, fitted into a bound: one pure function for the
-//! core and the keeper.
+//! The graces of the stop ladder, fitted into a bound: what the core and the keeper
+//! have in common.
 //!
 //! An agent is ended in steps: its stdin is closed, its group gets SIGTERM, then
 //! SIGKILL, and each step has a grace. Where the whole must be over in a given
@@ -24,10 +24,15 @@ pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [
     })
 }
 
-/// The part of a shutdown's bound that is left for the ladder: a quarter is for
-/// the closes before it.
-pub const fn left_by_closes(shutdown: u64) -> u64 {
-    shutdown - shutdown / 4
+/// The part of a shutdown's bound that agents have to answer closes, before the
+/// ladder: a quarter.
+pub const fn left_to_closes(shutdown: u64) -> u64 {
+    shutdown / 4
+}
+
+/// The part that is left for the ladder.
+const fn left_by_closes(shutdown: u64) -> u64 {
+    shutdown - left_to_closes(shutdown)
 }
 
 /// The graces for stdin, SIGTERM and SIGKILL in a shutdown that must be over

@@ -246,7 +246,7 @@ impl Books {
     }
 
     /// A session is of use at this moment.
-    pub fn touch(&mut self, key: SessionKey, now: Moment) {
+    pub fn mark_seen(&mut self, key: SessionKey, now: Moment) {
         if let Some(session) = self.session_in_passing(key) {
             session.last_seen = now;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::MAX_PENDING;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::phase::Phase;
@@ -268,15 +268,7 @@ fn end(books: &Books) -> Result<(), String> {
         ("calls", books.calls().is_empty()),
         ("fanouts", books.fanouts().is_empty()),
         ("questions", books.questions().is_empty()),
-        (
-            "channels",
-            books.channels().values().all(|row| {
-                matches!(
-                    row.state,
-                    State::Stopping { rung: crate::bridge::books::channel::Rung::Stuck, .. }
-                )
-            }),
-        ),
+        ("channels", books.channels().values().all(Channel::is_stuck)),
     ]
     .into_iter()
     .filter(|(_, is_gone)| !is_gone)

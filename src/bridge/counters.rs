@@ -1,15 +1,16 @@
-//! Counts of what was thrown away.
+//! Counts of what was thrown away or refused, and of strikes.
 
 use std::fmt;
 
-/// What was thrown away, and why. Nothing is lost without a count.
+/// What was thrown away or refused, and why. Nothing is lost without a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Notifications of an agent for a session that was closed.
+    /// Notifications of an agent for a session that was closed, or of one that stops.
     pub late_frames: u64,
     /// Notifications of an agent for a session that nobody knows.
     pub unknown_session_frames: u64,
-    /// Notifications before the answer that makes their session known, over the cap.
+    /// Notifications before the answer that makes their session known: over the cap, or
+    /// of a session that never came.
     pub early_frames: u64,
     /// Answers under an unknown id, and second answers.
     pub stray_answers: u64,
@@ -21,7 +22,7 @@ pub struct Counters {
     pub half_line_bytes: u64,
     /// Tombstones that gave way.
     pub tombstones: u64,
-    /// Notifications that had nowhere to go.
+    /// Notifications that had nowhere to go, or whose agent does not read.
     pub unrouted: u64,
     /// Requests that were refused, whoever sent them.
     pub refused: u64,

@@ -10,7 +10,8 @@ pub enum Bug {
     CloseOnCurrentChannel,
     /// The row of a channel goes when it is asked to stop.
     ForgetRowOnStop,
-    /// The agent is told before the session is gone from the registry's view of clients.
+    /// The end of a session is published before the session is deleted, and once more
+    /// after it.
     DeleteAfterNotify,
     /// The tombstone is put on the current channel.
     TombstoneOnWrongChannel,

@@ -12,7 +12,7 @@ use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::bridge::notice::{EndReason, Notice};
 use crate::bridge::routing::fanout;
-use crate::bridge::sessions::close;
+use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
@@ -49,7 +49,7 @@ fn session(step: &mut Step<'_>, key: SessionKey) {
     // It may have ended in this step.
     let Some(session) = step.books.session(key) else { return };
     if session.audience == Audience::Left && session.calls.is_empty() {
-        close::end_session(step, key, EndReason::LastClientDetached, None, None);
+        close::end_session(step, key, EndReason::LastClientDetached, Ending::InOrder);
     } else if let Some(at) = step.books.session_deadline(session) {
         step.books.watch_session(key, at);
     }
@@ -62,9 +62,10 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     // It may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
     let row = if row.has_loose_ends() {
-        if let Some(reason) = retirement::reason(step.books, row) {
-            return stop::drain(step, id, reason);
+        if retirement::retire(step, id) {
+            return;
         }
+        let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
         if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
             close::ask_again(step, id);
         }

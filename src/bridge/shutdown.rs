@@ -5,7 +5,7 @@
 //! left is killed. Hosts give little time, so everything inside is scaled to it.
 
 use crate::bridge::books::call::Purpose;
-use crate::bridge::books::channel::{Rung, State};
+use crate::bridge::books::channel::Channel;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::stop;
@@ -15,7 +15,7 @@ use crate::bridge::id::CallId;
 use crate::bridge::notice::{EndReason, Notice, StopReason};
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::close;
+use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 
 /// The bridge is to end; or somebody asks again, more urgently.
@@ -50,7 +50,7 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
         sessions: step.books.sessions().len(),
     });
     for key in ids_of(step.books.sessions()) {
-        close::end_session(step, key, EndReason::Shutdown, None, None);
+        close::end_session(step, key, EndReason::Shutdown, Ending::InOrder);
     }
     // What was not sent will not be, and a session is not opened to be closed.
     for id in ids_of(step.books.calls()) {
@@ -63,6 +63,7 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
         }
     }
     for channel in step.books.all_channels() {
+        // The end of a session may have stopped it; it is there until it exits.
         let Some(row) = step.books.channel_mut(channel) else { continue };
         row.leases.clear();
         if row.is_open() {
@@ -92,8 +93,7 @@ pub fn force(step: &mut Step<'_>) {
 /// The end of a step: everything is over when every process is, or will not die.
 pub fn finish(step: &mut Step<'_>) {
     let Phase::Ending { .. } = step.books.phase() else { return };
-    let is_stuck = |state: &State| matches!(state, State::Stopping { rung: Rung::Stuck, .. });
-    if !step.books.channels().values().all(|row| is_stuck(&row.state)) {
+    if !step.books.channels().values().all(Channel::is_stuck) {
         return;
     }
     let survivors = step.books.all_channels();

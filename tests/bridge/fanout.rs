@@ -184,6 +184,38 @@ fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() 
 }
 
 #[test]
+fn a_setting_that_times_out_together_with_an_open_refuses_nobody_who_can_go_elsewhere() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.open(editor, first, "x");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    let greeting = world.expect_request(second, "initialize", INITIALIZE);
+    world.request(editor, 2, "providers/set", "{}");
+    let asked = world.expect_request(first, "providers/set", "{}");
+    world.answer(second, greeting, world.agent);
+    world.expect_request(second, "session/new", NEW);
+    world.answer(first, asked, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.expect_request(second, "providers/set", "{}");
+    world.wait(1);
+    world.request(editor, 3, "session/new", NEW);
+    world.wait(119_998);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
+    world.expect(second, Deed::CloseStdin);
+    let third = world.expect_spawn("/home");
+    world.handshake(third);
+    let again = world.expect_request(third, "providers/set", "{}");
+    world.answer(third, again, "{}");
+    world.opened(editor, third, "c", "3");
+}
+
+#[test]
 fn a_setting_that_is_refused_refuses_nothing_but_opens() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();

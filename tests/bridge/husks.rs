@@ -1,5 +1,6 @@
 //! Agents that cannot close sessions: what they hold, and when they are replaced.
 
+use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
 use drawbridge::bridge::{Limit, ShutdownCause};
 
 use crate::harness::{
@@ -99,6 +100,25 @@ fn at_max_husks_the_channel_is_retired_and_a_successor_serves() {
     world.assert_nothing_left();
     closed_at_once(&mut world, editor, "d");
     world.expect(old, Deed::CloseStdin);
+}
+
+#[test]
+fn a_newcomer_does_not_go_where_its_room_was_made_by_one_husk_too_many() {
+    let mut world = World::with(|config| {
+        config.agent.max_husks = 1;
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
+        config.limits.max_sessions = 1;
+    });
+    world.agent = WITHOUT_CLOSE;
+    let (editor, old) = world.start();
+    world.open(editor, old, "a");
+    world.request(editor, 1, "session/new", NEW);
+    world.expect_closed(editor, "a", "evicted");
+    world.expect(old, Deed::CloseStdin);
+    let fresh = world.expect_spawn("/home");
+    world.handshake(fresh);
+    world.opened(editor, fresh, "b", "1");
 }
 
 #[test]

@@ -130,6 +130,27 @@ fn an_overdue_open_is_closed_again_on_late_success() {
 }
 
 #[test]
+fn early_frames_of_a_session_that_is_closed_unseen_are_counted() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let leaver = world.join();
+    world.request(leaver, 1, "session/new", NEW);
+    let left = world.expect_request(channel, "session/new", NEW);
+    world.request(editor, 2, "session/new", NEW);
+    let number = world.expect_request(channel, "session/new", NEW);
+    world.gone(leaver);
+    world.notify(channel, "session/update", &update("unseen", "early"));
+    world.notify(channel, "session/update", &update("b", "early"));
+    world.answer(channel, left, &session("unseen"));
+    world.expect_request(channel, "session/close", &session("unseen"));
+    assert_eq!(world.bridge.counters().early_frames, 1);
+    world.answer(channel, number, &session("b"));
+    world.expect_answer(editor, 2, &session("b"));
+    world.expect_notification(editor, "session/update", &update("b", "early"));
+    assert_eq!(world.bridge.counters().early_frames, 1);
+}
+
+#[test]
 fn a_restore_without_an_answer_is_why_its_channel_is_retired() {
     let mut world = World::new();
     let (editor, channel) = world.start();

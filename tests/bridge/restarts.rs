@@ -139,6 +139,32 @@ fn crashes_of_one_pool_hold_back_no_other() {
 }
 
 #[test]
+fn who_leaves_and_comes_back_does_not_start_anew() {
+    let mut world = World::with(|config| config.agent.restart_limit = 2);
+    for crash in 1..=2 {
+        let editor = world.connect();
+        world.request(editor, 1, "initialize", INITIALIZE);
+        if crash == 2 {
+            world.wait(249);
+            world.assert_nothing_left();
+            world.wait(1);
+        }
+        let channel = world.expect_spawn("/home");
+        world.expect_request(channel, "initialize", INITIALIZE);
+        world.crashed(channel);
+        world.expect_refusal(editor, 1, -32603, "agent_exited");
+        world.gone(editor);
+    }
+    let editor = world.connect();
+    world.request(editor, 1, "initialize", INITIALIZE);
+    world.expect_refusal(editor, 1, -32603, "restart_limit");
+    // Another identity has a budget of its own, and this one has it again in time.
+    world.start_with(&INITIALIZE.replace("\"terminal\":true", "\"terminal\":false"));
+    world.wait(60_000);
+    world.start();
+}
+
+#[test]
 fn a_crash_before_anybody_asked_holds_back_whoever_asks_first() {
     let mut world = World::with(|config| config.limits.preheat = true);
     world.event(Event::Preheat { cwd: "/start".to_owned() });

@@ -77,9 +77,10 @@ impl Aliases {
         self.restoring.get(source).into_iter().flatten().copied()
     }
 
-    /// Whether every call that restores a conversation is one of these.
+    /// Whether every call that restores a conversation, by either id, is one of these.
     pub fn are_all(&self, is_one: impl Fn(CallId) -> bool) -> bool {
-        self.restoring.values().all(|calls| calls.iter().all(|call| is_one(*call)))
+        let all = |calls: &Ids<CallId>| calls.iter().all(|call| is_one(*call));
+        self.restoring.values().all(all) && self.on_their_way.values().all(all)
     }
 
     /// An id without the prefix of aliases.

@@ -210,9 +210,9 @@ impl Call {
         }
     }
 
-    /// It waits for a channel to be ready, not for a turn or a prompt to end.
+    /// It still waits for a channel to be ready, and not for a turn or a prompt to end.
     pub fn waits_for_channel(&self) -> bool {
-        !matches!(self.purpose, Purpose::Prompt | Purpose::Close(_))
+        self.is_unsent() && !matches!(self.purpose, Purpose::Prompt | Purpose::Close(_))
     }
 
     /// It was sent and is neither answered nor overdue.

@@ -18,7 +18,7 @@ pub const MAX_UNREAD: usize = 1024 * 1024;
 /// Where a channel stands between its start and its exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The process runs, `initialize` was not sent yet.
+    /// It is being started or runs; `initialize` was not sent yet.
     Spawned,
     /// `initialize` was sent; the handshake budget runs.
     Starting {
@@ -148,7 +148,7 @@ pub struct Channel {
     pub paused: bool,
     /// Since when it is idle or waited for, and when its agent was heard.
     pub clock: Clock,
-    /// When stray lines were last reported, and how many since.
+    /// When the current window of stray lines began, and how many came in it.
     pub stray: (Moment, u32),
 }
 
@@ -176,6 +176,16 @@ impl Channel {
             clock: Clock::new(now),
             stray: (now, 0),
         }
+    }
+
+    /// Still there after SIGKILL: nothing more can be done about it.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self.state, State::Stopping { rung: Rung::Stuck, .. })
+    }
+
+    /// Its handshake runs.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting { .. })
     }
 
     /// On its way out.

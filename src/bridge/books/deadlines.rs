@@ -2,7 +2,7 @@
 //!
 //! Nobody starts or cancels a timer. Rows hold facts, limits come from the
 //! configuration, and a deadline is a function of both. The index holds a
-//! *lower bound* of it: a touch moves only the fact in the row, and the bound is
+//! *lower bound* of it: a use moves only the fact in the row, and the bound is
 //! corrected when it comes up. So a tick costs what is due, not what exists.
 
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ impl Deadlines {
         }
     }
 
-    /// The row is gone.
+    /// Nothing is due of it any more: it is gone, or has changed.
     pub fn forget(&mut self, due: Due) {
         if let Some(bound) = self.bounds.swap_remove(&due) {
             self.order.remove(&(bound, due));

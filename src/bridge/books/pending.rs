@@ -1,9 +1,10 @@
-//! Requests enter the tables and leave them: calls to agents, questions to clients.
+//! Requests enter the tables, move in them, and leave them: calls to agents, questions
+//! to clients.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Question, Stage};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, QuestionId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Kind};
 
@@ -158,11 +159,12 @@ impl Books {
     }
 
     /// A call's budget is over. Its answer, if it ever comes, is recognised.
-    pub fn overdue(&mut self, id: CallId) -> Option<&Call> {
+    pub fn mark_overdue(&mut self, id: CallId) -> Option<&Call> {
         let call = self.calls.get_mut(&id)?;
         call.stage = Stage::Overdue;
+        let channel = call.channel;
         self.deadlines.forget(Due::Call(id));
-        if let Some(channel) = call.channel.and_then(|channel| self.channels.get_mut(&channel)) {
+        if let Some(channel) = channel.and_then(|channel| self.channel_mut(channel)) {
             channel.overdue.insert(id);
         }
         self.calls.get(&id)
@@ -203,6 +205,42 @@ impl Books {
         self.questions.insert(id, question);
         self.touched.rows.push(Due::Question(id));
         id
+    }
+
+    /// A client is asked, too; `false`: it was already.
+    pub fn ask_client(&mut self, id: QuestionId, client: ClientId) -> bool {
+        let Some(question) = self.question_mut(id) else {
+            self.absent(id);
+            return false;
+        };
+        if question.asked.contains(&client) {
+            return false;
+        }
+        question.asked.push(client);
+        question.alone_since = None;
+        if let Some(row) = self.clients.get_mut(&client) {
+            row.questions.insert(id);
+        }
+        true
+    }
+
+    /// A client is asked no more.
+    pub fn unask_client(&mut self, id: QuestionId, client: ClientId) {
+        if let Some(row) = self.clients.get_mut(&client) {
+            row.questions.remove(&id);
+        }
+        let Some(question) = self.question_mut(id) else { return self.absent(id) };
+        question.asked.retain(|other| *other != client);
+    }
+
+    /// A question that named a session which was being opened belongs to it now.
+    pub fn adopt_question(&mut self, id: QuestionId, key: SessionKey) {
+        let Some(question) = self.question_mut(id) else { return self.absent(id) };
+        question.opening = None;
+        question.session = Some(key);
+        if let Some(session) = self.session_mut(key) {
+            session.questions.insert(id);
+        }
     }
 
     /// Takes a question out of every table. It is over, or about to be answered.

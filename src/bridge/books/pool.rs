@@ -32,7 +32,7 @@ pub struct Pool {
     pub answer: Option<Bytes>,
     /// The protocol version that was agreed on, as it is spelled.
     pub version: Box<[u8]>,
-    /// What the agent offered in its first answer.
+    /// What the agent offered in its latest answer.
     pub capabilities: Capabilities,
     /// How its frames are treated.
     pub carry: Carry,

@@ -1,4 +1,5 @@
-//! The changes of several tables at once, and the only place where they happen.
+//! Channels, clients, pools and sessions enter the tables and leave them. Several tables
+//! change at once only here and in [`pending`](crate::bridge::books::pending).
 //!
 //! Every method here leaves the tables in agreement with each other; the rules
 //! that they keep are checked in [`check`](crate::bridge::check). Rows that changed
@@ -61,13 +62,19 @@ impl Books {
         self.forget_pools();
     }
 
-    /// A pool goes with the last client and the last channel of it.
+    /// A pool goes with the last client and the last channel of it; its crashes stay.
     fn forget_pools(&mut self) {
         let (clients, channels) = (&self.clients, &self.channels);
-        self.pools.retain(|id, _| {
+        let is_in_use = |id: &PoolId| {
             clients.values().any(|row| row.pool == Some(*id))
                 || channels.values().any(|row| row.pool == Some(*id))
-        });
+        };
+        let left: Vec<PoolId> = self.pools.keys().filter(|id| !is_in_use(id)).copied().collect();
+        for row in left.iter().filter_map(|id| self.pools.remove(id)) {
+            if !row.restarts.is_empty() {
+                self.agents[row.agent.0].past_restarts.insert(row.identity, row.restarts);
+            }
+        }
     }
 
     /// The pool of clients with this identity.
@@ -80,10 +87,13 @@ impl Books {
         }
     }
 
-    /// A pool that no other client is in. Crashes before there was one count for it.
+    /// A pool that no other client is in. Crashes before there was one count for it, and
+    /// those of an earlier one of the same identity.
     pub fn add_pool(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
         let id = PoolId(self.numbers.pools.next());
-        let restarts = self.agent(agent).restarts.clone();
+        let row = self.agent_mut(agent);
+        let past = row.past_restarts.remove(&identity);
+        let restarts = past.unwrap_or_else(|| row.restarts.clone());
         self.pools.insert(id, Pool::new(agent, identity, initialize, restarts));
         id
     }
@@ -93,10 +103,18 @@ impl Books {
         let Some(row) = self.channels.get(&channel) else { return self.absent(channel) };
         let (agent, pool) = (row.agent, row.pool);
         let window = self.agent(agent).config.restart_window;
-        if pool.is_none() {
-            self.agent_mut(agent).restarts.crashed(now, window, how);
-        }
+        let past = &mut self.agent_mut(agent).past_restarts;
+        past.retain(|_, restarts| {
+            restarts.forget_old(now, window);
+            !restarts.is_empty()
+        });
         // A process that was in no pool yet would have served any.
+        if pool.is_none() {
+            let row = self.agent_mut(agent);
+            for restarts in row.past_restarts.values_mut().chain([&mut row.restarts]) {
+                restarts.crashed(now, window, how);
+            }
+        }
         for (id, row) in &mut self.pools {
             if row.agent == agent && pool.is_none_or(|pool| pool == *id) {
                 row.restarts.crashed(now, window, how);
@@ -115,10 +133,11 @@ impl Books {
         if let Some(retry_after_ms) = pool.restarts.refused_for(now, limit, window) {
             return Start::Refused { last: pool.restarts.last.clone(), retry_after_ms };
         }
-        if pool.restarts.not_before() <= now {
+        let at = pool.restarts.not_before();
+        if at <= now {
             return Start::Now;
         }
-        self.touched.rows.push(Due::Start(id));
+        self.deadlines.watch(Due::Start(id), at);
         Start::Later
     }
 

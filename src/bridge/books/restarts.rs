@@ -28,7 +28,8 @@ impl Restarts {
         self.forget_old(now, window);
     }
 
-    fn forget_old(&mut self, now: Moment, window: u64) {
+    /// Forgets the crashes that are over: the window is in ms.
+    pub fn forget_old(&mut self, now: Moment, window: u64) {
         while self.crashes.front().is_some_and(|first| now.since(*first) >= window) {
             self.crashes.pop_front();
         }
@@ -36,6 +37,11 @@ impl Restarts {
         while self.crashes.len() > MAX_CRASHES {
             self.crashes.pop_front();
         }
+    }
+
+    /// Whether no crash is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.crashes.is_empty()
     }
 
     /// The first moment at which the next start may be tried.

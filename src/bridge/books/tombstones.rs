@@ -115,7 +115,7 @@ impl Tombstone {
         Tombstone { place: (key, number), agent_id: id, alias: None, since: now, hold, calls }
     }
 
-    /// The row that the session was.
+    /// The key that the session had.
     pub fn key(&self) -> SessionKey {
         self.place.0
     }
@@ -165,7 +165,7 @@ impl Tombstones {
         self.by_agent_id.contains_key(agent_id)
     }
 
-    /// The one of the session that this row was.
+    /// The tombstone of the session that had this key.
     pub fn of(&self, key: SessionKey) -> Option<&Tombstone> {
         self.rows.get(&(key, 0))
     }

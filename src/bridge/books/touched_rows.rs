@@ -8,9 +8,9 @@ use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
 /// The rows that were touched in this step and are not settled yet.
 #[derive(Debug, Default)]
 pub struct Touched {
-    /// Sessions, and whether they are over.
+    /// Sessions to settle.
     pub sessions: Ids<SessionKey>,
-    /// Channels, and what follows from their state.
+    /// Channels to settle.
     pub channels: Ids<ChannelId>,
     /// Requests of which a part was answered.
     pub fanouts: Ids<FanoutId>,

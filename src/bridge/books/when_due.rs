@@ -17,16 +17,16 @@ use crate::wire::Method;
 
 /// A channel that a client started and has not used yet, or on which somebody
 /// has just logged in, is kept for at least this long (ms).
-pub const FIRST_USE_GRACE: u64 = 60_000;
+const FIRST_USE_GRACE: u64 = 60_000;
 
 /// How long `fs/*` and elicitations wait for a client (ms).
-pub const UNATTENDED_LIMIT: u64 = 30_000;
+const UNATTENDED_LIMIT: u64 = 30_000;
 
 /// How long a client has to settle a question itself after `session/cancel` (ms).
-pub const CANCEL_GRACE: u64 = 1_000;
+const CANCEL_GRACE: u64 = 1_000;
 
 /// After this long without an answer to `initialize` a person is told (ms).
-pub const SLOW_HANDSHAKE: u64 = 20_000;
+const SLOW_HANDSHAKE: u64 = 20_000;
 
 impl Books {
     /// When a row is due, as the facts stand now. `None`: never.
@@ -132,7 +132,7 @@ impl Books {
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
-                Some(since.plus_millis(self.limits.shutdown_timeout / 4))
+                Some(since.plus_millis(ladder::left_to_closes(self.limits.shutdown_timeout)))
             }
             Phase::Running | Phase::Over => None,
         }

@@ -30,7 +30,7 @@ impl Books {
     }
 
     /// Whether a client offers what a question needs.
-    pub fn can_answer(&self, client: ClientId, method: Method) -> bool {
+    fn can_answer(&self, client: ClientId, method: Method) -> bool {
         let Some(row) = self.clients.get(&client) else { return false };
         match method {
             Method::FsRead => row.offers.read,

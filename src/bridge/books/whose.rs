@@ -6,6 +6,7 @@ use crate::bridge::books::agent::Agent;
 use crate::bridge::books::pool::Carry;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
+use crate::wire::Frame;
 
 impl Books {
     /// The agent of a client that says nothing else.
@@ -71,6 +72,22 @@ impl Books {
             Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
             None => Refusal::UnknownSession { id: id.to_owned() },
         })
+    }
+
+    /// The sessions that a client's frame means: the one that it names, or all that the
+    /// client is attached to.
+    pub fn meant_sessions(
+        &self,
+        client: ClientId,
+        frame: &Frame,
+    ) -> Result<Vec<SessionKey>, Refusal> {
+        match frame.session() {
+            Some(id) => self.attached_session(client, &id).map(|key| vec![key]),
+            None => {
+                let row = self.client(client);
+                Ok(row.map_or_else(Vec::new, |row| row.sessions.iter().copied().collect()))
+            }
+        }
     }
 
     /// The pool of a client whose frames are carried without books.

@@ -1,5 +1,5 @@
-//! What a channel has to do: the requests on it, the turns that run, the sessions
-//! being opened; and what it still has room for.
+//! What there is to do: the requests on a channel and of a client, the turns that run,
+//! the sessions being opened; and what there is still room for.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
@@ -84,12 +84,15 @@ impl Books {
         named.is_some_and(|key| self.is_clogged_in(key))
     }
 
+    /// The calls on a channel.
+    fn calls_of<'a>(&'a self, row: &'a Channel) -> impl Iterator<Item = &'a Call> {
+        row.calls.iter().filter_map(|id| self.calls.get(id))
+    }
+
     /// Sessions on a channel, live and opening.
     pub fn load(&self, row: &Channel) -> usize {
-        let opening = row
-            .calls
-            .iter()
-            .filter_map(|id| self.calls.get(id))
+        let opening = self
+            .calls_of(row)
             .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
         row.sessions.len() + opening.count()
     }
@@ -108,7 +111,7 @@ impl Books {
 
     /// Whether all that keeps a channel is the answer to a close.
     pub fn is_only_closing(&self, row: &Channel) -> bool {
-        let mut calls = row.calls.iter().filter_map(|id| self.calls.get(id));
+        let mut calls = self.calls_of(row);
         row.is_open()
             && row.sessions.is_empty()
             && !row.calls.is_empty()
@@ -121,12 +124,17 @@ impl Books {
         self.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
 
-    /// Whether further channels' first words are still unanswered on this one.
+    /// Whether a channel has still to answer something of the set-up replay.
     pub fn is_rehearsing(&self, row: &Channel) -> bool {
-        row.calls
-            .iter()
-            .filter_map(|id| self.calls.get(id))
-            .any(|call| matches!(call.purpose, Purpose::Rehearse { .. }))
+        self.calls_of(row).any(|call| matches!(call.purpose, Purpose::Rehearse { .. }))
+    }
+
+    /// Opens on a channel that were not sent yet, in the order in which they were asked.
+    pub fn opens_waiting_on(&self, channel: ChannelId) -> Vec<CallId> {
+        let mut calls = self.calls_on(channel);
+        let waits = |call: &Call| call.opening().is_some() && call.is_unsent();
+        calls.retain(|id| self.call(*id).is_some_and(waits));
+        calls
     }
 
     /// The calls on a channel, in the order in which they were asked.
@@ -165,8 +173,7 @@ impl Books {
 
     /// Whether a client waits for this channel's answer to `initialize`.
     pub fn is_awaited(&self, channel: ChannelId) -> bool {
-        let is_starting =
-            self.channel(channel).is_some_and(|row| matches!(row.state, State::Starting { .. }));
+        let is_starting = self.channel(channel).is_some_and(Channel::is_starting);
         let calls = self.calls_on(channel);
         let mut askers = calls.iter().filter_map(|id| self.calls.get(id)?.client());
         is_starting && askers.next().is_some()

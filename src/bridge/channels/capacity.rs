@@ -1,9 +1,9 @@
-//! Room: what the caps on sessions, channels and requests still allow, and who
-//! gives way for a newcomer.
+//! Room: what the caps on sessions and channels still allow, and who gives way for a
+//! newcomer.
 
 use crate::bridge::books::call::Stage;
-use crate::bridge::books::channel::{Channel, Rung, State};
-use crate::bridge::channels::stop;
+use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::channels::{retirement, stop};
 use crate::bridge::id::CallId;
 use crate::bridge::notice::StopReason;
 use crate::bridge::refusal::Refusal;
@@ -21,13 +21,14 @@ pub enum NoRoom {
 
 /// Room for one more channel. At the cap the longest-idle one makes room.
 pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
-    let stuck = |row: &&Channel| !matches!(row.state, State::Stopping { rung: Rung::Stuck, .. });
-    let count = step.books.channels().values().filter(stuck).count();
+    // One that nothing can end counts against no cap.
+    let counts = |row: &&Channel| !row.is_stuck();
+    let count = step.books.channels().values().filter(counts).count();
     if step.books.limits.max_channels == 0 || count < step.books.limits.max_channels {
         return Ok(());
     }
     let will_leave = |row: &Channel| row.is_stopping() || step.books.is_only_closing(row);
-    if step.books.channels().values().filter(stuck).any(will_leave) {
+    if step.books.channels().values().filter(counts).any(will_leave) {
         return Err(NoRoom::Yet);
     }
     let idle = step
@@ -61,7 +62,11 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
         return Ok(());
     }
     match reaper::evict(step) {
-        Eviction::Done => Ok(()),
+        Eviction::From(channel) => {
+            // The newcomer must not go where one husk too many was left for it.
+            retirement::retire(step, channel);
+            Ok(())
+        }
         Eviction::Looking => Err(NoRoom::Yet),
         Eviction::Impossible => Err(NoRoom::AtAll(Refusal::SessionLimit { count: count - 1 })),
     }

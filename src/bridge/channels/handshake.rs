@@ -1,8 +1,8 @@
 //! `initialize`: the first one is the client's, the others are the bridge's.
 //!
 //! The client's own params go to the first channel of its pool verbatim and are
-//! kept; every further channel gets the same, and its answer is checked against
-//! the first. The answer goes to the client as the agent wrote it, but for two
+//! kept; every further channel gets the same, and its answer is checked against what
+//! the pool keeps. The answer goes to the client as the agent wrote it, but for two
 //! members: the bridge can always close a session, and it says that it is there.
 
 use bytes::Bytes;
@@ -126,7 +126,11 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
     row.identity = format!("only for {pool}").into_bytes().into();
     let (agent, initialize) = (row.agent, row.initialize.clone());
     for id in step.books.calls_on(channel) {
-        let Some(call) = step.books.call(id) else { continue };
+        let Some(call) = step.books.call(id) else {
+            step.books.absent(id);
+            continue;
+        };
+        // The first one and those of the bridge itself stay.
         let Some(client) = call.client().filter(|_| id != first) else { continue };
         let identity = format!("only for {client}").into_bytes().into();
         let own = step.books.add_pool(agent, identity, &initialize);

@@ -97,9 +97,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
 
 fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: PoolId) -> Placement {
     let mut of_pool = step.books.channels().iter().filter(|(_, row)| row.pool == Some(pool));
-    if let Some((channel, _)) =
-        of_pool.find(|(_, row)| row.is_open() || matches!(row.state, State::Starting { .. }))
-    {
+    if let Some((channel, _)) = of_pool.find(|(_, row)| row.is_open() || row.is_starting()) {
         return Placement::On(*channel);
     }
     let cwd = step.books.client_cwd(client);

@@ -1,12 +1,27 @@
-//! Why a channel is taken out of service although its process is well: facts that
-//! are looked at when the step that brought them ends.
+//! Why a channel in service takes no more sessions: what its agent left unanswered, or
+//! holds and cannot free. These are facts, looked at when the step that brought them
+//! ends, or before somebody goes to such a channel; a wanted login and refused settings
+//! are found where they arise.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::channels::stop;
+use crate::bridge::id::ChannelId;
 use crate::bridge::notice::StopReason;
+use crate::bridge::step::Step;
 
-/// Why a channel in service must take no more sessions, if it must not.
-pub fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
+/// Retires a channel that must take no more sessions; says whether it did.
+pub fn retire(step: &mut Step<'_>, channel: ChannelId) -> bool {
+    let Some(row) = step.books.channel(channel) else {
+        step.books.absent(channel);
+        return false;
+    };
+    let Some(reason) = reason(step.books, row) else { return false };
+    stop::drain(step, channel, reason);
+    true
+}
+
+fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
     if row.state != State::Ready {
         None
     } else if !row.overdue.is_empty() {

@@ -4,7 +4,7 @@
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::pool::MAX_REHEARSAL;
-use crate::bridge::channels::{stop, waiting};
+use crate::bridge::channels::{retirement, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, PoolId};
 use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::{answer, compose, send};
@@ -30,12 +30,10 @@ pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
 /// The answer to something rehearsed. If it was needed and refused, the
 /// sessions that wait for this channel are refused with the same words.
 pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
-    if needed && frame.kind == Kind::Failure {
-        for id in step.books.calls_on(channel) {
-            let waits = step.books.call(id).is_some_and(|call| {
-                call.opening().is_some() && matches!(call.stage, Stage::Held(_))
-            });
-            if waits && let Some(call) = step.books.take_call(id) {
+    // Of a channel that is retired anyway, those who wait go to a successor.
+    if needed && frame.kind == Kind::Failure && !retirement::retire(step, channel) {
+        for id in step.books.opens_waiting_on(channel) {
+            if let Some(call) = step.books.take_call(id) {
                 answer::give(step, &call.asker, |token| frame.with_id(token.clone()));
             }
         }

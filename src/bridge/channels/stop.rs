@@ -1,10 +1,11 @@
 //! How a channel ends: draining, the stop ladder, its exit.
 //!
 //! A channel that enters Stopping has nothing open any more after that same
-//! step (I3). Its row goes with its exit and with nothing else (I5): asking to
-//! stop is not having stopped, and the last SIGKILL always finds the row.
+//! step (I3). Its row goes with its exit, or with the news that its process could not
+//! be started, and with nothing else (I5): asking to stop is not having stopped, and
+//! the last SIGKILL always finds the row.
 
-use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::{Rung, State};
 use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
@@ -15,6 +16,7 @@ use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
+use crate::bridge::sessions::close::Ending;
 use crate::bridge::sessions::{close, question_end};
 use crate::bridge::step::Step;
 use crate::bridge::time::Limit;
@@ -26,14 +28,8 @@ pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         return;
     }
     step.books.set_state(channel, State::Draining { reason: reason.clone() });
-    for id in step.books.calls_on(channel) {
-        let waits = step
-            .books
-            .call(id)
-            .is_some_and(|call| call.opening().is_some() && matches!(call.stage, Stage::Held(_)));
-        if waits {
-            step.books.move_call(id, None);
-        }
+    for id in step.books.opens_waiting_on(channel) {
+        step.books.move_call(id, None);
     }
     step.publish(Notice::ChannelDraining { channel, reason });
 }
@@ -46,7 +42,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     if row.is_stopping() {
         return;
     }
-    let was_starting = matches!(row.state, State::Starting { .. });
+    let was_starting = row.is_starting();
     let refusal = stop_refusal(&step.books.agent(row.agent).config, &reason);
     step.publish(Notice::ChannelStopping { channel, reason: reason.clone() });
     if was_starting && reason.is_fault() {
@@ -79,7 +75,7 @@ fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, r
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in sessions {
-        close::end_session(step, key, reason, None, Some(refusal));
+        close::end_session(step, key, reason, Ending::Failed(refusal));
     }
     for id in step.books.calls_on(channel) {
         end_call(step, id, refusal);
@@ -102,9 +98,7 @@ fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         // Closed is what it is now.
         Purpose::Close(_) => answer::succeed(step, id, b"{}").map(drop),
         #[cfg(feature = "seeded-bugs")]
-        Purpose::Open(_)
-            if seeded::is(seeded::Bug::LoseWaitingOpen) && matches!(call.stage, Stage::Held(_)) =>
-        {
+        Purpose::Open(_) if seeded::is(seeded::Bug::LoseWaitingOpen) && call.is_unsent() => {
             step.books.take_call(id).map(drop)
         }
         #[cfg(feature = "seeded-bugs")]
@@ -117,9 +111,8 @@ fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
 pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    let State::Stopping { rung, since, .. } = &mut row.state else {
-        return step.books.absent(channel);
-    };
+    // Only a channel that stops has rungs.
+    let State::Stopping { rung, since, .. } = &mut row.state else { return };
     *since = now;
     match *rung {
         Rung::ClosingStdin => {
@@ -157,11 +150,11 @@ pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
 
 /// A channel's process is gone: the one event that removes its row.
 pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
-    // Only a process that could be started has a row to lose.
+    // One that could not be started has lost its row already.
     let Some(row) = step.books.channel(channel) else { return };
     step.outgoing.counters.half_line_bytes += exit.half_line;
     let expected = row.is_stopping();
-    let in_handshake = matches!(row.state, State::Starting { .. });
+    let in_handshake = row.is_starting();
     let had_work = !step.books.is_without_work(row);
     let refusal = Refusal::AgentExited {
         agent: step.books.agent_name_on(channel),

@@ -1,6 +1,6 @@
 //! Requests that wait on a channel until it is ready for them.
 
-use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::books::pool::Carry;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
@@ -24,24 +24,20 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
 /// Sends everything that waited for this channel to become ready.
 pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
     for id in step.books.calls_on(channel) {
-        let waits = step
-            .books
-            .call(id)
-            .is_some_and(|call| matches!(call.stage, Stage::Held(_)) && call.waits_for_channel());
-        if waits {
+        if step.books.call(id).is_some_and(Call::waits_for_channel) {
             send_when_ready(step, id);
         }
     }
 }
 
-/// Answers an `initialize` with what the pool's first channel said.
+/// Answers an `initialize` with the answer that the pool keeps.
 pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     // The handshakes of further channels are the bridge's own.
     let Asker::Client(client, token) = call.asker else { return };
     let pool = step.books.client(client).and_then(|row| step.books.pool(row.pool?));
     let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {
-        return;
+        return step.books.absent(client);
     };
     let carried = pool.carry == Carry::Transparent;
     let version = String::from_utf8_lossy(&pool.version).into_owned();

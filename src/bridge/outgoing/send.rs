@@ -9,7 +9,7 @@ use crate::bridge::outgoing::{compose, secrets};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, Outgoing, Token};
 
-/// Any other request of a client in a session.
+/// A client's request in a live session becomes a call and is sent.
 pub fn in_session(
     step: &mut Step<'_>,
     client: ClientId,

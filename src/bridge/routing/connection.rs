@@ -1,6 +1,6 @@
 //! A client's connection is over.
 
-use crate::bridge::books::call::Stage;
+use crate::bridge::books::call::Call;
 use crate::bridge::books::session::Audience;
 use crate::bridge::channels::stop;
 use crate::bridge::id::{ChannelId, ClientId, SessionKey};
@@ -16,11 +16,7 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
     step.books.disown_fanouts(client);
     for id in calls {
-        let waits = step
-            .books
-            .call(id)
-            .is_some_and(|call| matches!(call.stage, Stage::Held(_)) && call.waits_for_channel());
-        if waits {
+        if step.books.call(id).is_some_and(Call::waits_for_channel) {
             step.books.take_call(id);
         } else {
             step.books.disown_call(id);

@@ -77,10 +77,10 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
 /// or comes before the answer that opens its session, or too late.
 fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, frame: &Frame) {
     let now = step.now;
+    let is_buried =
+        step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
     let Some(id) = step.books.open_in_flight(channel, Some(agent_id)) else {
-        let is_late =
-            step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
-        if is_late {
+        if is_buried {
             step.outgoing.counters.late_frames += 1;
         } else {
             step.outgoing.counters.unknown_session_frames += 1;
@@ -105,8 +105,6 @@ fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, f
             step.send_to_client(client, outgoing);
         }
         None => {
-            let is_buried =
-                step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
             let Some(row) = step.books.channel_in_passing(channel) else {
                 return step.books.absent(channel);
             };

@@ -14,6 +14,7 @@ use crate::wire::{Frame, Kind, Malformed, Method, Token};
 /// A line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
     if step.books.client(client).is_none() {
+        // Its end may have been told before its last lines were read.
         return;
     }
     let frame = match frame {
@@ -79,17 +80,11 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         Method::SessionSetMode | Method::SessionSetConfigOption => {
             if let Some(key) = named_session(step, client, frame) {
-                step.books.touch(key, now);
+                step.books.mark_seen(key, now);
                 send::in_session(step, client, key, Purpose::Session, frame);
             }
         }
-        Method::SessionList => {
-            let purpose = Purpose::List {
-                first: frame.find_text(&["cursor"]).is_none(),
-                cwd: translate::param(frame, "cwd"),
-            };
-            session_list::by_client(step, client, purpose, frame);
-        }
+        Method::SessionList => session_list::by_client(step, client, frame),
         Method::Authenticate | Method::AuthLogin => {
             let again = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
             step.books.wait_for_channel(client, Purpose::Login(again), frame, now);
@@ -103,18 +98,14 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             step.books.wait_for_channel(client, Purpose::Connection { unknown: false }, frame, now);
         }
         Method::BridgeDetach => attach::detach(step, client, frame),
-        Method::BridgeHeartbeat => {
-            if let Some(beat) = heartbeat::beat(step, client, frame) {
-                step.send_to_client(client, compose::success(&frame.id(), beat.as_bytes()));
-            }
-        }
+        Method::BridgeHeartbeat => heartbeat::beat(step, client, frame),
         _ if frame.method_name().starts_with("_drawbridge/") => {
             let method = frame.method_name().into_owned();
             answer::refuse(step, client, &frame.id(), &Refusal::NoRoute { method });
         }
         _ if frame.session().is_some() => {
             if let Some(key) = named_session(step, client, frame) {
-                step.books.touch(key, now);
+                step.books.mark_seen(key, now);
                 send::in_session(step, client, key, Purpose::Session, frame);
             }
         }
@@ -127,8 +118,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     if frame.method == Method::BridgeHeartbeat {
-        heartbeat::beat(step, client, frame);
-        return;
+        return heartbeat::beat(step, client, frame);
     }
     match frame.session() {
         Some(id) => {
@@ -136,12 +126,12 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
                 step.outgoing.counters.unrouted += 1;
                 return;
             };
-            step.books.touch(key, now);
+            step.books.mark_seen(key, now);
             if frame.method == Method::SessionCancel {
                 return cancel::by_client(step, client, key, frame);
             }
             let Some(channel) = step.books.session(key).map(|row| row.channel) else {
-                return;
+                return step.books.absent(key);
             };
             let outgoing = translate::for_agent(step.books, key, frame);
             send::pass_notification(step, channel, outgoing);

@@ -10,7 +10,7 @@ use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::waiting;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::answer;
-use crate::bridge::outgoing::translate::with_edits;
+use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
@@ -21,9 +21,11 @@ fn is_array(text: &[u8], place: Span) -> bool {
 }
 
 /// A client's `session/list`. A cursor goes back to the channel that gave it.
-pub fn by_client(step: &mut Step<'_>, client: ClientId, purpose: Purpose, frame: &Frame) {
+pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let Some(cursor) = frame.find_text(&["cursor"]) else {
+    let cursor = frame.find_text(&["cursor"]);
+    let purpose = Purpose::List { first: cursor.is_none(), cwd: param(frame, "cwd") };
+    let Some(cursor) = cursor else {
         step.books.wait_for_channel(client, purpose, frame, now);
         return;
     };

@@ -6,7 +6,7 @@ use crate::bridge::id::ClientId;
 use crate::bridge::notice::EndReason;
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::close;
+use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method};
 
@@ -20,13 +20,13 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let live = step.books.live(client, &id);
     let ends_it = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
     if let Some(key) = live.filter(|_| ends_it) {
-        close::end_session(step, key, EndReason::Deleted, None, None);
+        close::end_session(step, key, EndReason::Deleted, Ending::InOrder);
     }
     match live.filter(|_| !ends_it) {
         Some(key) => {
             // Who only asks how it is does not use it.
             if frame.method != Method::SessionStatus {
-                step.books.touch(key, now);
+                step.books.mark_seen(key, now);
             }
             let stored = step.books.without_prefix(client, &id);
             let purpose = Purpose::Stored { id: stored, home: None };

@@ -18,30 +18,25 @@ const STRAY_WINDOW: u64 = 60_000;
 /// A line of an agent that is no message. An answer that was too long is given back
 /// as the failure that stands in its place.
 pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) -> Option<Frame> {
-    let now = step.now;
-    match malformed {
+    let what = match malformed {
         Malformed::TooLong { length, glimpse } => {
             step.outgoing.counters.overlong_lines += 1;
             step.publish(Notice::OverlongLine { from: channel.to_string(), length });
             return overlong(step, channel, length, &glimpse);
         }
-        other => {
-            step.outgoing.counters.stray_lines += 1;
-            let row = step.books.channel_in_passing(channel)?;
-            if now.since(row.stray.0) >= STRAY_WINDOW {
-                row.stray = (now, 0);
-            }
-            row.stray.1 += 1;
-            if row.stray.1 <= STRAY_REPORTS {
-                let what = match other {
-                    Malformed::Batch => "a batch".to_owned(),
-                    Malformed::NotMessage { .. } => "JSON, but no message".to_owned(),
-                    Malformed::NotJson { beginning } => format!("{beginning:?}"),
-                    Malformed::TooLong { .. } => "too long".to_owned(),
-                };
-                step.publish(Notice::StrayLine { channel, what });
-            }
-        }
+        Malformed::Batch => "a batch".to_owned(),
+        Malformed::NotMessage { .. } => "JSON, but no message".to_owned(),
+        Malformed::NotJson { beginning } => format!("{beginning:?}"),
+    };
+    let now = step.now;
+    step.outgoing.counters.stray_lines += 1;
+    let row = step.books.channel_in_passing(channel)?;
+    if now.since(row.stray.0) >= STRAY_WINDOW {
+        row.stray = (now, 0);
+    }
+    row.stray.1 += 1;
+    if row.stray.1 <= STRAY_REPORTS {
+        step.publish(Notice::StrayLine { channel, what });
     }
     None
 }

@@ -62,7 +62,7 @@ fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.detach(client, key, Audience::Lost);
 }
 
-/// A load that waited for another of the same conversation.
+/// A load waited for another one of the same conversation, which is live now.
 pub fn reopen(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let public = call.opening().and_then(|opening| opening.public.as_deref());
@@ -75,15 +75,9 @@ pub fn reopen(step: &mut Step<'_>, id: CallId) {
 
 /// A client's `_drawbridge/detach`: from one session, or from all.
 pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
-    let keys: Vec<SessionKey> = match frame.session() {
-        Some(id) => match step.books.attached_session(client, &id) {
-            Ok(key) => vec![key],
-            Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
-        },
-        None => step
-            .books
-            .client(client)
-            .map_or_else(Vec::new, |row| row.sessions.iter().copied().collect()),
+    let keys = match step.books.meant_sessions(client, frame) {
+        Ok(keys) => keys,
+        Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
     };
     for key in keys {
         leave(step, client, key);
@@ -115,7 +109,10 @@ fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let policy = step.books.agent(session.agent).config.permission_policy;
     let open: Vec<QuestionId> = session.questions.iter().copied().collect();
     for id in open {
-        let Some(question) = step.books.question(id) else { continue };
+        let Some(question) = step.books.question(id) else {
+            step.books.absent(id);
+            continue;
+        };
         let for_all =
             question.method == Method::RequestPermission && policy == PermissionPolicy::All;
         if question.asked.is_empty() || for_all {

@@ -5,9 +5,9 @@
 //! the agent is told, so subscribers see the end and the agent's own
 //! cancellation frames are dropped on purpose.
 //!
-//! **Hazard:** where these parts were split by a wait between telling the agent
-//! and deleting, three callers closed the same session twice, and a client that
-//! came back meanwhile lost its conversation.
+//! **Hazard:** with a wait between telling the agent and deleting, several callers
+//! close the same session, and a client that comes back meanwhile loses its
+//! conversation.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::Channel;
@@ -31,17 +31,24 @@ use crate::wire::{Frame, Kind, Method};
 /// Who wants to hear that a session is closed, and the request it made.
 pub type Closer = (Asker, Frame);
 
-/// Ends a session: the four parts, in their order, in this one step.
-///
-/// `failure` is what requests in it are answered with at once; without it
-/// they wait in the tombstone for the agent's own answer.
-pub fn end_session(
-    step: &mut Step<'_>,
-    key: SessionKey,
-    reason: EndReason,
-    closer: Option<Closer>,
-    failure: Option<&Refusal>,
-) {
+/// How a session is ended.
+pub enum Ending<'a> {
+    /// In order; nobody waits to hear of it.
+    InOrder,
+    /// In order, because a client asked for it.
+    AskedBy(Closer),
+    /// With its channel: requests in it are answered with this at once.
+    Failed(&'a Refusal),
+}
+
+/// Ends a session: the four parts, in their order, in this one step. Requests in it
+/// wait in the tombstone for the agent's own answer, unless its channel has failed.
+pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, ending: Ending<'_>) {
+    let (closer, failure) = match ending {
+        Ending::InOrder => (None, None),
+        Ending::AskedBy(closer) => (Some(closer), None),
+        Ending::Failed(refusal) => (None, Some(refusal)),
+    };
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::DeleteAfterNotify)
         && let Some(session) = step.books.session(key).cloned()
@@ -49,7 +56,7 @@ pub fn end_session(
         publish_end(step, &session, reason, failure);
     }
 
-    // 1. Delete: from here on nobody else finds it.
+    // 1. Delete: from here on nobody else finds it, and whoever comes second is late.
     let Some(mut session) = step.books.remove_session(key) else { return };
 
     // 2. Tombstone: what is pending moves into it, questions are settled now.
@@ -101,6 +108,7 @@ fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
     let channel = step.books.tombstone_channel(session);
     flush_tombstone(step, channel, agent_id, false);
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    // Until its agent is asked it counts as unanswered, so that it fences.
     let (key, hold) = (session.key, Hold::Unanswered);
     let tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
     let mut thrown = row.tombstones.bury(tombstone);
@@ -135,7 +143,10 @@ fn publish_end(
         format!("{{\"sessionId\":{id},\"reason\":{word}{how},\"restorable\":false,\"seq\":{seq}}}");
     let events = step.books.limits.extension_events;
     for client in session.clients() {
-        let Some(row) = step.books.client_mut(*client) else { continue };
+        let Some(row) = step.books.client_mut(*client) else {
+            step.books.absent(*client);
+            continue;
+        };
         row.ended.remember(&session.id, reason.word());
         let wants = match events {
             ExtensionEvents::Asked => row.wants_events,
@@ -169,7 +180,7 @@ fn notify_agent(
 }
 
 /// Asks the agent to close a session that has a tombstone.
-fn ask_to_close(
+pub fn ask_to_close(
     step: &mut Step<'_>,
     channel: ChannelId,
     key: SessionKey,
@@ -186,7 +197,7 @@ fn ask_to_close(
 
 /// Sends `session/close`, as the client wrote it if one did. An agent that
 /// cannot close is only waited for, until what it was doing is over.
-pub fn tell_agent(
+fn tell_agent(
     step: &mut Step<'_>,
     channel: ChannelId,
     key: SessionKey,
@@ -374,5 +385,5 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
     }
     let closer = (Asker::Client(client, frame.id()), frame.detached());
-    end_session(step, key, EndReason::ClientClose, Some(closer), None);
+    end_session(step, key, EndReason::ClientClose, Ending::AskedBy(closer));
 }

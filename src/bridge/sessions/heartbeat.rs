@@ -1,33 +1,30 @@
 //! `_drawbridge/heartbeat`: moves last-seen, and says how sessions are.
 
 use crate::bridge::books::session::Background;
-use crate::bridge::id::{ClientId, SessionKey};
-use crate::bridge::outgoing::answer;
+use crate::bridge::id::ClientId;
+use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Kind, json};
 
 /// `_drawbridge/heartbeat`: moves last-seen, of one session or of all of
-/// this client; says how they are.
-pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option<String> {
+/// this client; says how they are, if that was asked.
+pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let keys: Vec<SessionKey> = match frame.session() {
-        Some(id) => match step.books.attached_session(client, &id) {
-            Ok(key) => vec![key],
-            Err(refusal) => {
-                if frame.kind == Kind::Request {
-                    answer::refuse(step, client, &frame.id(), &refusal);
-                }
-                return None;
-            }
-        },
-        None => {
-            let row = step.books.client(client)?;
-            row.sessions.iter().copied().collect()
+    let is_request = frame.kind == Kind::Request;
+    let keys = match step.books.meant_sessions(client, frame) {
+        Ok(keys) => keys,
+        Err(refusal) if is_request => {
+            return answer::refuse(step, client, &frame.id(), &refusal);
         }
+        // A notification is answered by nobody.
+        Err(_) => return,
     };
     let mut sessions = Vec::new();
     for key in keys {
-        let Some(session) = step.books.session_in_passing(key) else { continue };
+        let Some(session) = step.books.session_in_passing(key) else {
+            step.books.absent(key);
+            continue;
+        };
         let idle_ms = now.since(session.last_seen);
         session.last_seen = now;
         let state = match session.background {
@@ -38,5 +35,8 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option<Stri
         let id = json::quoted(&session.id);
         sessions.push(format!("{{\"sessionId\":{id},\"state\":\"{state}\",\"idleMs\":{idle_ms}}}"));
     }
-    Some(format!("{{\"sessions\":[{}]}}", sessions.join(",")))
+    if is_request {
+        let result = format!("{{\"sessions\":[{}]}}", sessions.join(","));
+        step.send_to_client(client, compose::success(&frame.id(), result.as_bytes()));
+    }
 }

@@ -153,13 +153,9 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
     }
     let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in asked {
-        let Some(question) = step.books.question_mut(id) else { continue };
-        if question.opening.as_deref() == Some(agent_id) {
-            question.opening = None;
-            question.session = Some(key);
-            if let Some(session) = step.books.session_mut(key) {
-                session.questions.insert(id);
-            }
+        let opening = step.books.question(id).and_then(|question| question.opening.as_deref());
+        if opening == Some(agent_id) {
+            step.books.adopt_question(id, key);
         }
     }
     for frame in early {
@@ -172,11 +168,8 @@ fn close_unseen(step: &mut Step<'_>, channel: ChannelId, id: Box<str>, agent_id:
     step.publish(Notice::LateOpenClosed { channel, id: agent_id.to_owned() });
     close::flush_tombstone(step, channel, agent_id, false);
     let key = step.books.next_session_key();
-    let hold = match close::tell_agent(step, channel, key, agent_id, None) {
-        Heard::Asked(call) => Hold::Closing(call),
-        _ => Hold::Husk,
-    };
-    bury_unseen(step, channel, key, (id, agent_id), hold);
+    bury_unseen(step, channel, key, (id, agent_id));
+    close::ask_to_close(step, channel, key, agent_id, None);
 }
 
 /// The tombstone of a session that no client ever heard of.
@@ -185,11 +178,10 @@ fn bury_unseen(
     channel: ChannelId,
     key: SessionKey,
     (id, agent_id): (Box<str>, &str),
-    hold: Hold,
 ) {
-    let now = step.now;
+    let (now, hold) = (step.now, Hold::Unanswered);
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    let _ = row.early.take(agent_id);
+    step.outgoing.counters.early_frames += row.early.take(agent_id).len() as u64;
     let tombstone = Tombstone::new(key, &id, agent_id.into(), hold, Ids::default(), now);
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
 }
@@ -198,7 +190,7 @@ fn bury_unseen(
 /// comes then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);
-    let Some(call) = step.books.overdue(id) else { return step.books.absent(id) };
+    let Some(call) = step.books.mark_overdue(id) else { return step.books.absent(id) };
     let channel = call.channel;
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()
@@ -210,7 +202,7 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
             // Nobody knows whether it holds the conversation by now: it is fenced.
             close::flush_tombstone(step, channel, &agent_id, false);
             let key = step.books.next_session_key();
-            bury_unseen(step, channel, key, (public, &agent_id), Hold::Unanswered);
+            bury_unseen(step, channel, key, (public, &agent_id));
         }
         step.publish(Notice::OpenUnanswered { channel });
     }

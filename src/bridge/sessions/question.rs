@@ -156,16 +156,9 @@ fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
 /// Puts a question to these clients, too.
 pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     for client in clients {
-        let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
-        if question.asked.contains(&client) {
-            continue;
+        if step.books.ask_client(id, client) {
+            show(step, id, client);
         }
-        question.asked.push(client);
-        question.alone_since = None;
-        if let Some(row) = step.books.client_mut(client) {
-            row.questions.insert(id);
-        }
-        show(step, id, client);
     }
 }
 

@@ -47,11 +47,8 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
 /// One of several clients cannot or will not answer.
 fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
     let now = step.now;
-    if let Some(row) = step.books.client_mut(client) {
-        row.questions.remove(&id);
-    }
+    step.books.unask_client(id, client);
     let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
-    question.asked.retain(|other| *other != client);
     if let Some(error) = error {
         question.last_error = Some(error.detached());
     }
@@ -105,7 +102,7 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     if let Some(session) = session.and_then(|key| step.books.session_mut(key)) {
         session.last_seen = now;
     }
-    // A permission that nobody gave in time ends the turn, so that it is true.
+    // A permission that nobody gave in time ends the turn, so that `cancelled` is true.
     if is_permission
         && !was_cancelled
         && let Some(session) = session.and_then(|key| step.books.session(key))

@@ -1,30 +1,32 @@
 //! The reaper: a session that was idle for long enough is closed, and at the cap of
 //! sessions the longest-idle one gives way.
 //!
-//! When a session is due says [`when_due`](crate::bridge::books::when_due). One that
-//! a client is attached to is looked at first: a process that one of its turns left
+//! [`when_due`](crate::bridge::books::when_due) says when a session is due. One that a
+//! client is attached to is looked at first: a process that one of its turns left
 //! behind may still work for it.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::session::{Background, Session};
-use crate::bridge::books::when_due::FIRST_USE_GRACE;
 use crate::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy};
 use crate::bridge::effect::Effect;
 use crate::bridge::event::Process;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::bridge::notice::{EndReason, Notice};
-use crate::bridge::sessions::close;
+use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::bridge::time::Moment;
 
-/// For how long a look at a process tree is believed (ms).
+/// For how long a look that found nothing is believed (ms).
 const SURVEY_AGE: u64 = 1_000;
+
+/// For how long a session in which work was found does not give way (ms).
+const WORK_AGE: u64 = 60_000;
 
 /// What came of the wish to make room for a session.
 pub enum Eviction {
-    /// A session gave way.
-    Done,
+    /// A session of this channel gave way.
+    From(ChannelId),
     /// It is being looked whether one may.
     Looking,
     /// None may.
@@ -62,7 +64,7 @@ pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     if must_look(step.books, session, now) {
         look(step, key);
     } else {
-        close::end_session(step, key, EndReason::IdleTimeout, None, None);
+        close::end_session(step, key, EndReason::IdleTimeout, Ending::InOrder);
     }
 }
 
@@ -73,6 +75,7 @@ pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) 
     let Some(row) = step.books.channel(channel) else { return };
     let keys: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in keys {
+        // The end of another one may have ended it.
         let Some(session) = step.books.session_mut(key) else { continue };
         if session.background != Background::Asked {
             continue;
@@ -107,17 +110,17 @@ pub fn evict(step: &mut Step<'_>) -> Eviction {
         let allowed = session.clients().is_empty()
             || step.books.agent(session.agent).config.idle_policy == IdlePolicy::All;
         let works = matches!(session.background, Background::Working { at }
-            if must_look(step.books, session, now) && now.since(at) <= FIRST_USE_GRACE);
+            if must_look(step.books, session, now) && now.since(at) <= WORK_AGE);
         allowed && !session.is_busy() && !works
     };
     let oldest = step.books.sessions().values().filter(may_go);
     let oldest = oldest.min_by_key(|row| (row.last_seen, row.key));
     let Some(session) = oldest else { return Eviction::Impossible };
-    let key = session.key;
+    let (key, channel) = (session.key, session.channel);
     if must_look(step.books, session, now) {
         look(step, key);
         return Eviction::Looking;
     }
-    close::end_session(step, key, EndReason::Evicted, None, None);
-    Eviction::Done
+    close::end_session(step, key, EndReason::Evicted, Ending::InOrder);
+    Eviction::From(channel)
 }

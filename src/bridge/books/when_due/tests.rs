@@ -15,7 +15,7 @@ fn with_session() -> (Books, ChannelId, SessionKey) {
     let mut books = books();
     let channel = add_channel(&mut books, AGENT);
     let key = add_session(&mut books, channel, "s", "s");
-    books.touch(key, at(1));
+    books.mark_seen(key, at(1));
     (books, channel, key)
 }
 
@@ -32,7 +32,7 @@ fn an_idle_session_is_due_on_the_grid_of_the_reaper() {
     let (mut books, _, key) = with_session();
     let session = Due::Session(key);
     assert_eq!(due(&books, session), Some(1_860_000));
-    books.touch(key, at(60_000));
+    books.mark_seen(key, at(60_000));
     assert_eq!(due(&books, session), Some(1_860_000));
     books.host_paused(at(2_000_000));
     assert_eq!(due(&books, session), Some(2_000_000));
@@ -82,7 +82,7 @@ fn a_bound_that_was_too_early_is_corrected_when_it_comes_up() {
     let (mut books, _, key) = with_session();
     let session = Due::Session(key);
     books.watch_session(key, at(1_860_000));
-    books.touch(key, at(60_001));
+    books.mark_seen(key, at(60_001));
     assert_eq!(books.next_due(at(1_859_999), &mut 1), None);
     assert_eq!(books.bound(session), Some(at(1_860_000)));
     assert_eq!(books.next_due(at(1_860_000), &mut 1), None);
