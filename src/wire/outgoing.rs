@@ -36,17 +36,14 @@ impl Token {
 
     /// One of the bridge's own numbers.
     pub fn number(number: u64) -> Self {
+        let length = number.checked_ilog10().map_or(1, |more| more as usize + 1);
         let mut digits = [0; Token::SHORT];
-        let mut left = digits.len();
         let mut rest = number;
-        loop {
-            left -= 1;
-            digits[left] = b'0' + (rest % 10) as u8;
+        for digit in digits[..length].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
-            if rest == 0 {
-                return Token::new(&digits[left..]);
-            }
         }
+        Token(Spelling::Short(length as u8, digits))
     }
 
     /// The spelling.

@@ -57,3 +57,12 @@ proptest! {
         prop_assert_eq!(cutter.finish(), 0);
     }
 }
+
+#[test]
+fn a_number_of_our_own_is_spelled_as_a_number() {
+    for number in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX - 1, u64::MAX] {
+        let token = Token::number(number);
+        assert_eq!(token.as_bytes(), number.to_string().as_bytes());
+        assert_eq!(token, Token::new(number.to_string().as_bytes()));
+    }
+}

@@ -168,14 +168,13 @@ impl Call {
     /// A request of a client in a live session.
     pub fn in_session(
         session: &Session,
-        client: ClientId,
+        asker: Asker,
         purpose: Purpose,
-        frame: &Frame,
         stage: Stage,
         now: Moment,
     ) -> Self {
         Call {
-            asker: Asker::Client(client, frame.id()),
+            asker,
             purpose,
             agent: session.agent,
             channel: Some(session.channel),

@@ -72,7 +72,8 @@ pub fn add_call(books: &mut Books, channel: ChannelId, purpose: Purpose, stage: 
 
 pub fn add_prompt(books: &mut Books, key: SessionKey, client: ClientId, stage: Stage) -> CallId {
     let session = books.session(key).unwrap();
-    let call = Call::in_session(session, client, Purpose::Prompt, &frame(), stage, at(0));
+    let asker = Asker::Client(client, frame().id());
+    let call = Call::in_session(session, asker, Purpose::Prompt, stage, at(0));
     books.add_call(call)
 }
 

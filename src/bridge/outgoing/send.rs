@@ -1,7 +1,7 @@
 //! What is sent to an agent: requests that waited, requests in a session,
 //! notifications.
 
-use crate::bridge::books::call::{Call, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::MAX_UNREAD;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::outgoing::translate::{renamed, to_agent};
@@ -17,11 +17,11 @@ pub fn in_session(
     purpose: Purpose,
     frame: &Frame,
 ) {
-    let now = step.now;
+    let (now, asker) = (step.now, Asker::Client(client, frame.id()));
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let channel = session.channel;
     let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
-    let call = Call::in_session(session, client, purpose, frame, Stage::Sent(now), now);
+    let call = Call::in_session(session, asker, purpose, Stage::Sent(now), now);
     let id = step.books.add_call(call);
     if frame.method.may_hold_secrets() {
         secrets::conceal(step, channel, frame);

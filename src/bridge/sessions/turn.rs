@@ -1,6 +1,6 @@
 //! Turns: prompts, and the queue behind a running one.
 
-use crate::bridge::books::call::{Call, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, send};
@@ -26,8 +26,8 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     if session.queue.len() >= limit {
         return answer::refuse(step, client, &frame.id(), &Refusal::PromptQueueFull { limit });
     }
-    let (purpose, stage) = (Purpose::Prompt, Stage::held(frame));
-    let call = Call::in_session(session, client, purpose, frame, stage, now);
+    let asker = Asker::Client(client, frame.id());
+    let call = Call::in_session(session, asker, Purpose::Prompt, Stage::held(frame), now);
     let id = step.books.add_call(call);
     if let Some(session) = step.books.session_mut(key) {
         session.queue.push_back(id);
