@@ -154,9 +154,9 @@ impl Books {
         self.absences.push(absence);
     }
 
-    /// The next row that must be there and is not.
-    pub fn next_absence(&mut self) -> Option<String> {
-        self.absences.pop()
+    /// Takes the rows that must be there and are not, in the order in which it was seen.
+    pub fn take_absences(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.absences)
     }
 
     /// The row of an agent. Only these books make ids of agents, and no row goes.

@@ -36,7 +36,7 @@ pub fn finish(step: &mut Step<'_>) {
         }
     }
     step.books.watch_touched();
-    while let Some(row) = step.books.next_absence() {
+    for row in step.books.take_absences() {
         step.publish(Notice::RowAbsent { row });
     }
     if step.books.is_ending() {

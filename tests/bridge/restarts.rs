@@ -165,6 +165,26 @@ fn who_leaves_and_comes_back_does_not_start_anew() {
 }
 
 #[test]
+fn a_carried_client_that_initializes_anew_waits_as_well() {
+    let mut world = World::new();
+    let v2 = INITIALIZE.replacen(":1", ":2", 1);
+    let editor = world.connect();
+    for pause in [0, 250, 500] {
+        world.request(editor, pause, "initialize", &v2);
+        if pause > 0 {
+            world.wait(pause - 1);
+            world.assert_nothing_left();
+            world.wait(1);
+        }
+        let channel = world.expect_spawn("/home");
+        let number = world.expect_request(channel, "initialize", &v2);
+        world.answer(channel, number, r#"{"protocolVersion":2,"capabilities":{}}"#);
+        world.expect_answer(editor, pause, r#"{"protocolVersion":2,"capabilities":{}}"#);
+        world.crashed(channel);
+    }
+}
+
+#[test]
 fn a_crash_before_anybody_asked_holds_back_whoever_asks_first() {
     let mut world = World::with(|config| config.limits.preheat = true);
     world.event(Event::Preheat { cwd: "/start".to_owned() });

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::bridge::books::channel::Capabilities;
-use crate::bridge::books::restarts::Restarts;
 use crate::bridge::id::AgentId;
 use crate::wire::{Frame, Scanner, json};
 
@@ -19,13 +18,24 @@ pub enum Carry {
     Transparent,
 }
 
+/// Which clients may join a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All with its identity.
+    Shared,
+    /// None but the one that is in it.
+    Private,
+}
+
 /// A row: what channels must have in common to serve the same clients.
 #[derive(Clone, Debug)]
 pub struct Pool {
     /// The agent whose processes these are.
     pub agent: AgentId,
-    /// Agent, version, capabilities and name that the client gave.
+    /// Version, capabilities and name that its clients gave.
     pub identity: Box<[u8]>,
+    /// Which clients may join it.
+    pub access: Access,
     /// The client's `initialize`, repeated to every further channel.
     pub initialize: Frame,
     /// The agent's answer, as clients get it.
@@ -38,28 +48,21 @@ pub struct Pool {
     pub carry: Carry,
     /// Requests that every further channel gets before its first session.
     pub rehearsal: Vec<Frame>,
-    /// How often its processes crashed lately.
-    pub restarts: Restarts,
 }
 
 impl Pool {
     /// A pool without a channel, for clients with this identity.
-    pub fn new(
-        agent: AgentId,
-        identity: Box<[u8]>,
-        initialize: &Frame,
-        restarts: Restarts,
-    ) -> Self {
+    pub fn new(agent: AgentId, identity: Box<[u8]>, access: Access, initialize: &Frame) -> Self {
         Pool {
             agent,
             identity,
+            access,
             initialize: initialize.detached(),
             answer: None,
             version: Box::default(),
             capabilities: Capabilities::default(),
             carry: Carry::Sessions,
             rehearsal: Vec::new(),
-            restarts,
         }
     }
 

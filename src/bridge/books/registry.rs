@@ -10,7 +10,7 @@ use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::phase::Phase;
-use crate::bridge::books::pool::Pool;
+use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
 use crate::bridge::id::{AgentId, ChannelId, ClientId, PoolId, SessionKey};
@@ -62,78 +62,55 @@ impl Books {
         self.forget_pools();
     }
 
-    /// A pool goes with the last client and the last channel of it; its crashes stay.
+    /// A pool goes with the last client and the last channel of it.
     fn forget_pools(&mut self) {
         let (clients, channels) = (&self.clients, &self.channels);
-        let is_in_use = |id: &PoolId| {
+        self.pools.retain(|id, _| {
             clients.values().any(|row| row.pool == Some(*id))
                 || channels.values().any(|row| row.pool == Some(*id))
-        };
-        let left: Vec<PoolId> = self.pools.keys().filter(|id| !is_in_use(id)).copied().collect();
-        for row in left.iter().filter_map(|id| self.pools.remove(id)) {
-            if !row.restarts.is_empty() {
-                self.agents[row.agent.0].past_restarts.insert(row.identity, row.restarts);
-            }
-        }
+        });
     }
 
     /// The pool of clients with this identity.
     pub fn pool_of(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
+        let may_join = |row: &Pool| row.agent == agent && row.access == Access::Shared;
         let mut pools = self.pools.iter();
-        let known = pools.find(|(_, row)| row.agent == agent && row.identity == identity);
-        match known {
+        match pools.find(|(_, row)| may_join(row) && row.identity == identity) {
             Some((id, _)) => *id,
-            None => self.add_pool(agent, identity, initialize),
+            None => self.add_pool(Pool::new(agent, identity, Access::Shared, initialize)),
         }
     }
 
-    /// A pool that no other client is in. Crashes before there was one count for it, and
-    /// those of an earlier one of the same identity.
-    pub fn add_pool(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
+    /// A pool that no client is in yet.
+    pub fn add_pool(&mut self, pool: Pool) -> PoolId {
         let id = PoolId(self.numbers.pools.next());
-        let row = self.agent_mut(agent);
-        let past = row.past_restarts.remove(&identity);
-        let restarts = past.unwrap_or_else(|| row.restarts.clone());
-        self.pools.insert(id, Pool::new(agent, identity, initialize, restarts));
+        self.pools.insert(id, pool);
         id
     }
 
     /// A process of this channel crashed; `how` is for people.
     pub fn crashed(&mut self, channel: ChannelId, how: &str, now: Moment) {
         let Some(row) = self.channels.get(&channel) else { return self.absent(channel) };
-        let (agent, pool) = (row.agent, row.pool);
-        let window = self.agent(agent).config.restart_window;
-        let past = &mut self.agent_mut(agent).past_restarts;
-        past.retain(|_, restarts| {
-            restarts.forget_old(now, window);
-            !restarts.is_empty()
-        });
-        // A process that was in no pool yet would have served any.
-        if pool.is_none() {
-            let row = self.agent_mut(agent);
-            for restarts in row.past_restarts.values_mut().chain([&mut row.restarts]) {
-                restarts.crashed(now, window, how);
-            }
-        }
-        for (id, row) in &mut self.pools {
-            if row.agent == agent && pool.is_none_or(|pool| pool == *id) {
-                row.restarts.crashed(now, window, how);
-            }
-        }
+        let agent = &mut self.agents[row.agent.0];
+        let pool = row.pool.and_then(|id| self.pools.get(&id));
+        let whose = pool.map(|pool| pool.identity.clone());
+        agent.restarts.crashed(now, agent.config.restart_window, whose, how);
     }
 
     /// Whether a process of this pool may be started.
     pub fn may_start(&mut self, id: PoolId, now: Moment) -> Start {
-        let Some(pool) = self.pools.get_mut(&id) else {
+        let Some(pool) = self.pools.get(&id) else {
             self.absent(id);
             return Start::Later;
         };
-        let config = &self.agents[pool.agent.0].config;
-        let (limit, window) = (config.restart_limit, config.restart_window);
-        if let Some(retry_after_ms) = pool.restarts.refused_for(now, limit, window) {
-            return Start::Refused { last: pool.restarts.last.clone(), retry_after_ms };
+        let agent = &mut self.agents[pool.agent.0];
+        let (limit, window) = (agent.config.restart_limit, agent.config.restart_window);
+        let refused_for = agent.restarts.refused_for(&pool.identity, now, limit, window);
+        if let Some(retry_after_ms) = refused_for {
+            let last = agent.restarts.last(&pool.identity).to_owned();
+            return Start::Refused { last, retry_after_ms };
         }
-        let at = pool.restarts.not_before();
+        let at = agent.restarts.not_before(&pool.identity);
         if at <= now {
             return Start::Now;
         }

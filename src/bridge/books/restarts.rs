@@ -7,12 +7,22 @@ use crate::bridge::time::Moment;
 /// Crashes that are remembered where the budget does not bound them.
 const MAX_CRASHES: usize = 1024;
 
-/// How often an agent crashed lately, and when it may be started again.
+/// The crashes of one agent's processes lately, the oldest first. They count for the
+/// clients whose process it was, by the identity that these gave: who leaves and comes
+/// back does not start anew.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
-    crashes: VecDeque<Moment>,
-    /// How the last one ended, for people.
-    pub last: String,
+    crashes: VecDeque<Crash>,
+}
+
+#[derive(Clone, Debug)]
+struct Crash {
+    at: Moment,
+    /// The identity of the clients whose process it was. `None`: nobody had asked for it
+    /// yet, and it would have served any.
+    whose: Option<Box<[u8]>>,
+    /// How it ended, for people.
+    how: String,
 }
 
 impl Restarts {
@@ -21,16 +31,14 @@ impl Restarts {
     /// The longest pause (ms).
     const LONGEST_PAUSE: u64 = 30_000;
 
-    /// An agent crashed.
-    pub fn crashed(&mut self, now: Moment, window: u64, how: &str) {
-        self.crashes.push_back(now);
-        self.last = how.to_owned();
+    /// A process crashed.
+    pub fn crashed(&mut self, now: Moment, window: u64, whose: Option<Box<[u8]>>, how: &str) {
+        self.crashes.push_back(Crash { at: now, whose, how: how.to_owned() });
         self.forget_old(now, window);
     }
 
-    /// Forgets the crashes that are over: the window is in ms.
-    pub fn forget_old(&mut self, now: Moment, window: u64) {
-        while self.crashes.front().is_some_and(|first| now.since(*first) >= window) {
+    fn forget_old(&mut self, now: Moment, window: u64) {
+        while self.crashes.front().is_some_and(|first| now.since(first.at) >= window) {
             self.crashes.pop_front();
         }
         // The number is bounded by the budget; this bounds it when there is none.
@@ -39,25 +47,38 @@ impl Restarts {
         }
     }
 
-    /// Whether no crash is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.crashes.is_empty()
+    /// The crashes that count for clients with this identity, the oldest first.
+    fn of(&self, identity: &[u8]) -> impl DoubleEndedIterator<Item = &Crash> {
+        self.crashes
+            .iter()
+            .filter(move |crash| crash.whose.as_deref().is_none_or(|whose| whose == identity))
+    }
+
+    /// How the last one ended, for people.
+    pub fn last(&self, identity: &[u8]) -> &str {
+        self.of(identity).next_back().map_or("", |crash| &crash.how)
     }
 
     /// The first moment at which the next start may be tried.
-    pub fn not_before(&self) -> Moment {
-        let Some(last) = self.crashes.back() else { return Moment::START };
-        let doublings = (self.crashes.len() - 1).min(16);
-        last.plus_millis((Self::FIRST_PAUSE << doublings).min(Self::LONGEST_PAUSE))
+    pub fn not_before(&self, identity: &[u8]) -> Moment {
+        let Some(last) = self.of(identity).next_back() else { return Moment::START };
+        let doublings = (self.of(identity).count() - 1).min(16);
+        last.at.plus_millis((Self::FIRST_PAUSE << doublings).min(Self::LONGEST_PAUSE))
     }
 
     /// How long starts are refused (ms), if the budget is used up.
-    pub fn refused_for(&mut self, now: Moment, limit: usize, window: u64) -> Option<u64> {
+    pub fn refused_for(
+        &mut self,
+        identity: &[u8],
+        now: Moment,
+        limit: usize,
+        window: u64,
+    ) -> Option<u64> {
         self.forget_old(now, window);
-        if limit == 0 || self.crashes.len() < limit {
+        if limit == 0 || self.of(identity).count() < limit {
             return None;
         }
-        let first = *self.crashes.front()?;
+        let first = self.of(identity).next()?.at;
         Some(window.saturating_sub(now.since(first)))
     }
 }
@@ -82,6 +103,7 @@ mod tests {
     use super::*;
 
     const WINDOW: u64 = 60_000;
+    const ALICE: &[u8] = b"alice";
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)
@@ -91,7 +113,7 @@ mod tests {
     fn crashed(crashes: &[u64]) -> Restarts {
         let mut restarts = Restarts::default();
         for crash in crashes {
-            restarts.crashed(at(*crash), WINDOW, &format!("crash at {crash}"));
+            restarts.crashed(at(*crash), WINDOW, Some(ALICE.into()), &format!("crash at {crash}"));
         }
         restarts
     }
@@ -99,8 +121,8 @@ mod tests {
     #[test]
     fn without_a_crash_a_start_waits_for_nothing() {
         let mut restarts = Restarts::default();
-        assert_eq!(restarts.not_before(), Moment::START);
-        assert_eq!(restarts.refused_for(at(7), 1, WINDOW), None);
+        assert_eq!(restarts.not_before(ALICE), Moment::START);
+        assert_eq!(restarts.refused_for(ALICE, at(7), 1, WINDOW), None);
     }
 
     #[test]
@@ -109,45 +131,57 @@ mod tests {
         for (before, pause) in expected.into_iter().enumerate() {
             let crashes: Vec<u64> = (0..=before as u64).map(|number| 1_000 + number).collect();
             let last = at(1_000 + before as u64);
-            assert_eq!(crashed(&crashes).not_before(), last.plus_millis(pause), "{before}");
+            assert_eq!(crashed(&crashes).not_before(ALICE), last.plus_millis(pause), "{before}");
         }
     }
 
     #[test]
     fn the_pause_of_very_many_crashes_is_the_longest_and_their_number_is_bounded() {
         let restarts = crashed(&[5; 2_000]);
-        assert_eq!(restarts.not_before(), at(30_005));
+        assert_eq!(restarts.not_before(ALICE), at(30_005));
         assert_eq!(restarts.crashes.len(), MAX_CRASHES);
     }
 
     #[test]
     fn a_crash_counts_until_the_window_is_over() {
         let restarts = crashed(&[0, WINDOW - 1]);
-        assert_eq!(restarts.not_before(), at(WINDOW - 1 + 500));
+        assert_eq!(restarts.not_before(ALICE), at(WINDOW - 1 + 500));
         let restarts = crashed(&[0, WINDOW]);
-        assert_eq!(restarts.not_before(), at(WINDOW + 250));
+        assert_eq!(restarts.not_before(ALICE), at(WINDOW + 250));
     }
 
     #[test]
     fn starts_are_refused_for_the_rest_of_the_window() {
         let mut restarts = crashed(&[1_000, 5_000, 9_000]);
-        assert_eq!(restarts.refused_for(at(10_000), 4, WINDOW), None);
-        assert_eq!(restarts.refused_for(at(10_000), 3, WINDOW), Some(51_000));
-        assert_eq!(restarts.refused_for(at(60_999), 3, WINDOW), Some(1));
-        assert_eq!(restarts.refused_for(at(61_000), 3, WINDOW), None);
-        assert_eq!(restarts.refused_for(at(61_000), 2, WINDOW), Some(4_000));
+        assert_eq!(restarts.refused_for(ALICE, at(10_000), 4, WINDOW), None);
+        assert_eq!(restarts.refused_for(ALICE, at(10_000), 3, WINDOW), Some(51_000));
+        assert_eq!(restarts.refused_for(ALICE, at(60_999), 3, WINDOW), Some(1));
+        assert_eq!(restarts.refused_for(ALICE, at(61_000), 3, WINDOW), None);
+        assert_eq!(restarts.refused_for(ALICE, at(61_000), 2, WINDOW), Some(4_000));
     }
 
     #[test]
     fn a_limit_of_zero_refuses_nothing() {
         let mut restarts = crashed(&[1; 50]);
-        assert_eq!(restarts.refused_for(at(2), 0, WINDOW), None);
-        assert_eq!(restarts.not_before(), at(30_001), "the pauses stay");
+        assert_eq!(restarts.refused_for(ALICE, at(2), 0, WINDOW), None);
+        assert_eq!(restarts.not_before(ALICE), at(30_001), "the pauses stay");
     }
 
     #[test]
     fn it_is_known_how_the_last_one_ended() {
-        assert_eq!(Restarts::default().last, "");
-        assert_eq!(crashed(&[1, 2]).last, "crash at 2");
+        assert_eq!(Restarts::default().last(ALICE), "");
+        assert_eq!(crashed(&[1, 2]).last(ALICE), "crash at 2");
+    }
+
+    #[test]
+    fn a_crash_counts_for_the_clients_whose_process_it_was_and_one_of_nobody_for_all() {
+        let mut restarts = crashed(&[1, 2]);
+        assert_eq!(restarts.not_before(b"bob"), Moment::START);
+        assert_eq!(restarts.refused_for(b"bob", at(3), 1, WINDOW), None);
+        restarts.crashed(at(3), WINDOW, None, "preheated");
+        assert_eq!(restarts.not_before(b"bob"), at(253));
+        assert_eq!(restarts.not_before(ALICE), at(1_003));
+        assert_eq!(restarts.last(ALICE), "preheated");
+        assert_eq!(restarts.refused_for(b"bob", at(3), 1, WINDOW), Some(WINDOW));
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
 use crate::bridge::books::channel::Rung;
 use crate::bridge::books::fence::Fence;
+use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
 use crate::bridge::config::{AgentConfig, PermissionPolicy, Share};
@@ -53,7 +54,8 @@ pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
 }
 
 pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
-    books.add_pool(agent, Box::default(), &frame())
+    let identity = format!("clients {}", books.pools.len()).into_bytes().into();
+    books.add_pool(Pool::new(agent, identity, Access::Shared, &frame()))
 }
 
 pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {

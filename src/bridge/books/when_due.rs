@@ -54,7 +54,8 @@ impl Books {
                 self.clients.get(&client).is_some_and(|row| row.pool == Some(id))
             })
         };
-        let at = self.pools.get(&id)?.restarts.not_before();
+        let pool = self.pools.get(&id)?;
+        let at = self.agent(pool.agent).restarts.not_before(&pool.identity);
         (at > Moment::START && self.unplaced.iter().any(waits)).then_some(at)
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Capabilities, State};
 use crate::bridge::books::client::Offers;
-use crate::bridge::books::pool::{Carry, Pool};
+use crate::bridge::books::pool::{Access, Carry, Pool};
 use crate::bridge::channels::{set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::{Notice, StopReason};
@@ -123,8 +123,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
 /// waited for the same handshake get a pool, and so a process, of their own.
 fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: CallId) {
     let Some(row) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
-    row.identity = format!("only for {pool}").into_bytes().into();
-    let (agent, initialize) = (row.agent, row.initialize.clone());
+    row.access = Access::Private;
+    let own = Pool::new(row.agent, row.identity.clone(), Access::Private, &row.initialize);
     for id in step.books.calls_on(channel) {
         let Some(call) = step.books.call(id) else {
             step.books.absent(id);
@@ -132,8 +132,7 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
         };
         // The first one and those of the bridge itself stay.
         let Some(client) = call.client().filter(|_| id != first) else { continue };
-        let identity = format!("only for {client}").into_bytes().into();
-        let own = step.books.add_pool(agent, identity, &initialize);
+        let own = step.books.add_pool(own.clone());
         if let Some(client) = step.books.client_mut(client) {
             client.pool = Some(own);
         }

@@ -26,7 +26,7 @@ use crate::bridge::seeded;
 use crate::bridge::sessions::{attach, cancel, question_end};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Method};
+use crate::wire::{Frame, Kind, Method, Token};
 
 /// Who wants to hear that a session is closed, and the request it made.
 pub type Closer = (Asker, Frame);
@@ -224,10 +224,7 @@ fn tell_agent(
     let id = step.books.add_call(close);
     if can_close {
         let outgoing = match frame {
-            Some(frame) => {
-                let token = crate::wire::Token::number(id.0);
-                translate::to_agent(&frame, Some(token), Some(agent_id))
-            }
+            Some(frame) => translate::to_agent(&frame, Some(Token::number(id.0)), Some(agent_id)),
             None => {
                 let params = compose::session_params(agent_id);
                 compose::request(id.0, Method::SessionClose.name(), &params)
