@@ -5,7 +5,7 @@
 //! so that a test can drive it through a year of trouble in a second. One task
 //! owns it; everything around that task is dumb.
 //!
-//! What happens goes down through the rooms and never up; a file imports files of
+//! An event goes down through the rooms and never up; a file imports files of
 //! its own room and of those below. `tests/tidy/rooms.rs` holds that.
 //!
 //! | room | what is decided there |

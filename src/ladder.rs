@@ -6,7 +6,7 @@
 //! time, the graces are scaled down together. All times are milliseconds; `None`
 //! is a grace that never ends.
 
-/// What a process gets to die of SIGKILL, however short a shutdown must be (ms).
+/// The time that a process gets to die of SIGKILL, however short a shutdown must be (ms).
 const LEAST_KILL_GRACE: u64 = 250;
 
 /// The graces of one ladder, such that their sum is at most `bound`: none is

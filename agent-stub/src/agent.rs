@@ -16,7 +16,7 @@ use crate::wire::{Wire, lock};
 /// What a request is answered with: JSON as it is to be sent, or an error.
 pub(crate) type Outcome = Result<String, Fault>;
 
-/// What takes a request of the client.
+/// The function that handles a request of the client.
 pub(crate) type Handle = fn(&Arc<Agent>, Request);
 
 /// The turn ended while a command of it was waiting.
@@ -28,7 +28,7 @@ pub(crate) struct Agent {
     pub(crate) manners: Manners,
     pub(crate) relaunch: Vec<String>,
     pub(crate) wire: Wire,
-    /// Who takes requests that were held back.
+    /// The handler of requests that were held back.
     handle: Handle,
     state: Mutex<State>,
     changed: Condvar,

@@ -1,5 +1,5 @@
-//! What the client says, line by line, and what the flags say about it before
-//! anyone looks at a request itself.
+//! The lines of the client, and the flags that hold a request back or drop it before
+//! it is handled.
 
 use std::sync::Arc;
 use std::thread;

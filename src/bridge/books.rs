@@ -62,7 +62,7 @@ use crate::bridge::time::Moment;
 /// The tables, the limits, and where the bridge stands.
 #[derive(Debug)]
 pub struct Books {
-    /// What holds for the bridge as a whole.
+    /// The limits of the bridge as a whole.
     pub limits: Limits,
     phase: Phase,
     /// Until then nothing is reaped or timed out, because the host stood still.

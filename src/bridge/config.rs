@@ -9,7 +9,7 @@ use super::time::Limit;
 /// defaults of the embedded mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// What holds for the bridge as a whole.
+    /// The limits of the bridge as a whole.
     pub limits: Limits,
     /// The agent that clients are given.
     pub agent: AgentConfig,

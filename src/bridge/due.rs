@@ -1,4 +1,4 @@
-//! What follows when a row is due.
+//! The action for each kind of row that is due.
 
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::State;

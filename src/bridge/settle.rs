@@ -1,8 +1,8 @@
 //! How a step ends: what it touched is settled, what waits is placed, and every row
 //! that was touched comes up when it is due.
 //!
-//! What follows from the state of a row is decided here, from its facts, and not by
-//! whoever changed it.
+//! The consequences of the state of a row are decided here, from its facts, and not
+//! where it was changed.
 
 use crate::bridge::books::channel::State;
 use crate::bridge::books::deadlines::Due;
@@ -55,8 +55,8 @@ fn session(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// Decides what follows from the state of a channel: whether it is retired, idle,
-/// waited for, paused, or over.
+/// The consequences of the state of a channel: it may be retired, idle, waited for,
+/// paused, or over.
 fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
     // It may have exited in this step.

@@ -29,7 +29,7 @@ pub(super) struct Resolved {
 pub(super) struct ConfigFile {
     /// Its path.
     pub(super) path: PathBuf,
-    /// Who named it.
+    /// The place where it was named.
     pub(super) origin: Origin,
     /// Whether it is there.
     pub(super) presence: Presence,

@@ -16,15 +16,15 @@ pub struct Settings {
     pub config: Config,
     /// The longest message taken from a peer, in bytes.
     pub max_frame_bytes: usize,
-    /// What may wait for a peer, in bytes.
+    /// The cap of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
     /// Agents run without keepers.
     pub no_keeper: bool,
-    /// Who is left alone when the tree of an agent is ended.
+    /// Processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
     /// Which variables agents get.
     pub passing: Passing,
-    /// What is logged, and where.
+    /// The levels of the log, and its places.
     pub log: LogSettings,
     /// The agent's command and its arguments; empty where a command needs none.
     pub agent: Vec<OsString>,

@@ -15,7 +15,7 @@ pub struct Task {
     pub line: RawFd,
     /// The steps of the ladder.
     pub graces: Graces,
-    /// Who is left alone.
+    /// Processes that are left alone.
     pub spare: Spare,
     /// A variable that marks what descends from the agent.
     pub mark: (String, String),

@@ -1,8 +1,8 @@
-//! What is logged, and where, as somebody wants it.
+//! The settings of the log: its levels, and its places.
 
 use std::path::PathBuf;
 
-/// What is logged, and where.
+/// The levels of the log, and its places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// Which lines: a level, or a list of `TARGET=LEVEL`.

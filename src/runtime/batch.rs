@@ -20,7 +20,7 @@ impl Batch {
     }
 }
 
-/// What of a read is left behind a batch.
+/// The lines of a read that are left behind a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// More lines: the next batch comes at once.

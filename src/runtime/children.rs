@@ -35,9 +35,9 @@ pub(super) struct Orders {
     pub(super) command: Vec<OsString>,
     /// What it finds in its environment, beside what is about its channel.
     pub(super) environment: Variables,
-    /// What may wait for an agent, in bytes.
+    /// The cap of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
-    /// Who is left alone when a tree is ended.
+    /// Processes that are left alone when a tree is ended.
     pub(super) spare: Spare,
     /// Of agents that have no keeper.
     pub(super) ledger: Ledger,

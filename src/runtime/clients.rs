@@ -18,7 +18,7 @@ use crate::wire::Outgoing;
 pub(super) struct Clients {
     /// The longest line that is taken from one, in bytes.
     limit: usize,
-    /// What may wait for one, in bytes.
+    /// The cap of the outbox of one, in bytes.
     outbox_bytes: usize,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
@@ -105,7 +105,7 @@ impl Clients {
         self.rows.get(&client).is_some_and(ClientRow::open_gate)
     }
 
-    /// Who takes nothing any more, although its outbox was not ended.
+    /// Clients that take nothing any more, although their outboxes were not ended.
     pub(super) fn broken(&self) -> Vec<ClientId> {
         let broken = self.rows.iter().filter(|(_, row)| row.outbox.is_broken());
         broken.map(|(id, _)| *id).collect()

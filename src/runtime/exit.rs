@@ -9,7 +9,7 @@ use crate::bridge::ExitStatus;
 /// How long an exit waits for what the process has written, and for its tree.
 pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
 
-/// What an exit waits for beside the process itself.
+/// The parts of an exit beside that of the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Stdout,
@@ -21,7 +21,7 @@ pub(super) enum Part {
     Keeper,
 }
 
-/// What the exit of one channel still waits for, and what is known of it so far.
+/// The exit of one channel: the parts that are missing, and what is known so far.
 #[derive(Debug)]
 pub(super) struct AwaitedExit {
     /// Set when the process is reaped.

@@ -1,4 +1,4 @@
-//! What tasks tell the loop.
+//! Messages of the tasks to the loop.
 
 use tokio::sync::mpsc;
 
@@ -9,7 +9,7 @@ use crate::bridge::{ChannelId, ClientId};
 use crate::keeper::message::Report;
 use crate::processes::Entry;
 
-/// What a task tells the loop.
+/// A message of a task to the loop.
 #[derive(Debug)]
 pub(super) enum Input {
     FromClient(ClientId, Batch),

@@ -1,4 +1,4 @@
-//! What a bridge is started with, and how it ended.
+//! The settings that a bridge is started with, and how it ended.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::environ::Passing;
 use crate::logs::StderrSink;
 use crate::processes::Spare;
 
-/// What the runtime must know beside the core's [`Config`].
+/// The settings of the runtime, beside the core's [`Config`].
 #[derive(Debug)]
 pub struct Setup {
     /// What the core is told.
@@ -17,11 +17,11 @@ pub struct Setup {
     pub agent: Vec<OsString>,
     /// The longest line that is taken from a peer, in bytes.
     pub max_frame_bytes: usize,
-    /// What may wait for a peer, in bytes.
+    /// The cap of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
     /// Whether agents are kept by keepers, where the system can do that.
     pub keeper: bool,
-    /// Who is left alone when the tree of an agent is ended.
+    /// Processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
     /// Which variables of our environment agents get.
     pub passing: Passing,

@@ -20,7 +20,7 @@ pub(super) async fn look(trace: Option<Trace>) -> Vec<Entry> {
     found.ok().and_then(Result::ok).flatten().unwrap_or_default()
 }
 
-/// What was found in the tree of a channel, as the core is told of it. `agent` is
+/// The processes found in the tree of a channel, as the core is told of them. `agent` is
 /// the agent's own process.
 pub(super) fn event(
     channel: ChannelId,

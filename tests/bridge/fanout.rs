@@ -156,8 +156,9 @@ fn after_a_request_for_all_was_answered_a_client_may_introduce_itself_anew() {
     assert!(world.next_line(editor).contains("\"result\""));
 }
 
-#[test]
-fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() {
+/// A second channel that works on an open of the editor's (its request 1), and hears a
+/// setting that was made while it started: its numbers of both.
+fn told_late() -> (World, ClientId, ChannelId, [u64; 2]) {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
     let (editor, first) = world.start();
     world.open(editor, first, "a");
@@ -172,6 +173,12 @@ fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() 
     world.answer(first, asked, "{}");
     world.expect_answer(editor, 2, "{}");
     let heard = world.expect_request(second, "providers/set", "{}");
+    (world, editor, second, [sent, heard])
+}
+
+#[test]
+fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() {
+    let (mut world, editor, second, [sent, heard]) = told_late();
     world.request(editor, 3, "session/new", NEW);
     world.assert_nothing_left();
     world.fail(second, heard, -9);
@@ -185,20 +192,7 @@ fn a_setting_that_is_refused_refuses_the_opens_that_wait_for_it_and_no_others() 
 
 #[test]
 fn a_setting_that_times_out_together_with_an_open_refuses_nobody_who_can_go_elsewhere() {
-    let mut world = World::with(|config| config.agent.sessions_per_channel = 2);
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.open(editor, first, "x");
-    world.request(editor, 1, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    let greeting = world.expect_request(second, "initialize", INITIALIZE);
-    world.request(editor, 2, "providers/set", "{}");
-    let asked = world.expect_request(first, "providers/set", "{}");
-    world.answer(second, greeting, world.agent);
-    world.expect_request(second, "session/new", NEW);
-    world.answer(first, asked, "{}");
-    world.expect_answer(editor, 2, "{}");
-    world.expect_request(second, "providers/set", "{}");
+    let (mut world, editor, second, _) = told_late();
     world.wait(1);
     world.request(editor, 3, "session/new", NEW);
     world.wait(119_998);

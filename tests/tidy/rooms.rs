@@ -1,4 +1,4 @@
-//! The rooms of the core. What happens goes down through them and never up: a file
+//! The rooms of the core. An event goes down through them and never up: a file
 //! imports files of its own room and of those below.
 
 use crate::code::is_in;

@@ -9,7 +9,7 @@ use crate::bridge::id::{CallId, SessionKey};
 /// The ids of one agent's conversations that are live or on their way.
 #[derive(Debug)]
 pub struct Aliases {
-    /// What every alias begins with.
+    /// The beginning of every alias.
     prefix: String,
     /// Live sessions and their children, by the id that clients know.
     live: HashMap<Box<str>, SessionKey>,

@@ -58,7 +58,7 @@ pub enum Rung {
     Stuck,
 }
 
-/// What is known about the agent's login on this channel.
+/// The state of the agent's login on this channel, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     /// Nothing.
@@ -141,7 +141,7 @@ pub struct Channel {
     /// Clients whose extension requests without a session it served: it may
     /// hold something for them.
     pub leases: BTreeSet<ClientId>,
-    /// What its agent was notified of since its outbox is full, in bytes; `None`:
+    /// Notifications sent to its agent since its outbox is full, in bytes; `None`:
     /// it reads.
     pub unread: Option<usize>,
     /// A client that it feeds is slow: it is not read.

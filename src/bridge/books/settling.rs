@@ -1,5 +1,5 @@
-//! What is left to settle in a step, and what comes up when: the rows that were
-//! touched, and the index of deadlines.
+//! The rows left to settle in a step, and the moments at which rows come up: how other
+//! rooms use [`touched_rows`](super::touched_rows) and [`deadlines`](super::deadlines).
 
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;

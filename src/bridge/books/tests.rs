@@ -1,4 +1,4 @@
-//! What is asked of several tables, on books without a bridge.
+//! Questions to several tables, on books without a bridge.
 
 use super::*;
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};

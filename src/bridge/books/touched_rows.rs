@@ -1,4 +1,4 @@
-//! What a step has touched: at its end these rows are settled, and their deadlines
+//! The rows that a step has touched: at its end they are settled, and their deadlines
 //! are looked at again.
 
 use crate::bridge::books::deadlines::Due;

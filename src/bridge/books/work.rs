@@ -1,5 +1,5 @@
-//! What there is to do: the requests on a channel and of a client, the turns that run,
-//! the sessions being opened; and what there is still room for.
+//! The work at hand: the requests on a channel and of a client, the turns that run,
+//! the sessions being opened; and the room that is left.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};

@@ -23,7 +23,7 @@ const SURVEY_AGE: u64 = 1_000;
 /// For how long a session in which work was found does not give way (ms).
 const WORK_AGE: u64 = 60_000;
 
-/// What came of the wish to make room for a session.
+/// The outcome of an attempt to make room for a session.
 pub enum Eviction {
     /// A session of this channel gave way.
     From(ChannelId),

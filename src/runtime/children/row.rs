@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub(super) is_wanted: bool,
     pub(super) gate: Gate,
     pub(super) tail: Tail,
-    /// What its tail must not show beside the secrets of the environment.
+    /// Texts that its tail must not show, beside the secrets of the environment.
     secrets: BTreeSet<Box<str>>,
     pub(super) exit: AwaitedExit,
 }
