@@ -62,7 +62,7 @@ use books::phase::Phase;
 use channels::{backpressure, liveness, start, stop};
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
-use step::{Said, Step};
+use step::{Outgoing, Step};
 
 /// Nothing is reaped or timed out for this long after the host stood still (ms).
 pub const PAUSE_GRACE: u64 = 60_000;
@@ -90,14 +90,14 @@ const LOOKS: usize = 256;
 #[derive(Debug)]
 pub struct Bridge {
     books: Books,
-    outgoing: Said,
+    outgoing: Outgoing,
     now: Moment,
 }
 
 impl Bridge {
     /// A bridge without clients or channels.
     pub fn new(config: Config) -> Self {
-        Bridge { books: Books::new(config), outgoing: Said::default(), now: Moment::START }
+        Bridge { books: Books::new(config), outgoing: Outgoing::default(), now: Moment::START }
     }
 
     /// Something happened.

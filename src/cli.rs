@@ -5,7 +5,6 @@
 
 mod args;
 pub mod demo;
-mod environment;
 mod error;
 mod file;
 mod kinds;
@@ -15,11 +14,12 @@ mod near;
 mod numbers;
 mod options;
 mod print;
+mod process_environment;
 mod resolve;
 pub mod run;
 mod settings;
 mod show;
-mod variables;
+mod variable_kinds;
 
 use std::env;
 use std::ffi::OsString;
@@ -29,10 +29,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use self::args::{Flags, Line, RunArgs, Subcommands};
-use self::environment::Environment;
+use self::args::{CommandLine, Flags, RunArgs, Subcommands};
 pub use self::error::{ConfigError, Origin};
 pub use self::login::login_start;
+use self::process_environment::ProcessEnvironment;
 pub use self::settings::Settings;
 
 /// The exit code of a command line or configuration that is refused.
@@ -49,13 +49,13 @@ pub fn main() -> ExitCode {
     if arguments.next_if(|first| first == "demo-agent").is_some() {
         return demo::agent(arguments.collect());
     }
-    match Line::try_parse_from([program].into_iter().chain(arguments)) {
+    match CommandLine::try_parse_from([program].into_iter().chain(arguments)) {
         Ok(line) => dispatch(line),
         Err(error) => explain(&error),
     }
 }
 
-fn dispatch(line: Line) -> ExitCode {
+fn dispatch(line: CommandLine) -> ExitCode {
     match line.command {
         None => run_agent(line.run),
         Some(Subcommands::Run(run)) => run_agent(run),
@@ -67,7 +67,7 @@ fn dispatch(line: Line) -> ExitCode {
 }
 
 fn run_agent(run: RunArgs) -> ExitCode {
-    let settings = resolve::resolve(&run.flags, &Environment::of_process())
+    let settings = resolve::resolve(&run.flags, &ProcessEnvironment::of_process())
         .and_then(|resolved| resolved.settings.with_agent(run.agent));
     let settings = match settings {
         Ok(settings) => settings,
@@ -87,7 +87,7 @@ fn log_in(agent: &[OsString]) -> ExitCode {
 }
 
 fn show_config(flags: &Flags) -> ExitCode {
-    match resolve::resolve(flags, &Environment::of_process()) {
+    match resolve::resolve(flags, &ProcessEnvironment::of_process()) {
         Ok(resolved) => print::output(show::table(&resolved).as_bytes()),
         Err(error) => print::failure(&error, USAGE),
     }
@@ -95,7 +95,7 @@ fn show_config(flags: &Flags) -> ExitCode {
 
 fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Line::command(), "drawbridge", &mut script);
+    clap_complete::generate(shell, &mut CommandLine::command(), "drawbridge", &mut script);
     print::output(&script)
 }
 

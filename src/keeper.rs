@@ -7,7 +7,7 @@
 //! agent's tree; it holds nothing of the agent's stdio. It does not know what a
 //! message is.
 //!
-//! With its bridge it shares one line ([`message`]). While that is open, the
+//! With its bridge it shares one link ([`message`]). While that is open, the
 //! bridge says when to end the agent. When it breaks, or when somebody sends the
 //! keeper a signal, the keeper goes down the stop ladder by itself. It waits in
 //! one thread, and wakes up only for a signal, an order, or a step of the ladder.
@@ -32,7 +32,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use self::message::{Line, Need, Report};
+use self::message::{Link, Need, Report};
 use self::task::Task;
 use self::watch::Watch;
 
@@ -80,15 +80,15 @@ pub fn main() -> ExitCode {
     let Some(task) = Task::read(env::args_os().skip(1)) else {
         return ExitCode::from(NOT_BY_HAND);
     };
-    let Ok(line) = adopt(task.line) else { return ExitCode::from(NOT_BY_HAND) };
-    if let Err(report) = keep(&task, &line) {
-        line.report(&report);
+    let Ok(link) = adopt(task.link) else { return ExitCode::from(NOT_BY_HAND) };
+    if let Err(report) = keep(&task, &link) {
+        link.report(&report);
     }
     ExitCode::SUCCESS
 }
 
 /// Starts the agent and stays until nothing is left of its tree; or says why not.
-fn keep(task: &Task, line: &Line) -> Result<(), Report> {
+fn keep(task: &Task, link: &Link) -> Result<(), Report> {
     let refused = |need| move |error: nix::Error| Report::Refused(need, error as i32);
     let mut awaited = SigSet::empty();
     SIGNALS.into_iter().for_each(|signal| awaited.add(signal));
@@ -105,29 +105,29 @@ fn keep(task: &Task, line: &Line) -> Result<(), Report> {
     agent::let_go_of_stdio();
     // Nobody shall be kept from removing the directory that we were started in.
     let _ = env::set_current_dir("/");
-    line.report(&Report::Started(agent.as_raw().cast_unsigned()));
-    Watch::new(line, signals, agent, task).run();
+    link.report(&Report::Started(agent.as_raw().cast_unsigned()));
+    Watch::new(link, signals, agent, task).run();
     Ok(())
 }
 
-/// Takes our end of the line, which must not reach the agent, and closes what
+/// Takes our end of the link, which must not reach the agent, and closes what
 /// else was inherited: it belongs to whoever started the bridge.
-fn adopt(line: RawFd) -> io::Result<Line> {
+fn adopt(link: RawFd) -> io::Result<Link> {
     let inherited = inherited()?;
-    if line < FIRST || !inherited.contains(&line) {
+    if link < FIRST || !inherited.contains(&link) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for number in inherited {
-        if number >= FIRST && number != line {
+        if number >= FIRST && number != link {
             let _ = nix::unistd::close(number);
         }
     }
     // SAFETY: the descriptor is open, and the bridge has opened it for us;
     // nothing else in this process knows of it.
     #[allow(unsafe_code)] // an inherited descriptor has no owner yet
-    let line = unsafe { OwnedFd::from_raw_fd(line) };
-    fcntl(&line, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    Ok(Line::of(line))
+    let link = unsafe { OwnedFd::from_raw_fd(link) };
+    fcntl(&link, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(Link::of(link))
 }
 
 /// The open descriptors.

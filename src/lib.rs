@@ -13,7 +13,7 @@
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
 //! | `keeper` | the process beside each agent that ends its tree, whatever happens to us | the protocol, the core |
 //! | [`ladder`] | the graces of the stop ladder, fitted into a bound | who is ended, and how |
-//! | [`environ`] | which variables an agent gets | what they mean |
+//! | [`agent_environment`] | which variables an agent gets | what they mean |
 //! | [`processes`] | the process table, and who is left alone | who is whose |
 //! | [`logs`] | where log lines go, without ever holding us up | everything else |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
@@ -21,9 +21,9 @@
 //! Events go into the core, effects come out of it; only the runtime touches the
 //! world. `docs/architecture.md` tells the whole.
 
+pub mod agent_environment;
 pub mod bridge;
 pub mod cli;
-pub mod environ;
 #[cfg(target_os = "linux")]
 pub mod keeper;
 pub mod ladder;

@@ -6,7 +6,7 @@
 //! is a bounded lossy queue with a writer thread of its own: a call that logs
 //! never blocks, and the exit waits only for [`Logs::flush`].
 
-mod line;
+mod line_format;
 mod queue;
 mod rotate;
 mod settings;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tracing::subscriber::set_global_default;
 use tracing_subscriber::EnvFilter;
 
-use self::line::Line;
+use self::line_format::LineFormat;
 use self::queue::Queue;
 use self::rotate::RotatingFile;
 pub use self::settings::{LogFile, LogFormat, LogSettings};
@@ -56,7 +56,7 @@ impl Logs {
     /// that run already.
     pub fn start(settings: &LogSettings) -> io::Result<Logs> {
         let filter = EnvFilter::builder().parse(&settings.filter).map_err(io::Error::other)?;
-        let line = Line::new(settings.format);
+        let line = LineFormat::new(settings.format);
         let stderr = Queue::start("log-stderr", QUEUE_BYTES, Stderr::open()?, line)?;
         let terminal = io::stderr().is_terminal();
         let opened = wanted_file(settings, terminal).map(|wanted| wanted.open(line)).transpose();
@@ -140,7 +140,7 @@ fn wanted_file(settings: &LogSettings, terminal: bool) -> Option<Wanted<'_>> {
 }
 
 impl Wanted<'_> {
-    fn open(&self, line: Line) -> Result<OpenFile, Failure> {
+    fn open(&self, line: LineFormat) -> Result<OpenFile, Failure> {
         let path = match self {
             Wanted::Named(path) => path.to_path_buf(),
             Wanted::Own(directory) => directory.join("drawbridge.log"),
@@ -152,7 +152,7 @@ impl Wanted<'_> {
         }
     }
 
-    fn start(&self, path: &Path, line: Line) -> io::Result<Queue> {
+    fn start(&self, path: &Path, line: LineFormat) -> io::Result<Queue> {
         match self {
             Wanted::Named(_) => {}
             Wanted::Own(directory) => rotate::make_directory(directory)?,

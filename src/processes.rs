@@ -11,7 +11,7 @@ const SHOWN_NAME: usize = 15;
 
 /// A process in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ProcessEntry {
     /// Its number.
     pub pid: u32,
     /// The number of its parent.
@@ -30,23 +30,26 @@ pub struct Entry {
 }
 
 /// Every process that the system shows us.
-pub fn all() -> impl Iterator<Item = Entry> {
+pub fn all() -> impl Iterator<Item = ProcessEntry> {
     numbers().filter_map(at)
 }
 
 /// The process with this number.
-pub fn at(pid: u32) -> Option<Entry> {
+pub fn at(pid: u32) -> Option<ProcessEntry> {
     entry(pid, &place(pid))
 }
 
 /// Every process below another one: its children, theirs, and so on.
-pub fn below(ancestor: u32) -> Vec<Entry> {
+pub fn below(ancestor: u32) -> Vec<ProcessEntry> {
     below_but(ancestor, |_| true)
 }
 
 /// The same, without what is below those that `descend` refuses.
-pub fn below_but(ancestor: u32, mut descend: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
-    let mut others: Vec<Entry> = all().collect();
+pub fn below_but(
+    ancestor: u32,
+    mut descend: impl FnMut(&ProcessEntry) -> bool,
+) -> Vec<ProcessEntry> {
+    let mut others: Vec<ProcessEntry> = all().collect();
     let mut found = Vec::new();
     let mut parents = vec![ancestor];
     while let Some(parent) = parents.pop() {
@@ -61,7 +64,7 @@ pub fn below_but(ancestor: u32, mut descend: impl FnMut(&Entry) -> bool) -> Vec<
 }
 
 /// Every process whose environment holds this pair, as far as we may see it.
-pub fn with_variable(pair: &[u8]) -> impl Iterator<Item = Entry> {
+pub fn with_variable(pair: &[u8]) -> impl Iterator<Item = ProcessEntry> {
     numbers().filter_map(move |pid| {
         let place = place(pid);
         // Somebody else's, or gone: not ours.
@@ -80,7 +83,7 @@ fn place(pid: u32) -> std::path::PathBuf {
     Path::new("/proc").join(pid.to_string())
 }
 
-fn entry(pid: u32, place: &Path) -> Option<Entry> {
+fn entry(pid: u32, place: &Path) -> Option<ProcessEntry> {
     // A name need not be UTF-8.
     let stat = fs::read(place.join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
@@ -96,7 +99,7 @@ fn entry(pid: u32, place: &Path) -> Option<Entry> {
     // time of its birth.
     let worked_ticks = next(8)? + next(0)? + next(0)? + next(0)?;
     let born_ticks = next(4)?;
-    Some(Entry { pid, parent, group, name, born_ticks, worked_ticks, is_zombie })
+    Some(ProcessEntry { pid, parent, group, name, born_ticks, worked_ticks, is_zombie })
 }
 
 /// Names of programs that are left alone when a tree is ended: daemons that an

@@ -7,6 +7,8 @@
 //! ends by saying so. The end of a peer travels in that peer's own queue, behind
 //! its last frame.
 
+mod agent_process;
+mod agent_stderr;
 mod alarm;
 mod batch;
 mod child;
@@ -15,16 +17,14 @@ mod clients;
 mod clock;
 mod exit;
 mod gate;
-mod hold;
 mod input;
 #[cfg(target_os = "linux")]
-mod kept;
+mod keeper_process;
 mod ledger;
 mod outbox;
 mod reader;
 mod setup;
 mod signals;
-mod stderr;
 mod stdio;
 mod streams;
 mod survey;
@@ -48,7 +48,7 @@ use self::clients::Clients;
 use self::clock::Clock;
 use self::input::{Input, inputs};
 #[cfg(target_os = "linux")]
-use self::kept::Keepers;
+use self::keeper_process::KeeperStarter;
 use self::ledger::Ledger;
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
@@ -143,7 +143,7 @@ impl Loop {
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
-            keepers: Keepers::wanted(setup.keeper, &setup.config, &setup.spare),
+            keepers: KeeperStarter::wanted(setup.keeper, &setup.config, &setup.spare),
             spare: setup.spare,
         };
         Ok(Loop {

@@ -4,10 +4,10 @@
 //! within a bound; [`frame`] reads the few fields of a line that the bridge
 //! must know ([`acp`] names the methods) and leaves everything else as the bytes
 //! that came in; [`FrameReader`] does so for one line of a peer after the other.
-//! [`outgoing`] is those bytes on their way out, maybe with another id; [`splice`]
+//! [`outgoing_frame`] is those bytes on their way out, maybe with another id; [`splice`]
 //! exchanges an id or a member inside them. [`json`] answers questions about a
 //! text. Beneath are [`scanner`], which checks the grammar and builds no value;
-//! `walk`, which remembers the places that matter; `marks`, which finds the
+//! `walk`, which remembers the places that matter; `string_ends`, which finds the
 //! ends of strings many bytes at a time; and `span` and `string`, which know what
 //! a place in a text is and what a string says.
 //!
@@ -18,17 +18,19 @@ pub mod frame;
 mod frame_reader;
 pub mod json;
 pub mod line;
-mod marks;
-pub mod outgoing;
+pub mod outgoing_frame;
 pub mod scanner;
 mod span;
 pub mod splice;
 mod string;
+mod string_ends;
+pub mod token;
 mod walk;
 
 pub use acp::Method;
-pub use frame::{Frame, Kind, Malformed};
+pub use frame::{Frame, FrameKind, Malformed};
 pub use frame_reader::FrameReader;
-pub use outgoing::{Outgoing, Token};
+pub use outgoing_frame::OutgoingFrame;
 pub use scanner::Scanner;
 pub use span::Span;
+pub use token::Token;

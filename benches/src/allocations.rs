@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::BytesMut;
 use drawbridge::bridge::{ChannelId, Config, Effect, Event};
-use drawbridge::wire::line::{Line, Lines};
-use drawbridge::wire::{Frame, Outgoing};
+use drawbridge::wire::line::{Line, LineSplitter};
+use drawbridge::wire::{Frame, OutgoingFrame};
 
 use crate::payload::{Style, Update};
 use crate::stand::{CLIENT, Stand};
@@ -178,8 +178,8 @@ enum From {
 
 /// Sends `input` in pieces as large as a read, as the runtime does, and counts.
 fn cost(stand: &mut Stand, name: &str, input: &[u8], frames: usize, from: From) -> Cost {
-    let mut lines = Lines::new(64 << 20);
-    let mut waiting: VecDeque<Outgoing> = VecDeque::new();
+    let mut lines = LineSplitter::new(64 << 20);
+    let mut waiting: VecDeque<OutgoingFrame> = VecDeque::new();
     let mut burst = BytesMut::new();
     let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
     for piece in input.chunks(READ) {

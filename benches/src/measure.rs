@@ -56,7 +56,7 @@ pub struct Figures {
     /// Round trips beside a flood.
     pub fairness: fairness::Fairness,
     /// Resident memory.
-    pub memory: memory::Figures,
+    pub memory: memory::MemoryFigures,
     /// Starting, idling, ending.
     pub life: life::Life,
     /// The core alone.

@@ -11,7 +11,7 @@ use crate::measure::{Figures, PerPath};
 use crate::paths::Path;
 use crate::payload::Style;
 use crate::pictures;
-use crate::targets::{Line, Verdict};
+use crate::targets::{TargetRow, Verdict};
 use crate::units::{bytes, bytes_a_second, rate, time};
 
 /// A table: its head, and its rows.
@@ -23,7 +23,7 @@ pub struct Report<'a> {
     /// Where the figures come from.
     pub facts: Vec<(&'static str, String)>,
     /// The targets.
-    pub lines: Vec<Line>,
+    pub lines: Vec<TargetRow>,
     /// All figures.
     pub figures: &'a Figures,
 }
@@ -56,9 +56,9 @@ impl Report<'_> {
 
     fn targets(&self) -> Table {
         let head = ["what", "figure", "ratio", "target", "holds"].map(str::to_owned).to_vec();
-        let row = |line: &Line| {
+        let row = |line: &TargetRow| {
             let verdict = line.verdict.word().to_owned();
-            let Line { what, figure, ratio, target, .. } = line.clone();
+            let TargetRow { what, figure, ratio, target, .. } = line.clone();
             vec![what, figure, ratio, target, verdict]
         };
         (head, self.lines.iter().map(row).collect())

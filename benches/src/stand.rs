@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use drawbridge::bridge::{Bridge, ChannelId, ClientId, Config, Effect, Event, Moment};
-use drawbridge::wire::{Frame, Method, Outgoing};
+use drawbridge::wire::{Frame, Method, OutgoingFrame};
 
 /// The only client.
 pub const CLIENT: ClientId = ClientId(1);
@@ -24,7 +24,7 @@ pub struct Stand {
     /// Every session and the channel that it is on.
     pub sessions: Vec<(ChannelId, String)>,
     /// Prompts that wait for their answer.
-    pub prompts: Vec<(ChannelId, Outgoing)>,
+    pub prompts: Vec<(ChannelId, OutgoingFrame)>,
     requests: u64,
 }
 
@@ -77,7 +77,7 @@ impl Stand {
         }
     }
 
-    fn agent_gets(&mut self, channel: ChannelId, frame: Outgoing) {
+    fn agent_gets(&mut self, channel: ChannelId, frame: OutgoingFrame) {
         let Ok(request) = Frame::parse(frame.to_bytes()) else { return };
         let result = match request.method {
             Method::Initialize => INITIALIZED.to_owned(),
@@ -98,7 +98,7 @@ impl Stand {
 
     /// The answers to all prompts that wait.
     pub fn answers(&mut self) -> Vec<(ChannelId, String)> {
-        let answer = |(channel, frame): (ChannelId, Outgoing)| {
+        let answer = |(channel, frame): (ChannelId, OutgoingFrame)| {
             let prompt = Frame::parse(frame.to_bytes()).ok()?;
             let id = String::from_utf8_lossy(prompt.id().as_bytes()).into_owned();
             let result = r#"{"stopReason":"end_turn"}"#;

@@ -34,7 +34,7 @@ impl Verdict {
 
 /// A line of the table.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct TargetRow {
     /// What was measured.
     pub what: String,
     /// What came of it.
@@ -48,7 +48,7 @@ pub struct Line {
 }
 
 /// Every line, in the order of the targets.
-pub fn lines(figures: &Figures) -> Vec<Line> {
+pub fn lines(figures: &Figures) -> Vec<TargetRow> {
     let mut lines = Vec::new();
     round_trip(&figures.speed, &mut lines);
     floods(&figures.speed, &mut lines);
@@ -60,39 +60,45 @@ pub fn lines(figures: &Figures) -> Vec<Line> {
     lines
 }
 
-impl Line {
+impl TargetRow {
     /// A line that cannot be measured, and why.
-    fn missing(what: &str, target: &str, why: &'static str) -> Line {
+    fn missing(what: &str, target: &str, why: &'static str) -> TargetRow {
         let dash = || "–".to_owned();
         let (what, target, verdict) = (what.to_owned(), target.to_owned(), Verdict::Missing(why));
-        Line { what, figure: dash(), ratio: dash(), target, verdict }
+        TargetRow { what, figure: dash(), ratio: dash(), target, verdict }
     }
 }
 
 /// A line about something that is still to come.
-fn later(what: &str, target: &str, lines: &mut Vec<Line>) {
-    lines.push(Line::missing(what, target, "not yet"));
+fn later(what: &str, target: &str, lines: &mut Vec<TargetRow>) {
+    lines.push(TargetRow::missing(what, target, "not yet"));
 }
 
 /// A figure that must be at most `limit` times another one.
-fn at_most(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> Line {
+fn at_most(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> TargetRow {
     let verdict = Verdict::of(ratio <= limit);
     let target = format!("≤ {limit} × {than}");
-    Line { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
+    TargetRow { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
 }
 
 /// A figure that must be at least `limit` times another one.
-fn at_least(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> Line {
+fn at_least(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> TargetRow {
     let verdict = Verdict::of(ratio >= limit);
     let target = format!("≥ {limit} × {than}");
-    Line { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
+    TargetRow { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
 }
 
 /// A figure with a bound of its own; the ratio says how much of it is used.
-fn within(what: &str, value: f64, limit: f64, unit: fn(f64) -> String, target: String) -> Line {
+fn within(
+    what: &str,
+    value: f64,
+    limit: f64,
+    unit: fn(f64) -> String,
+    target: String,
+) -> TargetRow {
     let ratio = format!("{:.0} % of it", 100.0 * value / limit);
     let verdict = Verdict::of(value <= limit);
-    Line { what: what.to_owned(), figure: unit(value), ratio, target, verdict }
+    TargetRow { what: what.to_owned(), figure: unit(value), ratio, target, verdict }
 }
 
 /// A comparison with the conductor, which may not be there.
@@ -100,13 +106,13 @@ fn beside_conductor<T: Copy>(
     what: &str,
     target: &str,
     paths: &PerPath<T>,
-    line: impl FnOnce(T) -> Line,
-) -> Line {
-    let absent = || Line::missing(what, target, "no conductor");
+    line: impl FnOnce(T) -> TargetRow,
+) -> TargetRow {
+    let absent = || TargetRow::missing(what, target, "no conductor");
     paths.get(&Conductor).map_or_else(absent, |figure| line(*figure))
 }
 
-fn round_trip(speed: &Speed, lines: &mut Vec<Line>) {
+fn round_trip(speed: &Speed, lines: &mut Vec<TargetRow>) {
     let trips = &speed.round_trip;
     let p50 = |path: Path| trips[&path].p50;
     let p99 = |path: Path| trips[&path].p99;
@@ -119,7 +125,7 @@ fn round_trip(speed: &Speed, lines: &mut Vec<Line>) {
     lines.push(beside_conductor(what, "≤ 1/12 × conductor", trips, |conductor| {
         let ratio = added / (conductor.p50 - p50(Direct));
         let line = at_most(what, time(added), ratio, 1.0 / 12.0, "");
-        Line {
+        TargetRow {
             target: "≤ 1/12 × conductor".to_owned(),
             ratio: format!("1/{:.1} ×", 1.0 / ratio),
             ..line
@@ -132,7 +138,7 @@ fn round_trip(speed: &Speed, lines: &mut Vec<Line>) {
     lines.push(within("session/new on a warm channel, added", added, 100e-6, time, target));
 }
 
-fn floods(speed: &Speed, lines: &mut Vec<Line>) {
+fn floods(speed: &Speed, lines: &mut Vec<TargetRow>) {
     for flood in [SHORT, LONG] {
         let rates = &speed.floods[&flood];
         let ours = rates[&Drawbridge];
@@ -156,19 +162,19 @@ fn floods(speed: &Speed, lines: &mut Vec<Line>) {
     }
 }
 
-fn fairness(figures: &Figures, lines: &mut Vec<Line>) {
+fn fairness(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let (direct, ours) = (figures.fairness.direct.p99, figures.fairness.drawbridge.p99);
     let what = "round trip beside another channel's flood, p99";
     lines.push(at_most(what, time(ours), ours / direct, 2.0, "two direct agents"));
 }
 
-fn memory(figures: &memory::Figures, lines: &mut Vec<Line>) {
+fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
     let of = |value: f64, target: &str| format!("{target} {}", bytes(value));
     let mib = |count: f64| count * f64::from(1 << 20);
     let idle = figures.idle as f64;
     lines.push(within("memory of an idle bridge", idle, mib(6.0), bytes, of(mib(6.0), "≤")));
     match figures.keeper {
-        None => lines.push(Line::missing("keeper of a channel", "≤ 2 MiB PSS", "none here")),
+        None => lines.push(TargetRow::missing("keeper of a channel", "≤ 2 MiB PSS", "none here")),
         Some(keeper) => {
             let (own, all) = (keeper.anonymous as f64, keeper.proportional as f64);
             let what = "keeper of a channel, anonymous";
@@ -188,12 +194,12 @@ fn memory(figures: &memory::Figures, lines: &mut Vec<Line>) {
 }
 
 /// A peer that does not read: what that takes, and what comes afterwards.
-fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<Line>) {
+fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<TargetRow>) {
     let (cap, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
     let what = format!("peak with a stalled {who}, outboxes of {cap}");
     let target = format!("≤ base + 2 caps = {}", bytes(bound));
     lines.push(within(&what, stalled.peak as f64, bound, bytes, target));
-    lines.push(Line {
+    lines.push(TargetRow {
         what: format!("… {then}"),
         figure: if stalled.complete { "all" } else { "not all" }.to_owned(),
         ratio: "–".to_owned(),
@@ -202,7 +208,7 @@ fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<Line>)
     });
 }
 
-fn core(core: &core::Core, lines: &mut Vec<Line>) {
+fn core(core: &core::Core, lines: &mut Vec<TargetRow>) {
     let (channels, sessions) = core::WIDTH;
     let events = [("update", core.update), ("prompt", core.prompt), ("answer", core.answer)];
     for (name, cost) in events {
@@ -221,12 +227,12 @@ fn core(core: &core::Core, lines: &mut Vec<Line>) {
     lines.push(within(&what, core.tick_due, 5e-3, time, "what is due: ≤ 5 µs each".to_owned()));
 }
 
-fn life(figures: &Figures, lines: &mut Vec<Line>) {
+fn life(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let life = &figures.life;
     let watched = life.watched.as_secs();
     let what = format!("wake-ups of an idle bridge in {watched} s");
     let woken = life.wake_ups as f64;
-    lines.push(Line {
+    lines.push(TargetRow {
         figure: life.wake_ups.to_string(),
         ratio: "–".to_owned(),
         ..within(&what, woken, 0.0, rate, "0".to_owned())
@@ -239,7 +245,7 @@ fn life(figures: &Figures, lines: &mut Vec<Line>) {
     let what = format!("shutdown with {} stuck agents", life::STUCK);
     let target = format!("the ladder ({}), once", time(life::LADDER));
     // The bound itself, and a little for the last look at what is left.
-    lines.push(Line {
+    lines.push(TargetRow {
         ratio: format!("{} with one", times(life.all_stuck / life.one_stuck)),
         ..within(&what, life.all_stuck, life::LADDER + 0.1, time, target)
     });

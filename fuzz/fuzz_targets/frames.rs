@@ -1,4 +1,4 @@
-//! Lines of one peer, read one after the other.
+//! LineSplitter of one peer, read one after the other.
 
 #![no_main]
 

@@ -4,7 +4,7 @@
 //! follow, one a byte; they are taken in turn for the stream, which is the rest.
 
 use bytes::Bytes;
-use drawbridge::wire::line::{Line, Lines};
+use drawbridge::wire::line::{Line, LineSplitter};
 
 /// How much of an over-long line's end is kept.
 const TAIL: usize = 256;
@@ -16,7 +16,7 @@ pub fn lines(file: &[u8]) {
     let (sizes, stream) = rest.split_at(count);
     let mut sizes = sizes.iter().map(|size| usize::from(*size).max(1)).cycle();
 
-    let mut cutter = Lines::new(limit);
+    let mut cutter = LineSplitter::new(limit);
     let mut found = Vec::new();
     let mut left = stream;
     while !left.is_empty() {

@@ -14,14 +14,13 @@ pub mod agent;
 pub mod aliases;
 pub mod call;
 pub mod channel;
+pub mod channel_clock;
 pub mod client;
-pub mod clock;
 pub mod deadlines;
 pub mod early_frames;
 pub mod ended_sessions;
 pub mod fence;
 pub mod id_set;
-pub mod names;
 pub mod pending;
 pub mod phase;
 pub mod pool;
@@ -29,6 +28,7 @@ pub mod public_id;
 pub mod registry;
 pub mod restarts;
 pub mod session;
+pub mod session_names;
 pub mod settling;
 pub mod table;
 pub mod tombstones;
@@ -44,7 +44,7 @@ use std::panic::Location;
 
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::call::{Call, Fanout, Question};
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
@@ -212,7 +212,7 @@ impl Books {
 
     /// A channel enters a state; nothing is due of the one that it leaves, and an idle
     /// bridge does not wake up for nothing.
-    pub fn set_state(&mut self, id: ChannelId, state: State) {
+    pub fn set_state(&mut self, id: ChannelId, state: ChannelState) {
         self.deadlines.forget(Due::Channel(id));
         if let Some(row) = self.channel_mut(id) {
             row.state = state;

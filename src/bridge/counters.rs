@@ -31,7 +31,7 @@ pub struct Counters {
     /// Cursors of `session/list` that gave way: who goes on with one is refused.
     pub cursors: u64,
     /// Settings that further channels will not be told.
-    pub rehearsals: u64,
+    pub set_up_requests: u64,
 }
 
 impl fmt::Display for Counters {
@@ -50,7 +50,7 @@ impl fmt::Display for Counters {
             (self.refused, "refused"),
             (self.strikes, "strikes"),
             (self.cursors, "cursors"),
-            (self.rehearsals, "rehearsals"),
+            (self.set_up_requests, "set_up_requests"),
         ];
         let said: Vec<String> = all
             .iter()

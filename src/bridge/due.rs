@@ -1,7 +1,7 @@
 //! The action for each kind of row that is due.
 
 use crate::bridge::books::call::Purpose;
-use crate::bridge::books::channel::State;
+use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::channels::{liveness, set_up_replay, stop};
 use crate::bridge::id::{CallId, ChannelId};
@@ -32,8 +32,8 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
     let is_ending = step.books.is_ending();
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     match &mut row.state {
-        State::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
-        State::Starting { since, slow } => {
+        ChannelState::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
+        ChannelState::Starting { since, slow } => {
             let after_ms = now.since(*since);
             if since.plus(limit).is_some_and(|end| end <= now) {
                 stop::begin(step, id, StopReason::HandshakeTimeout);
@@ -42,12 +42,12 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
                 step.publish(Notice::HandshakeSlow { channel: id, after_ms });
             }
         }
-        State::Ready => {
+        ChannelState::Ready => {
             let idle_for = row.clock.idle_since().map_or(0, |since| now.since(since));
             stop::begin(step, id, StopReason::Idle(idle_for));
         }
-        State::Stopping { .. } => stop::next_rung(step, id),
-        State::Spawned | State::Draining { .. } => {}
+        ChannelState::Stopping { .. } => stop::next_rung(step, id),
+        ChannelState::Spawned | ChannelState::Draining { .. } => {}
     }
 }
 
@@ -63,8 +63,8 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
             open::timed_out(step, id, &Refusal::OpenTimeout { agent });
         }
         (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
-        (Purpose::Rehearse { needed }, Some(channel)) => {
-            set_up_replay::rehearsal_timed_out(step, channel, id, *needed);
+        (Purpose::SetUpReplay { needed }, Some(channel)) => {
+            set_up_replay::timed_out(step, channel, id, *needed);
         }
         (Purpose::Prompt, _) => turn::timed_out(step, id),
         (Purpose::Close(agent_id), Some(channel)) => {

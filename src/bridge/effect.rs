@@ -1,6 +1,6 @@
 //! Everything that the core may ask of the runtime.
 
-use crate::wire::Outgoing;
+use crate::wire::OutgoingFrame;
 
 use super::id::{ChannelId, ClientId};
 use super::notice::Notice;
@@ -29,14 +29,14 @@ pub enum Effect {
         /// Which one.
         channel: ChannelId,
         /// What.
-        frame: Outgoing,
+        frame: OutgoingFrame,
     },
     /// Send a message to a client.
     ToClient {
         /// Which one.
         client: ClientId,
         /// What.
-        frame: Outgoing,
+        frame: OutgoingFrame,
     },
     /// Close a channel's stdin once everything queued for it is written.
     CloseStdin(ChannelId),

@@ -4,7 +4,7 @@
 //! The consequences of the state of a row are decided here, from its facts, and not
 //! where it was changed.
 
-use crate::bridge::books::channel::State;
+use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::session::Audience;
 use crate::bridge::channels::{placement, retirement, stop};
@@ -90,18 +90,20 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     row.clock.set_waited_for(is_waited_for, now);
     match &row.state {
         // It was only kept by its work.
-        State::Draining { reason } if is_idle => {
+        ChannelState::Draining { reason } if is_idle => {
             let reason = reason.clone();
             return stop::begin(step, id, reason);
         }
         // Nothing is ever due of a channel that works.
-        State::Ready | State::Draining { .. } | State::Spawned if !is_idle && !is_waited_for => {
+        ChannelState::Ready | ChannelState::Draining { .. } | ChannelState::Spawned
+            if !is_idle && !is_waited_for =>
+        {
             return;
         }
         _ => {}
     }
     // Its idle time may be over at once; a rung of the ladder takes a step of its own.
-    let may_be_over = is_idle && row.state == State::Ready;
+    let may_be_over = is_idle && row.state == ChannelState::Ready;
     if may_be_over && step.books.is_due(Due::Channel(id), now) {
         return due::act(step, Due::Channel(id));
     }

@@ -11,19 +11,19 @@ use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::time::Moment;
-use crate::wire::Outgoing;
+use crate::wire::OutgoingFrame;
 
 /// What the bridge has to say: effects that nobody has taken yet, and the counts
 /// of what was thrown away.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct Outgoing {
     /// In the order in which they must be done.
     pub effects: VecDeque<Effect>,
     /// Nothing is lost without a count.
     pub counters: Counters,
 }
 
-impl Said {
+impl Outgoing {
     /// Something is to be done, behind everything that is to be done already.
     pub fn push(&mut self, effect: Effect) {
         self.effects.push_back(effect);
@@ -38,7 +38,7 @@ pub struct Step<'a> {
     /// What is known.
     pub books: &'a mut Books,
     /// What is said.
-    pub outgoing: &'a mut Said,
+    pub outgoing: &'a mut Outgoing,
 }
 
 impl Step<'_> {
@@ -48,14 +48,14 @@ impl Step<'_> {
     }
 
     /// Sends a message to a client, if it is still there.
-    pub fn send_to_client(&mut self, client: ClientId, frame: Outgoing) {
+    pub fn send_to_client(&mut self, client: ClientId, frame: OutgoingFrame) {
         if self.books.client(client).is_some() {
             self.effect(Effect::ToClient { client, frame });
         }
     }
 
     /// Sends a message to the agent of a channel.
-    pub fn send_to_channel(&mut self, channel: ChannelId, frame: Outgoing) {
+    pub fn send_to_channel(&mut self, channel: ChannelId, frame: OutgoingFrame) {
         self.effect(Effect::ToChannel { channel, frame });
     }
 

@@ -24,7 +24,7 @@ use super::options::{LOGS, OPTIONS, Opt, variable};
     override_usage = "drawbridge [OPTIONS] -- AGENT [ARGS]...\n       drawbridge <COMMAND>",
     after_help = PRECEDENCE
 )]
-pub(super) struct Line {
+pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Option<Subcommands>,
     #[command(flatten)]
@@ -189,7 +189,7 @@ pub(super) fn tip(error: &clap::Error) -> Option<String> {
     if stranger.starts_with('-') {
         return None;
     }
-    Some(match Line::command().find_subcommand(stranger) {
+    Some(match CommandLine::command().find_subcommand(stranger) {
         Some(_) => {
             format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n")
         }
@@ -203,15 +203,17 @@ mod tests {
 
     #[test]
     fn the_parser_is_sound() {
-        Line::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     #[test]
     fn what_follows_the_dashes_is_left_alone() {
-        let line = Line::try_parse_from(["drawbridge", "--share", "cwd", "--", "a", "--", "-h"]);
+        let line =
+            CommandLine::try_parse_from(["drawbridge", "--share", "cwd", "--", "a", "--", "-h"]);
         let agent = line.map(|line| line.run.agent).unwrap_or_default();
         assert_eq!(agent, ["a", "--", "-h"]);
-        let line = Line::try_parse_from(["drawbridge", "run", "--acp", "--", "run", "--acp"]);
+        let line =
+            CommandLine::try_parse_from(["drawbridge", "run", "--acp", "--", "run", "--acp"]);
         match line.map(|line| line.command) {
             Ok(Some(Subcommands::Run(run))) => {
                 assert!(run.acp);

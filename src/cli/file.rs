@@ -21,7 +21,7 @@ use super::options::{OPTIONS, find};
 
 /// One key of the file.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     /// Which option it is, as an index of [`OPTIONS`].
     pub(super) option: usize,
     /// Its value, in the spelling of flags and variables.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
 /// # Errors
 ///
 /// A file that cannot be read, is not TOML, or holds what it may not hold.
-pub(super) fn load(path: &Path, named_by: &Origin) -> Result<Option<Vec<Entry>>, ConfigError> {
+pub(super) fn load(path: &Path, named_by: &Origin) -> Result<Option<Vec<FileEntry>>, ConfigError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && *named_by == Origin::Default => {
@@ -47,17 +47,17 @@ pub(super) fn load(path: &Path, named_by: &Origin) -> Result<Option<Vec<Entry>>,
             return Err(ConfigError::Unreadable { path, origin, error });
         }
     };
-    Source { path, text: &text }.entries().map(Some)
+    FileText { path, text: &text }.entries().map(Some)
 }
 
 /// A file and its text.
-struct Source<'a> {
+struct FileText<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Source<'_> {
-    fn entries(&self) -> Result<Vec<Entry>, ConfigError> {
+impl FileText<'_> {
+    fn entries(&self) -> Result<Vec<FileEntry>, ConfigError> {
         let root = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
             path: self.path.to_owned(),
             line: self.line(error.span().as_ref()),
@@ -81,7 +81,7 @@ impl Source<'_> {
         &self,
         key: &Spanned<Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
-    ) -> Result<Entry, ConfigError> {
+    ) -> Result<FileEntry, ConfigError> {
         let (span, key) = (&key.span(), key.get_ref().as_ref());
         let Some(option) = find(key) else {
             let near = nearest(key, OPTIONS.iter().map(|option| option.name));
@@ -94,7 +94,7 @@ impl Source<'_> {
             key: key.to_owned(),
         };
         match as_text(value.get_ref(), (OPTIONS[option].face)().bare) {
-            Ok(value) => Ok(Entry { option, value: value.into(), origin }),
+            Ok(value) => Ok(FileEntry { option, value: value.into(), origin }),
             Err(reason) => {
                 let written = self.text.get(value.span()).unwrap_or_default();
                 let value = written.lines().next().unwrap_or_default().to_owned();
@@ -175,9 +175,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<(String, String, usize)>, String> {
-        let source = Source { path: Path::new("c.toml"), text };
+        let source = FileText { path: Path::new("c.toml"), text };
         let entries = source.entries().map_err(|error| error.to_string())?;
-        let triple = |entry: Entry| {
+        let triple = |entry: FileEntry| {
             let line = match entry.origin {
                 Origin::File { line, .. } => line,
                 _ => 0,

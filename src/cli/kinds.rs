@@ -36,7 +36,7 @@ pub(super) enum Bare {
 }
 
 /// A kind of value.
-pub(super) trait Kind {
+pub(super) trait ValueKind {
     /// What the text becomes.
     type Value;
 
@@ -56,7 +56,7 @@ pub(super) struct Timeout {
     pub(super) at_least: u64,
 }
 
-impl Kind for Timeout {
+impl ValueKind for Timeout {
     type Value = Limit;
 
     fn read(&self, text: &OsStr) -> Result<Limit, String> {
@@ -90,7 +90,7 @@ pub(super) struct Millis {
     pub(super) at_least: u64,
 }
 
-impl Kind for Millis {
+impl ValueKind for Millis {
     type Value = u64;
 
     fn read(&self, text: &OsStr) -> Result<u64, String> {
@@ -115,7 +115,7 @@ impl Kind for Millis {
 /// A number of things.
 pub(super) struct Count;
 
-impl Kind for Count {
+impl ValueKind for Count {
     type Value = usize;
 
     fn read(&self, text: &OsStr) -> Result<usize, String> {
@@ -137,7 +137,7 @@ pub(super) struct Bytes {
     pub(super) at_least: usize,
 }
 
-impl Kind for Bytes {
+impl ValueKind for Bytes {
     type Value = usize;
 
     fn read(&self, text: &OsStr) -> Result<usize, String> {
@@ -159,7 +159,7 @@ impl Kind for Bytes {
 /// On or off.
 pub(super) struct Switch;
 
-impl Kind for Switch {
+impl ValueKind for Switch {
     type Value = bool;
 
     fn read(&self, text: &OsStr) -> Result<bool, String> {
@@ -187,7 +187,7 @@ pub(super) struct Words<T: 'static> {
     pub(super) refused: &'static [(&'static str, &'static str)],
 }
 
-impl<T: Copy + PartialEq> Kind for Words<T> {
+impl<T: Copy + PartialEq> ValueKind for Words<T> {
     type Value = T;
 
     fn read(&self, text: &OsStr) -> Result<T, String> {
@@ -211,10 +211,10 @@ impl<T: Copy + PartialEq> Kind for Words<T> {
     }
 }
 
-/// Names of programs.
-pub(super) struct Names;
+/// ProgramNames of programs.
+pub(super) struct ProgramNames;
 
-impl Kind for Names {
+impl ValueKind for ProgramNames {
     type Value = Spare;
 
     fn read(&self, text: &OsStr) -> Result<Spare, String> {
@@ -240,7 +240,7 @@ impl Kind for Names {
 /// A filter for log lines.
 pub(super) struct Filter;
 
-impl Kind for Filter {
+impl ValueKind for Filter {
     type Value = String;
 
     fn read(&self, text: &OsStr) -> Result<String, String> {
@@ -266,7 +266,7 @@ impl Kind for Filter {
 /// Where the log file is.
 pub(super) struct LogPath;
 
-impl Kind for LogPath {
+impl ValueKind for LogPath {
     type Value = LogFile;
 
     fn read(&self, text: &OsStr) -> Result<LogFile, String> {
@@ -357,7 +357,8 @@ mod tests {
 
     #[test]
     fn names_are_listed_with_commas_and_none_is_nobody() {
-        let spelled = |text| Names.read(OsStr::new(text)).map(|spare| Names.write(&spare));
+        let spelled =
+            |text| ProgramNames.read(OsStr::new(text)).map(|spare| ProgramNames.write(&spare));
         assert_eq!(spelled("tmux, ssh,"), Ok("tmux,ssh".to_owned()));
         assert_eq!(spelled("none"), Ok("none".to_owned()));
         assert!(spelled("").is_err() && spelled("/usr/bin/ssh").is_err());

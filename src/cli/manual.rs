@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use super::args::{Line, PRECEDENCE};
+use super::args::{CommandLine, PRECEDENCE};
 
 /// The page, in roff.
 ///
@@ -13,7 +13,7 @@ use super::args::{Line, PRECEDENCE};
 ///
 /// None that writing to memory can have.
 pub(super) fn page() -> io::Result<Vec<u8>> {
-    let man = Man::new(Line::command());
+    let man = Man::new(CommandLine::command());
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -27,7 +27,7 @@ pub(super) fn page() -> io::Result<Vec<u8>> {
 /// The generator would refer to a page for each command, and there are none.
 fn write_commands(page: &mut Vec<u8>) -> io::Result<()> {
     writeln!(page, ".SH COMMANDS")?;
-    for command in Line::command().get_subcommands() {
+    for command in CommandLine::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let (name, about) = (escaped(command.get_name()), escaped(&about));
         write!(page, ".TP\n\\fBdrawbridge {name}\\fR\n{about}\n")?;

@@ -7,10 +7,10 @@
 use std::ffi::OsStr;
 
 use super::kinds::{
-    Bytes, Count, Face, Filter, Kind, LogPath, Millis, Names, Switch, Timeout, Words,
+    Bytes, Count, Face, Filter, LogPath, Millis, ProgramNames, Switch, Timeout, ValueKind, Words,
 };
 use super::settings::Settings;
-use super::variables::{Values, Variables};
+use super::variable_kinds::{VariableNames, VariableValues};
 use crate::bridge::config::{
     AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
 };
@@ -94,7 +94,7 @@ const CHANNELS: &str = "Idle channels and sharing";
 const LIMITS: &str = "Limits";
 const BUDGETS: &str = "Time budgets";
 const STOPPING: &str = "Stopping";
-const ENVIRONMENT: &str = "Environment of agents";
+const ENVIRONMENT: &str = "ProcessEnvironment of agents";
 const QUESTIONS: &str = "Prompts and questions";
 const WIRE: &str = "Wire";
 /// Also the heading of `--config`, which is no row: it says where rows come from.
@@ -235,7 +235,7 @@ pub(super) static OPTIONS: &[Opt] = &[
          reported"
     ),
     option!(
-        "spare", STOPPING, Names => spare,
+        "spare", STOPPING, ProgramNames => spare,
         "Programs that are left alone when what an agent has started is ended, with all they have \
          started themselves: daemons that serve others too; none: nothing is left alone. What \
          stayed in the agent's process group ends with it"
@@ -246,18 +246,18 @@ pub(super) static OPTIONS: &[Opt] = &[
          drawbridge itself is killed (on Linux; elsewhere there are none)"
     ),
     option!(
-        "env-pass", ENVIRONMENT, Variables => passing.pass,
-        "Variables of drawbridge's own environment that agents get, with commas between them and * \
+        "env-pass", ENVIRONMENT, VariableNames => passing.pass,
+        "VariableNames of drawbridge's own environment that agents get, with commas between them and * \
          for any rest of a name; none: not one"
     ),
     option!(
-        "env-ignore", ENVIRONMENT, Variables => passing.ignore,
+        "env-ignore", ENVIRONMENT, VariableNames => passing.ignore,
         "Of those, variables that agents do not get: what belongs to one terminal or shell; none: \
          every one is passed on"
     ),
     option!(
-        "env-set", ENVIRONMENT, Values => passing.set,
-        "Variables that are set for agents, more of them behind commas; a part without a name and = \
+        "env-set", ENVIRONMENT, VariableValues => passing.set,
+        "VariableNames that are set for agents, more of them behind commas; a part without a name and = \
          belongs to the value before it; none: nothing is added"
     ),
     option!(

@@ -8,10 +8,10 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::args::Flags;
-use super::environment::Environment;
 use super::error::{ConfigError, Origin};
 use super::file;
 use super::options::{OPTIONS, find, variable};
+use super::process_environment::ProcessEnvironment;
 use super::settings::Settings;
 use crate::bridge::config::Share;
 
@@ -49,7 +49,10 @@ pub(super) enum Presence {
 /// # Errors
 ///
 /// The first value that does not parse, or values that exclude each other.
-pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, ConfigError> {
+pub(super) fn resolve(
+    flags: &Flags,
+    environment: &ProcessEnvironment,
+) -> Result<Resolved, ConfigError> {
     let mut draft =
         Draft { settings: Settings::default(), origins: vec![Origin::Default; OPTIONS.len()] };
     draft.settings.log.directory = environment.log_directory();
@@ -71,7 +74,7 @@ impl Draft {
     fn read_file(
         &mut self,
         flags: &Flags,
-        environment: &Environment,
+        environment: &ProcessEnvironment,
     ) -> Result<Option<ConfigFile>, ConfigError> {
         let Some((path, origin)) = file_to_read(flags, environment) else {
             return Ok(None);
@@ -88,7 +91,7 @@ impl Draft {
         Ok(Some(ConfigFile { path, origin, presence }))
     }
 
-    fn read_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+    fn read_environment(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
         for (index, option) in OPTIONS.iter().enumerate() {
             let name = option.variable();
             if let Some(value) = environment.get(&name) {
@@ -105,7 +108,7 @@ impl Draft {
         Ok(())
     }
 
-    fn read_rust_log(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+    fn read_rust_log(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
         const NAME: &str = "RUST_LOG";
         let Some(index) = find("log") else {
             return Ok(());
@@ -153,7 +156,7 @@ impl Draft {
 }
 
 /// The path of the configuration file, and who named it.
-fn file_to_read(flags: &Flags, environment: &Environment) -> Option<(PathBuf, Origin)> {
+fn file_to_read(flags: &Flags, environment: &ProcessEnvironment) -> Option<(PathBuf, Origin)> {
     let name = variable("config");
     if let Some(path) = flags.config_file() {
         Some((PathBuf::from(path), Origin::Flag("config")))
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     fn from_environment(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let environment = Environment::of(variables);
+        let environment = ProcessEnvironment::of(variables);
         resolve(&Flags::default(), &environment)
             .map(|resolved| resolved.settings)
             .map_err(|error| error.to_string())

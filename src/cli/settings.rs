@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::error::ConfigError;
+use crate::agent_environment::Passing;
 use crate::bridge::Config;
-use crate::environ::Passing;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
 

@@ -10,14 +10,14 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{self, Pid};
 
-use super::message::{Fault, Report};
+use super::message::{Report, StartFault};
 use super::task::Task;
 
 /// Starts the agent in a session of its own. `mask` is what it is to find in
 /// place of the signals that we have blocked.
 pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     if !Path::new(&task.cwd).is_dir() {
-        return Err(Report::Failed(Fault::Directory, Errno::ENOENT as i32));
+        return Err(Report::Failed(StartFault::Directory, Errno::ENOENT as i32));
     }
     let (program, arguments) = task.program();
     #[allow(clippy::disallowed_methods)] // what a keeper is for
@@ -26,7 +26,7 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
         .args(arguments)
         .current_dir(&task.cwd)
         .env("PWD", &task.cwd)
-        .env(&task.mark.0, &task.mark.1);
+        .env(&task.cookie.0, &task.cookie.1);
     let keeper = unistd::getpid();
     let prepare = move || {
         unistd::setsid()?;
@@ -46,7 +46,7 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     }
     let started = command.spawn().map_err(|error| {
         let errno = error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
-        Report::Failed(Fault::Program, errno)
+        Report::Failed(StartFault::Program, errno)
     })?;
     Ok(Pid::from_raw(started.id().cast_signed()))
 }

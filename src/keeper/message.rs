@@ -24,7 +24,7 @@ pub enum Report {
     /// The system refuses what a keeper needs. There is no agent; the keeper ends.
     Refused(Need, i32),
     /// The agent could not be started, with the system's error. The keeper ends.
-    Failed(Fault, i32),
+    Failed(StartFault, i32),
     /// The agent runs, with this process id.
     Started(u32),
     /// The agent has ended, its group got SIGKILL, and it is reaped.
@@ -57,7 +57,7 @@ impl Need {
 
 /// Why an agent could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum StartFault {
     /// Its working directory is none.
     Directory,
     /// Its program could not be run.
@@ -109,8 +109,8 @@ impl Report {
                 let needs = [Need::Signals, Need::Orphans, Need::Table];
                 Report::Refused(*needs.get(usize::from(*kind))?, number)
             }
-            (1, 0) => Report::Failed(Fault::Directory, number),
-            (1, 1) => Report::Failed(Fault::Program, number),
+            (1, 0) => Report::Failed(StartFault::Directory, number),
+            (1, 1) => Report::Failed(StartFault::Program, number),
             (2, _) => Report::Started(number.cast_unsigned()),
             (3, 0) => Report::Exited(End::Code(number)),
             (3, 1) => Report::Exited(End::Signal(number)),
@@ -125,44 +125,44 @@ impl Report {
     }
 }
 
-/// One end of the line between a bridge and a keeper. What waits on it is read
+/// One end of the link between a bridge and a keeper. What waits on it is read
 /// before its end is seen.
 #[derive(Debug)]
-pub struct Line(OwnedFd);
+pub struct Link(OwnedFd);
 
 /// What came of listening.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard<T> {
+pub enum Received<T> {
     /// This.
-    Said(T),
+    Message(T),
     /// Nothing so far.
     Nothing,
     /// The other end is gone.
     End,
 }
 
-impl Line {
+impl Link {
     /// Both ends: the bridge's, and the keeper's. Neither outlives an exec.
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn pair() -> io::Result<(Line, Line)> {
+    pub fn pair() -> io::Result<(Link, Link)> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        Ok((Line(pair.0), Line(pair.1)))
+        Ok((Link(pair.0), Link(pair.1)))
     }
 
     /// The end that this descriptor is.
-    pub fn of(descriptor: OwnedFd) -> Line {
-        Line(descriptor)
+    pub fn of(descriptor: OwnedFd) -> Link {
+        Link(descriptor)
     }
 
     /// A second handle on the same end.
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn again(&self) -> io::Result<Line> {
-        self.0.try_clone().map(Line)
+    pub fn again(&self) -> io::Result<Link> {
+        self.0.try_clone().map(Link)
     }
 
     /// The descriptor.
@@ -170,7 +170,7 @@ impl Line {
         &self.0
     }
 
-    /// Tells the bridge. If it is gone, or so slow that the line is full, nobody
+    /// Tells the bridge. If it is gone, or so slow that the link is full, nobody
     /// hears it.
     pub fn report(&self, report: &Report) {
         self.say(&report.bytes());
@@ -187,12 +187,12 @@ impl Line {
     }
 
     /// What the keeper says, without waiting.
-    pub fn hear_report(&self) -> Heard<Report> {
+    pub fn hear_report(&self) -> Received<Report> {
         self.hear(Report::read)
     }
 
     /// What the bridge says, without waiting.
-    pub fn hear_order(&self) -> Heard<Order> {
+    pub fn hear_order(&self) -> Received<Order> {
         self.hear(|bytes| match bytes {
             [0] => Some(Order::Terminate),
             [1] => Some(Order::Kill),
@@ -200,20 +200,20 @@ impl Line {
         })
     }
 
-    fn hear<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Heard<T> {
+    fn hear<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Received<T> {
         let mut room = [0; ROOM];
         loop {
             return match recv(self.0.as_raw_fd(), &mut room, MsgFlags::MSG_DONTWAIT) {
-                Ok(length) => read(&room[..length]).map_or(Heard::End, Heard::Said),
+                Ok(length) => read(&room[..length]).map_or(Received::End, Received::Message),
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => Heard::Nothing,
-                Err(_) => Heard::End,
+                Err(Errno::EAGAIN) => Received::Nothing,
+                Err(_) => Received::End,
             };
         }
     }
 }
 
-impl AsRawFd for Line {
+impl AsRawFd for Link {
     fn as_raw_fd(&self) -> i32 {
         self.0.as_raw_fd()
     }
@@ -225,14 +225,14 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard_and_then_the_end() -> io::Result<()> {
-        let (bridge, keeper) = Line::pair()?;
+        let (bridge, keeper) = Link::pair()?;
         let left = vec!["tmux: server".to_owned(), "ssh".to_owned()];
         let reports = [
             Report::Refused(Need::Signals, 1),
             Report::Refused(Need::Orphans, 22),
             Report::Refused(Need::Table, 2),
-            Report::Failed(Fault::Directory, 2),
-            Report::Failed(Fault::Program, 13),
+            Report::Failed(StartFault::Directory, 2),
+            Report::Failed(StartFault::Program, 13),
             Report::Started(u32::MAX),
             Report::Exited(End::Code(255)),
             Report::Exited(End::Signal(9)),
@@ -244,25 +244,25 @@ mod tests {
         }
         bridge.order(Order::Terminate);
         bridge.order(Order::Kill);
-        assert_eq!(keeper.hear_order(), Heard::Said(Order::Terminate));
-        assert_eq!(keeper.hear_order(), Heard::Said(Order::Kill));
-        assert_eq!(keeper.hear_order(), Heard::Nothing);
+        assert_eq!(keeper.hear_order(), Received::Message(Order::Terminate));
+        assert_eq!(keeper.hear_order(), Received::Message(Order::Kill));
+        assert_eq!(keeper.hear_order(), Received::Nothing);
         drop(keeper);
         for report in reports {
-            assert_eq!(bridge.hear_report(), Heard::Said(report));
+            assert_eq!(bridge.hear_report(), Received::Message(report));
         }
-        assert_eq!(bridge.hear_report(), Heard::End);
+        assert_eq!(bridge.hear_report(), Received::End);
         bridge.order(Order::Kill);
         Ok(())
     }
 
     #[test]
     fn a_report_of_many_names_fits() -> io::Result<()> {
-        let (bridge, keeper) = Line::pair()?;
+        let (bridge, keeper) = Link::pair()?;
         let left = vec!["\u{fffd}".repeat(15); 1000];
         keeper.report(&Report::Gone(Swept { ended: 1, left: left.clone() }));
         let heard = Swept { ended: 1, left: left[..NAMES].to_vec() };
-        assert_eq!(bridge.hear_report(), Heard::Said(Report::Gone(heard)));
+        assert_eq!(bridge.hear_report(), Received::Message(Report::Gone(heard)));
         Ok(())
     }
 }

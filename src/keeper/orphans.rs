@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpid};
 
 use super::message::End;
-use crate::processes::{self, Entry, Spare, Swept};
+use crate::processes::{self, ProcessEntry, Spare, Swept};
 
 /// A child that has ended and is not reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +49,11 @@ pub(super) fn reap(pid: Pid) {
 
 /// Whether something of a tree is left that is to be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    Some,
-    None,
+pub(super) enum TreeState {
+    /// Somebody is left who is to be ended.
+    Alive,
+    /// Nobody is left but those who are left alone.
+    Gone,
 }
 
 /// How a tree is ended, and what came of it so far.
@@ -73,13 +75,13 @@ impl<'a> Sweep<'a> {
 
     /// Sends SIGKILL to all that is below us, but for what is spared and what is
     /// below that. To be asked only while there is a child.
-    pub(super) fn look(&mut self) -> Rest {
+    pub(super) fn look(&mut self) -> TreeState {
         let (group, spare) = (self.group, self.spare);
-        let is_spared = |entry: &Entry| {
+        let is_spared = |entry: &ProcessEntry| {
             // Whoever stayed in the group went with it.
             !entry.is_zombie && entry.group != group && spare.holds(&entry.name)
         };
-        let mut rest = Rest::None;
+        let mut state = TreeState::Gone;
         self.swept.left.clear();
         let own = getpid().as_raw().cast_unsigned();
         for entry in processes::below_but(own, |entry| !is_spared(entry)) {
@@ -92,7 +94,7 @@ impl<'a> Sweep<'a> {
                 Err(Errno::EPERM) => self.swept.left.push(entry.name),
                 // Also of the dead: it may be one thread of several.
                 _ => {
-                    rest = Rest::Some;
+                    state = TreeState::Alive;
                     let is_new = self.known.insert(entry.pid);
                     if is_new && !entry.is_zombie && entry.group != group {
                         self.swept.ended += 1;
@@ -101,6 +103,6 @@ impl<'a> Sweep<'a> {
             }
         }
         // The table changes while it is read: somebody must be there.
-        if self.swept.left.is_empty() { Rest::Some } else { rest }
+        if self.swept.left.is_empty() { TreeState::Alive } else { state }
     }
 }

@@ -11,14 +11,14 @@ use crate::processes::Spare;
 /// One agent, and how it is to be ended if nobody else does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// The number of the keeper's end of the line.
-    pub line: RawFd,
+    /// The number of the keeper's end of the link.
+    pub link: RawFd,
     /// The steps of the ladder.
     pub graces: Graces,
     /// Processes that are left alone.
     pub spare: Spare,
-    /// A variable that marks what descends from the agent.
-    pub mark: (String, String),
+    /// The variable that all descendants of the agent inherit, and its value.
+    pub cookie: (String, String),
     /// The directory that the agent starts in.
     pub cwd: OsString,
     /// The agent's command and arguments.
@@ -47,11 +47,11 @@ impl Task {
     /// The arguments behind the keeper's name.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         let numbers = [
-            self.line.to_string(),
+            self.link.to_string(),
             self.graces.stdin.as_millis().to_string(),
             self.graces.term.as_millis().to_string(),
         ];
-        let words = [self.spare.list(), self.mark.0.clone(), self.mark.1.clone()];
+        let words = [self.spare.list(), self.cookie.0.clone(), self.cookie.1.clone()];
         let words = numbers.into_iter().chain(words).map(OsString::from);
         words.chain(iter::once(self.cwd.clone())).chain(self.command.iter().cloned())
     }
@@ -59,15 +59,15 @@ impl Task {
     /// Reads the arguments behind the keeper's name.
     pub fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Task> {
         let mut next = || arguments.next()?.into_string().ok();
-        let line = next()?.parse().ok()?;
+        let link = next()?.parse().ok()?;
         let stdin = Duration::from_millis(next()?.parse().ok()?);
         let term = Duration::from_millis(next()?.parse().ok()?);
         let spare = Spare::of(&next()?);
-        let mark = (next()?, next()?);
+        let cookie = (next()?, next()?);
         let cwd = arguments.next()?;
         let command: Vec<OsString> = arguments.collect();
         let graces = Graces { stdin, term };
-        (!command.is_empty()).then_some(Task { line, graces, spare, mark, cwd, command })
+        (!command.is_empty()).then_some(Task { link, graces, spare, cookie, cwd, command })
     }
 
     /// The agent's program and its arguments.
@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let task = Task {
-            line: 7,
+            link: 7,
             graces: Graces { stdin: Duration::from_millis(5), term: Duration::ZERO },
             spare: Spare::of("tmux,ssh"),
-            mark: ("MARK".into(), "a=b".into()),
+            cookie: ("MARK".into(), "a=b".into()),
             cwd: "/a b".into(),
             command: vec!["agent".into(), "".into(), "--".into()],
         };

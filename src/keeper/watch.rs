@@ -13,8 +13,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::message::{Heard, Line, Order, Report};
-use super::orphans::{self, Dead, Rest, Sweep};
+use super::message::{Link, Order, Received, Report};
+use super::orphans::{self, Dead, Sweep, TreeState};
 use super::task::{Graces, Task};
 
 /// After SIGKILL the tree is looked at whenever a child ends, and after this
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What was done to the agent so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rung {
+enum LadderState {
     /// It serves.
     Serving,
     /// The bridge is gone, and so its stdin has ended.
@@ -37,11 +37,11 @@ enum Rung {
 
 pub(super) struct Watch<'a> {
     /// `None`: the bridge is gone.
-    line: Option<&'a Line>,
+    link: Option<&'a Link>,
     signals: SignalFd,
     /// The agent's process and group; `None`: it is reaped.
     agent: Option<Pid>,
-    rung: Rung,
+    state: LadderState,
     /// When the next step is due, if it is ours to take it.
     due: Option<Instant>,
     graces: Graces,
@@ -50,12 +50,12 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(line: &'a Line, signals: SignalFd, agent: Pid, task: &'a Task) -> Self {
+    pub(super) fn new(link: &'a Link, signals: SignalFd, agent: Pid, task: &'a Task) -> Self {
         Watch {
-            line: Some(line),
+            link: Some(link),
             signals,
             agent: Some(agent),
-            rung: Rung::Serving,
+            state: LadderState::Serving,
             due: None,
             graces: task.graces,
             pause: FIRST_PAUSE,
@@ -77,8 +77,8 @@ impl<'a> Watch<'a> {
     }
 
     fn report(&self, report: &Report) {
-        if let Some(line) = self.line {
-            line.report(report);
+        if let Some(link) = self.link {
+            link.report(report);
         }
     }
 
@@ -101,12 +101,14 @@ impl<'a> Watch<'a> {
                 }
             }
         }
-        if self.rung < Rung::Killed {
+        if self.state < LadderState::Killed {
             return true;
         }
         // The table changes while it is read: one look that finds nobody but those
         // who are left alone proves little.
-        self.sweep.look() == Rest::Some || self.sweep.look() == Rest::Some || self.agent.is_some()
+        self.sweep.look() == TreeState::Alive
+            || self.sweep.look() == TreeState::Alive
+            || self.agent.is_some()
     }
 
     fn agent_ended(&mut self, dead: Dead) {
@@ -121,8 +123,8 @@ impl<'a> Watch<'a> {
     /// Waits for a signal, an order, or the time of the next step.
     fn wait(&self) {
         let mut sources = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        if let Some(line) = self.line {
-            sources.push(PollFd::new(line.descriptor().as_fd(), PollFlags::POLLIN));
+        if let Some(link) = self.link {
+            sources.push(PollFd::new(link.descriptor().as_fd(), PollFlags::POLLIN));
         }
         let timeout = match self.due {
             // One more, so that it is not woken up just before its time.
@@ -140,7 +142,7 @@ impl<'a> Watch<'a> {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             let is_of_child = i32::try_from(signal.ssi_signo) == Ok(Signal::SIGCHLD as i32);
             // Further ones change nothing: systems that shut down send several at once.
-            if !is_of_child && self.rung < Rung::Terminated {
+            if !is_of_child && self.state < LadderState::Terminated {
                 self.terminate();
                 self.due = after(self.graces.term);
             }
@@ -148,38 +150,38 @@ impl<'a> Watch<'a> {
     }
 
     fn heed_orders(&mut self) {
-        while let Some(line) = self.line {
-            match line.hear_order() {
-                Heard::Said(Order::Terminate) => self.terminate(),
-                Heard::Said(Order::Kill) => self.kill(),
-                Heard::Nothing => return,
-                Heard::End => self.left_alone(),
+        while let Some(link) = self.link {
+            match link.hear_order() {
+                Received::Message(Order::Terminate) => self.terminate(),
+                Received::Message(Order::Kill) => self.kill(),
+                Received::Nothing => return,
+                Received::End => self.left_alone(),
             }
         }
     }
 
     /// The bridge is gone: the rest of the ladder is ours.
     fn left_alone(&mut self) {
-        self.line = None;
-        match self.rung {
-            Rung::Serving => {
-                self.rung = Rung::ClosingStdin;
+        self.link = None;
+        match self.state {
+            LadderState::Serving => {
+                self.state = LadderState::ClosingStdin;
                 self.due = after(self.graces.stdin);
             }
-            Rung::Terminated if self.due.is_none() => self.due = after(self.graces.term),
-            Rung::ClosingStdin | Rung::Terminated | Rung::Killed => {}
+            LadderState::Terminated if self.due.is_none() => self.due = after(self.graces.term),
+            LadderState::ClosingStdin | LadderState::Terminated | LadderState::Killed => {}
         }
     }
 
     fn take_step(&mut self) {
-        match self.rung {
-            Rung::Serving => {}
-            Rung::ClosingStdin => {
+        match self.state {
+            LadderState::Serving => {}
+            LadderState::ClosingStdin => {
                 self.terminate();
                 self.due = after(self.graces.term);
             }
-            Rung::Terminated => self.kill(),
-            Rung::Killed => {
+            LadderState::Terminated => self.kill(),
+            LadderState::Killed => {
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 self.due = after(self.pause);
             }
@@ -187,14 +189,14 @@ impl<'a> Watch<'a> {
     }
 
     fn terminate(&mut self) {
-        if self.rung < Rung::Terminated {
-            self.rung = Rung::Terminated;
+        if self.state < LadderState::Terminated {
+            self.state = LadderState::Terminated;
             self.signal_group(Signal::SIGTERM);
         }
     }
 
     fn kill(&mut self) {
-        if self.rung < Rung::Killed {
+        if self.state < LadderState::Killed {
             self.signal_group(Signal::SIGKILL);
             self.kill_from_now_on();
         }
@@ -202,7 +204,7 @@ impl<'a> Watch<'a> {
 
     /// Whatever is found below us from now on gets SIGKILL.
     fn kill_from_now_on(&mut self) {
-        self.rung = Rung::Killed;
+        self.state = LadderState::Killed;
         self.due = after(self.pause);
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::line::Line;
+use super::line_format::LineFormat;
 
 /// What a line costs beside its bytes, so that many short ones are bounded too.
 const LINE_COST: usize = 64;
@@ -65,7 +65,7 @@ impl Queue {
         name: &str,
         limit: usize,
         output: impl Output,
-        notices: Line,
+        notices: LineFormat,
     ) -> io::Result<Queue> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -115,7 +115,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drain(&self, mut output: impl Output, notices: Line) {
+    fn drain(&self, mut output: impl Output, notices: LineFormat) {
         loop {
             match self.next() {
                 Entry::Line(line) => {
@@ -184,7 +184,7 @@ mod tests {
 
     fn slow(limit: usize) -> io::Result<(Queue, Receiver<Vec<u8>>)> {
         let (sender, receiver) = mpsc::sync_channel(0);
-        let queue = Queue::start("slow", limit, Slow(sender), Line::new(LogFormat::Text))?;
+        let queue = Queue::start("slow", limit, Slow(sender), LineFormat::new(LogFormat::Text))?;
         Ok((queue, receiver))
     }
 

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use super::line::Line;
+use super::line_format::LineFormat;
 use super::queue::Queue;
 use super::settings::LogFormat;
 
@@ -18,7 +18,7 @@ pub const STARTUP: &str = "drawbridge::startup";
 /// All that listens to log calls: one filter, one format, two ends.
 pub(super) fn subscriber(
     filter: EnvFilter,
-    line: Line,
+    line: LineFormat,
     tee: Tee,
 ) -> Box<dyn Subscriber + Send + Sync> {
     let layer = fmt::layer().event_format(line).with_writer(tee);
@@ -102,7 +102,7 @@ mod tests {
     /// What reaches a stderr that is no terminal, and the file, without the
     /// heads of text lines.
     fn logged(filter: &str, format: LogFormat) -> io::Result<[String; 2]> {
-        let line = Line::new(format);
+        let line = LineFormat::new(format);
         let (stderr_lines, stderr_seen) = mpsc::channel();
         let (file_lines, file_seen) = mpsc::channel();
         let stderr = Queue::start("stderr", 1 << 20, Collected(stderr_lines), line)?;

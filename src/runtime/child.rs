@@ -19,8 +19,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::tree;
+use crate::agent_environment::Variables;
 use crate::bridge::ExitStatus;
-use crate::environ::Variables;
 use crate::processes::Spare;
 
 /// A process that was started and is not reaped yet.

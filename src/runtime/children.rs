@@ -1,7 +1,7 @@
 //! The agents' processes: their start, what they are sent and told, their end.
 
 #[cfg(target_os = "linux")]
-mod kept;
+mod keepers;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,19 +15,19 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::row::Row;
+use super::agent_process::AgentProcess;
 use super::child::{Child, Stdios};
-use super::exit::{EXIT_DRAIN, Part};
-use super::hold::Hold;
+use super::exit::{EXIT_DRAIN, ExitPart};
 use super::input::Input;
 use super::ledger::{self, Ledger};
 use super::outbox::Outbox;
 use super::streams::Wiring;
-use super::{stderr, survey, tree};
+use super::{agent_stderr, survey, tree};
+use crate::agent_environment::Variables;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
-use crate::environ::Variables;
 use crate::logs::StderrSink;
 use crate::processes::{Spare, Swept};
-use crate::wire::Outgoing;
+use crate::wire::OutgoingFrame;
 
 /// What is needed to start agents and to end them.
 pub(super) struct Orders {
@@ -43,7 +43,7 @@ pub(super) struct Orders {
     pub(super) ledger: Ledger,
     /// How keepers are started, if agents have any.
     #[cfg(target_os = "linux")]
-    pub(super) keepers: Option<super::kept::Keepers>,
+    pub(super) keepers: Option<super::keeper_process::KeeperStarter>,
 }
 
 /// All agents' processes.
@@ -56,7 +56,7 @@ pub(super) struct Children {
     /// Channels that were sent something since the last flush.
     unsent: Vec<ChannelId>,
     exits: VecDeque<(ChannelId, Exit)>,
-    /// Keepers whose rows are gone, until they are reaped.
+    /// KeeperStarter whose rows are gone, until they are reaped.
     #[cfg(target_os = "linux")]
     leaving: Vec<std::process::Child>,
 }
@@ -69,7 +69,7 @@ impl Children {
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
     ) -> Self {
-        let secrets = stderr::secrets(&orders.environment);
+        let secrets = agent_stderr::secrets(&orders.environment);
         Children {
             orders,
             wiring: Wiring { limit, stderr, to_loop, is_crowded: watch::Sender::new(false) },
@@ -123,8 +123,8 @@ impl Children {
         };
         let pid = child.pid();
         ledger.started(channel, pid);
-        let parts = [Part::Stdout, Part::Stderr, Part::Tree];
-        self.insert(channel, Row::new(Hold::Own(child), outbox, &parts));
+        let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
+        self.insert(channel, Row::new(AgentProcess::Own(child), outbox, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -171,12 +171,12 @@ impl Children {
     fn forget(&mut self, channel: ChannelId) {
         let row = self.remove(channel);
         #[cfg(target_os = "linux")]
-        self.leaving.extend(row.and_then(|row| row.hold.into_keeper()));
+        self.leaving.extend(row.and_then(|row| row.process.into_keeper()));
         #[cfg(not(target_os = "linux"))]
         drop(row);
     }
 
-    pub(super) fn send(&mut self, channel: ChannelId, frame: Outgoing) {
+    pub(super) fn send(&mut self, channel: ChannelId, frame: OutgoingFrame) {
         if let Some(row) = self.rows.get(&channel) {
             row.outbox.push(frame);
             if self.unsent.last() != Some(&channel) {
@@ -209,13 +209,13 @@ impl Children {
 
     pub(super) fn terminate(&mut self, channel: ChannelId) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.hold.terminate();
+            row.process.terminate();
         }
     }
 
     pub(super) fn kill(&mut self, channel: ChannelId) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.hold.kill();
+            row.process.kill();
         }
     }
 
@@ -245,7 +245,7 @@ impl Children {
     }
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
-        self.rows.get(&channel)?.hold.pid()
+        self.rows.get(&channel)?.process.pid()
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {
@@ -254,7 +254,7 @@ impl Children {
 
     /// Looks at a channel's process tree, aside from the loop.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
-        let trace = self.rows.get(&channel).map(|row| row.hold.trace());
+        let trace = self.rows.get(&channel).map(|row| row.process.trace());
         let to_loop = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
             let found = survey::look(trace).await;
@@ -268,7 +268,7 @@ impl Children {
         self.reap_keepers();
         let mut ended = Vec::new();
         for (channel, row) in &mut self.rows {
-            if let Hold::Own(child) = &mut row.hold
+            if let AgentProcess::Own(child) = &mut row.process
                 && let Some(status) = child.try_reap()
             {
                 ended.push((*channel, status, child.cookie().to_owned()));
@@ -300,12 +300,12 @@ impl Children {
         tasks.spawn_local(async move {
             let swept = spawn_blocking(move || tree::sweep(&cookie, &spare, BTreeSet::new())).await;
             tell_swept(channel, &swept.unwrap_or_default());
-            let _ = to_loop.send(Input::PartDone(channel, Part::Tree, 0));
+            let _ = to_loop.send(Input::PartDone(channel, ExitPart::Tree, 0));
         });
     }
 
     /// One of the things that an exit waits for is done.
-    pub(super) fn part_done(&mut self, channel: ChannelId, part: Part, half_line: u64) {
+    pub(super) fn part_done(&mut self, channel: ChannelId, part: ExitPart, half_line: u64) {
         if let Some(row) = self.rows.get_mut(&channel) {
             row.exit.part_done(part, half_line);
             self.exit_if_done(channel);

@@ -12,7 +12,7 @@ use super::outbox::Outbox;
 use super::reader::Reader;
 use super::stdio::{Sink, Source};
 use crate::bridge::ClientId;
-use crate::wire::Outgoing;
+use crate::wire::OutgoingFrame;
 
 /// All clients.
 pub(super) struct Clients {
@@ -74,7 +74,7 @@ impl Clients {
         self.rows.insert(client, ClientRow { outbox, gate });
     }
 
-    pub(super) fn send(&self, client: ClientId, frame: Outgoing) {
+    pub(super) fn send(&self, client: ClientId, frame: OutgoingFrame) {
         if let Some(row) = self.rows.get(&client) {
             row.outbox.push(frame);
         }

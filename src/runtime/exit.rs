@@ -11,7 +11,7 @@ pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
 
 /// The parts of an exit beside that of the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum ExitPart {
     Stdout,
     Stderr,
     /// Whatever left the process group is looked for and ended.
@@ -26,13 +26,13 @@ pub(super) enum Part {
 pub(super) struct AwaitedExit {
     /// Set when the process is reaped.
     status: Option<ExitStatus>,
-    open: Vec<Part>,
+    open: Vec<ExitPart>,
     half_line: u64,
 }
 
 impl AwaitedExit {
     /// Of a process that runs.
-    pub(super) fn new(open: &[Part]) -> AwaitedExit {
+    pub(super) fn new(open: &[ExitPart]) -> AwaitedExit {
         AwaitedExit { status: None, open: open.to_vec(), half_line: 0 }
     }
 
@@ -47,12 +47,12 @@ impl AwaitedExit {
 
     /// Whether this part is not done yet.
     #[cfg(target_os = "linux")]
-    pub(super) fn waits_for(&self, part: Part) -> bool {
+    pub(super) fn waits_for(&self, part: ExitPart) -> bool {
         self.open.contains(&part)
     }
 
     /// A part is done; `half_line` bytes were left at the end of its stream.
-    pub(super) fn part_done(&mut self, part: Part, half_line: u64) {
+    pub(super) fn part_done(&mut self, part: ExitPart, half_line: u64) {
         self.open.retain(|open| *open != part);
         self.half_line += half_line;
     }

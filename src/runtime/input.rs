@@ -3,11 +3,11 @@
 use tokio::sync::mpsc;
 
 use super::batch::Batch;
-use super::exit::Part;
+use super::exit::ExitPart;
 use crate::bridge::{ChannelId, ClientId};
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Report;
-use crate::processes::Entry;
+use crate::processes::ProcessEntry;
 
 /// A message of a task to the loop.
 #[derive(Debug)]
@@ -18,12 +18,12 @@ pub(super) enum Input {
     FromChannel(ChannelId, Batch),
     /// One of the streams of an exiting channel is read to its end, or its tree
     /// is swept; with the bytes of a half line.
-    PartDone(ChannelId, Part, u64),
+    PartDone(ChannelId, ExitPart, u64),
     /// A channel's exit has waited long enough for its streams.
     DrainOver(ChannelId),
     /// An agent closed its stdin or stdout, and a moment later it may still run.
     StillRunning(ChannelId),
-    Surveyed(ChannelId, Vec<Entry>),
+    Surveyed(ChannelId, Vec<ProcessEntry>),
     /// What the keeper of a channel reports; `None`: it is gone.
     #[cfg(target_os = "linux")]
     FromKeeper(ChannelId, Option<Report>),

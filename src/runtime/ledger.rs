@@ -45,7 +45,7 @@ impl Identity {
 
 /// An agent, known before its process is.
 #[derive(Clone, Debug)]
-struct Agent {
+struct LedgerAgent {
     cookie: String,
     leader: Option<Identity>,
 }
@@ -56,7 +56,7 @@ struct Agent {
 pub(super) struct Ledger {
     file: Option<PathBuf>,
     heading: String,
-    agents: BTreeMap<ChannelId, Agent>,
+    agents: BTreeMap<ChannelId, LedgerAgent>,
 }
 
 impl Ledger {
@@ -75,7 +75,7 @@ impl Ledger {
 
     /// An agent is about to be started.
     pub(super) fn announce(&mut self, channel: ChannelId, cookie: &str) {
-        self.agents.insert(channel, Agent { cookie: cookie.to_owned(), leader: None });
+        self.agents.insert(channel, LedgerAgent { cookie: cookie.to_owned(), leader: None });
         self.write();
     }
 
@@ -111,7 +111,7 @@ impl Ledger {
         }
         let draft = file.with_extension("draft");
         let mut text = self.heading.clone();
-        for Agent { cookie, leader } in self.agents.values() {
+        for LedgerAgent { cookie, leader } in self.agents.values() {
             let (pid, born) = leader.map_or((0, 0), |leader| (leader.pid, leader.born_ticks));
             text += &format!("agent {pid} {born} {cookie}\n");
         }
@@ -135,7 +135,7 @@ impl Drop for Ledger {
 struct Left {
     machine: String,
     bridge: Identity,
-    agents: Vec<Agent>,
+    agents: Vec<LedgerAgent>,
 }
 
 impl Left {
@@ -147,7 +147,7 @@ impl Left {
             let mut words = line.strip_prefix("agent ")?.split(' ');
             let leader = Identity::read(&mut words)?;
             let cookie = words.next()?.to_owned();
-            Some(Agent { cookie, leader: Some(leader).filter(|leader| leader.pid > 1) })
+            Some(LedgerAgent { cookie, leader: Some(leader).filter(|leader| leader.pid > 1) })
         };
         Some(Left { machine, bridge, agents: lines.filter_map(agent).collect() })
     }

@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use tokio::sync::Notify;
 
 use super::stdio::Sink;
-use crate::wire::Outgoing;
+use crate::wire::OutgoingFrame;
 
 /// Messages that wait are gathered in bursts of at most this many bytes; a burst
 /// is written when the one before it is.
@@ -64,7 +64,7 @@ enum Piece {
     /// Short messages, with their line ends: nobody else's bytes are held by them.
     Burst(BytesMut),
     /// A message that is not copied.
-    Long(Outgoing),
+    Long(OutgoingFrame),
 }
 
 impl Piece {
@@ -72,7 +72,7 @@ impl Piece {
     fn weight(&self) -> usize {
         match self {
             Piece::Burst(burst) => burst.len(),
-            Piece::Long(frame) => frame.len() + size_of::<Outgoing>(),
+            Piece::Long(frame) => frame.len() + size_of::<OutgoingFrame>(),
         }
     }
 }
@@ -93,7 +93,7 @@ impl State {
         }
     }
 
-    fn push(&mut self, frame: Outgoing) {
+    fn push(&mut self, frame: OutgoingFrame) {
         let length = frame.len() + 1;
         self.pushed += length as u64;
         if frame.len() >= LONG {
@@ -148,7 +148,7 @@ impl Outbox {
 
     /// Queues a message for the next [`Outbox::flush`], also while the end is asked
     /// for and not reached; after the end of the peer it is dropped.
-    pub(super) fn push(&self, frame: Outgoing) {
+    pub(super) fn push(&self, frame: OutgoingFrame) {
         let mut state = self.0.state.borrow_mut();
         if !matches!(state.fate, Fate::Open | Fate::Ending) {
             return;

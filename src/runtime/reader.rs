@@ -6,10 +6,10 @@ use super::batch::{Batch, Rest};
 use super::gate::Gate;
 use super::input::Input;
 use super::stdio::Source;
-use crate::wire::line::{Line, Lines};
+use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// Lines in one batch: whoever else has something to say waits for no more, and a
+/// LineSplitter in one batch: whoever else has something to say waits for no more, and a
 /// read of many tiny ones must not become a mountain of answers at once.
 const LONGEST_BATCH: usize = 128;
 
@@ -32,7 +32,7 @@ impl Reader {
         wrap: impl Fn(Batch) -> Input,
         ended: impl FnOnce(u64) -> Input,
     ) {
-        let mut lines = Lines::new(self.limit);
+        let mut lines = LineSplitter::new(self.limit);
         let mut reader = FrameReader::default();
         loop {
             // First this: mostly the last batch is served long before there is more.

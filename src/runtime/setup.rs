@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::agent_environment::Passing;
 use crate::bridge::Config;
-use crate::environ::Passing;
 use crate::logs::StderrSink;
 use crate::processes::Spare;
 

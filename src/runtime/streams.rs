@@ -5,13 +5,13 @@ use std::io;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::agent_stderr::{self, Tail};
 use super::child::Stdios;
-use super::exit::{EXIT_DRAIN, Part};
+use super::exit::{EXIT_DRAIN, ExitPart};
 use super::gate::Gate;
 use super::input::Input;
 use super::outbox::Outbox;
 use super::reader::Reader;
-use super::stderr::{self, Tail};
 use super::stdio::{Sink, Source};
 use crate::bridge::ChannelId;
 use crate::logs::StderrSink;
@@ -73,7 +73,7 @@ impl Wiring {
         let to_loop = self.to_loop.clone();
         tasks.spawn_local(async move {
             let wrap = |batch| Input::FromChannel(channel, batch);
-            let ended = |half| Input::PartDone(channel, Part::Stdout, half);
+            let ended = |half| Input::PartDone(channel, ExitPart::Stdout, half);
             reader.run(wrap, ended).await;
             still_running(channel, &to_loop).await;
         })
@@ -92,8 +92,8 @@ impl Wiring {
             let prefix = || {
                 if *is_crowded.borrow() { format!("{channel}: ") } else { String::new() }
             };
-            stderr::forward(source, tail, sink, prefix).await;
-            let _ = to_loop.send(Input::PartDone(channel, Part::Stderr, 0));
+            agent_stderr::forward(source, tail, sink, prefix).await;
+            let _ = to_loop.send(Input::PartDone(channel, ExitPart::Stderr, 0));
         })
     }
 }

@@ -8,13 +8,13 @@ use tokio::time::timeout;
 use super::clock::Clock;
 use super::tree::{self, Trace};
 use crate::bridge::{ChannelId, Event, Process};
-use crate::processes::Entry;
+use crate::processes::ProcessEntry;
 
 /// How long a look at a process tree may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// Looks at a process tree, aside from the loop; if that hangs, nothing was found.
-pub(super) async fn look(trace: Option<Trace>) -> Vec<Entry> {
+pub(super) async fn look(trace: Option<Trace>) -> Vec<ProcessEntry> {
     let look = spawn_blocking(move || trace.map(|trace| trace.living()));
     let found = timeout(LONGEST_LOOK, look).await;
     found.ok().and_then(Result::ok).flatten().unwrap_or_default()
@@ -24,7 +24,7 @@ pub(super) async fn look(trace: Option<Trace>) -> Vec<Entry> {
 /// the agent's own process.
 pub(super) fn event(
     channel: ChannelId,
-    found: Vec<Entry>,
+    found: Vec<ProcessEntry>,
     agent: Option<u32>,
     clock: &Clock,
 ) -> Event {

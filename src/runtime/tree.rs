@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::processes::{self, Entry, Spare, Swept};
+use crate::processes::{self, ProcessEntry, Spare, Swept};
 
 /// The variable that holds the cookie.
 pub(super) const COOKIE: &str = "DRAWBRIDGE_CHANNEL";
@@ -31,7 +31,7 @@ pub(super) enum Trace {
 
 impl Trace {
     /// All living processes of the tree. Blocks for a moment: not for the loop.
-    pub(super) fn living(&self) -> Vec<Entry> {
+    pub(super) fn living(&self) -> Vec<ProcessEntry> {
         let mut found = match self {
             #[cfg(target_os = "linux")]
             Trace::Keeper(pid) => processes::below(*pid),
@@ -42,7 +42,7 @@ impl Trace {
     }
 }
 
-fn carrying(cookie: &str) -> Vec<Entry> {
+fn carrying(cookie: &str) -> Vec<ProcessEntry> {
     processes::with_variable(format!("{COOKIE}={cookie}").as_bytes()).collect()
 }
 
@@ -57,7 +57,7 @@ pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -
     // empty look proves nothing.
     for _ in 0..16 {
         let found = Trace::Cookie(cookie.to_owned()).living();
-        let (spared, left): (Vec<Entry>, Vec<Entry>) =
+        let (spared, left): (Vec<ProcessEntry>, Vec<ProcessEntry>) =
             found.into_iter().partition(|entry| spare.holds(&entry.name));
         swept.left = spared.into_iter().map(|entry| entry.name).collect();
         empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
@@ -78,12 +78,12 @@ pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -
 }
 
 /// When a process was born, in milliseconds from the machine's start.
-pub(super) fn born(entry: &Entry) -> u64 {
+pub(super) fn born(entry: &ProcessEntry) -> u64 {
     millis(entry.born_ticks)
 }
 
 /// How long it was on the processor until now, in milliseconds.
-pub(super) fn worked(entry: &Entry) -> u64 {
+pub(super) fn worked(entry: &ProcessEntry) -> u64 {
     millis(entry.worked_ticks)
 }
 

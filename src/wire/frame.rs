@@ -15,9 +15,10 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::acp::Method;
-use super::outgoing::{Outgoing, Token};
+use super::outgoing_frame::OutgoingFrame;
 use super::scanner::Scanner;
 use super::span::Span;
+use super::token::Token;
 use super::walk::{Member, Places, Walk};
 use super::{json, string};
 
@@ -26,7 +27,7 @@ const SHOWN: usize = 256;
 
 /// What sort of message a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// Method and id: wants an answer.
     Request,
     /// Method without id.
@@ -76,7 +77,7 @@ pub struct Frame {
     bytes: Bytes,
     places: Places,
     /// Request, notification or answer.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// The method; [`Method::Other`] for answers too.
     pub method: Method,
 }
@@ -116,10 +117,10 @@ impl Frame {
         let error = places.of(Member::Error);
         let failed = error.is_some_and(|error| error.of(&bytes) != b"null");
         let kind = match (method, id) {
-            (Some(_), Some(_)) => Kind::Request,
-            (Some(_), None) => Kind::Notification,
-            (None, Some(_)) if failed => Kind::Failure,
-            (None, Some(_)) if places.of(Member::Result).is_some() => Kind::Success,
+            (Some(_), Some(_)) => FrameKind::Request,
+            (Some(_), None) => FrameKind::Notification,
+            (None, Some(_)) if failed => FrameKind::Failure,
+            (None, Some(_)) if places.of(Member::Result).is_some() => FrameKind::Success,
             _ => return Err(bad()),
         };
         Ok(Frame { places, kind, method: method.unwrap_or(Method::Other), bytes })
@@ -189,9 +190,9 @@ impl Frame {
     /// Where `params`, `result` or `error` lies, whichever there is.
     pub fn body(&self) -> Option<Span> {
         match self.kind {
-            Kind::Request | Kind::Notification => self.places.of(Member::Params),
-            Kind::Success => self.places.of(Member::Result),
-            Kind::Failure => self.places.of(Member::Error),
+            FrameKind::Request | FrameKind::Notification => self.places.of(Member::Params),
+            FrameKind::Success => self.places.of(Member::Result),
+            FrameKind::Failure => self.places.of(Member::Error),
         }
     }
 
@@ -224,19 +225,19 @@ impl Frame {
     }
 
     /// Sends it on as it came.
-    pub fn whole(&self) -> Outgoing {
-        Outgoing::ready(self.bytes.clone())
+    pub fn whole(&self) -> OutgoingFrame {
+        OutgoingFrame::ready(self.bytes.clone())
     }
 
     /// Sends it on as it came, and is done with it.
-    pub fn into_whole(self) -> Outgoing {
-        Outgoing::ready(self.bytes)
+    pub fn into_whole(self) -> OutgoingFrame {
+        OutgoingFrame::ready(self.bytes)
     }
 
     /// Sends it on with another id.
-    pub fn with_id(&self, token: Token) -> Outgoing {
+    pub fn with_id(&self, token: Token) -> OutgoingFrame {
         match self.places.of(Member::Id) {
-            Some(id) => Outgoing::with(self.bytes.clone(), id, token),
+            Some(id) => OutgoingFrame::with(self.bytes.clone(), id, token),
             None => self.whole(),
         }
     }

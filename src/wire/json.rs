@@ -3,7 +3,7 @@
 //! A value is a [`Span`] of the text, and nothing is built. The texts are those
 //! of frames, which were checked when they came.
 
-use super::scanner::{Nesting, Scanner, Watch};
+use super::scanner::{Nesting, Scanner, Visitor};
 use super::span::Span;
 pub use super::string::{is, quoted, text};
 
@@ -53,7 +53,7 @@ pub fn strings(json: &[u8], place: Span) -> Vec<Span> {
 /// Where the strings begin that a scanner comes by.
 struct Strings(Vec<usize>);
 
-impl Watch for Strings {
+impl Visitor for Strings {
     fn string(&mut self, _: &Nesting, at: usize) {
         self.0.push(at);
     }

@@ -32,7 +32,7 @@ pub enum Line {
 
 /// The state of cutting: what came and is not a whole line yet.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LineSplitter {
     buffer: BytesMut,
     /// Bytes at the front of `buffer` that hold no line end.
     searched: usize,
@@ -68,13 +68,18 @@ impl Skipping {
     }
 }
 
-impl Lines {
-    /// Lines of at most `limit` bytes, their end not counted.
+impl LineSplitter {
+    /// LineSplitter of at most `limit` bytes, their end not counted.
     pub fn new(limit: usize) -> Self {
-        Lines { buffer: BytesMut::new(), searched: 0, limit: limit.min(MAX_LINE), skipping: None }
+        LineSplitter {
+            buffer: BytesMut::new(),
+            searched: 0,
+            limit: limit.min(MAX_LINE),
+            skipping: None,
+        }
     }
 
-    /// Where the next bytes of the stream go: append to it, then call [`Lines::next_line`].
+    /// Where the next bytes of the stream go: append to it, then call [`LineSplitter::next_line`].
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
@@ -140,7 +145,7 @@ mod tests {
     use super::*;
 
     fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<Line>, u64) {
-        let mut lines = Lines::new(limit);
+        let mut lines = LineSplitter::new(limit);
         let mut found = Vec::new();
         for chunk in chunks {
             lines.buffer().extend_from_slice(chunk);

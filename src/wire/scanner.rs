@@ -2,12 +2,12 @@
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
 //! Strings are most of what comes: they are passed over many bytes at a time
-//! (`marks.rs`), and looked into only where something is escaped.
+//! (`ends.rs`), and looked into only where something is escaped.
 //! Nesting is bounded by [`MAX_DEPTH`].
 
-use super::marks::Marks;
 use super::span::Span;
 use super::string::{quoted, text};
+use super::string_ends::StringEnds;
 
 /// Values nested deeper than this are refused, as most JSON libraries do.
 pub const MAX_DEPTH: usize = 128;
@@ -43,7 +43,7 @@ impl Nesting {
 }
 
 /// Who is told what a scanner comes by. Depths count the brackets around a place.
-pub(super) trait Watch {
+pub(super) trait Visitor {
     /// An object or an array that is not empty begins; it is at this depth.
     fn opened(&mut self, _depth: usize, _is_object: bool) {}
     /// A member of the object at this depth: its key in its plainest spelling,
@@ -58,13 +58,13 @@ pub(super) trait Watch {
 /// Nobody is told.
 struct Unwatched;
 
-impl Watch for Unwatched {}
+impl Visitor for Unwatched {}
 
 /// Walks over one JSON text.
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
-    marks: Marks,
+    ends: StringEnds,
     /// Whether the string consumed last, such as a key, holds an escape.
     escaped: bool,
 }
@@ -82,7 +82,7 @@ impl<'a> Scanner<'a> {
 
     /// Starts at this offset.
     pub(super) fn starting(text: &'a [u8], at: usize) -> Self {
-        Scanner { text, at, marks: Marks::default(), escaped: false }
+        Scanner { text, at, ends: StringEnds::default(), escaped: false }
     }
 
     /// The next byte that is not white space, not consumed.
@@ -169,7 +169,7 @@ impl<'a> Scanner<'a> {
 
     /// Consumes one value with all that is in it, or the rest of one whose
     /// beginning was consumed: then a value starts here, with `nesting` around it.
-    pub(super) fn tree(&mut self, nesting: &mut Nesting, watch: &mut impl Watch) -> Scan<()> {
+    pub(super) fn tree(&mut self, nesting: &mut Nesting, watch: &mut impl Visitor) -> Scan<()> {
         loop {
             // A value starts here.
             match self.peek().ok_or(NotJson)? {
@@ -234,7 +234,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn key(&mut self, nesting: &Nesting, watch: &mut impl Watch) -> Scan<()> {
+    fn key(&mut self, nesting: &Nesting, watch: &mut impl Visitor) -> Scan<()> {
         let key = self.string()?;
         let is_escaped = self.escaped;
         self.expect(b':')?;
@@ -276,7 +276,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn string_here(&mut self) -> Scan<Span> {
         let start = self.at;
-        self.at = self.marks.next(self.text, start + 1);
+        self.at = self.ends.next(self.text, start + 1);
         self.escaped = false;
         if self.text.get(self.at) != Some(&b'"') {
             self.rest_of_string()?;
@@ -296,7 +296,7 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => self.escape()?,
                 _ => return Err(NotJson),
             }
-            self.at = self.marks.next(self.text, self.at);
+            self.at = self.ends.next(self.text, self.at);
         }
     }
 

@@ -6,7 +6,7 @@
 //! message, if it begins with the same bytes, is taken up in the middle
 //! ([`FrameReader`](super::FrameReader)).
 
-use super::scanner::{Nesting, NotJson, Scanner, Watch};
+use super::scanner::{Nesting, NotJson, Scanner, Visitor};
 use super::span::Span;
 
 /// A member that the bridge must know.
@@ -145,7 +145,7 @@ struct Watching<'a, F> {
     at_string: F,
 }
 
-impl<F: FnMut(&Walk, &Nesting, usize)> Watch for Watching<'_, F> {
+impl<F: FnMut(&Walk, &Nesting, usize)> Visitor for Watching<'_, F> {
     #[inline]
     fn opened(&mut self, depth: usize, is_object: bool) {
         let way = match self.walk.level {

@@ -77,7 +77,7 @@ fn settings_that_further_channels_will_not_be_told() {
         world.answer(channel, set, "{}");
         world.expect_answer(editor, number, "{}");
     }
-    assert_eq!(world.bridge.counters().rehearsals, 2);
+    assert_eq!(world.bridge.counters().set_up_requests, 2);
 }
 
 #[test]

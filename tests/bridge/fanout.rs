@@ -107,7 +107,7 @@ fn of_the_settings_of_one_subject_further_channels_are_told_the_last() {
         for url in 1..100 {
             world.agreed(editor, channel, "providers/set", &setting("p", url));
         }
-        assert_eq!(world.bridge.counters().rehearsals, 0);
+        assert_eq!(world.bridge.counters().set_up_requests, 0);
         // It took the place of the earlier ones, also in the order.
         let (p, q) = (setting("p", 99), setting("q", 0));
         further(&mut world, editor, "b", &[("providers/set", &q), ("providers/set", &p)]);

@@ -17,7 +17,7 @@ use drawbridge::bridge::{
     Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, ExitStatus, Moment, Notice, Process,
     ShutdownCause,
 };
-use drawbridge::wire::{Frame, Kind, Malformed};
+use drawbridge::wire::{Frame, FrameKind, Malformed};
 use serde_json::Value;
 
 pub use crate::words::*;
@@ -145,7 +145,7 @@ impl World {
         let frame = Frame::parse(Bytes::from(line.into()));
         let from = from.into();
         let id = match &frame {
-            Ok(frame) if frame.kind == Kind::Request => Some(frame.id()),
+            Ok(frame) if frame.kind == FrameKind::Request => Some(frame.id()),
             Err(Malformed::NotMessage { id }) => id.clone(),
             _ => None,
         };
@@ -385,7 +385,7 @@ impl World {
     #[track_caller]
     fn line(&mut self, to: Peer, bytes: Bytes) {
         let frame = Frame::parse(bytes).unwrap();
-        if matches!(frame.kind, Kind::Success | Kind::Failure) {
+        if matches!(frame.kind, FrameKind::Success | FrameKind::Failure) {
             let id = format!("{:?}", frame.id());
             let was_open = self.open.remove(&(to, id.clone()));
             assert!(

@@ -75,7 +75,7 @@ fn variants(file: &str, name: &str) -> Vec<String> {
 #[test]
 fn the_tables_in_the_docs_name_every_state_and_every_reason() {
     let lifecycle = doc("lifecycle.md");
-    for state in variants("src/bridge/books/channel.rs", "State") {
+    for state in variants("src/bridge/books/channel.rs", "ChannelState") {
         assert!(lifecycle.contains(&format!("| {state} |")), "{state} has a column");
     }
     for rung in variants("src/bridge/books/channel.rs", "Rung") {

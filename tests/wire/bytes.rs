@@ -1,6 +1,6 @@
 //! Bytes of others pass through untouched.
 
-use drawbridge::wire::line::{Line, Lines};
+use drawbridge::wire::line::{Line, LineSplitter};
 use drawbridge::wire::{Frame, Token, json};
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ proptest! {
         cuts in prop::collection::vec(1_usize..30, 1..40),
     ) {
         let stream: Vec<u8> = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect();
-        let mut cutter = Lines::new(40);
+        let mut cutter = LineSplitter::new(40);
         let mut found = Vec::new();
         let mut rest = stream.as_slice();
         let mut cuts = cuts.into_iter().cycle();

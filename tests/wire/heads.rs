@@ -1,22 +1,22 @@
 //! What is read of a message, and what of an over-long one.
 
-use drawbridge::wire::{Frame, Kind, Method, Token};
+use drawbridge::wire::{Frame, FrameKind, Method, Token};
 
 use crate::frame;
 
 #[test]
 fn a_request_is_told_from_a_notification_by_the_presence_of_its_id() {
-    assert_eq!(frame(r#"{"id":1,"method":"session/new"}"#).kind, Kind::Request);
-    assert_eq!(frame(r#"{"id":null,"method":"session/new"}"#).kind, Kind::Request);
-    assert_eq!(frame(r#"{"method":"session/new"}"#).kind, Kind::Notification);
+    assert_eq!(frame(r#"{"id":1,"method":"session/new"}"#).kind, FrameKind::Request);
+    assert_eq!(frame(r#"{"id":null,"method":"session/new"}"#).kind, FrameKind::Request);
+    assert_eq!(frame(r#"{"method":"session/new"}"#).kind, FrameKind::Notification);
 }
 
 #[test]
 fn a_null_result_is_an_answer() {
-    assert_eq!(frame(r#"{"id":1,"result":null}"#).kind, Kind::Success);
-    assert_eq!(frame(r#"{"id":null,"result":null}"#).kind, Kind::Success);
-    assert_eq!(frame(r#"{"id":1,"result":{},"error":null}"#).kind, Kind::Success);
-    assert_eq!(frame(r#"{"id":1,"error":{"code":-1}}"#).kind, Kind::Failure);
+    assert_eq!(frame(r#"{"id":1,"result":null}"#).kind, FrameKind::Success);
+    assert_eq!(frame(r#"{"id":null,"result":null}"#).kind, FrameKind::Success);
+    assert_eq!(frame(r#"{"id":1,"result":{},"error":null}"#).kind, FrameKind::Success);
+    assert_eq!(frame(r#"{"id":1,"error":{"code":-1}}"#).kind, FrameKind::Failure);
 }
 
 #[test]

@@ -36,13 +36,13 @@ enum Asking {
 }
 
 /// A session and the client (by its place) that has it.
-type Seat = (usize, String);
+type ClientPlace = (usize, String);
 
 /// A client, or one for each agent, and who does what.
 struct Load {
     clients: Vec<Client>,
-    floods: Seat,
-    asks: Seat,
+    floods: ClientPlace,
+    asks: ClientPlace,
 }
 
 /// Measures both in turn.

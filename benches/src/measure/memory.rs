@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of it, in bytes.
 #[derive(Debug)]
-pub struct Figures {
+pub struct MemoryFigures {
     /// Hands shaken, an agent running, no session.
     pub idle: u64,
     /// The keeper of its agent; `None` where there is none.
@@ -62,11 +62,11 @@ impl Stalled {
 }
 
 /// Measures all of it.
-pub fn measure(lab: &Lab) -> io::Result<Figures> {
+pub fn measure(lab: &Lab) -> io::Result<MemoryFigures> {
     let (idle, per_session) = sessions(lab)?;
     let stalled_clients =
         OUTBOXES.iter().map(|outbox| stalled_client(lab, *outbox)).collect::<io::Result<_>>()?;
-    Ok(Figures {
+    Ok(MemoryFigures {
         idle,
         keeper: keeper(lab)?,
         per_session,

@@ -40,7 +40,7 @@ pub struct Seat {
 }
 
 /// What came of it.
-pub struct Report {
+pub struct SeatReport {
     /// How often what happened.
     pub counts: BTreeMap<String, u64>,
     /// Answers to what was not asked, or was answered already.
@@ -286,8 +286,8 @@ impl Seat {
     }
 
     /// What happened so far.
-    pub fn report(&self) -> Report {
-        Report { counts: self.counts.clone(), stray: self.stray }
+    pub fn report(&self) -> SeatReport {
+        SeatReport { counts: self.counts.clone(), stray: self.stray }
     }
 
     /// Leaves, and says with which code the bridge left.

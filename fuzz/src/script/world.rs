@@ -10,7 +10,7 @@ use std::mem::take;
 use drawbridge::bridge::{
     Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, ExitStatus, Moment, ShutdownCause,
 };
-use drawbridge::wire::{Frame, Kind, Malformed, Method, Outgoing};
+use drawbridge::wire::{Frame, FrameKind, Malformed, Method, OutgoingFrame};
 
 /// A leap in time longer than so many wake-ups is taken at once.
 const MANY_WAKE_UPS: usize = 200;
@@ -112,7 +112,9 @@ impl World {
             Event::ClientFrame { client, frame } => {
                 let Some(row) = self.clients.get_mut(client) else { return };
                 match frame {
-                    Ok(frame) if frame.kind == Kind::Request => row.open.add(frame.id().as_bytes()),
+                    Ok(frame) if frame.kind == FrameKind::Request => {
+                        row.open.add(frame.id().as_bytes())
+                    }
                     Err(Malformed::NotMessage { id: Some(id) }) => row.open.add(id.as_bytes()),
                     Err(Malformed::TooLong { glimpse, .. }) => {
                         let id = glimpse.id.iter().filter(|_| glimpse.has_method);
@@ -128,7 +130,7 @@ impl World {
             Event::ChannelFrame { channel, frame } => {
                 let row = self.row(*channel);
                 let id = match frame {
-                    Ok(frame) if frame.kind == Kind::Request => Some(frame.id()),
+                    Ok(frame) if frame.kind == FrameKind::Request => Some(frame.id()),
                     Err(Malformed::TooLong { glimpse, .. }) if glimpse.has_method => {
                         glimpse.id.clone()
                     }
@@ -263,20 +265,20 @@ impl World {
         row.unwrap_or_else(|| panic!("{channel} is not there"))
     }
 
-    fn channel_gets(&mut self, channel: ChannelId, frame: &Outgoing) {
+    fn channel_gets(&mut self, channel: ChannelId, frame: &OutgoingFrame) {
         let frame = parsed(frame);
         let row = self.row(channel);
         match frame.kind {
-            Kind::Success | Kind::Failure => row.open.answered(&frame),
+            FrameKind::Success | FrameKind::Failure => row.open.answered(&frame),
             _ if row.is_gone => panic!("{channel} is gone and gets {frame:?}"),
             _ if row.is_leaving => panic!("{channel} is leaving and gets {frame:?}"),
-            Kind::Notification if frame.method == Method::CancelRequest => {
+            FrameKind::Notification if frame.method == Method::CancelRequest => {
                 let token = frame.request().map(|(token, _)| format!("{token:?}"));
                 let is_open = |(open, _): &(u64, Method)| Some(open.to_string()) == token;
                 assert!(row.pending.iter().any(is_open), "{channel} has not: {frame:?}");
             }
-            Kind::Notification => {}
-            Kind::Request => {
+            FrameKind::Notification => {}
+            FrameKind::Request => {
                 let number = frame.number().expect("the bridge counts its requests");
                 let is_new = row.pending.iter().all(|(open, _)| *open != number);
                 assert!(is_new && !row.answered.contains(&number), "{number} is used twice");
@@ -285,22 +287,22 @@ impl World {
         }
     }
 
-    fn client_gets(&mut self, client: ClientId, frame: &Outgoing) {
+    fn client_gets(&mut self, client: ClientId, frame: &OutgoingFrame) {
         let frame = parsed(frame);
         let row = self.clients.get_mut(&client);
         let row = row.unwrap_or_else(|| panic!("{client} is gone and gets {frame:?}"));
         match frame.kind {
-            Kind::Success | Kind::Failure => {
+            FrameKind::Success | FrameKind::Failure => {
                 row.open.answered(&frame);
                 let name = frame.find_text(&["sessionId"]).map(|name| name.into_owned());
                 self.names.extend(name.filter(|name| !self.names.contains(name)));
             }
-            Kind::Notification if frame.method == Method::CancelRequest => {
+            FrameKind::Notification if frame.method == Method::CancelRequest => {
                 let token = frame.request().map(|(token, _)| format!("{token:?}"));
                 row.questions.retain(|(number, _)| Some(number.to_string()) != token);
             }
-            Kind::Notification => {}
-            Kind::Request => {
+            FrameKind::Notification => {}
+            FrameKind::Request => {
                 let number = frame.number().expect("the bridge counts its questions");
                 let is_new = row.questions.iter().all(|(open, _)| *open != number);
                 assert!(is_new, "{client} is asked {number} twice");
@@ -310,7 +312,7 @@ impl World {
     }
 }
 
-fn parsed(frame: &Outgoing) -> Frame {
+fn parsed(frame: &OutgoingFrame) -> Frame {
     Frame::parse(frame.to_bytes()).unwrap_or_else(|error| panic!("{frame:?} is sent: {error:?}"))
 }
 

@@ -100,7 +100,7 @@ pub enum Purpose {
     /// The handshake.
     Initialize,
     /// What every further channel must hear before its first session.
-    Rehearse {
+    SetUpReplay {
         /// Whether no session may be opened if it is refused.
         needed: bool,
     },

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::bridge::books::clock::Clock;
+use crate::bridge::books::channel_clock::ChannelClock;
 use crate::bridge::books::early_frames::Early;
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::books::names::Names;
+use crate::bridge::books::session_names::SessionNames;
 use crate::bridge::books::tombstones::Tombstones;
 use crate::bridge::id::{AgentId, CallId, ClientId, PoolId, QuestionId, SessionKey};
 use crate::bridge::notice::StopReason;
@@ -17,7 +17,7 @@ pub const MAX_UNREAD: usize = 1024 * 1024;
 
 /// Where a channel stands between its start and its exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ChannelState {
     /// It is being started or runs; `initialize` was not sent yet.
     Spawned,
     /// `initialize` was sent; the handshake budget runs.
@@ -110,7 +110,7 @@ impl Capabilities {
 #[derive(Clone, Debug)]
 pub struct Channel {
     /// Where it stands.
-    pub state: State,
+    pub state: ChannelState,
     /// Whose process it is.
     pub agent: AgentId,
     /// Whose channel it is; none while it is only a process.
@@ -127,7 +127,7 @@ pub struct Channel {
     /// Its live sessions.
     pub sessions: BTreeSet<SessionKey>,
     /// Session ids as the agent writes them, live ones and their children.
-    pub names: Names,
+    pub names: SessionNames,
     /// Sessions that were closed here.
     pub tombstones: Tombstones,
     /// Notifications without a session yet.
@@ -147,7 +147,7 @@ pub struct Channel {
     /// A client that it feeds is slow: it is not read.
     pub paused: bool,
     /// Since when it is idle or waited for, and when its agent was heard.
-    pub clock: Clock,
+    pub clock: ChannelClock,
     /// When the current window of stray lines began, and how many came in it.
     pub stray: (Moment, u32),
 }
@@ -156,7 +156,7 @@ impl Channel {
     /// A row for a process that is about to be started.
     pub fn new(agent: AgentId, now: Moment) -> Self {
         Channel {
-            state: State::Spawned,
+            state: ChannelState::Spawned,
             agent,
             pool: None,
             key: None,
@@ -164,7 +164,7 @@ impl Channel {
             capabilities: Capabilities::default(),
             login: Login::Unknown,
             sessions: BTreeSet::new(),
-            names: Names::default(),
+            names: SessionNames::default(),
             tombstones: Tombstones::default(),
             early: Early::default(),
             calls: Ids::default(),
@@ -173,24 +173,24 @@ impl Channel {
             leases: BTreeSet::new(),
             unread: None,
             paused: false,
-            clock: Clock::new(now),
+            clock: ChannelClock::new(now),
             stray: (now, 0),
         }
     }
 
     /// Still there after SIGKILL: nothing more can be done about it.
     pub fn is_stuck(&self) -> bool {
-        matches!(self.state, State::Stopping { rung: Rung::Stuck, .. })
+        matches!(self.state, ChannelState::Stopping { rung: Rung::Stuck, .. })
     }
 
     /// Its handshake runs.
     pub fn is_starting(&self) -> bool {
-        matches!(self.state, State::Starting { .. })
+        matches!(self.state, ChannelState::Starting { .. })
     }
 
     /// On its way out.
     pub fn is_stopping(&self) -> bool {
-        matches!(self.state, State::Stopping { .. })
+        matches!(self.state, ChannelState::Stopping { .. })
     }
 
     /// Whether its agent left something without an answer, or holds what it cannot free.
@@ -204,6 +204,6 @@ impl Channel {
 
     /// Whether its agent answered `initialize`, so that it may be sent requests.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Ready | State::Draining { .. })
+        matches!(self.state, ChannelState::Ready | ChannelState::Draining { .. })
     }
 }

@@ -6,7 +6,7 @@ use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Question
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
-use crate::wire::{Frame, Kind};
+use crate::wire::{Frame, FrameKind};
 
 impl Books {
     /// A request of a client waits for a channel. `None`: the client is gone.
@@ -83,8 +83,8 @@ impl Books {
     /// success.
     pub fn part_answered(&mut self, id: FanoutId, answer: &Frame) {
         let Some(fanout) = self.fanouts.get_mut(&id) else { return self.absent(id) };
-        let is_worse = answer.kind == Kind::Failure
-            && fanout.answer.as_ref().is_none_or(|before| before.kind == Kind::Success);
+        let is_worse = answer.kind == FrameKind::Failure
+            && fanout.answer.as_ref().is_none_or(|before| before.kind == FrameKind::Success);
         if is_worse || fanout.answer.is_none() {
             fanout.answer = Some(answer.detached());
         }

@@ -7,7 +7,7 @@ use crate::bridge::id::AgentId;
 use crate::wire::{Frame, Scanner, json};
 
 /// Requests kept for further channels of a pool.
-pub const MAX_REHEARSAL: usize = 64;
+pub const MAX_SET_UP: usize = 64;
 
 /// How a pool's frames are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Pool {
     /// How its frames are treated.
     pub carry: Carry,
     /// Requests that every further channel gets before its first session.
-    pub rehearsal: Vec<Frame>,
+    pub set_up: Vec<Frame>,
 }
 
 impl Pool {
@@ -62,7 +62,7 @@ impl Pool {
             version: Box::default(),
             capabilities: Capabilities::default(),
             carry: Carry::Sessions,
-            rehearsal: Vec::new(),
+            set_up: Vec::new(),
         }
     }
 

@@ -15,7 +15,7 @@ pub const AGENT: AgentId = AgentId(0);
 pub const OTHER: AgentId = AgentId(1);
 pub const ALICE: ClientId = ClientId(1);
 pub const BOB: ClientId = ClientId(2);
-const STOPPING: State = State::Stopping {
+const STOPPING: ChannelState = ChannelState::Stopping {
     reason: StopReason::Shutdown,
     rung: Rung::ClosingStdin,
     since: Moment::from_millis(7),
@@ -49,7 +49,7 @@ pub fn add_bob(books: &mut Books, agent: AgentId) {
 
 pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
     let mut row = Channel::new(agent, at(0));
-    (row.state, row.used) = (State::Ready, true);
+    (row.state, row.used) = (ChannelState::Ready, true);
     books.add_channel(row)
 }
 
@@ -237,7 +237,7 @@ fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
     assert!(idle(&books));
     books.channel_mut(channel).unwrap().leases.insert(ALICE);
     assert!(!idle(&books));
-    books.set_state(channel, State::Draining { reason: StopReason::Husks });
+    books.set_state(channel, ChannelState::Draining { reason: StopReason::Husks });
     assert!(idle(&books), "a lease does not keep what drains");
 }
 

@@ -3,7 +3,7 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, Login, Rung, State};
+use crate::bridge::books::channel::{Channel, ChannelState, Login, Rung};
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::session::{Background, Session};
@@ -67,19 +67,19 @@ impl Books {
     fn channel_deadline(&self, id: ChannelId) -> Option<Moment> {
         let row = self.channel(id)?;
         match &row.state {
-            State::Spawned | State::Draining { .. } => None,
-            State::Starting { .. } if self.is_ending() => self.last_answers_at(),
-            State::Starting { since, slow } => {
+            ChannelState::Spawned | ChannelState::Draining { .. } => None,
+            ChannelState::Starting { .. } if self.is_ending() => self.last_answers_at(),
+            ChannelState::Starting { since, slow } => {
                 let late = since.plus(self.agent(row.agent).config.initialize_timeout);
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
                 late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
             }
-            State::Ready => {
+            ChannelState::Ready => {
                 let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
                 // What is carried as it is may hold what nobody can see from outside.
                 if self.is_carried(id) { None } else { self.not_in_pause(at) }
             }
-            State::Stopping { rung, since, .. } => since.plus(self.grace(row.agent, *rung)?),
+            ChannelState::Stopping { rung, since, .. } => since.plus(self.grace(row.agent, *rung)?),
         }
     }
 
@@ -115,7 +115,7 @@ impl Books {
                 at = session.map_or(at, |session| at.max(session.last_seen));
                 config.session_open_timeout
             }
-            Purpose::Open(_) | Purpose::Rehearse { .. } => config.session_open_timeout,
+            Purpose::Open(_) | Purpose::SetUpReplay { .. } => config.session_open_timeout,
             Purpose::Prompt => config.prompt_timeout,
             Purpose::Close(_) => config.session_close_timeout,
             _ => Limit::Never,

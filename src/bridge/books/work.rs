@@ -3,7 +3,7 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::client::{Client, MAX_PENDING};
 use crate::bridge::books::pool::Carry;
 use crate::bridge::books::session::Session;
@@ -125,8 +125,8 @@ impl Books {
     }
 
     /// Whether a channel has still to answer something of the set-up replay.
-    pub fn is_rehearsing(&self, row: &Channel) -> bool {
-        self.calls_of(row).any(|call| matches!(call.purpose, Purpose::Rehearse { .. }))
+    pub fn is_being_set_up(&self, row: &Channel) -> bool {
+        self.calls_of(row).any(|call| matches!(call.purpose, Purpose::SetUpReplay { .. }))
     }
 
     /// Opens on a channel that were not sent yet, in the order in which they were asked.
@@ -167,7 +167,7 @@ impl Books {
     /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
     pub fn is_without_work(&self, row: &Channel) -> bool {
         // What an agent may hold for a client keeps it from being idle, not from being replaced.
-        let is_leased = row.state == State::Ready && !row.leases.is_empty();
+        let is_leased = row.state == ChannelState::Ready && !row.leases.is_empty();
         row.sessions.is_empty() && !is_leased && row.calls.len() == row.overdue.len()
     }
 

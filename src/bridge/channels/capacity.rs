@@ -2,7 +2,7 @@
 //! newcomer.
 
 use crate::bridge::books::call::Stage;
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::channels::{retirement, stop};
 use crate::bridge::id::CallId;
 use crate::bridge::notice::StopReason;
@@ -35,7 +35,7 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
         .books
         .channels()
         .iter()
-        .filter(|(_, row)| row.state == State::Ready && step.books.is_without_work(row))
+        .filter(|(_, row)| row.state == ChannelState::Ready && step.books.is_without_work(row))
         .filter(|(id, _)| !step.books.is_carried(**id))
         .min_by_key(|(_, row)| row.clock.idle_since())
         .map(|(id, _)| *id);

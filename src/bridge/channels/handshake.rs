@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
-use crate::bridge::books::channel::{Capabilities, State};
+use crate::bridge::books::channel::{Capabilities, ChannelState};
 use crate::bridge::books::client::Offers;
 use crate::bridge::books::pool::{Access, Carry, Pool};
 use crate::bridge::channels::{set_up_replay, stop, waiting};
@@ -18,7 +18,7 @@ use crate::bridge::outgoing::translate::{is_offered, member};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, json, splice};
+use crate::wire::{Frame, FrameKind, json, splice};
 
 /// What the bridge adds to the answer's `_meta`.
 const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
@@ -45,7 +45,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
     let now = step.now;
     let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
     let (agent, kept) = (row.agent, row.initialize.clone());
-    step.books.set_state(channel, State::Starting { since: now, slow: false });
+    step.books.set_state(channel, ChannelState::Starting { since: now, slow: false });
     if let Some(row) = step.books.channel_mut(channel) {
         row.pool = Some(pool);
     }
@@ -71,13 +71,13 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         return step.books.absent(channel);
     };
     let version = frame.find(&["protocolVersion"]).map(|place| place.of(frame.bytes()));
-    let Some(version) = version.filter(|_| frame.kind == Kind::Success) else {
+    let Some(version) = version.filter(|_| frame.kind == FrameKind::Success) else {
         if let Some(call) = step.books.take_call(id) {
             let what = "its answer to initialize names no protocolVersion".to_owned();
             let refusal =
                 Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
             answer::give(step, &call.asker, |token| match frame.kind {
-                Kind::Failure => frame.with_id(token.clone()),
+                FrameKind::Failure => frame.with_id(token.clone()),
                 _ => compose::failure(token, &refusal),
             });
         }
@@ -106,7 +106,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.capabilities = capabilities;
     let after_ms = now.since(row.clock.born);
-    step.books.set_state(channel, State::Ready);
+    step.books.set_state(channel, ChannelState::Ready);
     step.publish(Notice::ChannelReady { channel, after_ms });
     waiting::answer_from_memory(step, id);
     if step.books.is_ending() {
@@ -114,8 +114,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         waiting::send_all(step, channel);
         return stop::drain(step, channel, StopReason::Shutdown);
     }
-    let kept = step.books.pool(pool).map(|row| row.rehearsal.clone());
-    set_up_replay::rehearse(step, channel, kept.unwrap_or_default());
+    let kept = step.books.pool(pool).map(|row| row.set_up.clone());
+    set_up_replay::begin(step, channel, kept.unwrap_or_default());
     waiting::send_all(step, channel);
 }
 

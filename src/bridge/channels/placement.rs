@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, Login, State};
+use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
@@ -277,7 +277,7 @@ fn retire_login_seekers(step: &mut Step<'_>, pool: PoolId) {
         .books
         .channels()
         .iter()
-        .filter(|(_, row)| row.pool == Some(pool) && row.state == State::Ready)
+        .filter(|(_, row)| row.pool == Some(pool) && row.state == ChannelState::Ready)
         .filter(|(_, row)| row.login == Login::Wanted)
         .map(|(id, _)| *id)
         .collect();
@@ -294,8 +294,10 @@ fn may_be_joined(row: &Channel) -> bool {
         return true;
     }
     match row.state {
-        State::Ready => row.login != Login::Wanted,
-        State::Starting { .. } => true,
-        State::Spawned | State::Draining { .. } | State::Stopping { .. } => false,
+        ChannelState::Ready => row.login != Login::Wanted,
+        ChannelState::Starting { .. } => true,
+        ChannelState::Spawned | ChannelState::Draining { .. } | ChannelState::Stopping { .. } => {
+            false
+        }
     }
 }

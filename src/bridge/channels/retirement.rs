@@ -4,7 +4,7 @@
 //! are found where they arise.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::channels::stop;
 use crate::bridge::id::ChannelId;
 use crate::bridge::notice::StopReason;
@@ -22,7 +22,7 @@ pub fn retire(step: &mut Step<'_>, channel: ChannelId) -> bool {
 }
 
 fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
-    if row.state != State::Ready {
+    if row.state != ChannelState::Ready {
         None
     } else if !row.overdue.is_empty() {
         Some(StopReason::OpenUnanswered)

@@ -3,23 +3,23 @@
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::Login;
-use crate::bridge::books::pool::MAX_REHEARSAL;
+use crate::bridge::books::pool::MAX_SET_UP;
 use crate::bridge::channels::{retirement, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, PoolId};
 use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Method, Token};
+use crate::wire::{Frame, FrameKind, Method, Token};
 
 /// Tells a channel what the pool's clients told the others.
-pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
+pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
     let Some(agent) = step.books.channel(channel).map(|row| row.agent) else {
         return step.books.absent(channel);
     };
     for frame in frames {
         let needed = frame.method_name().starts_with("providers/");
-        let (purpose, stage) = (Purpose::Rehearse { needed }, Stage::Held(Box::new(frame)));
+        let (purpose, stage) = (Purpose::SetUpReplay { needed }, Stage::Held(Box::new(frame)));
         let place = (agent, channel);
         let call = Call::on_channel(place, Asker::Nobody, purpose, stage, step.now);
         let id = step.books.add_call(call);
@@ -27,11 +27,11 @@ pub fn rehearse(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
     }
 }
 
-/// The answer to something rehearsed. If it was needed and refused, the
-/// sessions that wait for this channel are refused with the same words.
-pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
+/// The answer to a request of the replay. If the request is needed and was refused,
+/// the opens that wait for this channel are refused with the same words.
+pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
     // Of a channel that is retired anyway, those who wait go to a successor.
-    if needed && frame.kind == Kind::Failure && !retirement::retire(step, channel) {
+    if needed && frame.kind == FrameKind::Failure && !retirement::retire(step, channel) {
         for id in step.books.opens_waiting_on(channel) {
             if let Some(call) = step.books.take_call(id) {
                 answer::give(step, &call.asker, |token| frame.with_id(token.clone()));
@@ -42,12 +42,12 @@ pub fn rehearsed(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &
     waiting::send_all(step, channel);
 }
 
-/// What was rehearsed is not answered in time: that is a refusal.
-pub fn rehearsal_timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, needed: bool) {
+/// A request of the replay that is not answered in time counts as refused.
+pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, needed: bool) {
     step.books.take_call(id);
     let refusal = Refusal::OpenTimeout { agent: step.books.agent_name_on(channel) };
     if let Some(frame) = compose::missing_answer(&Token::number(id.0), &refusal) {
-        rehearsed(step, channel, needed, &frame);
+        answered(step, channel, needed, &frame);
     }
 }
 
@@ -60,11 +60,11 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
         (frame.method_name().into_owned(), id)
     };
     let Some(pool) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
-    pool.rehearsal.retain(|old| subject(old) != subject(frame));
-    if pool.rehearsal.len() < MAX_REHEARSAL {
-        pool.rehearsal.push(frame.detached());
+    pool.set_up.retain(|old| subject(old) != subject(frame));
+    if pool.set_up.len() < MAX_SET_UP {
+        pool.set_up.push(frame.detached());
     } else {
-        step.outgoing.counters.rehearsals += 1;
+        step.outgoing.counters.set_up_requests += 1;
     }
 }
 
@@ -73,7 +73,7 @@ pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
     if let Some(pool) = step.books.pool_mut(pool) {
         let is_login =
             |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
-        pool.rehearsal.retain(|frame| !is_login(frame));
+        pool.set_up.retain(|frame| !is_login(frame));
     }
     for id in step.books.all_channels() {
         let is_its = step.books.channel(id).is_some_and(|row| row.pool == Some(pool));
@@ -92,7 +92,7 @@ pub fn logged_in(
     frame: &Frame,
 ) {
     let now = step.now;
-    if frame.kind == Kind::Failure {
+    if frame.kind == FrameKind::Failure {
         return;
     }
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };

@@ -1,6 +1,6 @@
 //! A process is started: the budget of crashes, the cap on channels, the spawn.
 
-use crate::bridge::books::channel::{Channel, State};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, handshake};
@@ -32,7 +32,7 @@ pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId
         step.books.absent(pool);
         return Err(NoRoom::Yet);
     };
-    let is_preheated = |row: &Channel| row.agent == agent && row.state == State::Spawned;
+    let is_preheated = |row: &Channel| row.agent == agent && row.state == ChannelState::Spawned;
     let preheated = step.books.channels().iter().find(|(_, row)| is_preheated(row));
     if let Some((channel, _)) = preheated {
         return Ok(*channel);

@@ -6,7 +6,7 @@
 //! the last SIGKILL always finds the row.
 
 use crate::bridge::books::call::Purpose;
-use crate::bridge::books::channel::{Rung, State};
+use crate::bridge::books::channel::{ChannelState, Rung};
 use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::{Exit, ExitStatus};
@@ -24,10 +24,10 @@ use crate::bridge::time::Limit;
 /// Takes a channel out of service: no new sessions; those it has go on, and
 /// what was not sent yet goes to a successor.
 pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
-    if step.books.channel(channel).is_none_or(|row| row.state != State::Ready) {
+    if step.books.channel(channel).is_none_or(|row| row.state != ChannelState::Ready) {
         return;
     }
-    step.books.set_state(channel, State::Draining { reason: reason.clone() });
+    step.books.set_state(channel, ChannelState::Draining { reason: reason.clone() });
     for id in step.books.opens_waiting_on(channel) {
         step.books.move_call(id, None);
     }
@@ -50,7 +50,10 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
     settle_accounts(step, channel, end, &refusal);
-    step.books.set_state(channel, State::Stopping { reason, rung: Rung::ClosingStdin, since: now });
+    step.books.set_state(
+        channel,
+        ChannelState::Stopping { reason, rung: Rung::ClosingStdin, since: now },
+    );
     step.effect(Effect::CloseStdin(channel));
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::ForgetRowOnStop) {
@@ -112,7 +115,7 @@ pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     // Only a channel that stops has rungs.
-    let State::Stopping { rung, since, .. } = &mut row.state else { return };
+    let ChannelState::Stopping { rung, since, .. } = &mut row.state else { return };
     *since = now;
     match *rung {
         Rung::ClosingStdin => {
@@ -138,7 +141,7 @@ pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     begin(step, channel, StopReason::Shutdown);
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    if let State::Stopping { rung, since, .. } = &mut row.state
+    if let ChannelState::Stopping { rung, since, .. } = &mut row.state
         && *rung < Rung::Killed
     {
         *rung = Rung::Killed;
@@ -195,7 +198,9 @@ pub fn end_carried(step: &mut Step<'_>, pool: Option<PoolId>) {
 pub fn hurry(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
     let now = step.now;
     let since = match step.books.channel(channel).map(|row| &row.state) {
-        Some(State::Stopping { since, rung: Rung::ClosingStdin | Rung::Terminated, .. }) => *since,
+        Some(ChannelState::Stopping {
+            since, rung: Rung::ClosingStdin | Rung::Terminated, ..
+        }) => *since,
         _ => return,
     };
     let asked_at = step.books.call(id).map(|call| call.asked_at);

@@ -16,7 +16,7 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
         if row.is_open() {
             answer_from_memory(step, id);
         }
-    } else if row.is_open() && !step.books.is_rehearsing(row) {
+    } else if row.is_open() && !step.books.is_being_set_up(row) {
         send::held(step, id);
     }
 }

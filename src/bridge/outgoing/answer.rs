@@ -5,7 +5,7 @@ use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::{compose, translate};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Outgoing, Token};
+use crate::wire::{Frame, OutgoingFrame, Token};
 
 /// The result of a turn that the bridge ended.
 pub const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;
@@ -27,7 +27,7 @@ pub fn refuse(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Re
 }
 
 /// Answers one who asked, if it is still there.
-pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> Outgoing) {
+pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> OutgoingFrame) {
     if let Asker::Client(client, token) = asker {
         step.send_to_client(*client, answer(token));
     }

@@ -7,7 +7,7 @@ use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::outgoing::translate::{renamed, to_agent};
 use crate::bridge::outgoing::{compose, secrets};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Method, Outgoing, Token};
+use crate::wire::{Frame, Method, OutgoingFrame, Token};
 
 /// A client's request in a live session becomes a call and is sent.
 pub fn in_session(
@@ -37,7 +37,7 @@ pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 }
 
 /// Sends an agent a client's notification, unless it has left too many unread.
-pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoing) {
+pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: OutgoingFrame) {
     let row = step.books.channel_in_passing(channel);
     if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
         if *unread + frame.len() > MAX_UNREAD {

@@ -12,16 +12,16 @@ use crate::bridge::books::call::Call;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Outgoing, Span, Token, json, splice};
+use crate::wire::{Frame, OutgoingFrame, Span, Token, json, splice};
 
 /// A notification of a client for the agent of a session.
-pub fn for_agent(books: &Books, key: SessionKey, frame: &Frame) -> Outgoing {
+pub fn for_agent(books: &Books, key: SessionKey, frame: &Frame) -> OutgoingFrame {
     let session = books.session(key);
     to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
 }
 
 /// The answer of an agent, for the one who asked.
-pub fn for_asker(books: &Books, call: &Call, frame: &Frame, token: &Token) -> Outgoing {
+pub fn for_asker(books: &Books, call: &Call, frame: &Frame, token: &Token) -> OutgoingFrame {
     let Some(alias) = call.session.and_then(|key| alias(books, key, call.channel)) else {
         return frame.with_id(token.clone());
     };
@@ -47,7 +47,7 @@ pub fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
 }
 
 /// A notification of an agent's session as its clients get it.
-pub fn for_client(session: &Session, frame: Frame) -> Outgoing {
+pub fn for_client(session: &Session, frame: Frame) -> OutgoingFrame {
     match alias_in(session, &frame) {
         Some(edit) => with_edits(&frame, None, vec![edit]),
         None => frame.into_whole(),
@@ -55,7 +55,7 @@ pub fn for_client(session: &Session, frame: Frame) -> Outgoing {
 }
 
 /// A request of an agent's session as its clients get it.
-pub fn question_for_client(session: &Session, frame: &Frame, id: Token) -> Outgoing {
+pub fn question_for_client(session: &Session, frame: &Frame, id: Token) -> OutgoingFrame {
     match alias_in(session, frame) {
         Some(edit) => with_edits(frame, Some(id), vec![edit]),
         None => frame.with_id(id),
@@ -72,7 +72,7 @@ fn alias_in(session: &Session, frame: &Frame) -> Option<(Span, Bytes)> {
 
 /// A frame of a client as the agent gets it: under another id, and naming the
 /// session as the agent does where that differs.
-pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Outgoing {
+pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> OutgoingFrame {
     let differs = |agent_id: &&str| frame.session().is_some_and(|named| named != *agent_id);
     match (agent_id.filter(differs), frame.session_place(), id) {
         (Some(agent_id), Some(place), id) => {
@@ -84,15 +84,19 @@ pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Out
 }
 
 /// A frame with another id and with other parts.
-pub fn with_edits(frame: &Frame, id: Option<Token>, mut edits: Vec<(Span, Bytes)>) -> Outgoing {
+pub fn with_edits(
+    frame: &Frame,
+    id: Option<Token>,
+    mut edits: Vec<(Span, Bytes)>,
+) -> OutgoingFrame {
     if let (Some(token), Some(place)) = (id, frame.id_place()) {
         edits.push((place, Bytes::copy_from_slice(token.as_bytes())));
     }
-    Outgoing::ready(splice::replace(frame.bytes(), edits))
+    OutgoingFrame::ready(splice::replace(frame.bytes(), edits))
 }
 
 /// A frame whose `params.requestId` names a request of the other wire.
-pub fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> Outgoing {
+pub fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> OutgoingFrame {
     let edits = frame.request().map(|(_, place)| (place, Bytes::copy_from_slice(request)));
     with_edits(frame, id, edits.into_iter().collect())
 }

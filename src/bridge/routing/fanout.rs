@@ -7,7 +7,7 @@ use crate::bridge::channels::{backpressure, set_up_replay};
 use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Method, Token};
+use crate::wire::{Frame, FrameKind, Method, Token};
 
 /// A request that every channel of the client's pool must hear: it succeeds
 /// if all of them say so.
@@ -47,7 +47,7 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
     let Some(answer) = fanout.answer else { return step.books.absent(id) };
     answer::give(step, &fanout.asker, |token| answer.with_id(token.clone()));
-    if answer.kind == Kind::Success {
+    if answer.kind == FrameKind::Success {
         agreed(step, fanout.pool, &fanout.request, &fanout.told);
     }
 }
@@ -61,7 +61,7 @@ pub fn agreed(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[Channe
             let others: Vec<ChannelId> =
                 step.books.open_channels(Some(pool)).filter(|id| !told.contains(id)).collect();
             for channel in others {
-                set_up_replay::rehearse(step, channel, vec![request.detached()]);
+                set_up_replay::begin(step, channel, vec![request.detached()]);
             }
         }
         Method::Logout | Method::AuthLogout => set_up_replay::forget_logins(step, pool),

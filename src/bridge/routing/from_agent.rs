@@ -11,7 +11,7 @@ use crate::bridge::routing::{fanout, passthrough, session_list, stray_lines};
 use crate::bridge::sessions::{attach, close, open, question, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Malformed, Method};
+use crate::wire::{Frame, FrameKind, Malformed, Method};
 
 /// A line of an agent.
 pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malformed>) {
@@ -27,9 +27,9 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
         },
     };
     match frame.kind {
-        Kind::Success | Kind::Failure => answer(step, channel, &frame),
-        Kind::Request => request(step, channel, &frame),
-        Kind::Notification => notification(step, channel, frame),
+        FrameKind::Success | FrameKind::Failure => answer(step, channel, &frame),
+        FrameKind::Request => request(step, channel, &frame),
+        FrameKind::Notification => notification(step, channel, frame),
     }
 }
 
@@ -139,13 +139,13 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Shared(request) => {
             answer::forward(step, id, frame);
             let pool = step.books.channel(channel).and_then(|row| row.pool);
-            if let (Kind::Success, Some(pool)) = (frame.kind, pool) {
+            if let (FrameKind::Success, Some(pool)) = (frame.kind, pool) {
                 fanout::agreed(step, pool, &request, &[channel]);
             }
         }
-        Purpose::Rehearse { needed } => {
+        Purpose::SetUpReplay { needed } => {
             step.books.take_call(id);
-            set_up_replay::rehearsed(step, channel, needed, frame);
+            set_up_replay::answered(step, channel, needed, frame);
         }
         Purpose::Prompt => turn::answered(step, id, frame),
         Purpose::Login(again) => {
@@ -159,7 +159,7 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             let client = answer::forward(step, id, frame).and_then(|call| call.client());
             if unknown
                 && let Some(client) = client
-                && frame.kind == Kind::Success
+                && frame.kind == FrameKind::Success
                 && let Some(row) = step.books.channel_mut(channel)
             {
                 row.leases.insert(client);

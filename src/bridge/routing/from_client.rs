@@ -9,7 +9,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{cancel_request, fanout, passthrough, session_list, stored_sessions};
 use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Malformed, Method, Token};
+use crate::wire::{Frame, FrameKind, Malformed, Method, Token};
 
 /// A line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
@@ -23,29 +23,29 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
     };
     let carried = step.books.carried_pool(client);
     match frame.kind {
-        Kind::Success | Kind::Failure => question_end::answered(step, client, &frame),
-        Kind::Notification if frame.method == Method::CancelRequest => {
+        FrameKind::Success | FrameKind::Failure => question_end::answered(step, client, &frame),
+        FrameKind::Notification if frame.method == Method::CancelRequest => {
             cancel_request::by_client(step, client, &frame);
         }
-        Kind::Request if step.books.is_ending() => {
+        FrameKind::Request if step.books.is_ending() => {
             answer::refuse(step, client, &frame.id(), &Refusal::ShuttingDown);
         }
-        Kind::Request if frame.method == Method::Initialize => {
+        FrameKind::Request if frame.method == Method::Initialize => {
             handshake::by_client(step, client, &frame);
         }
         _ if !step.books.client(client).is_some_and(|row| row.initialized) => {
-            if frame.kind == Kind::Request {
+            if frame.kind == FrameKind::Request {
                 answer::refuse(step, client, &frame.id(), &Refusal::BeforeInitialize);
             }
         }
-        Kind::Request
+        FrameKind::Request
             if step.books.is_at_pending_cap(client) && frame.method != Method::SessionClose =>
         {
             answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
         }
         _ if carried.is_some() => passthrough::to_agent(step, client, carried, &frame),
-        Kind::Request => request(step, client, &frame),
-        Kind::Notification => notification(step, client, &frame),
+        FrameKind::Request => request(step, client, &frame),
+        FrameKind::Notification => notification(step, client, &frame),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::bridge::id::{ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Token};
+use crate::wire::{Frame, FrameKind, Token};
 
 /// A request or notification of a client that is carried.
 pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, frame: &Frame) {
@@ -17,10 +17,10 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
     let agent = row.agent;
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {
-        (Some(channel), Kind::Request) if step.books.is_clogged(channel) => {
+        (Some(channel), FrameKind::Request) if step.books.is_clogged(channel) => {
             backpressure::refuse(step, client, frame);
         }
-        (Some(channel), Kind::Request) => {
+        (Some(channel), FrameKind::Request) => {
             let asker = Asker::Client(client, frame.id());
             let purpose = Purpose::Connection { unknown: false };
             let place = (agent, channel);
@@ -29,7 +29,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
             step.send_to_channel(channel, frame.with_id(Token::number(id.0)));
         }
         (Some(channel), _) => step.send_to_channel(channel, frame.whole()),
-        (None, Kind::Request) => {
+        (None, FrameKind::Request) => {
             let agent = step.books.agent_name_for(client);
             let reason = "its process ended; open a new connection".to_owned();
             answer::refuse(step, client, &frame.id(), &Refusal::AgentStopped { agent, reason });

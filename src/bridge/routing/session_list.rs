@@ -14,7 +14,7 @@ use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Span, json, splice};
+use crate::wire::{Frame, FrameKind, Span, json, splice};
 
 fn is_array(text: &[u8], place: Span) -> bool {
     place.of(text).starts_with(b"[")
@@ -58,7 +58,7 @@ pub fn answered(
     let text = frame.bytes();
     // Some spell an empty list `null`; what else is no list passes as it is.
     let place = frame.find(&["sessions"]).filter(|place| {
-        frame.kind == Kind::Success && (is_array(text, *place) || place.of(text) == b"null")
+        frame.kind == FrameKind::Success && (is_array(text, *place) || place.of(text) == b"null")
     });
     let Some(place) = place else {
         return step.send_to_client(*client, frame.with_id(token.clone()));

@@ -9,7 +9,7 @@ use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{question, question_end};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Method};
+use crate::wire::{Frame, FrameKind, Method};
 
 /// A load or resume of a session that is live: it goes to its owner, and
 /// the client is attached. In the middle of a turn the agent is left alone.
@@ -34,7 +34,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
         session.last_seen = now;
     }
     match (client, frame.kind) {
-        (Some(client), Kind::Success) => join(step, client, key),
+        (Some(client), FrameKind::Success) => join(step, client, key),
         (Some(client), _) if attached => unload(step, client, key),
         _ => {}
     }

@@ -26,7 +26,7 @@ use crate::bridge::seeded;
 use crate::bridge::sessions::{attach, cancel, question_end};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind, Method, Token};
+use crate::wire::{Frame, FrameKind, Method, Token};
 
 /// Who wants to hear that a session is closed, and the request it made.
 pub type Closer = (Asker, Frame);
@@ -243,7 +243,7 @@ pub fn answered(
     agent_id: &str,
     frame: &Frame,
 ) {
-    if frame.kind == Kind::Failure {
+    if frame.kind == FrameKind::Failure {
         let code = frame.error_code().unwrap_or_default();
         step.publish(Notice::CloseRefused { channel, id: agent_id.to_owned(), code });
     }
@@ -275,7 +275,7 @@ fn conclude(
     }
     let Some(close) = step.books.take_call(id) else { return step.books.absent(id) };
     answer::give(step, &close.asker, |token| match answer {
-        Some(frame) if frame.kind == Kind::Success => frame.with_id(token.clone()),
+        Some(frame) if frame.kind == FrameKind::Success => frame.with_id(token.clone()),
         _ => compose::success(token, b"{}"),
     });
     if !is_current {

@@ -4,13 +4,13 @@ use crate::bridge::books::session::Background;
 use crate::bridge::id::ClientId;
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, json};
+use crate::wire::{Frame, FrameKind, json};
 
 /// `_drawbridge/heartbeat`: moves last-seen, of one session or of all of
 /// this client; says how they are, if that was asked.
 pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
-    let is_request = frame.kind == Kind::Request;
+    let is_request = frame.kind == FrameKind::Request;
     let keys = match step.books.meant_sessions(client, frame) {
         Ok(keys) => keys,
         Err(refusal) if is_request => {

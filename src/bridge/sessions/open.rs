@@ -20,7 +20,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{attach, close};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, Kind};
+use crate::wire::{Frame, FrameKind};
 
 /// A client wants to open a session.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
@@ -60,7 +60,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let Some(opening) = call.opening() else { return step.books.absent(id) };
-    if frame.kind == Kind::Failure {
+    if frame.kind == FrameKind::Failure {
         if let Some(row) = step.books.channel_mut(channel) {
             if frame.error_code() == Some(-32000) {
                 row.login = Login::Wanted;

@@ -9,7 +9,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::question;
 use crate::bridge::sessions::question::may_wait;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Kind, Method, Token, json};
+use crate::wire::{Frame, FrameKind, Method, Token, json};
 
 /// A client answered a question.
 pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
@@ -144,7 +144,7 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
 /// result, and for a permission one that was offered, or a "cancelled" where
 /// the turn is being cancelled.
 fn is_decisive(question: &Question, answer: &Frame) -> bool {
-    if answer.kind != Kind::Success {
+    if answer.kind != FrameKind::Success {
         return false;
     }
     if question.method != Method::RequestPermission {

@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use tokio::task::AbortHandle;
 
 use crate::bridge::Exit;
-use crate::runtime::exit::{AwaitedExit, Part};
+use crate::runtime::agent_process::AgentProcess;
+use crate::runtime::agent_stderr::Tail;
+use crate::runtime::exit::{AwaitedExit, ExitPart};
 use crate::runtime::gate::Gate;
-use crate::runtime::hold::Hold;
 use crate::runtime::outbox::Outbox;
-use crate::runtime::stderr::Tail;
 
 /// Texts that are kept out of one agent's last words; more than these are not
 /// remembered.
 const MOST_SECRETS: usize = 1024;
 
 pub(super) struct Row {
-    pub(super) hold: Hold,
+    pub(super) process: AgentProcess,
     /// The tasks of its streams: ended with the row, should somebody else still
     /// hold the other ends.
     pub(super) streams: Vec<AbortHandle>,
@@ -33,9 +33,9 @@ pub(super) struct Row {
 
 impl Row {
     /// A process has just been started; its exit will wait for these parts.
-    pub(super) fn new(hold: Hold, outbox: Outbox, open: &[Part]) -> Row {
+    pub(super) fn new(process: AgentProcess, outbox: Outbox, open: &[ExitPart]) -> Row {
         Row {
-            hold,
+            process,
             streams: Vec::new(),
             outbox,
             is_wanted: true,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drawbridge::bridge::ExitStatus;
-use drawbridge::wire::{Frame, Kind, Method};
+use drawbridge::wire::{Frame, FrameKind, Method};
 
 use super::history::{Answer, Early, Ids, Leaving, Manners, Turn};
 
@@ -157,9 +157,9 @@ impl Agent {
             return self.end(now, ExitStatus::Code(1));
         }
         match frame.kind {
-            Kind::Request => self.request(now, frame),
-            Kind::Notification => self.notification(now, frame),
-            Kind::Success | Kind::Failure => {
+            FrameKind::Request => self.request(now, frame),
+            FrameKind::Notification => self.notification(now, frame),
+            FrameKind::Success | FrameKind::Failure => {
                 let token = String::from_utf8_lossy(frame.id().as_bytes()).into_owned();
                 match self.waiting.remove(&token) {
                     Some(Then::FinishTurn(id)) => {

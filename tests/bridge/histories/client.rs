@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge::wire::{Frame, Kind, Method};
+use drawbridge::wire::{Frame, FrameKind, Method};
 
 /// One connection.
 #[derive(Default)]
@@ -39,12 +39,12 @@ impl Client {
     /// A frame arrives. Gives back the question in it, if it is one.
     pub fn hear(&mut self, frame: &Frame) -> Option<u64> {
         match frame.kind {
-            Kind::Request => {
+            FrameKind::Request => {
                 let id = frame.number()?;
                 self.questions.insert(id, frame.method);
                 return Some(id);
             }
-            Kind::Notification => {
+            FrameKind::Notification => {
                 let name = frame.method_name();
                 let id = frame.session().unwrap_or_default();
                 if name == "_drawbridge/session_closed" || name == "_drawbridge/session_died" {
@@ -55,7 +55,7 @@ impl Client {
                     self.questions.remove(&text.parse().unwrap_or(0));
                 }
             }
-            Kind::Success => {
+            FrameKind::Success => {
                 let token = String::from_utf8_lossy(frame.id().as_bytes()).into_owned();
                 let wish = self.open.remove(&token)?;
                 match wish.method {
@@ -74,7 +74,7 @@ impl Client {
                     _ => {}
                 }
             }
-            Kind::Failure => {
+            FrameKind::Failure => {
                 let token = String::from_utf8_lossy(frame.id().as_bytes()).into_owned();
                 self.open.remove(&token);
             }

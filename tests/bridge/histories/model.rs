@@ -20,7 +20,7 @@ mod clock;
 use std::collections::BTreeMap;
 
 use drawbridge::bridge::{ChannelId, ClientId, Config, Event, Limit, ShutdownCause};
-use drawbridge::wire::{Frame, Kind, Malformed, Method};
+use drawbridge::wire::{Frame, FrameKind, Malformed, Method};
 
 use super::agent::{About, Said};
 
@@ -251,7 +251,7 @@ impl Model {
         let Some(row) = self.clients.get_mut(&client) else { return };
         let names = frame.session().map(|id| id.into_owned());
         match frame.kind {
-            Kind::Success | Kind::Failure => {
+            FrameKind::Success | FrameKind::Failure => {
                 let number = frame.number().and_then(|id| row.questions.remove(&id));
                 let about = number.and_then(|number| self.written.get(number as usize));
                 if let Some(Written { channel, about }) = about
@@ -260,12 +260,12 @@ impl Model {
                     self.touch(now, &(*channel, session), false);
                 }
             }
-            Kind::Request => {
+            FrameKind::Request => {
                 let token = spelled(frame.id().as_bytes());
                 let mark = number_after(frame, b"\"mark\":");
                 self.ask(now, client, token, frame.method, names, mark);
             }
-            Kind::Notification => {
+            FrameKind::Notification => {
                 let place = names.and_then(|id| row.attached.get(&id).cloned());
                 if let Some(place) = place {
                     self.touch(now, &place, true);
@@ -312,7 +312,13 @@ impl Model {
         self.asked.insert(mark, asked);
     }
 
-    fn agent_says(&mut self, now: u64, channel: ChannelId, number: u64, kind: Kind) -> Verdict {
+    fn agent_says(
+        &mut self,
+        now: u64,
+        channel: ChannelId,
+        number: u64,
+        kind: FrameKind,
+    ) -> Verdict {
         let Limit::After(budget) = self.config.agent.session_close_timeout else { return Ok(()) };
         let Some(row) = self.channels.get_mut(&channel).filter(|row| !row.exited) else {
             return Err(format!("a frame of {channel} arrives after its exit"));
@@ -332,7 +338,7 @@ impl Model {
             Said::Answer { id, opens } => {
                 let Some(sent) = row.pending.remove(id) else { return Ok(()) };
                 match (sent.method, &about.session) {
-                    (Method::Initialize, _) => row.initialized |= kind == Kind::Success,
+                    (Method::Initialize, _) => row.initialized |= kind == FrameKind::Success,
                     (Method::SessionClose, Some(session)) => {
                         if sent.at + budget > now {
                             row.served_at = now;

@@ -455,7 +455,7 @@ impl World {
     }
 }
 
-fn parsed(frame: &drawbridge::wire::Outgoing) -> Result<Frame, String> {
+fn parsed(frame: &drawbridge::wire::OutgoingFrame) -> Result<Frame, String> {
     let bytes = frame.to_bytes();
     Frame::parse(bytes.clone()).map_err(|what| format!("it sends {bytes:?}: {what:?}"))
 }

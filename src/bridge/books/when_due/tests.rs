@@ -121,16 +121,17 @@ fn a_channel_on_its_way_in_or_out_is_due_by_its_state() {
         due(&books, Due::Channel(id))
     };
     let reason = StopReason::MakeRoom;
-    let mut on =
-        |rung| in_state(State::Stopping { reason: StopReason::MakeRoom, rung, since: at(5) });
+    let mut on = |rung| {
+        in_state(ChannelState::Stopping { reason: StopReason::MakeRoom, rung, since: at(5) })
+    };
     assert_eq!(on(Rung::ClosingStdin), Some(4_005));
     assert_eq!(on(Rung::Terminated), Some(5_005));
     assert_eq!(on(Rung::Killed), Some(2_005));
     assert_eq!(on(Rung::Stuck), None);
-    assert_eq!(in_state(State::Draining { reason }), None);
-    assert_eq!(in_state(State::Spawned), None);
-    assert_eq!(in_state(State::Starting { since: at(5), slow: false }), Some(20_005));
-    assert_eq!(in_state(State::Starting { since: at(5), slow: true }), Some(300_005));
+    assert_eq!(in_state(ChannelState::Draining { reason }), None);
+    assert_eq!(in_state(ChannelState::Spawned), None);
+    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: false }), Some(20_005));
+    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: true }), Some(300_005));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What agents get, and how their processes end.
 
 use drawbridge::bridge::{ChannelId, Effect, Notice, StopReason};
-use drawbridge::wire::{Frame, Kind, Method};
+use drawbridge::wire::{Frame, FrameKind, Method};
 
 use super::{Channel, Model, Place, Rung, Sent, Verdict, number_after, spelled};
 
@@ -111,13 +111,13 @@ impl Model {
         if row.exited {
             // What it asked may be answered in the step that settles its exit.
             return match frame.kind {
-                Kind::Success | Kind::Failure => Ok(()),
+                FrameKind::Success | FrameKind::Failure => Ok(()),
                 _ => Err(format!("{frame:?} for {channel}, which is gone")),
             };
         }
         row.busy_at = now;
         match frame.kind {
-            Kind::Success | Kind::Failure => {
+            FrameKind::Success | FrameKind::Failure => {
                 let token = spelled(frame.id().as_bytes());
                 let ask = row.asks.remove(&token).ok_or("it did not ask that".to_owned());
                 ask.map(|ask| {
@@ -127,9 +127,9 @@ impl Model {
                 })
             }
             _ if row.rung != Rung::Serving => Err("it is stopping".to_owned()),
-            Kind::Request => self.request_goes_out(now, channel, frame),
+            FrameKind::Request => self.request_goes_out(now, channel, frame),
             _ if !row.initialized => Err("it has not answered initialize".to_owned()),
-            Kind::Notification => self.notification_goes_out(channel, frame),
+            FrameKind::Notification => self.notification_goes_out(channel, frame),
         }
         .map_err(|what| format!("{channel} gets {frame:?}: {what}"))
     }

@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::config::IdlePolicy;
 use drawbridge::bridge::{ChannelId, ClientId, EndReason};
-use drawbridge::wire::{Frame, Kind, Method};
+use drawbridge::wire::{Frame, FrameKind, Method};
 
 use super::super::agent::Said;
 use super::{Model, Place, Verdict, Written, number_after, spelled};
@@ -14,9 +14,9 @@ impl Model {
             return Err(format!("{frame:?} for {client}, which is gone"));
         }
         match frame.kind {
-            Kind::Success | Kind::Failure => self.answer_arrives(now, client, frame),
-            Kind::Request => self.question_arrives(client, frame),
-            Kind::Notification => self.notification_arrives(client, frame),
+            FrameKind::Success | FrameKind::Failure => self.answer_arrives(now, client, frame),
+            FrameKind::Request => self.question_arrives(client, frame),
+            FrameKind::Notification => self.notification_arrives(client, frame),
         }
         .map_err(|what| format!("{client} gets {frame:?}: {what}"))
     }
@@ -37,7 +37,7 @@ impl Model {
         }
         let asked = self.asked.get_mut(&mark).ok_or("it was never asked")?;
         asked.done = true;
-        if frame.kind == Kind::Failure {
+        if frame.kind == FrameKind::Failure {
             return Ok(());
         }
         match asked.method {

@@ -15,16 +15,16 @@ use super::stamp::Stamp;
 
 /// The format of lines. Several processes write to one file, so each line has the pid.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct LineFormat {
     /// How they are written.
     pub(super) format: LogFormat,
     pid: u32,
 }
 
-impl Line {
+impl LineFormat {
     /// Lines of this process.
-    pub(super) fn new(format: LogFormat) -> Line {
-        Line { format, pid: process::id() }
+    pub(super) fn new(format: LogFormat) -> LineFormat {
+        LineFormat { format, pid: process::id() }
     }
 
     /// The line that stands where `lost` others should.
@@ -59,7 +59,7 @@ impl Line {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Line
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -77,7 +77,7 @@ where
     }
 }
 
-impl Line {
+impl LineFormat {
     fn write_text<S, N>(
         &self,
         context: &FmtContext<'_, S, N>,
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn notices_fit_their_format() {
         let notice = |format, lost| {
-            let line = Line { format, pid: 7 }.notice(lost);
+            let line = LineFormat { format, pid: 7 }.notice(lost);
             String::from_utf8(line).unwrap_or_default()
         };
         let text = notice(LogFormat::Text, 1);

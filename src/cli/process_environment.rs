@@ -8,17 +8,17 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// Environment variables and the home directory.
+/// ProcessEnvironment variables and the home directory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment {
+pub(super) struct ProcessEnvironment {
     variables: BTreeMap<OsString, OsString>,
     home: Option<PathBuf>,
 }
 
-impl Environment {
+impl ProcessEnvironment {
     /// That of this process.
     pub(super) fn of_process() -> Self {
-        Environment {
+        ProcessEnvironment {
             variables: env::vars_os().collect(),
             home: env::home_dir().filter(|home| home.is_absolute()),
         }
@@ -60,11 +60,11 @@ impl Environment {
 }
 
 #[cfg(test)]
-impl Environment {
+impl ProcessEnvironment {
     /// One with these variables and without a home.
     pub(super) fn of(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Environment { variables, home: None }
+        ProcessEnvironment { variables, home: None }
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn relative_base_directories_are_ignored() {
-        let mut environment = Environment::of(&[("XDG_CONFIG_HOME", "here")]);
+        let mut environment = ProcessEnvironment::of(&[("XDG_CONFIG_HOME", "here")]);
         assert_eq!(environment.config_file(), None);
         environment.home = Some(PathBuf::from("/home/ada"));
         let expected = PathBuf::from("/home/ada/.config/drawbridge/config.toml");

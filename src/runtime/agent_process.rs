@@ -4,20 +4,20 @@ use super::child::Child;
 #[cfg(target_os = "linux")]
 use super::child::Stdios;
 #[cfg(target_os = "linux")]
-use super::kept::Kept;
+use super::keeper_process::Keeper;
 use super::tree::Trace;
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Order;
 
 /// By what an agent is held.
 #[derive(Debug)]
-pub(super) enum Hold {
+pub(super) enum AgentProcess {
     /// A keeper is about to start it.
     #[cfg(target_os = "linux")]
     Starting(Box<Starting>),
     /// A keeper has started it, as the process with this id.
     #[cfg(target_os = "linux")]
-    Kept(Kept, u32),
+    Kept(Keeper, u32),
     /// It is a child of ours.
     Own(Child),
 }
@@ -26,20 +26,20 @@ pub(super) enum Hold {
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(super) struct Starting {
-    pub(super) kept: Kept,
+    pub(super) kept: Keeper,
     pub(super) stdios: Stdios,
     pub(super) cwd: String,
     /// The last that it was told to do.
     pub(super) asked: Option<Order>,
 }
 
-impl Hold {
+impl AgentProcess {
     /// SIGTERM to the agent's group.
     pub(super) fn terminate(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
-            Hold::Starting(_) | Hold::Kept(..) => self.order(Order::Terminate),
-            Hold::Own(child) => child.terminate(),
+            AgentProcess::Starting(_) | AgentProcess::Kept(..) => self.order(Order::Terminate),
+            AgentProcess::Own(child) => child.terminate(),
         }
     }
 
@@ -47,20 +47,20 @@ impl Hold {
     pub(super) fn kill(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
-            Hold::Starting(_) | Hold::Kept(..) => self.order(Order::Kill),
-            Hold::Own(child) => child.kill(),
+            AgentProcess::Starting(_) | AgentProcess::Kept(..) => self.order(Order::Kill),
+            AgentProcess::Own(child) => child.kill(),
         }
     }
 
     #[cfg(target_os = "linux")]
     pub(super) fn order(&mut self, order: Order) {
         match self {
-            Hold::Starting(starting) => {
+            AgentProcess::Starting(starting) => {
                 starting.asked = starting.asked.max(Some(order));
                 starting.kept.order(order);
             }
-            Hold::Kept(kept, _) => kept.order(order),
-            Hold::Own(child) => match order {
+            AgentProcess::Kept(kept, _) => kept.order(order),
+            AgentProcess::Own(child) => match order {
                 Order::Terminate => child.terminate(),
                 Order::Kill => child.kill(),
             },
@@ -69,11 +69,11 @@ impl Hold {
 
     /// The keeper, if there is one.
     #[cfg(target_os = "linux")]
-    pub(super) fn keeper(&mut self) -> Option<&mut Kept> {
+    pub(super) fn keeper(&mut self) -> Option<&mut Keeper> {
         match self {
-            Hold::Starting(starting) => Some(&mut starting.kept),
-            Hold::Kept(kept, _) => Some(kept),
-            Hold::Own(_) => None,
+            AgentProcess::Starting(starting) => Some(&mut starting.kept),
+            AgentProcess::Kept(kept, _) => Some(kept),
+            AgentProcess::Own(_) => None,
         }
     }
 
@@ -81,9 +81,9 @@ impl Hold {
     #[cfg(target_os = "linux")]
     pub(super) fn into_keeper(self) -> Option<std::process::Child> {
         match self {
-            Hold::Starting(starting) => Some(starting.kept.let_go()),
-            Hold::Kept(kept, _) => Some(kept.let_go()),
-            Hold::Own(_) => None,
+            AgentProcess::Starting(starting) => Some(starting.kept.let_go()),
+            AgentProcess::Kept(kept, _) => Some(kept.let_go()),
+            AgentProcess::Own(_) => None,
         }
     }
 
@@ -91,10 +91,10 @@ impl Hold {
     pub(super) fn pid(&self) -> Option<u32> {
         match self {
             #[cfg(target_os = "linux")]
-            Hold::Starting(_) => None,
+            AgentProcess::Starting(_) => None,
             #[cfg(target_os = "linux")]
-            Hold::Kept(_, pid) => Some(*pid),
-            Hold::Own(child) => Some(child.pid()),
+            AgentProcess::Kept(_, pid) => Some(*pid),
+            AgentProcess::Own(child) => Some(child.pid()),
         }
     }
 
@@ -102,10 +102,10 @@ impl Hold {
     pub(super) fn trace(&self) -> Trace {
         match self {
             #[cfg(target_os = "linux")]
-            Hold::Starting(starting) => Trace::Keeper(starting.kept.pid()),
+            AgentProcess::Starting(starting) => Trace::Keeper(starting.kept.pid()),
             #[cfg(target_os = "linux")]
-            Hold::Kept(kept, _) => Trace::Keeper(kept.pid()),
-            Hold::Own(child) => Trace::Cookie(child.cookie().to_owned()),
+            AgentProcess::Kept(kept, _) => Trace::Keeper(kept.pid()),
+            AgentProcess::Own(child) => Trace::Cookie(child.cookie().to_owned()),
         }
     }
 }

@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use super::row::Row;
 use super::{Children, tell_swept};
 use crate::bridge::{ChannelId, Event, ExitStatus};
-use crate::keeper::message::{End, Fault, Report};
+use crate::keeper::message::{End, Report, StartFault};
+use crate::runtime::agent_process::{AgentProcess, Starting};
 use crate::runtime::child::{no_directory, not_started};
-use crate::runtime::exit::Part;
-use crate::runtime::hold::{Hold, Starting};
-use crate::runtime::kept::{missing, tell_refused};
+use crate::runtime::exit::ExitPart;
+use crate::runtime::keeper_process::{missing, tell_refused};
 use crate::runtime::outbox::Outbox;
 
 impl Children {
@@ -40,8 +40,8 @@ impl Children {
             Ok((kept, stdios, reports)) => {
                 let starting = Starting { kept, stdios, cwd: cwd.to_owned(), asked: None };
                 let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
-                let parts = [Part::Stdout, Part::Stderr, Part::Tree, Part::Keeper];
-                let mut row = Row::new(Hold::Starting(Box::new(starting)), outbox, &parts);
+                let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree, ExitPart::Keeper];
+                let mut row = Row::new(AgentProcess::Starting(Box::new(starting)), outbox, &parts);
                 row.streams.push(tasks.spawn_local(reports));
                 self.insert(channel, row);
                 Ok(true)
@@ -92,22 +92,24 @@ impl Children {
 
     fn started(&mut self, channel: ChannelId, pid: u32, tasks: &mut JoinSet<()>) -> Option<Event> {
         let mut row = self.rows.remove(&channel)?;
-        let stdios = match row.hold {
-            Hold::Starting(starting) => {
+        let stdios = match row.process {
+            AgentProcess::Starting(starting) => {
                 let Starting { kept, stdios, .. } = *starting;
-                row.hold = Hold::Kept(kept, pid);
+                row.process = AgentProcess::Kept(kept, pid);
                 Some(stdios)
             }
-            Hold::Kept(..) | Hold::Own(_) => None,
+            AgentProcess::Kept(..) | AgentProcess::Own(_) => None,
         };
         self.rows.insert(channel, row);
         Some(self.connect(channel, pid, stdios?, tasks))
     }
 
-    fn not_started(&mut self, channel: ChannelId, fault: Fault, errno: i32) -> Option<Event> {
+    fn not_started(&mut self, channel: ChannelId, fault: StartFault, errno: i32) -> Option<Event> {
         let row = self.rows.get(&channel)?;
-        let error = match (fault, &row.hold) {
-            (Fault::Directory, Hold::Starting(starting)) => no_directory(&starting.cwd),
+        let error = match (fault, &row.process) {
+            (StartFault::Directory, AgentProcess::Starting(starting)) => {
+                no_directory(&starting.cwd)
+            }
             _ => not_started(self.program(), &io::Error::from_raw_os_error(errno)),
         };
         self.forget(channel);
@@ -117,14 +119,14 @@ impl Children {
     /// Starts an agent without a keeper, since its keeper could not start it.
     fn start_again(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.remove(channel)?;
-        let Hold::Starting(starting) = row.hold else { return None };
+        let AgentProcess::Starting(starting) = row.process else { return None };
         let Starting { kept, cwd, asked, .. } = *starting;
         let cookie = kept.cookie().to_owned();
         self.leaving.push(kept.let_go());
         let event = self.spawn_own(channel, &cwd, cookie, row.outbox, tasks);
         self.set_reading(channel, row.is_wanted);
         if let (Some(order), Some(row)) = (asked, self.rows.get_mut(&channel)) {
-            row.hold.order(order);
+            row.process.order(order);
         }
         Some(event)
     }
@@ -132,15 +134,15 @@ impl Children {
     /// A keeper is gone, after its last report or without it.
     fn keeper_gone(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.rows.get(&channel)?;
-        match (&row.hold, row.exit.is_reaped()) {
-            (Hold::Starting(_), _) => {
+        match (&row.process, row.exit.is_reaped()) {
+            (AgentProcess::Starting(_), _) => {
                 // Somebody killed it. That says nothing of the next one.
                 tracing::warn!(
                     "{channel}: the keeper was killed before it had started its agent, which runs without one"
                 );
                 self.start_again(channel, tasks)
             }
-            (Hold::Kept(kept, _), false) => {
+            (AgentProcess::Kept(kept, _), false) => {
                 let cookie = kept.cookie().to_owned();
                 tracing::warn!("{channel}: the keeper was killed; its agent is ended, too");
                 self.ended(channel, ExitStatus::Unknown, tasks);
@@ -148,7 +150,7 @@ impl Children {
                 None
             }
             _ => {
-                self.part_done(channel, Part::Tree, 0);
+                self.part_done(channel, ExitPart::Tree, 0);
                 None
             }
         }
@@ -159,15 +161,15 @@ impl Children {
         self.leaving.retain_mut(|keeper| matches!(keeper.try_wait(), Ok(None)));
         let mut reaped = Vec::new();
         for (channel, row) in &mut self.rows {
-            if row.exit.waits_for(Part::Keeper)
-                && let Some(kept) = row.hold.keeper()
+            if row.exit.waits_for(ExitPart::Keeper)
+                && let Some(kept) = row.process.keeper()
                 && kept.try_reap()
             {
                 reaped.push(*channel);
             }
         }
         for channel in reaped {
-            self.part_done(channel, Part::Keeper, 0);
+            self.part_done(channel, ExitPart::Keeper, 0);
         }
     }
 }

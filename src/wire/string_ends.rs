@@ -13,14 +13,14 @@ const WINDOW: usize = 64;
 
 /// The bytes around the place where a scanner is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct StringEnds {
     /// Offset behind the last byte of the window; 0 before the first one.
     end: usize,
     /// The marked bytes of the window, the first one in the lowest bit.
     bits: u64,
 }
 
-impl Marks {
+impl StringEnds {
     /// Where the first quote, backslash or control character lies at or behind
     /// `at`; behind the text if there is none. `at` must never go back.
     #[inline]
@@ -40,7 +40,7 @@ impl Marks {
         while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk) {
             let bits = marked(window);
             if bits != 0 {
-                *self = Marks { end: at + WINDOW, bits };
+                *self = StringEnds { end: at + WINDOW, bits };
                 return at + bits.trailing_zeros() as usize;
             }
             at += WINDOW;
@@ -58,7 +58,7 @@ impl Marks {
                 (window, WINDOW)
             }
         };
-        *self = Marks { end, bits: marked(&window) };
+        *self = StringEnds { end, bits: marked(&window) };
         if at >= end {
             return text.len();
         }
@@ -107,14 +107,14 @@ mod tests {
             for step in 1..70 {
                 let text: Vec<u8> =
                     (0..length).map(|at| if at % step == step / 2 { b'"' } else { b'a' }).collect();
-                let mut marks = Marks::default();
+                let mut ends = StringEnds::default();
                 let mut at = 0;
                 while at < length {
                     let expected = (at..length).find(|at| is_mark(text[*at])).unwrap_or(length);
-                    assert_eq!(marks.next(&text, at), expected, "{length} {step} {at}");
+                    assert_eq!(ends.next(&text, at), expected, "{length} {step} {at}");
                     at = expected + 1;
                 }
-                assert_eq!(marks.next(&text, length), length);
+                assert_eq!(ends.next(&text, length), length);
             }
         }
     }

@@ -1,85 +1,31 @@
-//! What goes out: an id in any spelling, and bytes around it.
+//! A message on its way out: the bytes around an id, and the id.
 
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::span::Span;
-
-/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
-/// three different ids, and the one who asked gets its own back.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(Spelling);
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Spelling {
-    /// Nearly every id: no allocation.
-    Short(u8, [u8; Token::SHORT]),
-    Long(Box<[u8]>),
-}
-
-impl Token {
-    const SHORT: usize = 22;
-    const NONE: Token = Token(Spelling::Short(0, [0; Token::SHORT]));
-
-    /// The id with this spelling.
-    pub fn new(spelling: &[u8]) -> Self {
-        let mut short = [0; Token::SHORT];
-        match short.get_mut(..spelling.len()) {
-            Some(place) => {
-                place.copy_from_slice(spelling);
-                Token(Spelling::Short(spelling.len() as u8, short))
-            }
-            None => Token(Spelling::Long(spelling.into())),
-        }
-    }
-
-    /// One of the bridge's own numbers.
-    pub fn number(number: u64) -> Self {
-        let length = number.checked_ilog10().map_or(1, |more| more as usize + 1);
-        let mut digits = [0; Token::SHORT];
-        let mut rest = number;
-        for digit in digits[..length].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        Token(Spelling::Short(length as u8, digits))
-    }
-
-    /// The spelling.
-    pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Spelling::Short(length, bytes) => &bytes[..usize::from(*length)],
-            Spelling::Long(bytes) => bytes,
-        }
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
-    }
-}
+use super::token::Token;
 
 /// A message on its way out: mostly the bytes that came in, with an id of
 /// another spelling in place of their own. Its line end is the writer's business.
 #[derive(Clone)]
-pub struct Outgoing {
+pub struct OutgoingFrame {
     bytes: Bytes,
     /// What of them is left out, if anything is, and what stands there.
     replaced: Option<Span>,
     token: Token,
 }
 
-impl Outgoing {
+impl OutgoingFrame {
     /// A message that is ready as it is.
     pub fn ready(bytes: impl Into<Bytes>) -> Self {
-        Outgoing { bytes: bytes.into(), replaced: None, token: Token::NONE }
+        OutgoingFrame { bytes: bytes.into(), replaced: None, token: Token::NONE }
     }
 
     /// A message with this in `place` of what stands there.
     pub(super) fn with(bytes: Bytes, place: Span, token: Token) -> Self {
-        Outgoing { bytes, replaced: Some(place), token }
+        OutgoingFrame { bytes, replaced: Some(place), token }
     }
 
     /// Its length in bytes, without a line end.
@@ -124,16 +70,16 @@ impl Outgoing {
     }
 }
 
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for OutgoingFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
     }
 }
 
-impl PartialEq for Outgoing {
+impl PartialEq for OutgoingFrame {
     fn eq(&self, other: &Self) -> bool {
         self.to_bytes() == other.to_bytes()
     }
 }
 
-impl Eq for Outgoing {}
+impl Eq for OutgoingFrame {}

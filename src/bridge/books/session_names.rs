@@ -7,14 +7,14 @@ use crate::wire::Frame;
 
 /// The ids of a channel's live sessions and their children, as the agent knows them.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub struct SessionNames {
     by_id: HashMap<Box<str>, SessionKey>,
     /// The one that a frame named last, as it was spelled there: who streams
     /// names the same one again and again.
     last: Option<(Box<[u8]>, SessionKey)>,
 }
 
-impl Names {
+impl SessionNames {
     /// The session with this id.
     pub fn get(&self, id: &str) -> Option<SessionKey> {
         self.by_id.get(id).copied()
@@ -68,8 +68,8 @@ mod tests {
         Frame::parse(line.into()).unwrap()
     }
 
-    fn names(ids: &[(&str, u64)]) -> Names {
-        let mut names = Names::default();
+    fn names(ids: &[(&str, u64)]) -> SessionNames {
+        let mut names = SessionNames::default();
         for (id, key) in ids {
             names.insert((*id).into(), SessionKey(*key));
         }

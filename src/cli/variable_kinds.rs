@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 
-use super::kinds::{Bare, Face, Kind};
-use crate::environ::{Assignments, Patterns};
+use super::kinds::{Bare, Face, ValueKind};
+use crate::agent_environment::{Assignments, Patterns};
 
-/// Names of variables.
-pub(super) struct Variables;
+/// ProgramNames of variables.
+pub(super) struct VariableNames;
 
-impl Kind for Variables {
+impl ValueKind for VariableNames {
     type Value = Patterns;
 
     fn read(&self, text: &OsStr) -> Result<Patterns, String> {
@@ -31,10 +31,10 @@ impl Kind for Variables {
     }
 }
 
-/// Variables and what they are set to.
-pub(super) struct Values;
+/// VariableNames and what they are set to.
+pub(super) struct VariableValues;
 
-impl Kind for Values {
+impl ValueKind for VariableValues {
     type Value = Assignments;
 
     fn read(&self, text: &OsStr) -> Result<Assignments, String> {
@@ -46,7 +46,7 @@ impl Kind for Values {
         }
     }
 
-    /// Values may be secrets: names only.
+    /// VariableValues may be secrets: names only.
     fn write(&self, value: &Assignments) -> String {
         let names: Vec<String> = value.names().map(|name| format!("{name}=***")).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(",") }

@@ -1,7 +1,7 @@
 //! The bridge's side of a keeper: its start, what it is told, what it reports.
 //!
 //! With a keeper the bridge signals nobody else: numbers of processes are the
-//! keeper's business. The line between the two is the lifeline as well; whatever
+//! keeper's business. The link between the two is the lifeline as well; whatever
 //! ends the bridge closes it, and the keeper does the rest.
 
 use std::ffi::OsString;
@@ -21,29 +21,31 @@ use super::child::Stdios;
 use super::input::Input;
 use super::stdio::watched;
 use super::tree;
+use crate::agent_environment::Variables;
 use crate::bridge::{ChannelId, Config};
-use crate::environ::Variables;
-use crate::keeper::message::{Heard, Line, Need, Order};
+use crate::keeper::message::{Link, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
 use crate::processes::Spare;
 
 /// How keepers are started: the same for every agent.
 #[derive(Debug)]
-pub(super) struct Keepers {
+pub(super) struct KeeperStarter {
     image: Image,
     graces: Graces,
     spare: Spare,
 }
 
-impl Keepers {
+impl KeeperStarter {
     /// If keepers are wanted and can be had.
-    pub(super) fn wanted(is_wanted: bool, config: &Config, spare: &Spare) -> Option<Keepers> {
+    pub(super) fn wanted(is_wanted: bool, config: &Config, spare: &Spare) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
         }
         match Image::of_process() {
-            Ok(image) => Some(Keepers { image, graces: graces(config), spare: spare.clone() }),
+            Ok(image) => {
+                Some(KeeperStarter { image, graces: graces(config), spare: spare.clone() })
+            }
             Err(error) => {
                 tell_refused(&error.to_string());
                 None
@@ -61,14 +63,14 @@ impl Keepers {
         environment: &Variables,
         cwd: &str,
         cookie: &str,
-    ) -> io::Result<(Kept, Stdios)> {
-        let (line, its_line) = Line::pair()?;
-        let number = its_line.as_raw_fd();
+    ) -> io::Result<(Keeper, Stdios)> {
+        let (link, its_link) = Link::pair()?;
+        let number = its_link.as_raw_fd();
         let task = Task {
-            line: number,
+            link: number,
             graces: self.graces,
             spare: self.spare.clone(),
-            mark: (tree::COOKIE.to_owned(), cookie.to_owned()),
+            cookie: (tree::COOKIE.to_owned(), cookie.to_owned()),
             cwd: cwd.into(),
             command: command.to_owned(),
         };
@@ -85,7 +87,7 @@ impl Keepers {
         let prepare = move || {
             // Out of reach of whoever ends our group, before it can be.
             unistd::setsid()?;
-            fcntl(its_line.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+            fcntl(its_link.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
             Ok(())
         };
         // SAFETY: between fork and exec only two system calls are made, both of
@@ -96,7 +98,7 @@ impl Keepers {
         }
         let mut process = command.spawn()?;
         let stdios = Stdios::of(&mut process)?;
-        Ok((Kept { process, line, cookie: cookie.to_owned() }, stdios))
+        Ok((Keeper { process, link, cookie: cookie.to_owned() }, stdios))
     }
 }
 
@@ -111,13 +113,13 @@ fn graces(config: &Config) -> Graces {
 
 /// A keeper that was started.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Keeper {
     process: process::Child,
-    line: Line,
+    link: Link,
     cookie: String,
 }
 
-impl Kept {
+impl Keeper {
     /// The keeper's process id.
     pub(super) fn pid(&self) -> u32 {
         self.process.id()
@@ -129,7 +131,7 @@ impl Kept {
     }
 
     pub(super) fn order(&mut self, order: Order) {
-        self.line.order(order);
+        self.link.order(order);
         self.wake();
     }
 
@@ -147,22 +149,22 @@ impl Kept {
         channel: ChannelId,
         to_loop: mpsc::UnboundedSender<Input>,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
-        let line = watched(self.line.again()?, Interest::READABLE)?;
+        let link = watched(self.link.again()?, Interest::READABLE)?;
         Ok(async move {
-            while let Ok(mut guard) = line.readable().await {
-                match line.get_ref().hear_report() {
-                    Heard::Said(report) => {
+            while let Ok(mut guard) = link.readable().await {
+                match link.get_ref().hear_report() {
+                    Received::Message(report) => {
                         let _ = to_loop.send(Input::FromKeeper(channel, Some(report)));
                     }
-                    Heard::Nothing => guard.clear_ready(),
-                    Heard::End => break,
+                    Received::Nothing => guard.clear_ready(),
+                    Received::End => break,
                 }
             }
             let _ = to_loop.send(Input::FromKeeper(channel, None));
         })
     }
 
-    /// Closes the line: whatever is still to be done, the keeper does. Its
+    /// Closes the link: whatever is still to be done, the keeper does. Its
     /// process is left to be reaped.
     pub(super) fn let_go(mut self) -> process::Child {
         self.wake();

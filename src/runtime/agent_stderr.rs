@@ -9,7 +9,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::stdio::Source;
-use crate::environ::Variables;
+use crate::agent_environment::Variables;
 use crate::logs::StderrSink;
 
 /// How much of an agent's stderr is kept.

@@ -32,7 +32,7 @@ struct Look {
 
 /// The times of one channel.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct ChannelClock {
     /// When the row was made.
     pub born: Moment,
     heard_at: Moment,
@@ -41,10 +41,10 @@ pub struct Clock {
     silence: Silence,
 }
 
-impl Clock {
+impl ChannelClock {
     /// Of a channel that is made now.
     pub fn new(now: Moment) -> Self {
-        Clock {
+        ChannelClock {
             born: now,
             heard_at: now,
             idle_since: None,
@@ -139,21 +139,21 @@ mod tests {
     }
 
     /// The clock of a channel whose agent is waited for from the start.
-    fn waited_for() -> Clock {
-        let mut clock = Clock::new(at(0));
+    fn waited_for() -> ChannelClock {
+        let mut clock = ChannelClock::new(at(0));
         clock.set_waited_for(true, at(0));
         clock
     }
 
     /// One look: what the tree has worked, when that is seen, and the strikes.
-    fn look(clock: &mut Clock, worked: Option<u64>, now: u64) -> Option<usize> {
+    fn look(clock: &mut ChannelClock, worked: Option<u64>, now: u64) -> Option<usize> {
         clock.look();
         clock.looked(worked, at(now))
     }
 
     #[test]
     fn a_channel_is_idle_since_it_became_so_and_not_since_it_was_last_seen_so() {
-        let mut clock = Clock::new(at(5));
+        let mut clock = ChannelClock::new(at(5));
         assert_eq!((clock.born, clock.idle_since()), (at(5), None));
         clock.set_idle(true, at(10));
         clock.set_idle(true, at(20));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn silence_counts_from_the_last_line() {
-        let mut clock = Clock::new(at(5));
+        let mut clock = ChannelClock::new(at(5));
         assert_eq!(clock.silent_for(at(25)), 20);
         clock.heard(at(30));
         assert_eq!(clock.silent_for(at(30)), 0);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_agent_is_silent_only_while_it_is_waited_for() {
-        let mut clock = Clock::new(at(5));
+        let mut clock = ChannelClock::new(at(5));
         assert_eq!(clock.silent_since(), None);
         clock.set_waited_for(true, at(10));
         clock.set_waited_for(true, at(20));
