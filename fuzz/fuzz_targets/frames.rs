@@ -1,4 +1,4 @@
-//! LineSplitter of one peer, read one after the other.
+//! Lines of one peer, read one after the other.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! SessionNames for the rows of the tables: counted up, never used twice, printed short.
+//! Names for the rows of the tables: counted up, never used twice, printed short.
 
 use std::fmt;
 

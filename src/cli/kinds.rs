@@ -211,7 +211,7 @@ impl<T: Copy + PartialEq> ValueKind for Words<T> {
     }
 }
 
-/// ProgramNames of programs.
+/// Names of programs.
 pub(super) struct ProgramNames;
 
 impl ValueKind for ProgramNames {

@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// ProcessEnvironment variables and the home directory.
+/// The environment variables and the home directory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProcessEnvironment {
     variables: BTreeMap<OsString, OsString>,

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use super::kinds::{Bare, Face, ValueKind};
 use crate::agent_environment::{Assignments, Patterns};
 
-/// ProgramNames of variables.
+/// Names of variables.
 pub(super) struct VariableNames;
 
 impl ValueKind for VariableNames {
@@ -31,7 +31,7 @@ impl ValueKind for VariableNames {
     }
 }
 
-/// VariableNames and what they are set to.
+/// Variables and what they are set to.
 pub(super) struct VariableValues;
 
 impl ValueKind for VariableValues {
@@ -46,7 +46,7 @@ impl ValueKind for VariableValues {
         }
     }
 
-    /// VariableValues may be secrets: names only.
+    /// Values may be secrets: names only.
     fn write(&self, value: &Assignments) -> String {
         let names: Vec<String> = value.names().map(|name| format!("{name}=***")).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(",") }

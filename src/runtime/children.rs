@@ -56,7 +56,7 @@ pub(super) struct Children {
     /// Channels that were sent something since the last flush.
     unsent: Vec<ChannelId>,
     exits: VecDeque<(ChannelId, Exit)>,
-    /// KeeperStarter whose rows are gone, until they are reaped.
+    /// Keepers whose rows are gone, until they are reaped.
     #[cfg(target_os = "linux")]
     leaving: Vec<std::process::Child>,
 }

@@ -9,7 +9,7 @@ use super::stdio::Source;
 use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// LineSplitter in one batch: whoever else has something to say waits for no more, and a
+/// Lines in one batch: whoever else has something to say waits for no more, and a
 /// read of many tiny ones must not become a mountain of answers at once.
 const LONGEST_BATCH: usize = 128;
 

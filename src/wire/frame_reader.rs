@@ -24,7 +24,7 @@ pub struct FrameReader {
     head: Vec<u8>,
     /// Where in `head` a walk can be taken up.
     halt: Option<Halt>,
-    /// LineSplitter that began with it since.
+    /// Lines that began with it since.
     hits: u32,
 }
 

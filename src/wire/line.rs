@@ -69,7 +69,7 @@ impl Skipping {
 }
 
 impl LineSplitter {
-    /// LineSplitter of at most `limit` bytes, their end not counted.
+    /// A splitter for lines of at most `limit` bytes, their end not counted.
     pub fn new(limit: usize) -> Self {
         LineSplitter {
             buffer: BytesMut::new(),

@@ -11,7 +11,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// From `start` up to, not including, `end`. LineSplitter are bounded far below
+    /// From `start` up to, not including, `end`. Lines are bounded far below
     /// 4 GiB (`line::MAX_LINE`), and no place ends at 0.
     #[inline]
     pub fn new(start: usize, end: usize) -> Span {

@@ -22,7 +22,7 @@ fn seen(read: &Result<Frame, Malformed>) -> String {
     }
 }
 
-/// LineSplitter that share their beginnings, in part, and are not all messages.
+/// Lines that share their beginnings, in part, and are not all messages.
 fn line() -> impl Strategy<Value = String> {
     let session = prop_oneof![Just("one"), Just("one-more"), Just("tw\\u006f"), Just("é")];
     let text = prop_oneof![

@@ -113,7 +113,7 @@ impl World {
                 let Some(row) = self.clients.get_mut(client) else { return };
                 match frame {
                     Ok(frame) if frame.kind == FrameKind::Request => {
-                        row.open.add(frame.id().as_bytes())
+                        row.open.add(frame.id().as_bytes());
                     }
                     Err(Malformed::NotMessage { id: Some(id) }) => row.open.add(id.as_bytes()),
                     Err(Malformed::TooLong { glimpse, .. }) => {
