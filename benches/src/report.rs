@@ -212,7 +212,7 @@ column stays empty.
 ## How it is measured
 
 - Client and agent are our own (`benches/`): blocking reads and writes on pipes, plain byte \
-searches, no SDK and no JSON library, so that they hide nothing. An agent built with an SDK caps \
+searches, no SDK and no JSON library, so that they hide nothing. An agent built with an SDK stops \
 near 20 000 messages a second.
 - Everything (client, agent, and what is in the middle) runs on one core: what a path costs \
 cannot hide on another one. Every hop is a change of process.

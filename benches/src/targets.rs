@@ -197,7 +197,7 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
 fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<TargetRow>) {
     let (cap, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
     let what = format!("peak with a stalled {who}, outboxes of {cap}");
-    let target = format!("≤ base + 2 caps = {}", bytes(bound));
+    let target = format!("≤ base + 2 limits = {}", bytes(bound));
     lines.push(within(&what, stalled.peak as f64, bound, bytes, target));
     lines.push(TargetRow {
         what: format!("… {then}"),

@@ -20,11 +20,11 @@ pub struct Config {
 pub struct Limits {
     /// The grid on which due sessions are collected; 0 and `never`: no reaper.
     pub session_reap_interval: Limit,
-    /// Sessions, live and opening together; 0: no cap.
+    /// Sessions, live and opening together; 0: no limit.
     pub max_sessions: usize,
     /// What happens to the session that is one too many.
     pub at_capacity: AtCapacity,
-    /// Channels, starting, live and dying together; 0: no cap.
+    /// Channels, starting, live and dying together; 0: no limit.
     pub max_channels: usize,
     /// Start a process before anybody asks.
     pub preheat: bool,
@@ -55,10 +55,10 @@ pub struct AgentConfig {
     pub background_work: BackgroundWork,
     /// Which sessions may share a channel.
     pub share: Share,
-    /// Sessions on one channel; 0: no cap.
+    /// Sessions on one channel; 0: no limit.
     pub sessions_per_channel: usize,
     /// Closed sessions that an agent without `session/close` may still hold
-    /// before its channel is retired; 0: no cap.
+    /// before its channel is retired; 0: no limit.
     pub max_husks: usize,
     /// Spawn and handshake.
     pub initialize_timeout: Limit,
@@ -153,7 +153,7 @@ pub enum BackgroundWork {
     Ignore,
 }
 
-/// What happens when a session more than the cap is asked for.
+/// What happens when a session more than the limit is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCapacity {
     /// The longest-idle session that the policy allows gives way.

@@ -9,7 +9,7 @@ pub struct Counters {
     pub late_frames: u64,
     /// Notifications of an agent for a session that nobody knows.
     pub unknown_session_frames: u64,
-    /// Notifications before the answer that makes their session known: over the cap, or
+    /// Notifications before the answer that makes their session known: over the limit, or
     /// of a session that never came.
     pub early_frames: u64,
     /// Answers under an unknown id, and second answers.

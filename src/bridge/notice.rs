@@ -31,7 +31,7 @@ pub enum EndReason {
     IdleTimeout,
     /// The last client left on purpose.
     LastClientDetached,
-    /// It gave way at the cap.
+    /// It gave way at the limit.
     Evicted,
     /// A client deleted or archived it.
     Deleted,
@@ -71,9 +71,9 @@ pub enum StopReason {
     Idle(u64),
     /// Room was needed for another channel.
     MakeRoom,
-    /// The agent did not answer a close within its budget.
+    /// The agent did not answer a close in time.
     CloseUnanswered,
-    /// The agent did not answer an open within its budget.
+    /// The agent did not answer an open in time.
     OpenUnanswered,
     /// It holds too many closed sessions that it cannot free.
     Husks,
@@ -94,7 +94,7 @@ pub enum StopReason {
         /// How long each of them was.
         interval: Limit,
     },
-    /// The handshake took longer than its budget.
+    /// The handshake took longer than its timeout.
     HandshakeTimeout,
     /// The agent refused `initialize`, or answered it with nonsense.
     HandshakeRefused,
@@ -253,10 +253,10 @@ impl fmt::Display for Notice {
                 write!(f, "{channel}: refused to close {id} (error {code})")
             }
             CloseUnanswered { channel, id } => {
-                write!(f, "{channel}: no answer to the close of {id} within its budget")
+                write!(f, "{channel}: no answer to the close of {id} in time")
             }
             OpenUnanswered { channel } => {
-                write!(f, "{channel}: a session was not opened within its budget")
+                write!(f, "{channel}: a session was not opened in time")
             }
             LateOpenClosed { channel, id } => {
                 write!(f, "{channel}: {id} was opened when nobody waited any more; closed again")

@@ -65,7 +65,7 @@ pub enum Refusal {
     },
     /// Too many prompts wait already.
     PromptQueueFull {
-        /// The cap.
+        /// The limit.
         limit: usize,
     },
     /// Too many requests of this peer are open.
@@ -104,7 +104,7 @@ pub enum Refusal {
     HandshakeTimeout {
         /// The agent's name.
         agent: String,
-        /// The budget.
+        /// The timeout (ms).
         millis: u64,
     },
     /// The agent answered with something that the protocol does not allow.

@@ -71,11 +71,11 @@ pub enum ConfigError {
          a channel of its own; raise the one, lower the other, or share differently"
     )]
     TooFewChannels {
-        /// The cap on channels.
+        /// The limit on channels.
         channels: usize,
         /// Where it came from.
         channels_origin: Box<Origin>,
-        /// The cap on sessions.
+        /// The limit on sessions.
         sessions: usize,
         /// Where it came from.
         sessions_origin: Box<Origin>,

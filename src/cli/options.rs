@@ -55,8 +55,8 @@ pub(super) fn find(name: &str) -> Option<usize> {
 }
 
 const LIMIT: Timeout = Timeout { at_least: 0 };
-// A budget of nothing fails everything it is for; who writes 0 there means `never`.
-const BUDGET: Timeout = Timeout { at_least: 1 };
+// A timeout of 0 would fail all that it is for; who writes 0 there means `never`.
+const TIMEOUT: Timeout = Timeout { at_least: 1 };
 
 const IDLE_POLICY: Words<IdlePolicy> = Words {
     words: &[("detached", IdlePolicy::Detached), ("all", IdlePolicy::All)],
@@ -92,7 +92,7 @@ const LOG_FORMAT: Words<LogFormat> =
 const IDLE_SESSIONS: &str = "Idle sessions";
 const CHANNELS: &str = "Idle channels and sharing";
 const LIMITS: &str = "Limits";
-const BUDGETS: &str = "Time budgets";
+const TIMEOUTS: &str = "Timeouts";
 const STOPPING: &str = "Stopping";
 const ENVIRONMENT: &str = "ProcessEnvironment of agents";
 const QUESTIONS: &str = "Prompts and questions";
@@ -155,12 +155,12 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "sessions-per-channel", CHANNELS, Count => config.agent.sessions_per_channel,
-        "Sessions on one agent process at most; 0: no cap"
+        "Sessions on one agent process at most; 0: no limit"
     ),
     option!(
         "max-husks", CHANNELS, Count => config.agent.max_husks,
         "Closed sessions that an agent without session/close may still hold before its process is \
-         replaced; 0: no cap"
+         replaced; 0: no limit"
     ),
     option!(
         "preheat", CHANNELS, Switch => config.limits.preheat,
@@ -169,7 +169,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "max-sessions", LIMITS, Count => config.limits.max_sessions,
-        "Sessions at most, live and opening together; 0: no cap"
+        "Sessions at most, live and opening together; 0: no limit"
     ),
     option!(
         "at-capacity", LIMITS, AT_CAPACITY => config.limits.at_capacity,
@@ -178,7 +178,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "max-channels", LIMITS, Count => config.limits.max_channels,
-        "Agent processes at most, starting, live and ending together; 0: no cap; with --share \
+        "Agent processes at most, starting, live and ending together; 0: no limit; with --share \
          session not below --max-sessions"
     ),
     option!(
@@ -191,19 +191,19 @@ pub(super) static OPTIONS: &[Opt] = &[
         "The time in which crashes are counted; at least 1, not never"
     ),
     option!(
-        "initialize-timeout-ms", BUDGETS, BUDGET => config.agent.initialize_timeout,
+        "initialize-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.initialize_timeout,
         "For the start of an agent and its answer to initialize; at least 1; never: no limit"
     ),
     option!(
-        "session-open-timeout-ms", BUDGETS, BUDGET => config.agent.session_open_timeout,
+        "session-open-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.session_open_timeout,
         "For the agent's answer to session/new, load, resume and fork; at least 1; never: no limit"
     ),
     option!(
-        "session-close-timeout-ms", BUDGETS, BUDGET => config.agent.session_close_timeout,
+        "session-close-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.session_close_timeout,
         "For the agent's answer to session/close; at least 1; never: no limit"
     ),
     option!(
-        "prompt-timeout-ms", BUDGETS, BUDGET => config.agent.prompt_timeout,
+        "prompt-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.prompt_timeout,
         "For the agent's answer to a prompt; at least 1; never: no limit"
     ),
     option!(
@@ -225,12 +225,12 @@ pub(super) static OPTIONS: &[Opt] = &[
          answers and log lines may add a little; 0: SIGKILL at once; not never"
     ),
     option!(
-        "liveness-interval-ms", BUDGETS, LIMIT => config.agent.liveness_interval,
+        "liveness-interval-ms", TIMEOUTS, LIMIT => config.agent.liveness_interval,
         "Look at an agent that has said nothing for this long while requests wait for it: if its \
          processes did no work either, that is a strike (Linux only); 0 or never: not at all"
     ),
     option!(
-        "liveness-strikes", BUDGETS, Count => config.agent.liveness_strikes,
+        "liveness-strikes", TIMEOUTS, Count => config.agent.liveness_strikes,
         "Strikes in a row before such an agent is replaced; its sessions end; 0: never, it is only \
          reported"
     ),

@@ -16,7 +16,7 @@ pub struct Settings {
     pub config: Config,
     /// The longest message taken from a peer, in bytes.
     pub max_frame_bytes: usize,
-    /// The cap of a peer's outbox, in bytes.
+    /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
     /// Agents run without keepers.
     pub no_keeper: bool,

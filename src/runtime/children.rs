@@ -35,7 +35,7 @@ pub(super) struct Orders {
     pub(super) command: Vec<OsString>,
     /// What it finds in its environment, beside what is about its channel.
     pub(super) environment: Variables,
-    /// The cap of an agent's outbox, in bytes.
+    /// The limit of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
     /// Processes that are left alone when a tree is ended.
     pub(super) spare: Spare,

@@ -18,7 +18,7 @@ use crate::wire::OutgoingFrame;
 pub(super) struct Clients {
     /// The longest line that is taken from one, in bytes.
     limit: usize,
-    /// The cap of the outbox of one, in bytes.
+    /// The limit of the outbox of one, in bytes.
     outbox_bytes: usize,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,

@@ -238,7 +238,7 @@ impl Outbox {
     }
 
     /// Whether the peer takes nothing of what its own lines brought about, a quarter
-    /// of the cap by now; or was, and it is not under its low mark again. Then it is
+    /// of the limit by now; or was, and it is not under its low mark again. Then it is
     /// not read either. What others have for it is no reason: it may be blocked in
     /// a write to us and read on only behind that.
     pub(super) fn is_choked(&self) -> bool {

@@ -17,7 +17,7 @@ pub struct Setup {
     pub agent: Vec<OsString>,
     /// The longest line that is taken from a peer, in bytes.
     pub max_frame_bytes: usize,
-    /// The cap of a peer's outbox, in bytes.
+    /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
     /// Whether agents are kept by keepers, where the system can do that.
     pub keeper: bool,

@@ -96,7 +96,7 @@ fn a_husk_is_reinstated_where_it_lives() {
     let turn = world.prompt(editor, old, "a", 2);
     world.answer(old, turn, END_TURN);
     world.expect_answer(editor, 2, END_TURN);
-    // The cap of sessions holds for it too.
+    // The limit of sessions holds for it too.
     world.request(editor, 3, "session/close", &session("a"));
     world.expect_closed(editor, "a", "client_close");
     world.expect_answer(editor, 3, "{}");
@@ -109,7 +109,7 @@ fn a_husk_is_reinstated_where_it_lives() {
 }
 
 #[test]
-fn a_waiter_at_the_fence_waits_within_its_open_budget() {
+fn a_waiter_at_the_fence_waits_within_its_open_timeout() {
     let mut world = World::with(|config| {
         config.agent.session_open_timeout = Limit::After(1_000);
         config.agent.session_close_timeout = Limit::Never;

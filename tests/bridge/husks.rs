@@ -65,7 +65,7 @@ fn a_session_that_was_closed_in_a_turn_is_a_husk_after_it() {
 }
 
 #[test]
-fn a_turn_that_does_not_end_is_cancelled_when_the_budget_of_the_close_is_over() {
+fn a_turn_that_does_not_end_is_cancelled_when_the_close_times_out() {
     let mut world = world(8);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");

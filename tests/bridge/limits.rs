@@ -134,7 +134,7 @@ fn at_max_channels_the_longest_idle_one_stops_and_the_newcomer_waits_for_its_exi
 }
 
 #[test]
-fn a_newcomer_waits_for_an_exit_within_its_open_budget() {
+fn a_newcomer_waits_for_an_exit_within_its_open_timeout() {
     let mut world = World::with(|config| {
         config.limits.max_channels = 1;
         config.agent.channel_idle_timeout = Limit::After(0);

@@ -201,7 +201,7 @@ fn providers_go_to_all_channels_and_to_each_new_one_before_its_first_open() {
 }
 
 #[test]
-fn a_set_up_request_that_is_never_answered_is_refused_when_the_open_budget_is_over() {
+fn a_set_up_request_that_is_never_answered_is_refused_when_the_open_times_out() {
     for (method, params) in [("providers/set", PROVIDER), ("authenticate", GATEWAY)] {
         let mut world = one_each();
         let (editor, first) = world.start();

@@ -1,4 +1,4 @@
-//! Restarts: what a crash answers, the pauses after it, and the budget.
+//! Restarts: what a crash answers, the pauses after it, and the limit.
 
 use drawbridge::bridge::{ChannelId, Event, ExitStatus, Notice};
 
@@ -70,7 +70,7 @@ fn a_session_whose_process_died_of_a_signal_says_so() {
 }
 
 #[test]
-fn restart_budget() {
+fn restart_limit() {
     let mut world = World::with(|config| {
         config.agent.restart_limit = 3;
         config.agent.restart_window = 10_000;
@@ -158,7 +158,7 @@ fn who_leaves_and_comes_back_does_not_start_anew() {
     let editor = world.connect();
     world.request(editor, 1, "initialize", INITIALIZE);
     world.expect_refusal(editor, 1, -32603, "restart_limit");
-    // Another identity has a budget of its own, and this one has it again in time.
+    // Another identity has a limit of its own, and this one has it again in time.
     world.start_with(&INITIALIZE.replace("\"terminal\":true", "\"terminal\":false"));
     world.wait(60_000);
     world.start();
@@ -276,7 +276,7 @@ fn a_handshake_that_times_out_counts_as_a_crash() {
 }
 
 #[test]
-fn without_a_budget_the_pauses_grow_to_half_a_minute_and_no_further() {
+fn without_a_timeout_the_pauses_grow_to_half_a_minute_and_no_further() {
     let mut world = World::with(|config| {
         config.agent.restart_limit = 0;
         config.agent.restart_window = 100 * 3_600_000;
@@ -297,7 +297,7 @@ fn without_a_budget_the_pauses_grow_to_half_a_minute_and_no_further() {
 }
 
 #[test]
-fn a_refusal_for_want_of_budget_says_how_the_last_process_ended() {
+fn a_refusal_at_the_restart_limit_says_how_the_last_process_ended() {
     let mut world = World::with(|config| config.agent.restart_limit = 1);
     let (editor, channel) = world.start();
     world.crashed(channel);

@@ -48,7 +48,7 @@ fn with_nothing_there_it_is_over_at_once() {
 }
 
 #[test]
-fn a_pending_prompt_gets_the_agents_own_result_within_the_close_budget() {
+fn a_pending_prompt_gets_the_agents_own_result_within_the_close_timeout() {
     let (mut world, editor, channel) = live();
     let turn = world.prompt(editor, channel, "a", 1);
     world.shutdown(ShutdownCause::Signal);
@@ -65,7 +65,7 @@ fn a_pending_prompt_gets_the_agents_own_result_within_the_close_budget() {
 }
 
 #[test]
-fn a_pending_prompt_is_told_of_the_shutdown_when_the_budget_is_over() {
+fn a_pending_prompt_is_told_of_the_shutdown_when_the_timeout_has_passed() {
     let (mut world, editor, channel) = live();
     world.prompt(editor, channel, "a", 1);
     world.shutdown(ShutdownCause::Signal);

@@ -96,7 +96,7 @@ impl World {
         self.expect_answer(client, &token, "{}");
     }
 
-    /// A client closes a session, and its agent does not answer within its budget.
+    /// A client closes a session, and its agent does not answer in time.
     #[track_caller]
     pub fn close_too_late(&mut self, client: ClientId, channel: ChannelId, id: &str) {
         let token = self.token();
@@ -135,7 +135,7 @@ impl World {
         format!("\"t{}\"", self.tokens)
     }
 
-    /// An open that the agent does not answer within its budget; the number is
+    /// An open that the agent does not answer in time; the number is
     /// that of the agent's wire.
     #[track_caller]
     pub fn open_too_late(

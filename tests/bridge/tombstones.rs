@@ -10,7 +10,7 @@ use crate::harness::{CANCELLED, WITHOUT_CLOSE, World, session, stored, update};
 /// Tombstones that a channel keeps.
 const CAP: usize = 1_024;
 
-/// A world in which nothing but the cap makes a tombstone give way.
+/// A world in which nothing but the limit makes a tombstone give way.
 fn world() -> World {
     World::with(|config| {
         config.agent.channel_idle_timeout = Limit::Never;

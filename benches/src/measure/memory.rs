@@ -44,7 +44,7 @@ pub struct MemoryFigures {
 /// What a peer that does not read costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Stalled {
-    /// The cap of each of the two outboxes.
+    /// The limit of each of the two outboxes.
     pub outbox: u64,
     /// Before.
     pub base: u64,
@@ -55,7 +55,7 @@ pub struct Stalled {
 }
 
 impl Stalled {
-    /// The sum of the caps and what it took before.
+    /// The sum of the limits and what it took before.
     pub fn bound(&self) -> u64 {
         self.base + 2 * self.outbox
     }

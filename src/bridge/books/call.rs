@@ -27,7 +27,7 @@ pub enum Stage {
     Held(Box<Frame>),
     /// Sent at this moment.
     Sent(Moment),
-    /// Its budget is over and the asker was answered; the agent's answer, if it
+    /// Its timeout has passed and the asker was answered; the agent's answer, if it
     /// ever comes, is recognised.
     Overdue,
 }

@@ -20,7 +20,7 @@ pub const MAX_UNREAD: usize = 1024 * 1024;
 pub enum ChannelState {
     /// It is being started or runs; `initialize` was not sent yet.
     Spawned,
-    /// `initialize` was sent; the handshake budget runs.
+    /// `initialize` was sent; the handshake timeout runs.
     Starting {
         /// When it was sent.
         since: Moment,
@@ -134,7 +134,7 @@ pub struct Channel {
     pub early: Early,
     /// Requests that are on it, or wait for it to become ready.
     pub calls: Ids<CallId>,
-    /// Those of them whose budget is over: nobody waits for them any more.
+    /// Those of them that has timed out: nobody waits for them any more.
     pub overdue: Ids<CallId>,
     /// Requests of its agent that are open.
     pub questions: Ids<QuestionId>,

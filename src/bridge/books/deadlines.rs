@@ -16,7 +16,7 @@ use crate::bridge::time::Moment;
 pub enum Due {
     /// The handshake, the idle time or a rung of a channel.
     Channel(ChannelId),
-    /// The budget of a call.
+    /// The timeout of a call.
     Call(CallId),
     /// The limit of a question.
     Question(QuestionId),

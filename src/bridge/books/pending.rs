@@ -158,7 +158,7 @@ impl Books {
         Some(call)
     }
 
-    /// A call's budget is over. Its answer, if it ever comes, is recognised.
+    /// A call has timed out. Its answer, if it ever comes, is recognised.
     pub fn mark_overdue(&mut self, id: CallId) -> Option<&Call> {
         let call = self.calls.get_mut(&id)?;
         call.stage = Stage::Overdue;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::bridge::time::Moment;
 
-/// Crashes that are remembered where the budget does not bound them.
+/// Crashes that are remembered where the crash limit does not bound them.
 const MAX_CRASHES: usize = 1024;
 
 /// The crashes of one agent's processes lately, the oldest first. They count for the
@@ -41,7 +41,7 @@ impl Restarts {
         while self.crashes.front().is_some_and(|first| now.since(first.at) >= window) {
             self.crashes.pop_front();
         }
-        // The number is bounded by the budget; this bounds it when there is none.
+        // The number is bounded by the crash limit; this bounds it when there is none.
         while self.crashes.len() > MAX_CRASHES {
             self.crashes.pop_front();
         }
@@ -66,7 +66,7 @@ impl Restarts {
         last.at.plus_millis((Self::FIRST_PAUSE << doublings).min(Self::LONGEST_PAUSE))
     }
 
-    /// How long starts are refused (ms), if the budget is used up.
+    /// How long starts are refused (ms), if the crash limit is reached.
     pub fn refused_for(
         &mut self,
         identity: &[u8],
@@ -89,7 +89,7 @@ pub enum Start {
     Now,
     /// After the pause that the last crash brings.
     Later,
-    /// Not for a while: the budget of crashes is used up.
+    /// Not for a while: the crash limit is reached.
     Refused {
         /// How the last one ended, for people.
         last: String,

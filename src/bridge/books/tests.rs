@@ -247,7 +247,7 @@ fn a_channel_has_room_for_as_many_sessions_as_the_rule_allows() {
     let channel = add_channel(&mut books, AGENT);
     let has_room = |books: &Books| books.has_room(books.channel(channel).unwrap());
     add_session(&mut books, channel, "s", "s");
-    assert!(has_room(&books), "there is no cap");
+    assert!(has_room(&books), "there is no limit");
     books.agent_mut(AGENT).config.sessions_per_channel = 2;
     assert!(has_room(&books));
     let open = Purpose::Open(opening(OpenKind::New, None, None));

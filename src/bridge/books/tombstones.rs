@@ -47,12 +47,12 @@ pub enum Heard {
     Answered,
     /// It cannot close it, and what it had left to say was said.
     Quiet,
-    /// The budget of the close is over.
+    /// The close has timed out.
     TimedOut {
         /// Some agents answer nothing while a question of theirs is open.
         behind_question: bool,
     },
-    /// It refused to restore it, after the budget of the restore was over.
+    /// It refused to restore it, after the restore had timed out.
     RestoreRefused,
 }
 
@@ -220,7 +220,7 @@ impl Tombstones {
             self.forget_old(tombstone.since);
         }
         while self.rows.len() >= MAX_TOMBSTONES {
-            // One that fences is given up only if all do: its agent is long past its cap.
+            // One that fences is given up only if all do: its agent is long past its limit.
             let Some((_, _, place)) = self.giving_way.first() else { break };
             self.take(*place);
         }

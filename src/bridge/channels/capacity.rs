@@ -1,4 +1,4 @@
-//! Room: what the caps on sessions and channels still allow, and who gives way for a
+//! Room: what the limits on sessions and channels still allow, and who gives way for a
 //! newcomer.
 
 use crate::bridge::books::call::Stage;
@@ -19,9 +19,9 @@ pub enum NoRoom {
     AtAll(Refusal),
 }
 
-/// Room for one more channel. At the cap the longest-idle one makes room.
+/// Room for one more channel. At the limit the longest-idle one makes room.
 pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
-    // One that nothing can end counts against no cap.
+    // One that nothing can end counts against no limit.
     let counts = |row: &&Channel| !row.is_stuck();
     let count = step.books.channels().values().filter(counts).count();
     if step.books.limits.max_channels == 0 || count < step.books.limits.max_channels {
@@ -48,7 +48,7 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
     }
 }
 
-/// At the cap of sessions, the longest-idle one that the policy allows gives way.
+/// At the limit of sessions, the longest-idle one that the policy allows gives way.
 pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
     if step.books.limits.max_sessions == 0 {
         return Ok(());

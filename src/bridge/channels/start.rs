@@ -1,4 +1,4 @@
-//! A process is started: the budget of crashes, the cap on channels, the spawn.
+//! A process is started: the crash limit, the limit on channels, the spawn.
 
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::restarts::Start;

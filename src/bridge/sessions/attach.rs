@@ -40,7 +40,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     }
 }
 
-/// The budget of a load or resume of a session that is live is over.
+/// A load or resume of a live session has timed out.
 pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     let now = step.now;
     let agent = step.books.agent_name_of(id);

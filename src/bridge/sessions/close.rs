@@ -250,7 +250,7 @@ pub fn answered(
     conclude(step, channel, id, agent_id, Heard::Answered, Some(frame));
 }
 
-/// The agent did not answer `session/close` within its budget.
+/// The agent did not answer `session/close` in time.
 pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, agent_id: &str) {
     let questions = step.books.channel(channel).map(|row| &row.questions);
     let behind_question = questions.is_some_and(|questions| !questions.is_empty());
@@ -314,7 +314,7 @@ fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 }
 
 /// Answers what waits in a tombstone: prompts as cancelled, the rest as
-/// cut off; after a shutdown's budget all of it as shutting down.
+/// cut off; after a quarter of the shutdown's bound all of it as shutting down.
 pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, late: bool) {
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);

@@ -186,7 +186,7 @@ fn bury_unseen(
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
 }
 
-/// An open's budget is over. The agent may still answer: a session that
+/// An open has timed out. The agent may still answer: a session that
 /// comes then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);

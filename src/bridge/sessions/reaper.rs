@@ -1,4 +1,4 @@
-//! The reaper: a session that was idle for long enough is closed, and at the cap of
+//! The reaper: a session that was idle for long enough is closed, and at the limit of
 //! sessions the longest-idle one gives way.
 //!
 //! [`when_due`](crate::bridge::books::when_due) says when a session is due. One that a

@@ -68,7 +68,7 @@ fn ended(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// A prompt's budget is over: the turn is cancelled and the asker told.
+/// A prompt has timed out: the turn is cancelled and the asker told.
 pub fn timed_out(step: &mut Step<'_>, id: CallId) {
     let agent = step.books.agent_name_of(id);
     let Some(call) = answer::fail(step, id, &Refusal::PromptTimeout { agent }) else {

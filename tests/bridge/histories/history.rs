@@ -33,7 +33,7 @@ pub struct History {
 pub enum Answer {
     Quick,
     Slow,
-    /// After the budget.
+    /// After the timeout.
     Late,
     Never,
     Refuse,

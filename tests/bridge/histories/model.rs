@@ -319,7 +319,7 @@ impl Model {
         number: u64,
         kind: FrameKind,
     ) -> Verdict {
-        let Limit::After(budget) = self.config.agent.session_close_timeout else { return Ok(()) };
+        let Limit::After(timeout) = self.config.agent.session_close_timeout else { return Ok(()) };
         let Some(row) = self.channels.get_mut(&channel).filter(|row| !row.exited) else {
             return Err(format!("a frame of {channel} arrives after its exit"));
         };
@@ -340,7 +340,7 @@ impl Model {
                 match (sent.method, &about.session) {
                     (Method::Initialize, _) => row.initialized |= kind == FrameKind::Success,
                     (Method::SessionClose, Some(session)) => {
-                        if sent.at + budget > now {
+                        if sent.at + timeout > now {
                             row.served_at = now;
                         }
                         // A refusal is an answer too. Under the same id a later session may

@@ -136,7 +136,7 @@ fn a_close_that_its_agent_never_heard_of_is_not_withdrawn_there() {
 }
 
 #[test]
-fn a_load_of_a_live_session_has_a_budget_too() {
+fn a_load_of_a_live_session_has_a_timeout_too() {
     let steps = [
         Connect,
         Wait(10),

@@ -226,7 +226,7 @@ fn what_somebody_waits_for_never_gives_way() {
     assert_eq!(tombstones.len(), MAX_TOMBSTONES + 1);
     tombstones.drop_call(SessionKey(4), CallId(4));
     assert_eq!(tombstones.take_calls("s9"), calls(&[9]));
-    // Both give way now, and only then is the number below the cap.
+    // Both give way now, and only then is the number below the limit.
     assert_eq!(tombstones.bury(tombstone(5_000, Hold::Nothing, &[], 5_000)), 2);
     assert!(!tombstones.contains("s4") && !tombstones.contains("s9"));
     assert!(tombstones.is_sound());

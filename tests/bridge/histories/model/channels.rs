@@ -21,7 +21,7 @@ impl Model {
                 self.channels.insert(*channel, row);
                 let there = self.channels.values().filter(|row| !row.exited).count();
                 if self.config.limits.max_channels > 0 && there > self.config.limits.max_channels {
-                    return Err(format!("{there} channels are over the cap"));
+                    return Err(format!("{there} channels are over the limit"));
                 }
                 Ok(())
             }
@@ -94,7 +94,7 @@ impl Model {
         self.asked.values().any(|asked| {
             let restores = matches!(asked.method, Method::SessionLoad | Method::SessionResume);
             let stored = asked.names.as_deref().map(without_prefix);
-            // An answer to a close that came after its budget need not count.
+            // An answer to a close that came after its timeout need not count.
             let is_held = |id: &str| {
                 row.sessions
                     .get(id)
