@@ -10,19 +10,17 @@
 mod agent_process;
 mod agent_stderr;
 mod alarm;
-mod batch;
 mod child;
 mod children;
 mod clients;
 mod clock;
 mod exit;
-mod gate;
+mod flow;
 mod input;
 #[cfg(target_os = "linux")]
 mod keeper_process;
 mod ledger;
 mod outbox;
-mod reader;
 mod setup;
 mod signals;
 mod stdio;
@@ -42,10 +40,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::batch::Rest;
 use self::children::{Children, Orders};
 use self::clients::Clients;
 use self::clock::Clock;
+use self::flow::{Batch, Rest};
 use self::input::{Input, inputs};
 #[cfg(target_os = "linux")]
 use self::keeper_process::KeeperStarter;
@@ -54,6 +52,7 @@ pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
+use crate::wire::{Frame, Malformed};
 
 /// Turns of tasks between two looks at who has something to read: a look for every
 /// other batch of a peer that floods. With many more of them the others wait for
@@ -257,13 +256,7 @@ impl Loop {
         let mut rest = Rest::None;
         match input {
             Input::FromClient(client, batch) => {
-                let before = self.clients.pushed(client);
-                for frame in batch.frames {
-                    self.bridge.handle(now, Event::ClientFrame { client, frame });
-                    self.run_effects();
-                }
-                self.clients.owes(client, before);
-                rest = batch.rest.if_read(self.clients.open_gate(client));
+                rest = self.serve_batch(batch, now, |frame| Event::ClientFrame { client, frame });
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
@@ -272,14 +265,7 @@ impl Loop {
                 self.client_gone(client);
             }
             Input::FromChannel(channel, batch) => {
-                let before = self.children.pushed(channel);
-                for frame in batch.frames {
-                    self.bridge.handle(now, Event::ChannelFrame { channel, frame });
-                    // At once, while it is at hand; it is written with the rest.
-                    self.run_effects();
-                }
-                self.children.owes(channel, before);
-                rest = batch.rest.if_read(self.children.open_gate(channel));
+                rest = self.serve_batch(batch, now, |frame| Event::ChannelFrame { channel, frame });
             }
             Input::PartDone(channel, part, half_line) => {
                 self.children.part_done(channel, part, half_line);
@@ -303,6 +289,21 @@ impl Loop {
         }
         self.report_exits();
         rest
+    }
+
+    fn serve_batch(
+        &mut self,
+        batch: Batch,
+        now: Moment,
+        event: impl Fn(Result<Frame, Malformed>) -> Event,
+    ) -> Rest {
+        let (frames, turn) = batch.begin();
+        for frame in frames {
+            self.bridge.handle(now, event(frame));
+            // At once, while it is at hand; it is written with the rest.
+            self.run_effects();
+        }
+        turn.end()
     }
 
     /// The bridge of embedded mode ends with its editor.
@@ -347,8 +348,8 @@ impl Loop {
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),
                 Effect::Kill(channel) => self.children.kill(channel),
-                Effect::Pause(channel) => self.children.set_reading(channel, false),
-                Effect::Resume(channel) => self.children.set_reading(channel, true),
+                Effect::Pause(channel) => self.children.set_paused(channel, true),
+                Effect::Resume(channel) => self.children.set_paused(channel, false),
                 Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
                 Effect::Publish(notice) => tell::tell(&notice),
                 Effect::Exit { survivors } => {

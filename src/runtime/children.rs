@@ -18,6 +18,7 @@ use self::row::Row;
 use super::agent_process::AgentProcess;
 use super::child::{Child, Stdios};
 use super::exit::{EXIT_DRAIN, ExitPart};
+use super::flow::Flow;
 use super::input::Input;
 use super::ledger::{self, Ledger};
 use super::outbox::Outbox;
@@ -98,8 +99,14 @@ impl Children {
             Ok(false) => {}
             Err(error) => return Some(Event::SpawnFailed { channel, error }),
         }
+        let peer = self.new_peer();
+        Some(self.spawn_own(channel, cwd, cookie, peer, tasks))
+    }
+
+    /// The outbox of an agent that is about to start, and its flow control.
+    fn new_peer(&self) -> (Outbox, Flow) {
         let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
-        Some(self.spawn_own(channel, cwd, cookie, outbox, tasks))
+        (outbox.clone(), Flow::new(outbox))
     }
 
     /// Starts an agent as a child of our own.
@@ -108,7 +115,7 @@ impl Children {
         channel: ChannelId,
         cwd: &str,
         cookie: String,
-        outbox: Outbox,
+        peer: (Outbox, Flow),
         tasks: &mut JoinSet<()>,
     ) -> Event {
         let Orders { command, environment, spare, ledger, .. } = &mut self.orders;
@@ -124,7 +131,7 @@ impl Children {
         let pid = child.pid();
         ledger.started(channel, pid);
         let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
-        self.insert(channel, Row::new(AgentProcess::Own(child), outbox, &parts));
+        self.insert(channel, Row::new(AgentProcess::Own(child), peer, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -154,8 +161,8 @@ impl Children {
         let Some(row) = self.rows.get_mut(&channel) else {
             return Event::ChannelSpawned { channel, pid };
         };
-        let (outbox, gate, tail) = (row.outbox.clone(), row.gate.clone(), row.tail.clone());
-        match self.wiring.connect(channel, stdios, outbox, gate, tail, tasks) {
+        let (outbox, flow, tail) = (row.outbox.clone(), row.flow.clone(), row.tail.clone());
+        match self.wiring.connect(channel, stdios, outbox, flow, tail, tasks) {
             Ok(streams) => {
                 row.streams.extend(streams);
                 Event::ChannelSpawned { channel, pid }
@@ -219,29 +226,11 @@ impl Children {
         }
     }
 
-    /// Lets a channel be read, or not for now.
-    pub(super) fn set_reading(&mut self, channel: ChannelId, is_wanted: bool) {
-        if let Some(row) = self.rows.get_mut(&channel) {
-            row.is_wanted = is_wanted;
-        }
-        self.open_gate(channel);
-    }
-
-    /// All bytes that were ever queued for an agent.
-    pub(super) fn pushed(&self, channel: ChannelId) -> u64 {
-        self.rows.get(&channel).map_or(0, |row| row.outbox.pushed())
-    }
-
-    /// An agent's own lines have added what was queued since then.
-    pub(super) fn owes(&self, channel: ChannelId, since: u64) {
+    /// Stops reading a channel, or goes on.
+    pub(super) fn set_paused(&self, channel: ChannelId, is_paused: bool) {
         if let Some(row) = self.rows.get(&channel) {
-            row.outbox.owes(since);
+            row.flow.set_paused(is_paused);
         }
-    }
-
-    /// Lets a channel be read as the facts stand now; says whether it is.
-    pub(super) fn open_gate(&self, channel: ChannelId) -> bool {
-        self.rows.get(&channel).is_some_and(Row::open_gate)
     }
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
@@ -284,8 +273,7 @@ impl Children {
     fn ended(&mut self, channel: ChannelId, status: ExitStatus, tasks: &mut JoinSet<()>) {
         let Some(row) = self.rows.get_mut(&channel) else { return };
         row.exit.reaped(status);
-        // Whoever was slow before.
-        row.gate.set(true);
+        row.flow.set_exited();
         let drained = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
             tokio::time::sleep(EXIT_DRAIN).await;
@@ -335,10 +323,7 @@ impl Children {
 
     /// Which outboxes went over or under their marks.
     pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
-        let passed = |(id, row): (&ChannelId, &Row)| {
-            row.open_gate();
-            Some((*id, row.outbox.mark_passed()?))
-        };
+        let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
         self.rows.iter().filter_map(passed).collect()
     }
 }

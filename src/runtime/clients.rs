@@ -1,4 +1,4 @@
-//! The clients: the outbox of each, and the gate before its reader.
+//! The clients: the outbox of each, and the tasks of its streams.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -6,10 +6,9 @@ use std::rc::Rc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use super::gate::Gate;
+use super::flow::{Flow, Reader};
 use super::input::Input;
 use super::outbox::Outbox;
-use super::reader::Reader;
 use super::stdio::{Sink, Source};
 use crate::bridge::ClientId;
 use crate::wire::OutgoingFrame;
@@ -22,23 +21,7 @@ pub(super) struct Clients {
     outbox_bytes: usize,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
-    rows: BTreeMap<ClientId, ClientRow>,
-}
-
-struct ClientRow {
-    outbox: Outbox,
-    /// A client is never made to wait for an agent; only for itself, when it does
-    /// not take its answers.
-    gate: Gate,
-}
-
-impl ClientRow {
-    /// Lets the client be read, or not for now; says whether it is.
-    fn open_gate(&self) -> bool {
-        let may_read = !self.outbox.is_choked();
-        self.gate.set(may_read);
-        may_read
-    }
+    outboxes: BTreeMap<ClientId, Outbox>,
 }
 
 impl Clients {
@@ -48,7 +31,7 @@ impl Clients {
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
     ) -> Clients {
-        Clients { limit, outbox_bytes, to_loop, marks, rows: BTreeMap::new() }
+        Clients { limit, outbox_bytes, to_loop, marks, outboxes: BTreeMap::new() }
     }
 
     /// From here on the client's streams are served.
@@ -65,77 +48,54 @@ impl Clients {
             // If it breaks, the outbox says so.
             writer.write_to(sink).await;
         });
-        let gate = Gate::new();
-        let (limit, to) = (self.limit, self.to_loop.clone());
-        let reader = Reader { source, limit, to, gate: gate.clone() };
+        let flow = Flow::new(outbox.clone());
+        let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), flow };
         let wrap = move |batch| Input::FromClient(client, batch);
         let ended = move |half_line| Input::ClientEnded(client, half_line);
         tasks.spawn_local(reader.run(wrap, ended));
-        self.rows.insert(client, ClientRow { outbox, gate });
+        self.outboxes.insert(client, outbox);
     }
 
     pub(super) fn send(&self, client: ClientId, frame: OutgoingFrame) {
-        if let Some(row) = self.rows.get(&client) {
-            row.outbox.push(frame);
+        if let Some(outbox) = self.outboxes.get(&client) {
+            outbox.push(frame);
         }
     }
 
     /// Writes what was sent, as far as it is taken at once.
     pub(super) fn flush(&self) {
-        for row in self.rows.values() {
-            row.outbox.flush();
+        for outbox in self.outboxes.values() {
+            outbox.flush();
         }
-    }
-
-    /// All bytes that were ever queued for a client.
-    pub(super) fn pushed(&self, client: ClientId) -> u64 {
-        self.rows.get(&client).map_or(0, |row| row.outbox.pushed())
-    }
-
-    /// What was queued for a client since then was brought about by its own lines: it
-    /// is not read while it leaves too much of that.
-    pub(super) fn owes(&self, client: ClientId, since: u64) {
-        if let Some(row) = self.rows.get(&client) {
-            row.outbox.owes(since);
-        }
-    }
-
-    /// Lets a client be read as the facts stand now; says whether it is.
-    pub(super) fn open_gate(&self, client: ClientId) -> bool {
-        self.rows.get(&client).is_some_and(ClientRow::open_gate)
     }
 
     /// Clients that take nothing any more, although their outboxes were not ended.
     pub(super) fn broken(&self) -> Vec<ClientId> {
-        let broken = self.rows.iter().filter(|(_, row)| row.outbox.is_broken());
+        let broken = self.outboxes.iter().filter(|(_, outbox)| outbox.is_broken());
         broken.map(|(id, _)| *id).collect()
     }
 
-    /// Whose outbox went over its upper mark (`true`) or under its lower one. Who takes
-    /// answers again is read again.
+    /// The clients whose outboxes went over their high mark (`true`) or under their low one.
     pub(super) fn marks_passed(&self) -> Vec<(ClientId, bool)> {
-        let passed = |(id, row): (&ClientId, &ClientRow)| {
-            row.open_gate();
-            Some((*id, row.outbox.mark_passed()?))
-        };
-        self.rows.iter().filter_map(passed).collect()
+        let passed = |(id, outbox): (&ClientId, &Outbox)| Some((*id, outbox.mark_passed()?));
+        self.outboxes.iter().filter_map(passed).collect()
     }
 
     /// Ends every outbox behind what is queued.
     pub(super) fn end(&self) {
-        for row in self.rows.values() {
-            row.outbox.end();
+        for outbox in self.outboxes.values() {
+            outbox.end();
         }
     }
 
     /// Whether nothing is left to be written, or nobody to take it.
     pub(super) fn are_done(&self) -> bool {
-        self.rows.values().all(|row| row.outbox.is_done())
+        self.outboxes.values().all(|outbox| outbox.is_done())
     }
 
     /// How much waits for those who might still take it, in bytes.
     pub(super) fn unread(&self) -> usize {
-        let alive = self.rows.values().filter(|row| !row.outbox.is_broken());
-        alive.map(|row| row.outbox.waiting()).sum()
+        let alive = self.outboxes.values().filter(|outbox| !outbox.is_broken());
+        alive.map(|outbox| outbox.waiting()).sum()
     }
 }

@@ -2,8 +2,8 @@
 
 use tokio::sync::mpsc;
 
-use super::batch::Batch;
 use super::exit::ExitPart;
+use super::flow::Batch;
 use crate::bridge::{ChannelId, ClientId};
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Report;

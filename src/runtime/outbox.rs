@@ -1,4 +1,4 @@
-//! What waits to be written to a peer: counted in bytes, written in bursts.
+//! The write queue of one peer: counted in bytes, written in bursts.
 //!
 //! What the peer takes at once is written by the loop itself ([`Outbox::flush`]);
 //! only when the peer is slow does a task wait for it.
@@ -15,50 +15,47 @@ use tokio::sync::Notify;
 use super::stdio::Sink;
 use crate::wire::OutgoingFrame;
 
-/// Messages that wait are gathered in bursts of at most this many bytes; a burst
-/// is written when the one before it is.
+/// The most bytes of one burst: short messages are gathered in it while the burst before
+/// it is being written.
 const BURST: usize = 64 * 1024;
-/// A message of this length is written from its own bytes, in bytes.
+/// A message of at least this length is written from its own bytes, in bytes.
 const LONG: usize = 16 * 1024;
 
-/// A handle on what waits for one peer.
+/// A handle on the outbox of one peer.
 #[derive(Clone)]
 pub(super) struct Outbox(Rc<Shared>);
 
 struct Shared {
     state: RefCell<State>,
-    /// Something waits for the peer, or the end was asked for.
+    /// The task has something to write, or the end was asked for.
     work: Notify,
-    /// The low mark may have been reached.
+    /// The loop is to look at the marks, or at the end of the peer.
     marks: Rc<Notify>,
-    cap: usize,
+    /// The low mark was reached, or there is nobody to write to any more.
+    relieved: Notify,
+    limit: usize,
     high: usize,
     low: usize,
 }
 
 struct State {
-    /// There from the start of the task until it is closed.
+    /// The stream, from the start of the task until the outbox is closed.
     sink: Option<Rc<Sink>>,
     queue: VecDeque<Piece>,
-    /// Room for the next burst, from one that was written.
+    /// The memory of a burst that was written, for the next one.
     spare: BytesMut,
-    /// What is queued or being written weighs this much, in bytes.
+    /// The weight of all pieces that are queued or being written, in bytes.
     bytes: usize,
     fate: Fate,
     /// The task is writing a piece: nothing may overtake it.
     is_writing: bool,
     /// All bytes that were ever queued.
-    pushed: u64,
-    /// What the peer's own lines have added since it was last under the low mark,
-    /// in bytes.
-    own: u64,
+    queued: u64,
     /// What the core was last told.
     over: bool,
-    /// It had too much of its own, and is not under the low mark yet.
-    choked: bool,
 }
 
-/// What waits in one piece.
+/// One entry of the queue.
 #[derive(Debug)]
 enum Piece {
     /// Short messages, with their line ends: nobody else's bytes are held by them.
@@ -68,7 +65,7 @@ enum Piece {
 }
 
 impl Piece {
-    /// What it costs while it waits, in bytes.
+    /// The memory that it holds while it waits, in bytes.
     fn weight(&self) -> usize {
         match self {
             Piece::Burst(burst) => burst.len(),
@@ -84,18 +81,16 @@ impl State {
             queue: VecDeque::new(),
             spare: BytesMut::new(),
             bytes: 0,
-            pushed: 0,
-            own: 0,
+            queued: 0,
             fate: Fate::Open,
             is_writing: false,
             over: false,
-            choked: false,
         }
     }
 
     fn push(&mut self, frame: OutgoingFrame) {
         let length = frame.len() + 1;
-        self.pushed += length as u64;
+        self.queued += length as u64;
         if frame.len() >= LONG {
             let piece = Piece::Long(frame);
             self.bytes += piece.weight();
@@ -129,21 +124,22 @@ impl State {
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Open,
-    /// It ends behind what is queued.
+    /// The stream is to end behind the last queued message.
     Ending,
-    /// The peer takes nothing any more.
+    /// The peer takes no bytes any more.
     Broken,
     /// Everything is written, and it is closed.
     Closed,
 }
 
 impl Outbox {
-    /// For `cap` bytes: over the mark at three quarters of it, under it at three
-    /// eighths. `marks` is notified when the core must be told.
-    pub(super) fn new(cap: usize, marks: Rc<Notify>) -> Self {
-        let (high, low) = (cap / 4 * 3, cap / 8 * 3);
+    /// An outbox of at most `limit` bytes, with the high mark at three quarters of it and
+    /// the low mark at three eighths. `marks` is notified when the core must be told.
+    pub(super) fn new(limit: usize, marks: Rc<Notify>) -> Self {
+        let (high, low) = (limit / 4 * 3, limit / 8 * 3);
+        let (work, relieved) = (Notify::new(), Notify::new());
         let state = State::new().into();
-        Outbox(Rc::new(Shared { state, work: Notify::new(), marks, cap, high, low }))
+        Outbox(Rc::new(Shared { state, work, marks, relieved, limit, high, low }))
     }
 
     /// Queues a message for the next [`Outbox::flush`], also while the end is asked
@@ -213,8 +209,23 @@ impl Outbox {
     }
 
     /// All bytes that were ever queued.
-    pub(super) fn pushed(&self) -> u64 {
-        self.0.state.borrow().pushed
+    pub(super) fn queued(&self) -> u64 {
+        self.0.state.borrow().queued
+    }
+
+    /// The most bytes that it is meant to hold.
+    pub(super) fn limit(&self) -> u64 {
+        self.0.limit as u64
+    }
+
+    /// Whether it is under its low mark.
+    pub(super) fn is_low(&self) -> bool {
+        self.waiting() <= self.0.low
+    }
+
+    /// Waits until it comes under its low mark, or may have done so before.
+    pub(super) async fn relieved(&self) {
+        self.0.relieved.notified().await;
     }
 
     /// Whether it went over or under its mark since this was last asked, behind
@@ -229,31 +240,6 @@ impl Outbox {
             state.over = over;
             over
         })
-    }
-
-    /// The peer's own lines have added what was queued since `pushed` was this much.
-    pub(super) fn owes(&self, since: u64) {
-        let mut state = self.0.state.borrow_mut();
-        state.own += state.pushed - since;
-    }
-
-    /// Whether the peer takes nothing of what its own lines brought about, a quarter
-    /// of the limit by now; or was, and it is not under its low mark again. Then it is
-    /// not read either. What others have for it is no reason: it may be blocked in
-    /// a write to us and read on only behind that.
-    pub(super) fn is_choked(&self) -> bool {
-        let limit = self.0.cap as u64 / 4;
-        if self.0.state.borrow().own >= limit {
-            self.flush();
-        }
-        let mut state = self.0.state.borrow_mut();
-        if state.bytes <= self.0.low {
-            state.own = 0;
-            state.choked = false;
-        } else if state.own >= limit {
-            state.choked = true;
-        }
-        state.choked
     }
 
     /// The next piece for the task. `None`: the end.
@@ -277,9 +263,13 @@ impl Outbox {
 
     /// The peer has taken this much of what waited.
     fn taken(&self, state: &mut State, bytes: usize) {
+        let was_low = state.bytes <= self.0.low;
         state.bytes -= bytes;
-        let is_relieved = (state.over || state.choked) && state.bytes <= self.0.low;
-        if is_relieved || state.fate == Fate::Ending {
+        let is_relieved = !was_low && state.bytes <= self.0.low;
+        if is_relieved {
+            self.0.relieved.notify_one();
+        }
+        if (is_relieved && state.over) || state.fate == Fate::Ending {
             self.0.marks.notify_one();
         }
     }
@@ -291,6 +281,7 @@ impl Outbox {
         state.queue.clear();
         state.bytes = 0;
         self.0.marks.notify_one();
+        self.0.relieved.notify_one();
     }
 
     /// Writes what the peer does not take at once, until the end: the one task of

@@ -8,10 +8,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::agent_stderr::{self, Tail};
 use super::child::Stdios;
 use super::exit::{EXIT_DRAIN, ExitPart};
-use super::gate::Gate;
+use super::flow::{Flow, Reader};
 use super::input::Input;
 use super::outbox::Outbox;
-use super::reader::Reader;
 use super::stdio::{Sink, Source};
 use crate::bridge::ChannelId;
 use crate::logs::StderrSink;
@@ -33,7 +32,7 @@ impl Wiring {
         channel: ChannelId,
         stdios: Stdios,
         outbox: Outbox,
-        gate: Gate,
+        flow: Flow,
         tail: Tail,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Vec<AbortHandle>> {
@@ -42,7 +41,7 @@ impl Wiring {
         let stderr = Source::of_child(stdios.stderr)?;
         Ok(vec![
             self.write(channel, outbox, stdin, tasks),
-            self.read(channel, stdout, gate, tasks),
+            self.read(channel, stdout, flow, tasks),
             self.forward(channel, stderr, tail, tasks),
         ])
     }
@@ -66,10 +65,10 @@ impl Wiring {
         &self,
         channel: ChannelId,
         source: Source,
-        gate: Gate,
+        flow: Flow,
         tasks: &mut JoinSet<()>,
     ) -> AbortHandle {
-        let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), gate };
+        let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), flow };
         let to_loop = self.to_loop.clone();
         tasks.spawn_local(async move {
             let wrap = |batch| Input::FromChannel(channel, batch);

@@ -15,7 +15,6 @@ use crate::runtime::agent_process::{AgentProcess, Starting};
 use crate::runtime::child::{no_directory, not_started};
 use crate::runtime::exit::ExitPart;
 use crate::runtime::keeper_process::{missing, tell_refused};
-use crate::runtime::outbox::Outbox;
 
 impl Children {
     /// Starts a keeper for a channel. `false`: there are none.
@@ -39,9 +38,9 @@ impl Children {
         match started {
             Ok((kept, stdios, reports)) => {
                 let starting = Starting { kept, stdios, cwd: cwd.to_owned(), asked: None };
-                let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
                 let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree, ExitPart::Keeper];
-                let mut row = Row::new(AgentProcess::Starting(Box::new(starting)), outbox, &parts);
+                let mut row =
+                    Row::new(AgentProcess::Starting(Box::new(starting)), self.new_peer(), &parts);
                 row.streams.push(tasks.spawn_local(reports));
                 self.insert(channel, row);
                 Ok(true)
@@ -123,8 +122,7 @@ impl Children {
         let Starting { kept, cwd, asked, .. } = *starting;
         let cookie = kept.cookie().to_owned();
         self.leaving.push(kept.let_go());
-        let event = self.spawn_own(channel, &cwd, cookie, row.outbox, tasks);
-        self.set_reading(channel, row.is_wanted);
+        let event = self.spawn_own(channel, &cwd, cookie, (row.outbox, row.flow), tasks);
         if let (Some(order), Some(row)) = (asked, self.rows.get_mut(&channel)) {
             row.process.order(order);
         }

@@ -9,7 +9,7 @@ use crate::bridge::Exit;
 use crate::runtime::agent_process::AgentProcess;
 use crate::runtime::agent_stderr::Tail;
 use crate::runtime::exit::{AwaitedExit, ExitPart};
-use crate::runtime::gate::Gate;
+use crate::runtime::flow::Flow;
 use crate::runtime::outbox::Outbox;
 
 /// Texts that are kept out of one agent's last words; more than these are not
@@ -22,9 +22,8 @@ pub(super) struct Row {
     /// hold the other ends.
     pub(super) streams: Vec<AbortHandle>,
     pub(super) outbox: Outbox,
-    /// Whether the core wants it to be read.
-    pub(super) is_wanted: bool,
-    pub(super) gate: Gate,
+    /// Whether its stdout is read.
+    pub(super) flow: Flow,
     pub(super) tail: Tail,
     /// Texts that its tail must not show, beside the secrets of the environment.
     secrets: BTreeSet<Box<str>>,
@@ -33,25 +32,20 @@ pub(super) struct Row {
 
 impl Row {
     /// A process has just been started; its exit will wait for these parts.
-    pub(super) fn new(process: AgentProcess, outbox: Outbox, open: &[ExitPart]) -> Row {
+    pub(super) fn new(
+        process: AgentProcess,
+        (outbox, flow): (Outbox, Flow),
+        open: &[ExitPart],
+    ) -> Row {
         Row {
             process,
             streams: Vec::new(),
             outbox,
-            is_wanted: true,
-            gate: Gate::new(),
+            flow,
             tail: Tail::default(),
             secrets: BTreeSet::new(),
             exit: AwaitedExit::new(open),
         }
-    }
-
-    /// Lets its stdout be read as the facts stand now; says whether it is. An agent
-    /// that does not take its own answers is not, unless it is gone already.
-    pub(super) fn open_gate(&self) -> bool {
-        let may_read = (self.is_wanted && !self.outbox.is_choked()) || self.exit.is_reaped();
-        self.gate.set(may_read);
-        may_read
     }
 
     /// Keeps these texts out of what is quoted of it.

@@ -2,32 +2,31 @@
 
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, Rest};
-use super::gate::Gate;
-use super::input::Input;
-use super::stdio::Source;
+use super::{Batch, Flow, Rest};
+use crate::runtime::input::Input;
+use crate::runtime::stdio::Source;
 use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// Lines in one batch: whoever else has something to say waits for no more, and a
-/// read of many tiny ones must not become a mountain of answers at once.
+/// The most lines of one batch: another peer waits for no more of them, and a read of
+/// many tiny lines must not become a mountain of answers at once.
 const LONGEST_BATCH: usize = 128;
 
-/// Where a batch came from and where it goes.
-pub(super) struct Reader {
+/// The task that reads one peer.
+pub(in crate::runtime) struct Reader {
     /// The stream.
-    pub(super) source: Source,
+    pub(in crate::runtime) source: Source,
     /// The longest line that is taken, in bytes.
-    pub(super) limit: usize,
+    pub(in crate::runtime) limit: usize,
     /// The loop.
-    pub(super) to: mpsc::UnboundedSender<Input>,
-    /// Whether it may read.
-    pub(super) gate: Gate,
+    pub(in crate::runtime) to: mpsc::UnboundedSender<Input>,
+    /// Whether the peer is read.
+    pub(in crate::runtime) flow: Flow,
 }
 
 impl Reader {
     /// Reads until the end; says at last how many bytes of a half line were left.
-    pub(super) async fn run(
+    pub(in crate::runtime) async fn run(
         mut self,
         wrap: impl Fn(Batch) -> Input,
         ended: impl FnOnce(u64) -> Input,
@@ -41,7 +40,7 @@ impl Reader {
             }
             // Until the last batch is served its bytes are in use: behind it the
             // same memory can be read into again.
-            self.pass().await;
+            self.flow.wait(self.source.hung_up()).await;
             match self.source.read(lines.buffer()).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
@@ -61,8 +60,8 @@ impl Reader {
                 }
                 rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::None };
                 // Of several batches each waits for the one before it.
-                self.pass().await;
-                if self.to.send(wrap(Batch::new(frames, rest, self.gate.turn()))).is_err() {
+                self.flow.wait(self.source.hung_up()).await;
+                if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {
                     return;
                 }
                 if rest == Rest::None {
@@ -72,18 +71,6 @@ impl Reader {
         }
         // The loop may be gone already.
         let _ = self.to.send(ended(lines.finish()));
-    }
-
-    /// Waits for the gate. Who has hung up is read to the end although it is
-    /// closed: that is what is left in a pipe, and behind it its end.
-    async fn pass(&self) {
-        self.gate.served().await;
-        if !self.gate.is_open() {
-            tokio::select! {
-                () = self.gate.opened() => {}
-                () = self.source.hung_up() => {}
-            }
-        }
     }
 }
 
