@@ -1,21 +1,25 @@
 //! Which variables of the environment an agent gets.
 //!
-//! What belongs to one terminal or one shell says nothing to an agent, which has
-//! neither: it is left out unless somebody wants it.
+//! Variables that belong to one terminal or one shell mean nothing to an agent,
+//! which has neither: by default they are not passed on.
 
 use std::ffi::{OsStr, OsString};
 
-/// Variables and their values.
+/// The variable that holds the cookie of a channel: every descendant of its agent inherits it.
+pub const COOKIE: &str = "DRAWBRIDGE_CHANNEL";
+
+/// Names of variables, each with its value.
 pub type Variables = Vec<(OsString, OsString)>;
 
-/// What is passed on, what is not even then, and what is added.
+/// The rules for an agent's environment: which variables of the bridge's own are
+/// passed on, and which are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passing {
     /// Names of variables that are passed on.
     pub pass: Patterns,
-    /// Of these, names that are not.
+    /// Names of variables that are not passed on, even if `pass` holds them.
     pub ignore: Patterns,
-    /// What is set in any case.
+    /// Variables that are added, in place of those with the same name.
     pub set: Assignments,
 }
 
@@ -32,7 +36,7 @@ impl Default for Passing {
 }
 
 impl Passing {
-    /// The environment of an agent that is started in this one.
+    /// The environment of an agent, made by these rules from `environment`.
     pub fn through(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Variables {
         let passes = |name: &OsStr| self.pass.hold(name) && !self.ignore.hold(name);
         let mut variables: Variables = environment
@@ -46,23 +50,23 @@ impl Passing {
     }
 }
 
-/// Names of variables; a `*` at the end of one stands for any rest.
+/// Names of variables; a `*` at the end of a name stands for any rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patterns(Vec<String>);
 
 impl Patterns {
-    /// The names of a list with commas.
+    /// Reads a list of names with commas between them.
     pub fn of(list: &str) -> Patterns {
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
         Patterns(names.map(str::to_owned).collect())
     }
 
-    /// The list again.
+    /// The names, with commas between them.
     pub fn list(&self) -> String {
         self.0.join(",")
     }
 
-    /// Whether this name is one of them.
+    /// Whether one of the patterns matches this name.
     fn hold(&self, name: &OsStr) -> bool {
         let name = name.as_encoded_bytes();
         self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
@@ -72,16 +76,17 @@ impl Patterns {
     }
 }
 
-/// Variables that are set. What they are set to is nobody else's business.
+/// Variables and the values that they are set to. `Debug` shows no values, since they
+/// may be secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Assignments(Vec<(String, String)>);
 
 impl Assignments {
-    /// Those of a list with commas: a part that does not begin with a name and
-    /// `=` belongs to the value before it.
+    /// Reads a list of `NAME=VALUE` with commas between them. A part that does not
+    /// begin with a name and `=` belongs to the value before it.
     ///
     /// # Errors
-    /// The part with which nothing can be done.
+    /// The first part, if it does not begin with a name and `=`.
     pub fn of(list: &str) -> Result<Assignments, String> {
         let mut found: Vec<(String, String)> = Vec::new();
         for part in list.split(',') {
@@ -96,7 +101,7 @@ impl Assignments {
         Ok(Assignments(found))
     }
 
-    /// The names of what is set.
+    /// The names of the variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
@@ -108,7 +113,7 @@ impl std::fmt::Debug for Assignments {
     }
 }
 
-/// Letters, digits and underlines, a digit not first.
+/// Whether a name is made of ASCII letters, digits and underscores, with no digit first.
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')

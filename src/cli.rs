@@ -16,7 +16,7 @@ mod options;
 mod print;
 mod process_environment;
 mod resolve;
-pub mod run;
+mod run;
 mod settings;
 mod show;
 mod variable_kinds;
@@ -33,6 +33,7 @@ use self::args::{CommandLine, Flags, RunArgs, Subcommands};
 pub use self::error::{ConfigError, Origin};
 pub use self::login::login_start;
 use self::process_environment::ProcessEnvironment;
+use self::resolve::Resolved;
 pub use self::settings::Settings;
 
 /// The exit code of a command line or configuration that is refused.
@@ -67,16 +68,17 @@ fn dispatch(line: CommandLine) -> ExitCode {
 }
 
 fn run_agent(run: RunArgs) -> ExitCode {
-    let settings = resolve::resolve(&run.flags, &ProcessEnvironment::of_process())
-        .and_then(|resolved| resolved.settings.with_agent(run.agent));
-    let settings = match settings {
-        Ok(settings) => settings,
+    let resolved = resolve::resolve(&run.flags, &ProcessEnvironment::of_process()).and_then(
+        |Resolved { settings, unknown, .. }| Ok((settings.with_agent(run.agent)?, unknown)),
+    );
+    let (settings, unknown) = match resolved {
+        Ok(resolved) => resolved,
         Err(error) => return print::failure(&error, USAGE),
     };
     if !run.acp && login::in_terminal() {
         return log_in(&settings.agent);
     }
-    run::run(settings)
+    run::run(settings, &unknown)
 }
 
 fn log_in(agent: &[OsString]) -> ExitCode {
@@ -88,7 +90,10 @@ fn log_in(agent: &[OsString]) -> ExitCode {
 
 fn show_config(flags: &Flags) -> ExitCode {
     match resolve::resolve(flags, &ProcessEnvironment::of_process()) {
-        Ok(resolved) => print::output(show::table(&resolved).as_bytes()),
+        Ok(resolved) => {
+            resolved.unknown.iter().for_each(|unknown| print::warning(unknown));
+            print::output(show::table(&resolved).as_bytes())
+        }
         Err(error) => print::failure(&error, USAGE),
     }
 }

@@ -5,6 +5,9 @@
 //! Arithmetic saturates: no limit, however large, wraps into a short one.
 
 use std::fmt;
+use std::time::Duration;
+
+use humantime::{FormattedDuration, format_duration};
 
 /// A point in time: milliseconds since the bridge started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,10 +76,15 @@ impl Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Limit::After(millis) => write!(f, "{millis} ms"),
+            Limit::After(millis) => write!(f, "{}", spelled(*millis)),
             Limit::Never => f.write_str("never"),
         }
     }
+}
+
+/// A number of milliseconds as a person reads it, and as every option takes it: `2s 500ms`.
+pub fn spelled(millis: u64) -> FormattedDuration {
+    format_duration(Duration::from_millis(millis))
 }
 
 #[cfg(test)]
@@ -88,5 +96,14 @@ mod tests {
         let late = Moment::from_millis(u64::MAX - 5);
         assert_eq!(late.plus(Limit::After(100)), Some(Moment(u64::MAX)));
         assert_eq!(Moment::START.plus(Limit::After(1 << 40)), Some(Moment(1 << 40)));
+    }
+
+    #[test]
+    fn durations_are_spelled_with_units() {
+        for (millis, text) in [(0, "0s"), (2_500, "2s 500ms"), (5_400_000, "1h 30m"), (7, "7ms")] {
+            assert_eq!(spelled(millis).to_string(), text);
+            assert_eq!(Limit::After(millis).to_string(), text);
+        }
+        assert_eq!(Limit::Never.to_string(), "never");
     }
 }

@@ -4,12 +4,14 @@ use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
 };
 use clap_complete::Shell;
 
 use super::kinds::Bare;
+use super::near::nearest;
 use super::options::{LOGS, OPTIONS, Opt, variable};
 
 /// One ACP endpoint in front of many agent processes: shared, closed when idle,
@@ -33,24 +35,24 @@ pub(super) struct CommandLine {
 
 /// Ends the help, and is a section of the manual page.
 pub(super) const PRECEDENCE: &str = "\
-Every option but --acp is also an environment variable (DRAWBRIDGE_MAX_SESSIONS), and every one but
---acp and --config a key of the table [defaults] in the configuration file (max-sessions = 8).
-A flag wins over a variable, a variable over the file.
-A DURATION is a whole number of milliseconds, or one with a unit: 250ms, 30s, 5m, 2h, 1d.";
+Every option except --acp and --config is also a key of the table [defaults] in the configuration
+file (max-sessions = 8). A flag wins over an environment variable, a variable over the file.
+A DURATION has units (250ms, 30s, 1h30m, 5 minutes) or is a whole number of milliseconds. Flags,
+variables and keys that end in -ms may be written without it.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Subcommands {
-    /// Stand between an editor on stdin and stdout and the agent; also done without `run`
+    /// Connect an editor on stdin and stdout with the agent; the same without `run`
     #[command(
         next_line_help = true,
         override_usage = "drawbridge run [OPTIONS] -- AGENT [ARGS]...",
         after_help = PRECEDENCE
     )]
     Run(RunArgs),
-    /// Print the value of every option and where it came from
+    /// Print the value of every option and its origin
     #[command(next_line_help = true, after_help = PRECEDENCE)]
     Config(Flags),
-    /// Show what drawbridge does with an agent that is built in
+    /// Show a conversation with a built-in agent
     Demo,
     /// Print a completion script for a shell
     Completions {
@@ -66,9 +68,9 @@ pub(super) enum Subcommands {
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) flags: Flags,
-    /// Bridge even if stdin and stdout are terminals, where the agent would otherwise be run in
-    /// drawbridge's place so that a person can log in [default: off]
-    #[arg(long, help_heading = "Wire")]
+    /// Serve as a bridge also if stdin and stdout are terminals. Otherwise drawbridge runs the
+    /// agent in its own place there, so that a person can log in [default: off]
+    #[arg(long, help_heading = "Messages")]
     pub(super) acp: bool,
     /// The agent's command and its arguments
     #[arg(last = true, value_name = "AGENT")]
@@ -101,12 +103,13 @@ impl Args for Flags {
             .long("config")
             .value_name("FILE")
             .value_parser(clap::value_parser!(OsString))
+            .env(variable("config"))
+            .hide_env_values(true)
             .help_heading(LOGS)
-            .help(format!(
-                "Read this configuration file, also {}; it must be there [default: config.toml in \
-                 the user's configuration directory, if it is there]",
-                variable("config")
-            ));
+            .help(
+                "Configuration file to read; it must exist [default: config.toml in the user's \
+                 configuration directory, if it exists]",
+            );
         command.args(OPTIONS.iter().map(argument)).arg(config)
     }
 
@@ -123,7 +126,10 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        let value = |name| matches.get_one::<OsString>(name).cloned();
+        // The parser knows the variables for the help alone; what they are set to is read
+        // with the rest of the environment.
+        let is_flag = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let value = |name| matches.get_one::<OsString>(Some(name).filter(is_flag)?).cloned();
         let given = OPTIONS.iter().enumerate();
         self.given = given.filter_map(|(index, o)| Some((index, value(o.name)?))).collect();
         self.config_file = value("config");
@@ -136,6 +142,9 @@ fn argument(option: &'static Opt) -> Arg {
     let face = (option.face)();
     let argument = Arg::new(option.name)
         .long(option.name)
+        .aliases(option.alias())
+        .env(variable(option.name))
+        .hide_env_values(true)
         .value_name(face.value_name)
         .help_heading(option.heading)
         .help(format!("{} [default: {}]", option.help, option.default()))
@@ -177,8 +186,8 @@ impl TypedValueParser for Raw {
     }
 }
 
-/// What to add to an error of the parser, for the two mistakes that its own
-/// words do not explain: a command behind options, and an agent without dashes.
+/// A tip behind an error of the parser, for the mistakes that the parser does not explain:
+/// a misspelled command, a command behind options, and an agent without dashes.
 pub(super) fn tip(error: &clap::Error) -> Option<String> {
     let kind = match error.kind() {
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
@@ -189,11 +198,15 @@ pub(super) fn tip(error: &clap::Error) -> Option<String> {
     if stranger.starts_with('-') {
         return None;
     }
-    Some(match CommandLine::command().find_subcommand(stranger) {
-        Some(_) => {
+    let commands = CommandLine::command();
+    let names = commands.get_subcommands().map(Command::get_name);
+    let agent = format!("An agent's command stands after --: drawbridge -- {stranger}\n");
+    Some(match (commands.find_subcommand(stranger), nearest(stranger, names)) {
+        (Some(_), _) => {
             format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n")
         }
-        None => format!("An agent's command stands after --: drawbridge -- {stranger}\n"),
+        (None, Some(near)) => format!("Did you mean the command drawbridge {near}?\n{agent}"),
+        (None, None) => agent,
     })
 }
 

@@ -1,7 +1,7 @@
-//! `drawbridge demo`: a whole conversation in front of your eyes.
+//! `drawbridge demo`: shows a whole conversation, step by step.
 //!
 //! The demonstration is a small editor. It starts this very program as a bridge
-//! in front of the stub agent, with short idle times, and says what it sees.
+//! in front of the stub agent, with short idle times, and prints what happens.
 
 mod editor;
 
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::editor::Editor;
 use super::print::failure;
 
-/// Idle times that nobody has to wait for.
+/// The options of the bridge, with idle times short enough to watch.
 const OPTIONS: [&str; 12] = [
     "--idle-policy=all",
     "--background-work=ignore",
@@ -35,7 +35,7 @@ const OPTIONS: [&str; 12] = [
     "--log-file=off",
 ];
 
-/// The demonstration's agent: the stub.
+/// Runs the demonstration's agent, the stub: `drawbridge demo-agent`.
 pub fn agent(arguments: Vec<OsString>) -> ExitCode {
     agent_stub::run(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()))
 }
@@ -89,7 +89,7 @@ fn prompt(editor: &mut Editor, session: &str, script: &str) -> io::Result<u64> {
     editor.ask("session/prompt", &json!({"sessionId": session, "prompt": content}))
 }
 
-/// Asks both sessions for the process that serves them.
+/// Asks both sessions for the process that serves them, and returns its id.
 fn share(editor: &mut Editor, first: &str, second: &str) -> io::Result<i32> {
     let mut said = Vec::new();
     for session in [first, second] {
@@ -111,7 +111,7 @@ fn share(editor: &mut Editor, first: &str, second: &str) -> io::Result<i32> {
     said[0].parse().map_err(io::Error::other)
 }
 
-/// A turn in which the agent asks for a permission.
+/// Runs a turn in which the agent asks for a permission.
 fn permit(editor: &mut Editor, session: &str) -> io::Result<()> {
     say(&format!("\n3. A turn in {session}, in which the agent asks for a permission:"))?;
     let id = prompt(editor, session, "say I need to edit a file.\nask-permission\nsay Done.")?;
@@ -131,7 +131,7 @@ fn permit(editor: &mut Editor, session: &str) -> io::Result<()> {
     }
 }
 
-/// A close in the middle of a turn, in its order.
+/// Closes a session in the middle of a turn, and shows in which order messages come.
 fn close_in_a_turn(editor: &mut Editor, session: &str) -> io::Result<()> {
     say(&format!(
         "\n4. {session} is closed in the middle of a turn. What the editor hears, in order:"
@@ -170,7 +170,7 @@ fn wait_for_process(process: i32) -> io::Result<()> {
     Err(io::Error::other(format!("process {process} is still there")))
 }
 
-/// The text of a message chunk.
+/// The text of an `agent_message_chunk`; `None` for other messages.
 fn chunk(message: &Value) -> Option<String> {
     let update = &message["params"]["update"];
     (update["sessionUpdate"] == "agent_message_chunk").then(|| text(&update["content"]["text"]))

@@ -64,6 +64,14 @@ pub enum ConfigError {
         /// What would be taken instead, or why it is not.
         reason: String,
     },
+    /// An option that is set under both of its names in one place.
+    #[error("{origin} and {other} are the same option; keep one of them")]
+    Twice {
+        /// The second name.
+        origin: Origin,
+        /// The first one.
+        other: Origin,
+    },
     /// Two values that exclude each other.
     #[error(
         "--max-channels {channels} (from {channels_origin}) is below --max-sessions {sessions} \

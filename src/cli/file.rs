@@ -17,7 +17,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::error::{ConfigError, Origin};
 use super::kinds::Bare;
 use super::near::nearest;
-use super::options::{OPTIONS, find};
+use super::options::{OPTIONS, Opt, find};
 
 /// One key of the file.
 #[derive(Debug)]
@@ -68,7 +68,13 @@ impl FileText<'_> {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("defaults", DeValue::Table(defaults)) => {
                     for (key, value) in in_order(defaults) {
-                        entries.push(self.entry(key, value)?);
+                        let entry = self.entry(key, value)?;
+                        let is_same = |other: &&FileEntry| other.option == entry.option;
+                        if let Some(other) = entries.iter().find(is_same) {
+                            let (origin, other) = (entry.origin, other.origin.clone());
+                            return Err(ConfigError::Twice { origin, other });
+                        }
+                        entries.push(entry);
                     }
                 }
                 (name, value) => return Err(self.stranger(name, &key.span(), value)),
@@ -84,7 +90,7 @@ impl FileText<'_> {
     ) -> Result<FileEntry, ConfigError> {
         let (span, key) = (&key.span(), key.get_ref().as_ref());
         let Some(option) = find(key) else {
-            let near = nearest(key, OPTIONS.iter().map(|option| option.name));
+            let near = nearest(key, OPTIONS.iter().flat_map(Opt::names));
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             return Err(self.unknown(span, format!("unknown key {key} in [defaults]"), hint));
         };
@@ -206,6 +212,8 @@ mod tests {
         assert_eq!(read(text), Ok(expected));
         assert_eq!(read(""), Ok(vec![]));
         assert_eq!(read("defaults.share = 'cwd'"), Ok(vec![triple("share", "cwd", 1)]));
+        let alias = "[defaults]\nterm-grace = '1m'";
+        assert_eq!(read(alias), Ok(vec![triple("term-grace-ms", "1m", 2)]));
     }
 
     #[test]
@@ -234,6 +242,10 @@ mod tests {
             (
                 "[agents.claude]\ncommand = 'npx'",
                 "c.toml:1: named agents are not supported yet; give the agent's command after -- on the command line",
+            ),
+            (
+                "[defaults]\nterm-grace-ms = 5\nterm-grace = '1m'",
+                "c.toml:3: term-grace and c.toml:2: term-grace-ms are the same option; keep one of them",
             ),
             (
                 "[defaults]\nmax-sessions = 1.5",

@@ -1,12 +1,13 @@
-//! A login in a terminal: the agent takes our place.
+//! A login in a terminal: this process is replaced by the agent.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Whether a person, not an editor, sits at the other end: editors log in by
-/// running our command line again, with more arguments, in a terminal.
+/// Whether stdin and stdout are a terminal, so that a person uses it and no editor:
+/// editors log in by running our command line again, with more arguments, in a
+/// terminal.
 pub(super) fn in_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
@@ -21,7 +22,7 @@ pub fn login_start(agent: &[OsString]) -> io::Error {
     let Some((program, arguments)) = agent.split_first() else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no command");
     };
-    // No child to look after comes of this: it is the process that we are.
+    // `exec` starts no child that would have to be ended: this process is replaced.
     #[allow(clippy::disallowed_methods)]
     let mut command = Command::new(program);
     command.args(arguments).exec()

@@ -7,11 +7,11 @@ use clap_mangen::Man;
 
 use super::args::{CommandLine, PRECEDENCE};
 
-/// The page, in roff.
+/// Makes the manual page, in roff.
 ///
 /// # Errors
 ///
-/// None that writing to memory can have.
+/// Only if writing to memory fails, which does not happen.
 pub(super) fn page() -> io::Result<Vec<u8>> {
     let man = Man::new(CommandLine::command());
     let mut page = Vec::new();
@@ -24,7 +24,8 @@ pub(super) fn page() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The generator would refer to a page for each command, and there are none.
+/// Writes the section of the commands. The generator's own would refer to a page for
+/// each command, and there are none.
 fn write_commands(page: &mut Vec<u8>) -> io::Result<()> {
     writeln!(page, ".SH COMMANDS")?;
     for command in CommandLine::command().get_subcommands() {
@@ -35,8 +36,8 @@ fn write_commands(page: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Plain text in roff: backslashes and dashes are themselves. No line of ours
-/// begins with a dot or a quote, which would make it a request.
+/// Escapes the backslashes and dashes of plain text for roff. No text here has a line
+/// that begins with a dot or a quote, which roff would read as a request.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-")
 }

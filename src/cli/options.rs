@@ -5,6 +5,7 @@
 //! something that the others do not know.
 
 use std::ffi::OsStr;
+use std::iter;
 
 use super::kinds::{
     Bytes, Count, Face, Filter, LogPath, Millis, ProgramNames, Switch, Timeout, ValueKind, Words,
@@ -33,9 +34,14 @@ pub(super) struct Opt {
 }
 
 impl Opt {
-    /// `DRAWBRIDGE_SESSION_IDLE_TIMEOUT_MS`.
-    pub(super) fn variable(&self) -> String {
-        variable(self.name)
+    /// The name without its unit, which means the same: `session-idle-timeout`.
+    pub(super) fn alias(&self) -> Option<&'static str> {
+        self.name.strip_suffix("-ms")
+    }
+
+    /// All names of the option, the main one first.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        iter::once(self.name).chain(self.alias())
     }
 
     /// The value that holds where nobody says otherwise.
@@ -44,14 +50,17 @@ impl Opt {
     }
 }
 
-/// The environment variable of the option `name`.
+/// The beginning of every variable.
+pub(super) const PREFIX: &str = "DRAWBRIDGE_";
+
+/// The environment variable of the option `name`: `DRAWBRIDGE_TERM_GRACE_MS`.
 pub(super) fn variable(name: &str) -> String {
-    format!("DRAWBRIDGE_{}", name.to_ascii_uppercase().replace('-', "_"))
+    format!("{PREFIX}{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// The option called `name`.
+/// The option with this name or alias, as an index of [`OPTIONS`].
 pub(super) fn find(name: &str) -> Option<usize> {
-    OPTIONS.iter().position(|option| option.name == name)
+    OPTIONS.iter().position(|option| option.names().any(|known| known == name))
 }
 
 const LIMIT: Timeout = Timeout { at_least: 0 };
@@ -90,13 +99,13 @@ const LOG_FORMAT: Words<LogFormat> =
     Words { words: &[("text", LogFormat::Text), ("json", LogFormat::Json)], refused: &[] };
 
 const IDLE_SESSIONS: &str = "Idle sessions";
-const CHANNELS: &str = "Idle channels and sharing";
+const CHANNELS: &str = "Channels (agent processes) and sharing";
 const LIMITS: &str = "Limits";
 const TIMEOUTS: &str = "Timeouts";
 const STOPPING: &str = "Stopping";
-const ENVIRONMENT: &str = "ProcessEnvironment of agents";
+const ENVIRONMENT: &str = "Environment of agents";
 const QUESTIONS: &str = "Prompts and questions";
-const WIRE: &str = "Wire";
+const WIRE: &str = "Messages";
 /// Also the heading of `--config`, which is no row: it says where rows come from.
 pub(super) const LOGS: &str = "Logs and configuration";
 
@@ -120,192 +129,197 @@ macro_rules! option {
 pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.session_idle_timeout,
-        "Close a session without a client after it was idle this long; 0 or never: sessions are \
-         never closed for being idle"
+        "Idle time after which a session without a client is closed. 0 or never: no session \
+         without a client is closed for being idle"
     ),
     option!(
         "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.attached_idle_timeout,
-        "The same for a session with a client attached, where --idle-policy allows it; 0 or never: \
-         such sessions stay"
+        "Idle time after which a session with a client is closed, where --idle-policy allows \
+         that. 0 or never: no session with a client is closed for being idle"
     ),
     option!(
         "session-reap-interval-ms", IDLE_SESSIONS, LIMIT => config.limits.session_reap_interval,
-        "How often idle sessions are collected; 0 or never: not at all"
+        "Interval at which the sessions that have been idle for long enough are closed. 0 or \
+         never: no session is closed for being idle"
     ),
     option!(
         "idle-policy", IDLE_SESSIONS, IDLE_POLICY => config.agent.idle_policy,
-        "Which idle sessions may be closed; detached: those that no client is attached to; all: \
-         every one, and what the agent does not keep itself is lost"
+        "Sessions that may be closed for being idle. detached: those without a client. all: those \
+         with a client too; what their agent does not store is lost"
     ),
     option!(
         "background-work", IDLE_SESSIONS, BACKGROUND_WORK => config.agent.background_work,
-        "What processes that outlived their turn mean; keep: the session may still be working and \
-         stays while a client is attached; ignore: nothing"
+        "Effect of processes that a turn started and that still run. keep: the session is not \
+         closed for being idle while a client is attached. ignore: none"
     ),
     option!(
         "channel-idle-timeout-ms", CHANNELS, LIMIT => config.agent.channel_idle_timeout,
-        "Stop an agent process that has had no work for this long; 0: at once; never: it is kept"
+        "Time without work after which a channel (an agent process) is stopped. 0: at once. \
+         never: it keeps running"
     ),
     option!(
         "share", CHANNELS, SHARE => config.agent.share,
-        "Which sessions may share an agent process; agent: all; cwd: those with the same working \
-         directory; session: none, each has its own. With cwd and session an agent started for a \
-         session runs in that session's directory; the one started before, for initialize or by \
-         --preheat, runs in drawbridge's own and serves the first session"
+        "Sessions that may share a channel. agent: all. cwd: those with the same working \
+         directory. session: none. With cwd and session, an agent that is started for a session \
+         runs in the session's directory; one that is started earlier, for initialize or by \
+         --preheat, runs in drawbridge's directory and serves the first session"
     ),
     option!(
         "sessions-per-channel", CHANNELS, Count => config.agent.sessions_per_channel,
-        "Sessions on one agent process at most; 0: no limit"
+        "Most sessions on one channel. 0: no limit"
     ),
     option!(
         "max-husks", CHANNELS, Count => config.agent.max_husks,
-        "Closed sessions that an agent without session/close may still hold before its process is \
-         replaced; 0: no limit"
+        "Number of closed sessions that an agent without session/close may still hold before its \
+         channel is replaced. 0: no limit"
     ),
     option!(
         "preheat", CHANNELS, Switch => config.limits.preheat,
-        "Start an agent process at once, before the first session asks for one; --preheat=false: \
-         only when asked, whatever the environment or the file say"
+        "Start of an agent before the first client asks for one. --preheat=false overrules the \
+         environment and the file"
     ),
     option!(
         "max-sessions", LIMITS, Count => config.limits.max_sessions,
-        "Sessions at most, live and opening together; 0: no limit"
+        "Most sessions, live and opening ones together. 0: no limit"
     ),
     option!(
         "at-capacity", LIMITS, AT_CAPACITY => config.limits.at_capacity,
-        "What a session more than --max-sessions meets; evict: the longest-idle session that \
-         --idle-policy allows gives way; refuse: an error"
+        "Treatment of a new session at --max-sessions. evict: the longest-idle session that \
+         --idle-policy allows is closed for it. refuse: it gets an error"
     ),
     option!(
         "max-channels", LIMITS, Count => config.limits.max_channels,
-        "Agent processes at most, starting, live and ending together; 0: no limit; with --share \
-         session not below --max-sessions"
+        "Most channels, starting, live and ending ones together. 0: no limit. With --share \
+         session at least --max-sessions"
     ),
     option!(
         "restart-limit", LIMITS, Count => config.agent.restart_limit,
-        "Crashes of the agent within --restart-window-ms before starts are refused for a while; 0: \
-         no limit"
+        "Number of crashes within --restart-window-ms after which an agent is not started for a \
+         while. 0: no limit"
     ),
     option!(
         "restart-window-ms", LIMITS, Millis { at_least: 1 } => config.agent.restart_window,
-        "The time in which crashes are counted; at least 1, not never"
+        "Period in which crashes are counted. At least 1ms"
     ),
     option!(
         "initialize-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.initialize_timeout,
-        "For the start of an agent and its answer to initialize; at least 1; never: no limit"
+        "Time for the start of an agent and its answer to initialize. At least 1ms"
     ),
     option!(
         "session-open-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.session_open_timeout,
-        "For the agent's answer to session/new, load, resume and fork; at least 1; never: no limit"
+        "Time for an agent's answer to session/new, session/load, session/resume and \
+         session/fork. At least 1ms"
     ),
     option!(
         "session-close-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.session_close_timeout,
-        "For the agent's answer to session/close; at least 1; never: no limit"
+        "Time for an agent's answer to session/close. At least 1ms"
     ),
     option!(
         "prompt-timeout-ms", TIMEOUTS, TIMEOUT => config.agent.prompt_timeout,
-        "For the agent's answer to a prompt; at least 1; never: no limit"
+        "Time for an agent's answer to a prompt. At least 1ms"
     ),
     option!(
         "stdin-grace-ms", STOPPING, LIMIT => config.agent.stdin_grace,
-        "From the end of the agent's stdin to SIGTERM; 0: at once; never: SIGTERM only at a shutdown"
+        "Time from the end of an agent's stdin to SIGTERM. 0: none. never: SIGTERM only at a \
+         shutdown"
     ),
     option!(
         "term-grace-ms", STOPPING, LIMIT => config.agent.term_grace,
-        "From SIGTERM to SIGKILL; 0: at once; never: SIGKILL only at a shutdown"
+        "Time from SIGTERM to SIGKILL. 0: none. never: SIGKILL only at a shutdown"
     ),
     option!(
         "kill-grace-ms", STOPPING, LIMIT => config.agent.kill_grace,
-        "From SIGKILL to an error line that names a process which does not die; 0: at once; never: \
+        "Time from SIGKILL to the error line about a process that still exists. 0: none. never: \
          no such line"
     ),
     option!(
         "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.limits.shutdown_timeout,
-        "Bound of a shutdown for the agent processes, into which their graces are scaled; last \
-         answers and log lines may add a little; 0: SIGKILL at once; not never"
+        "Time in which a shutdown ends every agent; the graces are scaled down to fit into it. \
+         Last answers and log lines may add a little. 0: SIGKILL at once"
     ),
     option!(
         "liveness-interval-ms", TIMEOUTS, LIMIT => config.agent.liveness_interval,
-        "Look at an agent that has said nothing for this long while requests wait for it: if its \
-         processes did no work either, that is a strike (Linux only); 0 or never: not at all"
+        "Time without a line from an agent, while a request waits for it, after which its \
+         processes are looked at (Linux only). If they used no processor time either, the agent \
+         gets a strike. 0 or never: no look"
     ),
     option!(
         "liveness-strikes", TIMEOUTS, Count => config.agent.liveness_strikes,
-        "Strikes in a row before such an agent is replaced; its sessions end; 0: never, it is only \
-         reported"
+        "Number of strikes in a row after which a channel is replaced; its sessions end. 0: \
+         strikes are only logged"
     ),
     option!(
         "spare", STOPPING, ProgramNames => spare,
-        "Programs that are left alone when what an agent has started is ended, with all they have \
-         started themselves: daemons that serve others too; none: nothing is left alone. What \
-         stayed in the agent's process group ends with it"
+        "Programs that keep running when everything that an agent has started is ended, with all \
+         that they have started: daemons that serve others too. none: no program. Processes in \
+         the agent's own process group always end with it"
     ),
     option!(
         "no-keeper", STOPPING, Switch => no_keeper,
-        "Run agents without keepers, the small processes that end what an agent has started when \
-         drawbridge itself is killed (on Linux; elsewhere there are none)"
+        "Agents without keepers. A keeper is a small process that ends everything that an agent \
+         has started, also if drawbridge is killed (Linux only)"
     ),
     option!(
         "env-pass", ENVIRONMENT, VariableNames => passing.pass,
-        "VariableNames of drawbridge's own environment that agents get, with commas between them and * \
-         for any rest of a name; none: not one"
+        "Variables of drawbridge's environment that agents get: names with commas between them, \
+         with * for any rest of a name. none: no variable"
     ),
     option!(
         "env-ignore", ENVIRONMENT, VariableNames => passing.ignore,
-        "Of those, variables that agents do not get: what belongs to one terminal or shell; none: \
-         every one is passed on"
+        "Variables that agents do not get, although --env-pass names them: those that belong to \
+         one terminal or shell. none: no exception"
     ),
     option!(
         "env-set", ENVIRONMENT, VariableValues => passing.set,
-        "VariableNames that are set for agents, more of them behind commas; a part without a name and = \
-         belongs to the value before it; none: nothing is added"
+        "Variables that are set for agents, with commas between them. A part that does not begin \
+         with a name and = belongs to the value before it. none: no variable"
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.agent.prompt_queue,
-        "Whose prompts wait while a turn runs; others: those of other clients; all: every one"
+        "Prompts that wait while a turn runs. others: those of other clients. all: every prompt"
     ),
     option!(
         "max-queued-prompts", QUESTIONS, Count => config.limits.max_queued_prompts,
-        "Prompts that may wait per session, the running one not counted; 0: none may wait"
+        "Most waiting prompts of one session, the running one not counted. 0: no prompt waits, it \
+         is refused"
     ),
     option!(
         "permission-policy", QUESTIONS, PERMISSION_POLICY => config.agent.permission_policy,
-        "Who is asked for a permission; originator: the client whose prompt runs; all: every \
-         attached client, and the first valid answer counts"
+        "Clients that are asked for a permission. originator: the client whose prompt runs. all: \
+         every attached client; the first valid answer counts"
     ),
     option!(
         "permission-timeout-ms", QUESTIONS, LIMIT => config.limits.permission_timeout,
-        "How long a request for a permission waits while no client is attached, before it is \
-         answered as cancelled; 0: not at all; never: without limit. Others that may wait (files, \
-         elicitations) wait 30 s"
+        "Time that a request for a permission waits while no client is attached, before it is \
+         answered as cancelled. 0: none. never: no limit. File requests and elicitations wait 30s"
     ),
     option!(
         "max-frame-bytes", WIRE, Bytes { at_least: 1024 } => max_frame_bytes,
-        "Longest message that is taken from either side; at least 1024"
+        "Longest message that is accepted from a client or an agent. At least 1024"
     ),
     option!(
         "outbox-bytes", WIRE, Bytes { at_least: 65_536 } => outbox_bytes,
-        "What may wait for a peer that does not read; at least 65536"
+        "Size of the outbox, the write queue of one client or agent. At least 65536"
     ),
     option!(
         "extension-events", WIRE, EXTENSION_EVENTS => config.limits.extension_events,
-        "Who gets drawbridge's own notifications; asked: clients that asked for them; on: every \
-         client; off: nobody"
+        "Clients that get drawbridge's own notifications. asked: those that asked in initialize. \
+         on: every client. off: no client"
     ),
     option!(
         "log", LOGS, Filter => log.filter,
-        "Which lines are logged: a level or a list of TARGET=LEVEL, such as drawbridge=debug; off: \
-         none. Read from RUST_LOG if it is said nowhere else. On a stderr that is no terminal only \
-         warnings, errors and the startup line appear, whatever is said here"
+        "Lines that are logged: a level, or a list of TARGET=LEVEL such as drawbridge=debug. off: \
+         none. RUST_LOG is read where nothing else sets it. A stderr that is no terminal gets \
+         warnings, errors and the startup line only"
     ),
     option!(
         "log-format", LOGS, LOG_FORMAT => log.format,
-        "How lines are written; text: for people; json: one object a line"
+        "Format of the log. text: for people. json: one object a line"
     ),
     option!(
         "log-file", LOGS, LogPath => log.file,
-        "Log to this file, which is rotated at 8 MiB; auto: to drawbridge.log in the state \
-         directory unless stderr is a terminal; off: to no file"
+        "File to log to, rotated at 8 MiB. auto: drawbridge.log in the state directory, unless \
+         stderr is a terminal. off: no file"
     ),
 ];
 
@@ -316,8 +330,11 @@ mod tests {
     #[test]
     fn names_are_unique_and_become_variables() {
         for (index, option) in OPTIONS.iter().enumerate() {
-            assert_eq!(find(option.name), Some(index), "{} is there twice", option.name);
+            for name in option.names() {
+                assert_eq!(find(name), Some(index), "{name} is there twice");
+            }
         }
+        assert_eq!(find("prompt-timeout"), find("prompt-timeout-ms"));
         assert_eq!(variable("max-sessions"), "DRAWBRIDGE_MAX_SESSIONS");
     }
 
@@ -325,7 +342,7 @@ mod tests {
     fn every_default_is_accepted_where_it_is_written() {
         for option in OPTIONS {
             let default = option.default();
-            let text = default.split(' ').next().unwrap_or_default();
+            let text = default.split(" (").next().unwrap_or_default();
             let mut settings = Settings::default();
             assert_eq!((option.set)(&mut settings, OsStr::new(text)), Ok(()), "{}", option.name);
             assert_eq!(settings, Settings::default(), "{}", option.name);

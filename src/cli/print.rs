@@ -1,10 +1,12 @@
-//! What commands other than `run` say: to stdout, which is theirs.
+//! The output of commands other than `run`. They may use stdout, which in a bridge
+//! carries ACP.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Prints the output of a command. A reader that has left had enough of it.
+/// Prints the output of a command. If the reader has closed the pipe, it has read
+/// enough: that is a success.
 pub(super) fn output(bytes: &[u8]) -> ExitCode {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -14,9 +16,14 @@ pub(super) fn output(bytes: &[u8]) -> ExitCode {
     }
 }
 
-/// Says on stderr why the command ends here, and ends it with `code`.
+/// Says on stderr why the command fails, and returns the exit code `code`.
 pub(super) fn failure(reason: &dyn Display, code: u8) -> ExitCode {
-    // If stderr is gone too, the exit code has to do.
+    // If stderr cannot be written either, the exit code alone must tell.
     let _ = writeln!(io::stderr().lock(), "error: {reason}");
     ExitCode::from(code)
+}
+
+/// Says on stderr what is probably wrong, and goes on.
+pub(super) fn warning(reason: &dyn Display) {
+    let _ = writeln!(io::stderr().lock(), "warning: {reason}");
 }

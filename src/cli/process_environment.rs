@@ -29,6 +29,11 @@ impl ProcessEnvironment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// The names of all variables.
+    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.variables.keys().map(OsString::as_os_str)
+    }
+
     /// Where the configuration file is when nobody says; `None` without a home.
     pub(super) fn config_file(&self) -> Option<PathBuf> {
         let directory = if cfg!(target_os = "macos") {

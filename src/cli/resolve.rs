@@ -7,12 +7,16 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use thiserror::Error;
+
 use super::args::Flags;
 use super::error::{ConfigError, Origin};
 use super::file;
-use super::options::{OPTIONS, find, variable};
+use super::near::nearest;
+use super::options::{OPTIONS, Opt, PREFIX, find, variable};
 use super::process_environment::ProcessEnvironment;
 use super::settings::Settings;
+use crate::agent_environment::COOKIE;
 use crate::bridge::config::Share;
 
 /// Settings, and where each came from.
@@ -23,6 +27,22 @@ pub(super) struct Resolved {
     pub(super) origins: Vec<Origin>,
     /// The configuration file, if there is a place for one.
     pub(super) file: Option<ConfigFile>,
+    /// Variables that look like options and are none.
+    pub(super) unknown: Vec<UnknownVariable>,
+}
+
+/// A variable with the beginning of the bridge's own, which is no option: a misspelled one
+/// must not go unnoticed.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("the variable {name} is no option of drawbridge{}", meant(.near.as_deref()))]
+pub(super) struct UnknownVariable {
+    name: String,
+    /// The variable that may have been meant.
+    near: Option<String>,
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 /// The configuration file that was looked for.
@@ -61,7 +81,22 @@ pub(super) fn resolve(
     draft.read_flags(flags)?;
     draft.read_rust_log(environment)?;
     draft.check()?;
-    Ok(Resolved { settings: draft.settings, origins: draft.origins, file })
+    let unknown = unknown_variables(environment);
+    Ok(Resolved { settings: draft.settings, origins: draft.origins, file, unknown })
+}
+
+fn unknown_variables(environment: &ProcessEnvironment) -> Vec<UnknownVariable> {
+    let names = || OPTIONS.iter().flat_map(Opt::names).chain(["config"]);
+    let is_known = |name: &str| name == COOKIE || names().any(|known| variable(known) == name);
+    environment
+        .names()
+        .filter_map(|name| {
+            let name = name.to_string_lossy();
+            let option = name.strip_prefix(PREFIX).filter(|_| !is_known(&name))?;
+            let near = nearest(option, names()).map(variable);
+            Some(UnknownVariable { name: name.into_owned(), near })
+        })
+        .collect()
 }
 
 /// Settings in the making.
@@ -93,10 +128,16 @@ impl Draft {
 
     fn read_environment(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
         for (index, option) in OPTIONS.iter().enumerate() {
-            let name = option.variable();
-            if let Some(value) = environment.get(&name) {
-                self.set(index, value, Origin::Variable(name))?;
+            let given = |name| {
+                let name = variable(name);
+                Some((environment.get(&name)?, Origin::Variable(name)))
+            };
+            let mut given = option.names().filter_map(given);
+            let Some((value, other)) = given.next() else { continue };
+            if let Some((_, origin)) = given.next() {
+                return Err(ConfigError::Twice { origin, other });
             }
+            self.set(index, value, other)?;
         }
         Ok(())
     }
@@ -170,6 +211,7 @@ fn file_to_read(flags: &Flags, environment: &ProcessEnvironment) -> Option<(Path
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::Limit;
 
     fn from_environment(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let environment = ProcessEnvironment::of(variables);
@@ -181,6 +223,38 @@ mod tests {
     #[test]
     fn nothing_said_means_the_defaults() {
         assert_eq!(from_environment(&[]), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn a_variable_with_and_without_its_unit_is_the_same_option() {
+        let graces = |variables: &[(&str, &str)]| {
+            from_environment(variables).map(|settings| settings.config.agent.term_grace)
+        };
+        let (long, short) = ("DRAWBRIDGE_TERM_GRACE_MS", "DRAWBRIDGE_TERM_GRACE");
+        assert_eq!(graces(&[(long, "1m")]), Ok(Limit::After(60_000)));
+        assert_eq!(graces(&[(short, "1m")]), Ok(Limit::After(60_000)));
+        let expected = format!("{short} and {long} are the same option; keep one of them");
+        assert_eq!(graces(&[(long, "1m"), (short, "1m")]), Err(expected));
+    }
+
+    #[test]
+    fn a_misspelled_variable_is_noticed() {
+        let unknown = |name| {
+            let environment = ProcessEnvironment::of(&[(name, "1")]);
+            unknown_variables(&environment).iter().map(ToString::to_string).collect::<String>()
+        };
+        assert_eq!(
+            unknown("DRAWBRIDGE_MAX_SESION"),
+            "the variable DRAWBRIDGE_MAX_SESION is no option of drawbridge; did you mean \
+             DRAWBRIDGE_MAX_SESSIONS?"
+        );
+        assert_eq!(
+            unknown("DRAWBRIDGE_SEED"),
+            "the variable DRAWBRIDGE_SEED is no option of drawbridge"
+        );
+        for known in ["DRAWBRIDGE_CONFIG", "DRAWBRIDGE_TERM_GRACE", COOKIE, "DRAWBRIDG", "PATH"] {
+            assert_eq!(unknown(known), "", "{known}");
+        }
     }
 
     #[test]
@@ -196,20 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_cap_below_the_session_cap_needs_sharing() {
-        let caps = |share, channels, sessions| {
+    fn a_channel_limit_below_the_session_limit_needs_sharing() {
+        let limits = |share, channels, sessions| {
             from_environment(&[
                 ("DRAWBRIDGE_SHARE", share),
                 ("DRAWBRIDGE_MAX_CHANNELS", channels),
                 ("DRAWBRIDGE_MAX_SESSIONS", sessions),
             ])
         };
-        let error = caps("session", "2", "4").err().unwrap_or_default();
+        let error = limits("session", "2", "4").err().unwrap_or_default();
         assert!(error.contains("DRAWBRIDGE_MAX_CHANNELS"), "{error}");
         assert!(error.contains("DRAWBRIDGE_SHARE"), "{error}");
-        assert!(caps("agent", "2", "4").is_ok());
-        assert!(caps("session", "4", "4").is_ok());
-        assert!(caps("session", "0", "4").is_ok());
-        assert!(caps("session", "2", "0").is_ok());
+        assert!(limits("agent", "2", "4").is_ok());
+        assert!(limits("session", "4", "4").is_ok());
+        assert!(limits("session", "0", "4").is_ok());
+        assert!(limits("session", "2", "0").is_ok());
     }
 }

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::print::failure;
+use super::resolve::UnknownVariable;
 use super::settings::Settings;
 use crate::bridge::Limit;
 use crate::bridge::config::{Config, IdlePolicy};
+use crate::bridge::time::spelled;
 use crate::logs::{Logs, STARTUP};
 use crate::runtime::{Outcome, Setup, run_embedded};
 
@@ -19,7 +21,7 @@ const SURVIVORS: u8 = 70;
 const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// Runs a bridge until its editor is gone.
-pub fn run(settings: Settings) -> ExitCode {
+pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
     let logs = match Logs::start(&settings.log) {
         Ok(logs) => logs,
         Err(error) => {
@@ -27,6 +29,9 @@ pub fn run(settings: Settings) -> ExitCode {
         }
     };
     tracing::info!(target: STARTUP, "{}", startup_line(&settings.config, logs.file()));
+    for variable in unknown {
+        tracing::warn!("{variable}");
+    }
     let ledgers = settings.log.directory.as_ref().map(|state| state.join("agents"));
     let setup = Setup {
         ledgers,
@@ -68,32 +73,22 @@ fn startup_line(config: &Config, log: Option<&Path>) -> String {
                 (IdlePolicy::Detached, _) => "attached ones never (policy detached)".to_owned(),
                 (IdlePolicy::All, Limit::Never) => "attached ones never (policy all)".to_owned(),
                 (IdlePolicy::All, Limit::After(millis)) => {
-                    format!("attached ones after {} (policy all)", span(millis))
+                    format!("attached ones after {} (policy all)", spelled(millis))
                 }
             };
             format!(
                 "reaper every {}: sessions without a client after {}, {attached}",
-                span(interval),
-                span(detached)
+                spelled(interval),
+                spelled(detached)
             )
         }
     };
     let idle = match config.agent.channel_idle_timeout {
         Limit::After(0) => "an idle agent stops at once".to_owned(),
-        Limit::After(millis) => format!("an idle agent stops after {}", span(millis)),
+        Limit::After(millis) => format!("an idle agent stops after {}", spelled(millis)),
         Limit::Never => "an idle agent is kept".to_owned(),
     };
     let log =
         log.map_or_else(|| "no log file".to_owned(), |path| format!("log: {}", path.display()));
     format!("drawbridge {version} in front of `{agent}`; {reaper}; {idle}; {log}")
-}
-
-/// Milliseconds in the largest unit that holds them whole.
-fn span(millis: u64) -> String {
-    for (unit, length) in [("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis.is_multiple_of(length) {
-            return format!("{} {unit}", millis / length);
-        }
-    }
-    format!("{millis} ms")
 }

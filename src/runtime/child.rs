@@ -1,11 +1,11 @@
 //! An agent process without a keeper: its start, its signals, its end.
 //!
-//! This is what is done where no keeper can be had, or none is wanted.
+//! It is used where the system has no keepers, or none are wanted.
 //!
 //! The agent runs in a session (and so a group) of its own: a tool that opens
 //! the terminal fails at once, and the whole group can be signalled. A group is
-//! signalled only while its leader is unreaped, or in the step that reaps it:
-//! numbers are given away again.
+//! signalled only before its leader is reaped, or directly after that: the system
+//! uses process ids again.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -19,11 +19,11 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::tree;
-use crate::agent_environment::Variables;
+use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::ExitStatus;
 use crate::processes::Spare;
 
-/// A process that was started and is not reaped yet.
+/// An agent that was started as a child of the bridge.
 #[derive(Debug)]
 pub(super) struct Child {
     process: process::Child,
@@ -42,7 +42,7 @@ pub(super) struct Stdios {
 }
 
 impl Stdios {
-    /// Those that a child was started with.
+    /// Takes the bridge's ends of the pipes that a child was started with.
     pub(super) fn of(process: &mut process::Child) -> io::Result<Stdios> {
         match (process.stdin.take(), process.stdout.take(), process.stderr.take()) {
             (Some(stdin), Some(stdout), Some(stderr)) => {
@@ -57,7 +57,7 @@ impl Child {
     /// Starts the agent.
     ///
     /// # Errors
-    /// The system's words, with what they are about where they do not say so.
+    /// The system's message, with the program or the directory that it is about.
     pub(super) fn spawn(
         command: &[OsString],
         environment: &Variables,
@@ -79,7 +79,7 @@ impl Child {
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("PWD", cwd)
-            .env(tree::COOKIE, &cookie)
+            .env(COOKIE, &cookie)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -90,12 +90,12 @@ impl Child {
         Ok((Child { process, group, cookie, spare, is_reaped: false }, stdios))
     }
 
-    /// Its process id, which is its group's too.
+    /// Its process id, which is also the id of its group.
     pub(super) fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// What its descendants carry in their environment.
+    /// The cookie in the environment of the agent and its descendants.
     pub(super) fn cookie(&self) -> &str {
         &self.cookie
     }
@@ -112,12 +112,13 @@ impl Child {
 
     fn signal(&self, signal: Signal) {
         if !self.is_reaped {
-            // Whoever is gone already needs no signal.
+            // It fails if the group is gone, which is as good.
             let _ = killpg(self.group, signal);
         }
     }
 
-    /// Reaps the process if it ended; whatever is left of its group ends with it.
+    /// Reaps the process if it has ended, and sends SIGKILL to the rest of its group.
+    /// `None`: it still runs, or was reaped before.
     pub(super) fn try_reap(&mut self) -> Option<ExitStatus> {
         if self.is_reaped {
             return None;
@@ -131,8 +132,8 @@ impl Child {
         })
     }
 
-    /// Whether it ended is asked without reaping it, so that the number is still
-    /// its own when the group is killed.
+    /// If the process has ended, kills its group and then reaps the process: until
+    /// then the system does not use its id again.
     #[cfg(target_os = "linux")]
     fn end(&mut self) -> Option<process::ExitStatus> {
         use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -144,8 +145,8 @@ impl Child {
         self.process.try_wait().ok()?
     }
 
-    /// The group is killed in the step that reaps its leader: its number is not
-    /// given away again so soon.
+    /// If the process has ended, reaps it and kills its group at once: the system does
+    /// not use its id again so soon.
     #[cfg(not(target_os = "linux"))]
     fn end(&mut self) -> Option<process::ExitStatus> {
         let status = self.process.try_wait().ok()??;
@@ -155,7 +156,7 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// A panic must not leave processes behind.
+    /// Ends the whole tree if the agent is not reaped, such as after a panic.
     fn drop(&mut self) {
         if !self.is_reaped {
             self.kill();
@@ -164,8 +165,8 @@ impl Drop for Child {
     }
 }
 
-/// Makes the process lead a session of its own, and end with the bridge where
-/// the system can see to that.
+/// Makes the process lead a session of its own, and on Linux get SIGTERM when the
+/// bridge dies.
 fn lead_a_session(command: &mut Command) {
     let prepare = || {
         nix::unistd::setsid()?;
@@ -181,12 +182,12 @@ fn lead_a_session(command: &mut Command) {
     }
 }
 
-/// Says that an agent's working directory is none.
+/// The message that an agent's working directory does not exist.
 pub(super) fn no_directory(cwd: &str) -> String {
     format!("the working directory {cwd} does not exist")
 }
 
-/// Says why an agent's program does not run.
+/// The message that says why an agent's program cannot be run.
 pub(super) fn not_started(program: &OsStr, error: &io::Error) -> String {
     let program = program.to_string_lossy();
     match error.kind() {

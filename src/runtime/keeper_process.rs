@@ -1,8 +1,8 @@
-//! The bridge's side of a keeper: its start, what it is told, what it reports.
+//! The bridge's side of a keeper: its start, its orders, its reports.
 //!
-//! With a keeper the bridge signals nobody else: numbers of processes are the
-//! keeper's business. The link between the two is the lifeline as well; whatever
-//! ends the bridge closes it, and the keeper does the rest.
+//! Where there is a keeper, the bridge signals no process of the agent's tree: only
+//! the keeper can know that a process id is not used again. The end of the bridge,
+//! however it comes, closes the lifeline, and the keeper ends the tree by itself.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,15 +20,14 @@ use tokio::sync::mpsc;
 use super::child::Stdios;
 use super::input::Input;
 use super::stdio::watched;
-use super::tree;
-use crate::agent_environment::Variables;
+use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::{ChannelId, Config};
 use crate::keeper::message::{Link, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
 use crate::processes::Spare;
 
-/// How keepers are started: the same for every agent.
+/// What is needed to start keepers, the same for every agent.
 #[derive(Debug)]
 pub(super) struct KeeperStarter {
     image: Image,
@@ -37,7 +36,8 @@ pub(super) struct KeeperStarter {
 }
 
 impl KeeperStarter {
-    /// If keepers are wanted and can be had.
+    /// Prepares to start keepers. `None`: they are not wanted, or the executable of this
+    /// process cannot be opened (WARN).
     pub(super) fn wanted(is_wanted: bool, config: &Config, spare: &Spare) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
@@ -53,10 +53,10 @@ impl KeeperStarter {
         }
     }
 
-    /// Starts a keeper, which starts the agent and says what came of it.
+    /// Starts a keeper, which starts the agent and reports whether that succeeded.
     ///
     /// # Errors
-    /// If there can be no keeper.
+    /// If the keeper cannot be started.
     pub(super) fn start(
         &self,
         command: &[OsString],
@@ -70,7 +70,7 @@ impl KeeperStarter {
             link: number,
             graces: self.graces,
             spare: self.spare.clone(),
-            cookie: (tree::COOKIE.to_owned(), cookie.to_owned()),
+            cookie: (COOKIE.to_owned(), cookie.to_owned()),
             cwd: cwd.into(),
             command: command.to_owned(),
         };
@@ -85,7 +85,7 @@ impl KeeperStarter {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let prepare = move || {
-            // Out of reach of whoever ends our group, before it can be.
+            // In a session of its own before a signal to the bridge's group can reach it.
             unistd::setsid()?;
             fcntl(its_link.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
             Ok(())
@@ -102,7 +102,7 @@ impl KeeperStarter {
     }
 }
 
-/// The graces of a keeper that is left alone.
+/// The graces of a keeper whose bridge is gone.
 fn graces(config: &Config) -> Graces {
     Graces::fitted(
         config.agent.stdin_grace.millis(),
@@ -111,7 +111,7 @@ fn graces(config: &Config) -> Graces {
     )
 }
 
-/// A keeper that was started.
+/// The process of a keeper, and the bridge's end of its lifeline.
 #[derive(Debug)]
 pub(super) struct Keeper {
     process: process::Child,
@@ -125,7 +125,7 @@ impl Keeper {
         self.process.id()
     }
 
-    /// What the agent's descendants carry in their environment.
+    /// The cookie in the environment of the agent and its descendants.
     pub(super) fn cookie(&self) -> &str {
         &self.cookie
     }
@@ -135,15 +135,15 @@ impl Keeper {
         self.wake();
     }
 
-    /// A keeper that somebody has stopped would hear nothing. As long as it is not
-    /// reaped its number is its own.
+    /// Sends SIGCONT to the keeper, since a stopped keeper (SIGSTOP) reads no orders.
+    /// Until it is reaped, the system does not use its process id again.
     fn wake(&mut self) {
         if !self.try_reap() {
             let _ = kill(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGCONT);
         }
     }
 
-    /// Tells the loop what the keeper reports, and at last that it is gone.
+    /// A task that sends the keeper's reports to the loop, and at their end `None`.
     pub(super) fn reports(
         &self,
         channel: ChannelId,
@@ -164,25 +164,25 @@ impl Keeper {
         })
     }
 
-    /// Closes the link: whatever is still to be done, the keeper does. Its
-    /// process is left to be reaped.
+    /// Closes the lifeline, so that the keeper goes on by itself, and returns its
+    /// process, which is still to be reaped.
     pub(super) fn let_go(mut self) -> process::Child {
         self.wake();
         self.process
     }
 
-    /// Reaps the keeper if it has ended. `true`: it is reaped.
+    /// Reaps the keeper if it has ended. `false`: it still runs.
     pub(super) fn try_reap(&mut self) -> bool {
         !matches!(self.process.try_wait(), Ok(None))
     }
 }
 
-/// Warns that agents are not kept.
+/// Warns that agents run without keepers, and why.
 pub(super) fn tell_refused(why: &str) {
     tracing::warn!("agents run without keepers from now on: {why}");
 }
 
-/// What a keeper misses, in words.
+/// The message that the system refuses what a keeper needs; `errno` 0: none is known.
 pub(super) fn missing(need: Need, errno: i32) -> String {
     match errno {
         0 => need.words().to_owned(),

@@ -1,9 +1,10 @@
 //! The process tree of a channel, as far as the system shows it.
 //!
-//! Below a keeper stands the whole of it. Without one there is a cookie: every
-//! agent gets it in its environment, and its descendants inherit it wherever
-//! they go, into groups or sessions of their own or to another parent, unless
-//! they clear it. Where there is no `/proc`, only the process group is known.
+//! With a keeper, the tree is every process below the keeper. Without one, it is
+//! found by a cookie: every agent gets the cookie in its environment, and its
+//! descendants inherit it, even in a group or session of their own or with another
+//! parent, unless they clear it. Where there is no `/proc`, no process is found, and
+//! only the agent's group is signalled.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,26 +12,24 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::agent_environment::COOKIE;
 use crate::processes::{self, ProcessEntry, Spare, Swept};
 
-/// The variable that holds the cookie.
-pub(super) const COOKIE: &str = "DRAWBRIDGE_CHANNEL";
-
-/// The pause between two looks.
+/// The pause between two looks of a sweep.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// How the processes of a tree are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trace {
-    /// All of them stand below the keeper with this number.
+    /// As all processes below the keeper with this process id.
     #[cfg(target_os = "linux")]
     Keeper(u32),
-    /// Those that were not robbed of it carry this cookie.
+    /// As all processes with this cookie in their environment.
     Cookie(String),
 }
 
 impl Trace {
-    /// All living processes of the tree. Blocks for a moment: not for the loop.
+    /// All living processes of the tree. It blocks, so the loop must not call it.
     pub(super) fn living(&self) -> Vec<ProcessEntry> {
         let mut found = match self {
             #[cfg(target_os = "linux")]
@@ -46,15 +45,16 @@ fn carrying(cookie: &str) -> Vec<ProcessEntry> {
     processes::with_variable(format!("{COOKIE}={cookie}").as_bytes()).collect()
 }
 
-/// Ends what carries this cookie, whatever it became, but for what is spared.
-/// Who was `signalled` before, or is slow to die, counts once. Blocks for a
-/// moment: not for the loop.
+/// Sends SIGKILL to all processes with this cookie that are not spared, until two
+/// looks in a row find none, or after 16 looks. `signalled`: processes that were sent
+/// SIGKILL before; they count as ended, and each process counts once. It blocks, so
+/// the loop must not call it.
 pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -> Swept {
     let mut swept = Swept::default();
     let mut empty_looks = 0;
-    // What is born while we look is found by the next look; a process that is
-    // just becoming another program shows no environment for a moment, so one
-    // empty look proves nothing.
+    // A process that is born during a look is found by the next one. A process in
+    // the middle of an exec shows no environment for a moment, so one empty look
+    // proves nothing.
     for _ in 0..16 {
         let found = Trace::Cookie(cookie.to_owned()).living();
         let (spared, left): (Vec<ProcessEntry>, Vec<ProcessEntry>) =
@@ -82,7 +82,7 @@ pub(super) fn born(entry: &ProcessEntry) -> u64 {
     millis(entry.born_ticks)
 }
 
-/// How long it was on the processor until now, in milliseconds.
+/// How long a process and its reaped children were on the processor, in milliseconds.
 pub(super) fn worked(entry: &ProcessEntry) -> u64 {
     millis(entry.worked_ticks)
 }

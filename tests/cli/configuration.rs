@@ -13,9 +13,9 @@ fn nothing_said_means_defaults() -> io::Result<()> {
         assert_eq!(from, "default", "{option}");
     }
     for (option, value) in [
-        ("session-idle-timeout-ms", "1800000 (30m)"),
-        ("channel-idle-timeout-ms", "600000 (10m)"),
-        ("shutdown-timeout-ms", "2500"),
+        ("session-idle-timeout-ms", "30m"),
+        ("channel-idle-timeout-ms", "10m"),
+        ("shutdown-timeout-ms", "2s 500ms"),
         ("prompt-timeout-ms", "never"),
         ("max-frame-bytes", "67108864 (64 MiB)"),
         ("idle-policy", "detached"),
@@ -77,7 +77,7 @@ fn the_file_can_be_named() -> io::Result<()> {
         assert_eq!(run.row("config"), Some((path.as_str(), from)), "{run:?}");
         let line = format!("{path}:2");
         assert_eq!(run.row("preheat"), Some(("true", line.as_str())));
-        assert_eq!(run.row("session-idle-timeout-ms").map(|(value, _)| value), Some("90000 (90s)"));
+        assert_eq!(run.row("session-idle-timeout-ms").map(|(value, _)| value), Some("1m 30s"));
     }
     Ok(())
 }
@@ -125,7 +125,47 @@ fn rust_log_is_read_where_nothing_else_is_said() -> io::Result<()> {
 
 #[test]
 fn numbers_beyond_the_range_are_the_largest_there_is() -> io::Result<()> {
-    let run = Home::new()?.run(&["config", "--prompt-timeout-ms", "99999999999999999999d"], &[])?;
-    assert_eq!(run.row("prompt-timeout-ms"), Some(("18446744073709551615", "flag")));
+    let run = Home::new()?.run(&["config", "--prompt-timeout-ms", "99999999999999999999"], &[])?;
+    assert_eq!(
+        run.row("prompt-timeout-ms"),
+        Some(("584542046years 1month 2days 15h 52m 15s 615ms", "flag"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_duration_reads_the_same_in_every_spelling_and_under_both_names() -> io::Result<()> {
+    let home = Home::with_config("[defaults]\nterm-grace = '5 minutes'\n")?;
+    let run = home.run(&["config", "--session-idle-timeout=1h30m"], &[])?;
+    assert_eq!(run.row("session-idle-timeout-ms"), Some(("1h 30m", "flag")));
+    assert_eq!(run.row("term-grace-ms").map(|(value, _)| value), Some("5m"));
+    let run = home.run(&["config"], &[("DRAWBRIDGE_TERM_GRACE", "2500")])?;
+    assert_eq!(run.row("term-grace-ms"), Some(("2s 500ms", "DRAWBRIDGE_TERM_GRACE")));
+    Ok(())
+}
+
+#[test]
+fn a_variable_is_no_flag() -> io::Result<()> {
+    let home = Home::new()?;
+    let variables = [("DRAWBRIDGE_SHARE", "cwd"), ("DRAWBRIDGE_CONFIG", "/nonexistent/c.toml")];
+    assert_eq!(home.run(&["completions", "bash"], &variables)?.code, Some(0));
+    let run = home.run(&["config"], &variables[..1])?;
+    assert_eq!(run.row("share"), Some(("cwd", "DRAWBRIDGE_SHARE")));
+    let help = home.run(&["--help"], &[("DRAWBRIDGE_ENV_SET", "TOKEN=secret")])?.stdout;
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("[env: DRAWBRIDGE_ENV_SET]") && !words.contains("secret"), "{help}");
+    Ok(())
+}
+
+#[test]
+fn a_misspelled_variable_is_warned_of() -> io::Result<()> {
+    let home = Home::new()?;
+    let expected = "the variable DRAWBRIDGE_MAX_SESSION is no option of drawbridge; \
+                    did you mean DRAWBRIDGE_MAX_SESSIONS?";
+    for arguments in [&["config"][..], &["--", "true"]] {
+        let run = home.run(arguments, &[("DRAWBRIDGE_MAX_SESSION", "1")])?;
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(run.stderr.contains(expected), "{run:?}");
+    }
     Ok(())
 }

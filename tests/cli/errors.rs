@@ -25,7 +25,7 @@ fn a_bad_flag_is_named() -> io::Result<()> {
         ("max-sessions", "-5"),
         ("max-sessions", "many"),
         ("session-idle-timeout-ms", "-1"),
-        ("session-idle-timeout-ms", "1.5h"),
+        ("session-idle-timeout-ms", "1.5"),
         ("session-idle-timeout-ms", "5 parsecs"),
         ("prompt-timeout-ms", "0"),
         ("shutdown-timeout-ms", "never"),
@@ -124,7 +124,20 @@ fn a_contradiction_names_both_sides() -> io::Result<()> {
     let run = refused(&home, &arguments, &[("DRAWBRIDGE_MAX_SESSIONS", "4")])?;
     assert_says(&run, &[":2: max-channels", "DRAWBRIDGE_MAX_SESSIONS", "--share"]);
     let run = home.run(&["config", "--share", "session"], &[])?;
-    assert_eq!(run.code, Some(0), "no cap on sessions contradicts nothing: {run:?}");
+    assert_eq!(run.code, Some(0), "no limit on sessions contradicts nothing: {run:?}");
+    Ok(())
+}
+
+#[test]
+fn one_option_under_two_names_is_refused() -> io::Result<()> {
+    let home = Home::new()?;
+    let (long, short) = ("DRAWBRIDGE_TERM_GRACE_MS", "DRAWBRIDGE_TERM_GRACE");
+    let run = refused(&home, &[], &[(long, "1s"), (short, "1s")])?;
+    assert_says(&run, &[long, "and", short, "are the same option"]);
+    refused(&home, &["--term-grace=1s", "--term-grace-ms=1s"], &[])?;
+    let home = Home::with_config("[defaults]\nterm-grace = '1s'\nterm-grace-ms = 1\n")?;
+    let run = refused(&home, &[], &[])?;
+    assert_says(&run, &[":3: term-grace-ms and ", ":2: term-grace are the same option"]);
     Ok(())
 }
 
@@ -145,6 +158,8 @@ fn misplaced_words_are_explained() -> io::Result<()> {
     let run = home.run(&["claude", "--acp"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["stands after --: drawbridge -- claude"]);
+    let run = home.run(&["confg"], &[])?;
+    assert_says(&run, &["Did you mean the command drawbridge config?", "drawbridge -- confg"]);
     let run = home.run(&["--share", "cwd", "config"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["before its options: drawbridge config [OPTIONS]"]);

@@ -1,4 +1,4 @@
-//! The demonstration's editor: a client that does one thing after the other.
+//! The demonstration's editor: a small client with blocking calls.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The demonstration gives up when nothing comes for this long.
+/// The demonstration fails if the bridge sends no message for this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A bridge that was started, and its stdio.
@@ -62,7 +62,7 @@ impl Editor {
         stdin.flush()
     }
 
-    /// The next message of the bridge.
+    /// Waits for the next message of the bridge.
     pub(super) fn next(&mut self) -> io::Result<Value> {
         self.messages.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Timeout => io::Error::other("the bridge said nothing for 10 s"),
@@ -70,7 +70,7 @@ impl Editor {
         })
     }
 
-    /// The result of a request; what comes before it is passed over.
+    /// Waits for the result of a request, and drops the messages before it.
     pub(super) fn result(&mut self, id: u64) -> io::Result<Value> {
         loop {
             let mut message = self.next()?;
@@ -83,7 +83,7 @@ impl Editor {
         }
     }
 
-    /// Closes the bridge's stdin, as an editor that quits, and waits for its end.
+    /// Closes the bridge's stdin, as an editor that quits, and waits for the bridge to end.
     pub(super) fn quit(&mut self) -> io::Result<ExitStatus> {
         self.stdin = None;
         self.bridge.wait()
