@@ -1,16 +1,15 @@
-//! Where log lines go: stderr and a file, neither of which may hold us up.
+//! Where log lines go: stderr and a file, neither of which may block the bridge.
 //!
 //! An editor shows what we write to stderr, some as an error in the chat, and
 //! may stop reading it at any time. So a stderr that is no terminal gets
 //! warnings and the one startup line, and INFO goes to a file. Each of the two
-//! is a bounded lossy queue with a writer thread of its own: a call that logs
+//! has a bounded lossy queue with a writer thread of its own: a call that logs
 //! never blocks, and the exit waits only for [`Logs::flush`].
 
 mod line_format;
 mod queue;
 mod rotate;
 mod settings;
-mod stamp;
 mod stderr;
 mod tee;
 
@@ -29,7 +28,7 @@ use self::stderr::Stderr;
 pub use self::tee::STARTUP;
 use self::tee::{Taken, Tee};
 
-/// What may wait for stderr, and for the file, in bytes.
+/// The limit of each of the two queues, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
 
 /// The running logs.
@@ -47,8 +46,9 @@ struct OpenFile {
 }
 
 impl Logs {
-    /// Starts the writers and makes this the place where this process logs to,
-    /// which can be done once. A file that cannot be opened is one WARN.
+    /// Starts the writer threads and directs all log calls of this process to them,
+    /// which can be done once. If the file cannot be opened, it logs one WARN and
+    /// goes on without a file.
     ///
     /// # Errors
     ///
@@ -76,19 +76,19 @@ impl Logs {
         Ok(Logs { stderr, file })
     }
 
-    /// The log file that is written to, if one is.
+    /// The path of the log file; `None`: no file is written.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// A handle through which lines of others go to stderr.
+    /// A handle that writes lines which are no log lines to stderr.
     pub fn stderr(&self) -> StderrSink {
         StderrSink { queue: self.stderr.clone() }
     }
 
-    /// Waits until what was logged so far is written, `timeout` at most in all.
+    /// Waits until all queued lines are written, but not longer than `timeout` in all.
     pub fn flush(&self, timeout: Duration) {
-        // The core's clock may be gone when this is called.
+        // The runtime and its clock may be gone when this is called.
         #[allow(clippy::disallowed_methods)]
         let begun = Instant::now();
         if let Some(file) = &self.file {
@@ -107,8 +107,8 @@ pub struct StderrSink {
 
 impl StderrSink {
     /// Queues one line, as it is; a missing line end is added. Never blocks: if
-    /// stderr is not being read and the queue is full, the line is dropped, and
-    /// stderr says how many were when it is read again.
+    /// stderr is not read and the queue is full, the line is dropped. A line in place
+    /// of the dropped ones says how many they were.
     pub fn write_line(&self, line: &[u8]) {
         self.queue.push(line);
     }
@@ -116,11 +116,11 @@ impl StderrSink {
 
 /// A log file to be opened.
 enum Wanted<'a> {
-    /// One that was named.
+    /// The file that the settings name.
     Named(&'a Path),
-    /// Our own, in a directory that we make.
+    /// The default file, in this directory, which is made.
     Own(&'a Path),
-    /// Our own, without a place for it.
+    /// The default file, but there is no directory for it.
     Nowhere,
 }
 

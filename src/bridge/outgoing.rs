@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod compose;
 pub mod deliver;
+pub mod messages;
 pub mod secrets;
 pub mod send;
 pub mod translate;

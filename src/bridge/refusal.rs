@@ -3,7 +3,6 @@
 //! Editors show the message as it is, so it is whole and says what to do.
 
 use crate::bridge::event::ExitStatus;
-use crate::wire::json::quoted;
 
 /// A refusal, answered as a JSON-RPC error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -318,50 +317,12 @@ impl Refusal {
         }
     }
 
-    /// The error object.
-    pub fn to_json(&self) -> String {
-        let mut data = format!("\"kind\":{}", quoted(self.kind()));
-        let mut add = |key: &str, value: String| {
-            data.push_str(&format!(",\"{key}\":{value}"));
-        };
+    /// The time after which the request may be tried again (ms), in `data.retryAfterMs`.
+    pub const fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Refusal::UnknownSession { id }
-            | Refusal::RestoreUnderWay { id }
-            | Refusal::SessionBusy { id } => add("sessionId", quoted(id)),
-            Refusal::SessionFenced { id } => {
-                add("sessionId", quoted(id));
-                add("retryAfterMs", "1000".into());
-            }
-            Refusal::SessionEnded { id, reason } => {
-                add("sessionId", quoted(id));
-                add("reason", quoted(reason));
-            }
-            Refusal::AgentExited { agent, status, stderr_tail, .. } => {
-                add("agent", quoted(agent));
-                match status {
-                    ExitStatus::Code(code) => add("exitCode", code.to_string()),
-                    ExitStatus::Signal(signal) => add("signal", signal.to_string()),
-                    ExitStatus::Unknown => {}
-                }
-                add("stderrTail", quoted(stderr_tail));
-            }
-            Refusal::RestartLimit { agent, retry_after_ms, .. } => {
-                add("agent", quoted(agent));
-                add("retryAfterMs", retry_after_ms.to_string());
-            }
-            Refusal::AgentNotReading { agent } => {
-                add("agent", quoted(agent));
-                add("retryAfterMs", "1000".into());
-            }
-            Refusal::SpawnFailed { agent, .. }
-            | Refusal::AgentStopped { agent, .. }
-            | Refusal::HandshakeTimeout { agent, .. }
-            | Refusal::OpenTimeout { agent }
-            | Refusal::PromptTimeout { agent }
-            | Refusal::ProtocolBroken { agent, .. } => add("agent", quoted(agent)),
-            _ => {}
+            Refusal::SessionFenced { .. } | Refusal::AgentNotReading { .. } => Some(1_000),
+            Refusal::RestartLimit { retry_after_ms, .. } => Some(*retry_after_ms),
+            _ => None,
         }
-        let message = quoted(&self.message());
-        format!("{{\"code\":{},\"message\":{message},\"data\":{{{data}}}}}", self.code())
     }
 }

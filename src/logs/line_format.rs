@@ -1,33 +1,34 @@
-//! What one log line looks like: a time, the process, a level, and one line
-//! however many the message has.
+//! The format of a log line: a time, a level, the process, and the message on one line,
+//! however many lines it has.
 
 use std::fmt::{self, Write};
 use std::process;
 
+use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::{Format, Json, Writer};
-use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::settings::LogFormat;
-use super::stamp::Stamp;
 
-/// The format of lines. Several processes write to one file, so each line has the pid.
+/// The format of the lines of this process. Several processes write to one file, so each
+/// line holds the process id.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineFormat {
-    /// How they are written.
+    /// Text for people, or an object a line.
     pub(super) format: LogFormat,
     pid: u32,
 }
 
 impl LineFormat {
-    /// Lines of this process.
+    /// The format with the id of this process.
     pub(super) fn new(format: LogFormat) -> LineFormat {
         LineFormat { format, pid: process::id() }
     }
 
-    /// The line that stands where `lost` others should.
+    /// The line in place of `lost` lines that were dropped.
     pub(super) fn notice(&self, lost: u64) -> Vec<u8> {
         let were = if lost == 1 { "line was" } else { "lines were" };
         let message = format!("{lost} {were} lost here: they came faster than they were read");
@@ -44,19 +45,41 @@ impl LineFormat {
                 writeln!(writer, "{}: {message}", module_path!())
             }
             LogFormat::Json => {
-                write!(writer, r#"{{"pid":{},"timestamp":""#, self.pid)?;
-                Stamp.format_time(writer)?;
-                let fields = format_args!(r#""fields":{{"message":"{message}"}}"#);
-                writeln!(writer, r#"","level":"WARN",{fields},"target":"{}"}}"#, module_path!())
+                let mut timestamp = String::new();
+                SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+                let notice = JsonNotice {
+                    pid: self.pid,
+                    timestamp: &timestamp,
+                    level: "WARN",
+                    fields: JsonFields { message },
+                    target: module_path!(),
+                };
+                let object = serde_json::to_string(&notice).map_err(|_| fmt::Error)?;
+                writeln!(writer, "{object}")
             }
         }
     }
 
-    /// `2026-01-31T12:00:00.000Z  INFO drawbridge[4711] `
+    /// `2026-01-31T12:00:00.000000Z  INFO drawbridge[4711] `
     fn write_head(&self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
-        Stamp.format_time(writer)?;
+        SystemTime.format_time(writer)?;
         write!(writer, " {level:>5} drawbridge[{}] ", self.pid)
     }
+}
+
+/// A notice as an object, in the shape that tracing-subscriber gives to an event.
+#[derive(Serialize)]
+struct JsonNotice<'a> {
+    pid: u32,
+    timestamp: &'a str,
+    level: &'static str,
+    fields: JsonFields<'a>,
+    target: &'static str,
+}
+
+#[derive(Serialize)]
+struct JsonFields<'a> {
+    message: &'a str,
 }
 
 impl<S, N> FormatEvent<S, N> for LineFormat
@@ -122,7 +145,7 @@ impl LineFormat {
         S: Subscriber + for<'a> LookupSpan<'a>,
         N: for<'a> FormatFields<'a> + 'static,
     {
-        let json: Format<Json, Stamp> = Format::default().json().with_timer(Stamp);
+        let json: Format<Json, SystemTime> = Format::default().json().with_timer(SystemTime);
         let mut object = String::new();
         json.format_event(context, Writer::new(&mut object), event)?;
         match object.strip_prefix('{') {

@@ -3,6 +3,8 @@
 //! A value is a [`Span`] of the text, and nothing is built. The texts are those
 //! of frames, which were checked when they came.
 
+use serde::Serialize;
+
 use super::scanner::{Nesting, Scanner, Visitor};
 use super::span::Span;
 pub use super::string::{is, quoted, text};
@@ -65,4 +67,10 @@ pub fn whole(json: &[u8]) -> Option<Span> {
     let place = scanner.value().ok()?;
     scanner.end().ok()?;
     Some(place)
+}
+
+/// A value as JSON text.
+pub fn written(value: &impl Serialize) -> Vec<u8> {
+    // Fails only for what no structure of ours holds, such as keys that are no strings.
+    serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
 }

@@ -2,7 +2,7 @@
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
 //! Strings are most of what comes: they are passed over many bytes at a time
-//! (`ends.rs`), and looked into only where something is escaped.
+//! (`string_ends.rs`), and looked into only where something is escaped.
 //! Nesting is bounded by [`MAX_DEPTH`].
 
 use super::span::Span;

@@ -25,9 +25,9 @@ pub fn replace(text: &[u8], mut edits: Vec<(Span, Bytes)>) -> Bytes {
 /// Sets the member at `path` of the object that `text` is. Objects on the way
 /// that are missing, `null` or something else are created; everything that is
 /// there already stays as it is.
-pub fn set(text: &[u8], path: &[&str], value: &str) -> Bytes {
+pub fn set(text: &[u8], path: &[&str], value: &[u8]) -> Bytes {
     let Some((first, rest)) = path.split_first() else {
-        return Bytes::copy_from_slice(value.as_bytes());
+        return Bytes::copy_from_slice(value);
     };
     let Some(object) = json::whole(text).filter(|place| place.of(text).starts_with(b"{")) else {
         return set(b"{}", path, value);
@@ -42,9 +42,9 @@ pub fn set(text: &[u8], path: &[&str], value: &str) -> Bytes {
 }
 
 /// Appends elements, with commas between them, to the array at `place`.
-pub fn push(text: &[u8], place: Span, elements: &str) -> Bytes {
-    let comma = if json::elements(text, place).is_empty() { "" } else { "," };
-    replace(text, vec![(just_before_end(place), format!("{comma}{elements}").into())])
+pub fn push(text: &[u8], place: Span, elements: &[u8]) -> Bytes {
+    let comma: &[u8] = if json::elements(text, place).is_empty() { b"" } else { b"," };
+    replace(text, vec![(just_before_end(place), [comma, elements].concat().into())])
 }
 
 fn just_before_end(place: Span) -> Span {

@@ -32,14 +32,7 @@ impl Token {
 
     /// One of the bridge's own numbers.
     pub fn number(number: u64) -> Self {
-        let length = number.checked_ilog10().map_or(1, |more| more as usize + 1);
-        let mut digits = [0; Token::SHORT];
-        let mut rest = number;
-        for digit in digits[..length].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        Token(Spelling::Short(length as u8, digits))
+        Token::new(itoa::Buffer::new().format(number).as_bytes())
     }
 
     /// The spelling.

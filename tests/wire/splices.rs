@@ -3,7 +3,7 @@
 use drawbridge::wire::{json, splice};
 
 fn set(text: &str, path: &[&str], value: &str) -> String {
-    String::from_utf8(splice::set(text.as_bytes(), path, value).to_vec()).unwrap()
+    String::from_utf8(splice::set(text.as_bytes(), path, value.as_bytes()).to_vec()).unwrap()
 }
 
 const OURS: [&str; 2] = ["_meta", "drawbridge"];
@@ -39,6 +39,6 @@ fn an_element_is_appended() {
         [("[]", "[9]"), ("[ ]", "[ 9]"), ("[1]", "[1,9]"), ("[[],{}]", "[[],{},9]")]
     {
         let place = json::whole(before.as_bytes()).unwrap();
-        assert_eq!(splice::push(before.as_bytes(), place, "9"), after);
+        assert_eq!(splice::push(before.as_bytes(), place, b"9"), after);
     }
 }

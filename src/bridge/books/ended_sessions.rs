@@ -1,38 +1,32 @@
-//! Sessions that ended while a client was attached, so that it can be told why.
+//! Sessions that ended while a client was attached, so that the client can be told why.
 
-use std::collections::{BTreeMap, VecDeque};
+use indexmap::IndexMap;
 
-/// Ended sessions that a client is still told about.
+/// The most ended sessions that are remembered for a client.
 const MAX_ENDED: usize = 256;
 
-/// The last sessions that ended, and the word for why; the oldest is forgotten first.
+/// The last sessions that ended for a client, each with the reason as one word, in the
+/// order in which they ended.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
-    reasons: BTreeMap<Box<str>, &'static str>,
-    order: VecDeque<Box<str>>,
+    reasons: IndexMap<Box<str>, &'static str>,
 }
 
 impl Ended {
-    /// Remembers one.
+    /// Remembers a session; the oldest is forgotten if there are too many.
     pub fn remember(&mut self, id: &str, reason: &'static str) {
-        if self.reasons.insert(id.into(), reason).is_none() {
-            self.order.push_back(id.into());
-        }
-        if self.order.len() > MAX_ENDED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.reasons.remove(&oldest);
+        self.reasons.insert(id.into(), reason);
+        if self.reasons.len() > MAX_ENDED {
+            self.reasons.shift_remove_index(0);
         }
     }
 
-    /// It was opened again.
+    /// Forgets a session, because it was opened again.
     pub fn forget(&mut self, id: &str) {
-        if self.reasons.remove(id).is_some() {
-            self.order.retain(|old| &**old != id);
-        }
+        self.reasons.shift_remove(id);
     }
 
-    /// Why it ended.
+    /// The reason why a session ended, if it is remembered.
     pub fn reason(&self, id: &str) -> Option<&'static str> {
         self.reasons.get(id).copied()
     }
@@ -68,7 +62,7 @@ mod tests {
         assert_eq!(ended.reason("s0"), None);
         assert_eq!(ended.reason("s1"), Some("killed"));
         assert_eq!(ended.reason("a"), Some("evicted"));
-        assert_eq!((ended.order.len(), ended.reasons.len()), (MAX_ENDED, MAX_ENDED));
+        assert_eq!(ended.reasons.len(), MAX_ENDED);
     }
 
     #[test]
@@ -101,6 +95,5 @@ mod tests {
         assert_eq!(ended.reason("s0"), Some("killed"), "nothing had to give way");
         ended.forget("s7");
         assert_eq!(ended.reason("s7"), None);
-        assert!(!ended.order.iter().any(|id| &**id == "s7"));
     }
 }

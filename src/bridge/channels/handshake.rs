@@ -1,9 +1,10 @@
-//! `initialize`: the first one is the client's, the others are the bridge's.
+//! The handshake: `initialize`, to each channel of a pool and to each client.
 //!
-//! The client's own params go to the first channel of its pool verbatim and are
-//! kept; every further channel gets the same, and its answer is checked against what
-//! the pool keeps. The answer goes to the client as the agent wrote it, but for two
-//! members: the bridge can always close a session, and it says that it is there.
+//! The params of the client that makes a pool are kept. A channel that is started for
+//! an `initialize` gets that one as the client wrote it; every other channel gets the
+//! kept params from the bridge. The answer is kept, too: all clients of the pool get
+//! it, and the answers of further channels are checked against it. In protocol v1 two
+//! members of it are changed: sessions can be closed, and `_meta` names the bridge.
 
 use bytes::Bytes;
 
@@ -14,16 +15,15 @@ use crate::bridge::books::pool::{Access, Carry, Pool};
 use crate::bridge::channels::{set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::outgoing::messages::BridgeMeta;
 use crate::bridge::outgoing::translate::{is_offered, member};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, json, splice};
 
-/// What the bridge adds to the answer's `_meta`.
-const OUR_META: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
-
-/// A client's `initialize`.
+/// Handles a client's `initialize`: the client joins its pool, and the call waits for a
+/// channel.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client_mut(client) else { return step.books.absent(client) };
@@ -40,7 +40,8 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     step.books.wait_for_channel(client, Purpose::Initialize, frame, now);
 }
 
-/// Sends `initialize` to a process: a client's own, or the kept one.
+/// Sends `initialize` to a channel: the client's own `call`, or, with `None`, the one
+/// that the pool keeps.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option<CallId>) {
     let now = step.now;
     let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
@@ -64,7 +65,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option
     send::held(step, id);
 }
 
-/// An agent answered `initialize`.
+/// Handles an agent's answer to `initialize`: its channel is ready, or is stopped.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
     let now = step.now;
     let Some(pool) = step.books.channel(channel).and_then(|row| row.pool) else {
@@ -119,8 +120,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     waiting::send_all(step, channel);
 }
 
-/// A pool whose version is not ours serves one client only: others that
-/// waited for the same handshake get a pool, and so a process, of their own.
+/// Makes a pool serve one client only, because its protocol version is not 1: other
+/// clients that waited for the same handshake get a pool, and so a process, of their own.
 fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: CallId) {
     let Some(row) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     row.access = Access::Private;
@@ -130,7 +131,7 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
             step.books.absent(id);
             continue;
         };
-        // The first one and those of the bridge itself stay.
+        // The call that was answered and the bridge's own calls stay.
         let Some(client) = call.client().filter(|_| id != first) else { continue };
         let own = step.books.add_pool(own.clone());
         if let Some(client) = step.books.client_mut(client) {
@@ -140,7 +141,7 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
     }
 }
 
-/// What an agent's answer to `initialize` offers.
+/// The capabilities that an agent's answer to `initialize` offers.
 fn capabilities(result: &[u8]) -> Capabilities {
     let has = |path: &[&str]| is_offered(result, member(result, path));
     let session = |name: &str| has(&["agentCapabilities", "sessionCapabilities", name]);
@@ -154,16 +155,17 @@ fn capabilities(result: &[u8]) -> Capabilities {
     }
 }
 
-/// The answer as clients get it.
+/// The agent's answer as clients get it: it offers `close`, and names the bridge.
 fn advertise(result: &[u8]) -> Bytes {
     const CLOSE: [&str; 3] = ["agentCapabilities", "sessionCapabilities", "close"];
     let has_close = member(result, &CLOSE).is_some_and(|place| place.of(result).starts_with(b"{"));
     let result =
-        if has_close { Bytes::copy_from_slice(result) } else { splice::set(result, &CLOSE, "{}") };
-    splice::set(&result, &["_meta", "drawbridge"], OUR_META)
+        if has_close { Bytes::copy_from_slice(result) } else { splice::set(result, &CLOSE, b"{}") };
+    let meta = json::written(&BridgeMeta { version: env!("CARGO_PKG_VERSION") });
+    splice::set(&result, &["_meta", "drawbridge"], &meta)
 }
 
-/// `clientCapabilities._meta.drawbridge.events: true`.
+/// Whether an `initialize` has `clientCapabilities._meta.drawbridge.events: true`.
 fn asks_for_events(initialize: &Frame) -> bool {
     let path = ["clientCapabilities", "_meta", "drawbridge", "events"];
     initialize

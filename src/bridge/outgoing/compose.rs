@@ -1,53 +1,52 @@
-//! The few messages that the bridge writes itself.
+//! Messages that the bridge writes itself: the envelope around a params, a result or an
+//! error.
+//!
+//! The envelope is put together from bytes, since the id in it is somebody else's: `1`,
+//! `1.0` and thirty digits go back as they came, and so does a kept answer. What is ours
+//! inside of it is a structure of [`messages`].
+//!
+//! [`messages`]: super::messages
 
 use bytes::Bytes;
+use serde::Serialize;
 
+use crate::bridge::outgoing::messages::{CancelRequestParams, ErrorObject};
 use crate::bridge::refusal::Refusal;
-use crate::wire::json::quoted;
-use crate::wire::{Frame, OutgoingFrame, Token};
+use crate::wire::json::written;
+use crate::wire::{Frame, Method, OutgoingFrame, Token};
 
-/// A successful answer.
+/// A successful answer with this result, as JSON text.
 pub fn success(token: &Token, result: &[u8]) -> OutgoingFrame {
     message(&[b"\"id\":", token.as_bytes(), b",\"result\":", result])
 }
 
 /// A refusal.
 pub fn failure(token: &Token, refusal: &Refusal) -> OutgoingFrame {
-    let error = refusal.to_json();
-    message(&[b"\"id\":", token.as_bytes(), b",\"error\":", error.as_bytes()])
+    let error = written(&ErrorObject::from(refusal));
+    message(&[b"\"id\":", token.as_bytes(), b",\"error\":", &error])
 }
 
-/// A refusal in place of the answer that a peer did not give: what waits for that
-/// answer takes this one.
+/// A refusal in place of an answer that a peer did not give, for the call that waits for
+/// that answer.
 pub fn missing_answer(token: &Token, refusal: &Refusal) -> Option<Frame> {
     Frame::parse(failure(token, refusal).to_bytes()).ok()
 }
 
 /// A notification.
-pub fn notification(method: &str, params: &str) -> OutgoingFrame {
-    message(&[b"\"method\":", quoted(method).as_bytes(), b",\"params\":", params.as_bytes()])
+pub fn notification(method: &str, params: &impl Serialize) -> OutgoingFrame {
+    message(&[b"\"method\":", &written(&method), b",\"params\":", &written(params)])
 }
 
-/// A request.
-pub fn request(number: u64, method: &str, params: &str) -> OutgoingFrame {
-    message(&[
-        b"\"id\":",
-        Token::number(number).as_bytes(),
-        b",\"method\":",
-        quoted(method).as_bytes(),
-        b",\"params\":",
-        params.as_bytes(),
-    ])
+/// A request under one of the bridge's own numbers.
+pub fn request(number: u64, method: &str, params: &impl Serialize) -> OutgoingFrame {
+    let token = Token::number(number);
+    let (method, params) = (written(&method), written(params));
+    message(&[b"\"id\":", token.as_bytes(), b",\"method\":", &method, b",\"params\":", &params])
 }
 
-/// `{"sessionId": …}`.
-pub fn session_params(id: &str) -> String {
-    format!("{{\"sessionId\":{}}}", quoted(id))
-}
-
-/// Withdraws a request under this id.
+/// The withdrawal of a request that was sent under this number.
 pub fn cancel_request(number: u64) -> OutgoingFrame {
-    notification("$/cancel_request", &format!("{{\"requestId\":{number}}}"))
+    notification(Method::CancelRequest.name(), &CancelRequestParams { request_id: number })
 }
 
 fn message(parts: &[&[u8]]) -> OutgoingFrame {

@@ -4,6 +4,7 @@
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::MAX_UNREAD;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
+use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::translate::{renamed, to_agent};
 use crate::bridge::outgoing::{compose, secrets};
 use crate::bridge::step::Step;
@@ -32,7 +33,7 @@ pub fn in_session(
 
 /// Sends `session/cancel` for a turn of a session that the bridge ends.
 pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
-    let params = compose::session_params(agent_id);
+    let params = SessionParams { session_id: agent_id };
     step.send_to_channel(channel, compose::notification(Method::SessionCancel.name(), &params));
 }
 

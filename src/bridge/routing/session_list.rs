@@ -10,6 +10,7 @@ use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::waiting;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::answer;
+use crate::bridge::outgoing::messages::ListedSession;
 use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
@@ -82,11 +83,11 @@ pub fn answered(
         let list = json::whole(&outgoing)
             .and_then(|whole| json::find(&outgoing, whole, &["result", "sessions"]));
         if let Some(list) = list.filter(|_| !unlisted.is_empty()) {
-            let entries = unlisted.join(",");
+            let entries = unlisted.join(&b',');
             outgoing = if is_array(&outgoing, list) {
                 splice::push(&outgoing, list, &entries)
             } else {
-                splice::replace(&outgoing, vec![(list, format!("[{entries}]").into())])
+                splice::replace(&outgoing, vec![(list, [b"[", &*entries, b"]"].concat().into())])
             };
         }
     }
@@ -102,7 +103,7 @@ fn live_sessions_but(
     listed: &BTreeSet<Box<str>>,
     channel: ChannelId,
     cwd: Option<&str>,
-) -> Vec<String> {
+) -> Vec<Vec<u8>> {
     let pool_of = |id| books.channel(id).and_then(|row| row.pool);
     let pool = pool_of(channel);
     let keys = ids_of(books.sessions());
@@ -111,9 +112,7 @@ fn live_sessions_but(
         .filter(|session| pool_of(session.channel) == pool)
         .filter(|session| cwd.is_none_or(|cwd| *cwd == *session.cwd))
         .filter(|session| !listed.contains(&session.id))
-        .map(|session| {
-            let (id, cwd) = (quoted(&session.id), quoted(&session.cwd));
-            format!("{{\"sessionId\":{id},\"cwd\":{cwd}}}")
-        })
+        .map(|session| ListedSession { session_id: &session.id, cwd: &session.cwd })
+        .map(|entry| json::written(&entry))
         .collect()
 }

@@ -2,11 +2,12 @@
 
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
+use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method};
 
-/// A client's `session/cancel`: it ends the running turn, and the queued
+/// Handles a client's `session/cancel`: it ends the running turn, and the queued
 /// prompts of that client alone.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
     let now = step.now;
@@ -24,7 +25,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: 
     }
 }
 
-/// Of the prompts that wait, those of this client wait no more.
+/// Answers the queued prompts of this client as cancelled.
 fn own_queued(step: &mut Step<'_>, client: ClientId, queued: Vec<CallId>) {
     for id in queued {
         let is_own = step.books.call(id).is_some_and(|call| call.client() == Some(client));
@@ -34,14 +35,15 @@ fn own_queued(step: &mut Step<'_>, client: ClientId, queued: Vec<CallId>) {
     }
 }
 
-/// A client leaves a session that others stay in: its own turn ends.
+/// Cancels the turn and the queued prompts of a client that leaves a session in which
+/// other clients stay.
 pub fn own(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if !step.books.running_prompts(key).any(|call| call.client() == Some(client)) {
         let queued = session.queue.iter().copied().collect();
         return own_queued(step, client, queued);
     }
-    let params = compose::session_params(&session.id);
+    let params = SessionParams { session_id: &session.id };
     let notification = compose::notification(Method::SessionCancel.name(), &params);
     if let Ok(frame) = Frame::parse(notification.to_bytes()) {
         by_client(step, client, key, &frame);

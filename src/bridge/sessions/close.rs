@@ -1,9 +1,9 @@
 //! The close order: delete → tombstone → publish → notify the agent.
 //!
-//! One function, one step, whoever closes. After its first part any other
-//! closer finds nothing, so nothing can close twice; publishing comes before
-//! the agent is told, so subscribers see the end and the agent's own
-//! cancellation frames are dropped on purpose.
+//! One function, one step, for every cause of a close. After its first part the
+//! session is not found any more, so it cannot be closed twice. Clients are told
+//! before the agent is: what the agent still writes about the cancelled turn meets
+//! a tombstone and is dropped on purpose.
 //!
 //! **Hazard:** with a wait between telling the agent and deleting, several callers
 //! close the same session, and a client that comes back meanwhile loses its
@@ -15,34 +15,34 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
 use crate::bridge::config::ExtensionEvents;
-use crate::bridge::event::ExitStatus;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::{EndReason, Notice};
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
+use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams, SessionParams};
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::sessions::{attach, cancel, question_end};
 use crate::bridge::step::Step;
-use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Method, Token};
 
-/// Who wants to hear that a session is closed, and the request it made.
+/// The asker of a close, and its `session/close`.
 pub type Closer = (Asker, Frame);
 
 /// How a session is ended.
 pub enum Ending<'a> {
-    /// In order; nobody waits to hear of it.
+    /// In order; no client waits for the answer.
     InOrder,
     /// In order, because a client asked for it.
     AskedBy(Closer),
-    /// With its channel: requests in it are answered with this at once.
+    /// With its channel: requests in the session are refused with this at once.
     Failed(&'a Refusal),
 }
 
-/// Ends a session: the four parts, in their order, in this one step. Requests in it
-/// wait in the tombstone for the agent's own answer, unless its channel has failed.
+/// Ends a session: the four parts, in their order, in this one step. Calls in it that
+/// were sent wait in the tombstone for the agent's own answer, unless its channel has
+/// failed.
 pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, ending: Ending<'_>) {
     let (closer, failure) = match ending {
         Ending::InOrder => (None, None),
@@ -56,10 +56,10 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         publish_end(step, &session, reason, failure);
     }
 
-    // 1. Delete: from here on nobody else finds it, and whoever comes second is late.
+    // 1. Delete: from here on the session is not found, and a second close does nothing.
     let Some(mut session) = step.books.remove_session(key) else { return };
 
-    // 2. Tombstone: what is pending moves into it, questions are settled now.
+    // 2. Tombstone: calls that were sent move into it, questions are withdrawn now.
     for question in std::mem::take(&mut session.questions) {
         question_end::withdraw(step, question);
     }
@@ -68,7 +68,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         session.calls.iter().copied().filter(|id| !queued.contains(id)).collect();
     bury(step, &session, pending.clone());
 
-    // 3. Publish, and with that end the attachments.
+    // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
     publish_end(step, &session, reason, failure);
     for id in queued {
         match failure {
@@ -84,7 +84,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
             answer::give(step, &call.asker, |token| compose::success(token, CANCELLED_TURN));
         }
         let purpose = step.books.call(*id).map(|call| &call.purpose);
-        // A load that comes back after the end would say that the session is open.
+        // A load answered after the end would tell the client that the session is open.
         let is_reload = matches!(purpose, Some(Purpose::Reload { .. }));
         match failure {
             Some(refusal) => drop(answer::fail(step, *id, refusal)),
@@ -93,7 +93,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         }
     }
 
-    // 4. Notify the agent, if it is there to be told.
+    // 4. Notify the agent, if its channel takes requests.
     let is_open = step.books.channel(session.channel).is_some_and(|row| row.is_open());
     if is_open && failure.is_none() {
         notify_agent(step, &session, &pending, closer);
@@ -108,11 +108,11 @@ fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
     let channel = step.books.tombstone_channel(session);
     flush_tombstone(step, channel, agent_id, false);
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    // Until its agent is asked it counts as unanswered, so that it fences.
+    // Until the agent is asked, the close counts as unanswered, so that the id is fenced.
     let (key, hold) = (session.key, Hold::Unanswered);
     let tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
     let mut thrown = row.tombstones.bury(tombstone);
-    // What its sub-agents say late is dropped too.
+    // Late frames of its sub-agents are dropped, too.
     for (number, id) in (1..).zip(&session.children) {
         thrown += row.tombstones.bury(Tombstone::of_sub_agent(key, number, id.clone(), now));
     }
@@ -125,22 +125,19 @@ fn publish_end(
     reason: EndReason,
     failure: Option<&Refusal>,
 ) {
-    let id = quoted(&session.id);
-    let word = quoted(reason.word());
-    let seq = session.seq;
     let method =
         if reason.is_death() { "_drawbridge/session_died" } else { "_drawbridge/session_closed" };
-    let how = match failure {
-        Some(Refusal::AgentExited { status: ExitStatus::Code(code), .. }) => {
-            format!(",\"exitCode\":{code}")
-        }
-        Some(Refusal::AgentExited { status: ExitStatus::Signal(signal), .. }) => {
-            format!(",\"signal\":{signal}")
-        }
-        _ => String::new(),
+    let exit = match failure {
+        Some(Refusal::AgentExited { status, .. }) => status.into(),
+        _ => ExitFields::default(),
     };
-    let params =
-        format!("{{\"sessionId\":{id},\"reason\":{word}{how},\"restorable\":false,\"seq\":{seq}}}");
+    let params = SessionEndedParams {
+        session_id: &session.id,
+        reason: reason.word(),
+        exit,
+        restorable: false,
+        seq: session.seq,
+    };
     let events = step.books.limits.extension_events;
     for client in session.clients() {
         let Some(row) = step.books.client_mut(*client) else {
@@ -195,8 +192,8 @@ pub fn ask_to_close(
     }
 }
 
-/// Sends `session/close`, as the client wrote it if one did. An agent that
-/// cannot close is only waited for, until what it was doing is over.
+/// Sends `session/close`, as the client wrote it if one did. An agent that cannot close
+/// is not asked: the bridge waits until the calls in the tombstone are answered.
 fn tell_agent(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -226,7 +223,7 @@ fn tell_agent(
         let outgoing = match frame {
             Some(frame) => translate::to_agent(&frame, Some(Token::number(id.0)), Some(agent_id)),
             None => {
-                let params = compose::session_params(agent_id);
+                let params = SessionParams { session_id: agent_id };
                 compose::request(id.0, Method::SessionClose.name(), &params)
             }
         };
@@ -235,7 +232,7 @@ fn tell_agent(
     Heard::Asked(id)
 }
 
-/// The agent answered `session/close`.
+/// Handles the agent's answer to `session/close`. A failure ends the close, too.
 pub fn answered(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -250,15 +247,15 @@ pub fn answered(
     conclude(step, channel, id, agent_id, Heard::Answered, Some(frame));
 }
 
-/// The agent did not answer `session/close` in time.
+/// Ends a `session/close` that the agent did not answer in time.
 pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, agent_id: &str) {
     let questions = step.books.channel(channel).map(|row| &row.questions);
     let behind_question = questions.is_some_and(|questions| !questions.is_empty());
     conclude(step, channel, id, agent_id, Heard::TimedOut { behind_question }, None);
 }
 
-/// The last part of a close is over: what waited in the tombstone is
-/// answered, then the one who closed.
+/// Ends a close: answers the calls that wait in the tombstone, then the asker of the
+/// close. If this is not the close that the tombstone waits for, only the latter.
 fn conclude(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -288,10 +285,10 @@ fn conclude(
     }
 }
 
-/// A request in a session that is closed was answered: its tombstone may have
-/// waited for just this.
+/// Handles that a call in a closed session was answered: the close is over if its
+/// tombstone waited for nothing else.
 pub fn last_answer(step: &mut Step<'_>, call: &Call) {
-    // A call in a session is on its channel from the first.
+    // A call in a session is on its channel from the start.
     let (Some(channel), Some(key)) = (call.channel, call.session) else { return };
     let row = step.books.channel(channel);
     let agent_id = row.and_then(|row| Some(row.tombstones.of(key)?.agent_id.clone()));
@@ -300,21 +297,21 @@ pub fn last_answer(step: &mut Step<'_>, call: &Call) {
     }
 }
 
-/// An agent that cannot close has nothing left to say: the close is over.
+/// Ends the close at an agent that cannot close, if no call waits in the tombstone.
 fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     if row.capabilities.close {
         return;
     }
-    // It may have given way to younger ones.
+    // The tombstone may have given way to younger ones.
     let Some(tombstone) = row.tombstones.get(agent_id) else { return };
     if let (Hold::Closing(id), true) = (tombstone.hold(), tombstone.calls().is_empty()) {
         conclude(step, channel, id, agent_id, Heard::Quiet, None);
     }
 }
 
-/// Answers what waits in a tombstone: prompts as cancelled, the rest as
-/// cut off; after a quarter of the shutdown's bound all of it as shutting down.
+/// Answers the calls that wait in a tombstone: prompts as cancelled, others with a
+/// refusal. `late`: the close has timed out; in a shutdown all calls are then refused.
 pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, late: bool) {
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
@@ -331,8 +328,8 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
     }
 }
 
-/// No question of the channel is open any more: closes that may have been
-/// blocked by one are sent again.
+/// Sends the closes again that a question may have blocked, when no question of the
+/// channel is open any more.
 pub fn ask_again(step: &mut Step<'_>, channel: ChannelId) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let unanswered: Vec<Box<str>> = row.tombstones.to_ask_again().map(Into::into).collect();
@@ -343,8 +340,8 @@ pub fn ask_again(step: &mut Step<'_>, channel: ChannelId) {
 
 /// Sends a close once more that was not answered.
 pub fn again(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
-    // While a late answer to a restore may still come, only that one tells; and
-    // an agent that cannot close is not asked.
+    // While an overdue restore of the session may still be answered, that answer
+    // decides; and an agent that cannot close is not asked.
     let is_restoring = step.books.calls_on(channel).into_iter().any(|id| {
         let opening = step.books.call(id).and_then(|call| call.opening());
         opening.is_some_and(|opening| opening.restores() == Some(agent_id))
@@ -357,7 +354,8 @@ pub fn again(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     ask_to_close(step, channel, key, agent_id, None);
 }
 
-/// A client's `session/close`.
+/// Handles a client's `session/close`: ends the session, or, while other clients are
+/// attached, only detaches this one.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(id) = frame.session() else {
         let refusal = Refusal::MissingField { field: "sessionId" };
@@ -365,7 +363,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     };
     let key = match step.books.attached_session(client, &id) {
         Ok(key) => key,
-        // It is closed already, and this client knew it: that is what it wants.
+        // The session has ended, or this client has left it: the close has nothing to do.
         Err(Refusal::SessionEnded { .. }) => {
             return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
         }

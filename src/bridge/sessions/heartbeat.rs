@@ -1,13 +1,14 @@
-//! `_drawbridge/heartbeat`: moves last-seen, and says how sessions are.
+//! `_drawbridge/heartbeat`: a client says that it still uses its sessions.
 
 use crate::bridge::books::session::Background;
 use crate::bridge::id::ClientId;
+use crate::bridge::outgoing::messages::{HeartbeatResult, SessionState};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, json};
 
-/// `_drawbridge/heartbeat`: moves last-seen, of one session or of all of
-/// this client; says how they are, if that was asked.
+/// Handles a heartbeat of a client, for one of its sessions or for all: they count as used
+/// now. A request is answered with the state of each.
 pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let is_request = frame.kind == FrameKind::Request;
@@ -32,11 +33,10 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             Background::Working { .. } => "unknown",
             _ => "idle",
         };
-        let id = json::quoted(&session.id);
-        sessions.push(format!("{{\"sessionId\":{id},\"state\":\"{state}\",\"idleMs\":{idle_ms}}}"));
+        sessions.push(SessionState { session_id: session.id.clone(), state, idle_ms });
     }
     if is_request {
-        let result = format!("{{\"sessions\":[{}]}}", sessions.join(","));
-        step.send_to_client(client, compose::success(&frame.id(), result.as_bytes()));
+        let result = json::written(&HeartbeatResult { sessions });
+        step.send_to_client(client, compose::success(&frame.id(), &result));
     }
 }

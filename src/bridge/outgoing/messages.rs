@@ -1,0 +1,167 @@
+//! The params, results and errors that the bridge writes itself, as structures.
+//!
+//! Their names and shapes are those of the Agent Client Protocol, and of
+//! `docs/protocol.md` for the bridge's own extension.
+
+use serde::Serialize;
+
+use crate::bridge::event::ExitStatus;
+use crate::bridge::refusal::Refusal;
+
+/// Params that name a session and nothing else: `session/cancel`, `session/close`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionParams<'a> {
+    /// The id under which the receiver knows the session.
+    pub session_id: &'a str,
+}
+
+/// Params of `$/cancel_request`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelRequestParams {
+    /// The number under which the receiver got the request.
+    pub request_id: u64,
+}
+
+/// Params of `_drawbridge/session_closed` and `_drawbridge/session_died`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEndedParams<'a> {
+    /// The id under which clients know the session.
+    pub session_id: &'a str,
+    /// The reason, as one word.
+    pub reason: &'static str,
+    /// How the agent's process ended, if that ended the session.
+    #[serde(flatten)]
+    pub exit: ExitFields,
+    /// Whether the session can be opened again: not yet.
+    pub restorable: bool,
+    /// The number of updates that the bridge has passed on for the session.
+    pub seq: u64,
+}
+
+/// How a process ended: a code, a signal, or neither if that is not known.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExitFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i32>,
+}
+
+impl From<&ExitStatus> for ExitFields {
+    fn from(status: &ExitStatus) -> ExitFields {
+        let (exit_code, signal) = match status {
+            ExitStatus::Code(code) => (Some(*code), None),
+            ExitStatus::Signal(signal) => (None, Some(*signal)),
+            ExitStatus::Unknown => (None, None),
+        };
+        ExitFields { exit_code, signal }
+    }
+}
+
+/// The result of `_drawbridge/heartbeat`.
+#[derive(Debug, Serialize)]
+pub struct HeartbeatResult {
+    /// Every session that the request is about.
+    pub sessions: Vec<SessionState>,
+}
+
+/// The state of one session, in the answer to a heartbeat.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionState {
+    /// The id under which clients know the session.
+    pub session_id: Box<str>,
+    /// `busy`, `idle`, or `unknown` where work may go on in the background.
+    pub state: &'static str,
+    /// The time since the session was last used (ms).
+    pub idle_ms: u64,
+}
+
+/// An entry of the result of `session/list`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedSession<'a> {
+    /// The id under which clients know the session.
+    pub session_id: &'a str,
+    /// Its working directory.
+    pub cwd: &'a str,
+}
+
+/// The member `_meta.drawbridge` of the answer to `initialize`.
+#[derive(Debug, Serialize)]
+pub struct BridgeMeta {
+    /// The version of the bridge.
+    pub version: &'static str,
+}
+
+/// The error object of a refusal.
+#[derive(Debug, Serialize)]
+pub struct ErrorObject<'a> {
+    code: i64,
+    message: String,
+    data: ErrorData<'a>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorData<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
+    #[serde(flatten)]
+    exit: ExitFields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_tail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl<'a> From<&'a Refusal> for ErrorObject<'a> {
+    fn from(refusal: &'a Refusal) -> ErrorObject<'a> {
+        let (code, message) = (refusal.code(), refusal.message());
+        ErrorObject { code, message, data: refusal.into() }
+    }
+}
+
+impl<'a> From<&'a Refusal> for ErrorData<'a> {
+    fn from(refusal: &'a Refusal) -> ErrorData<'a> {
+        let mut data = ErrorData {
+            kind: refusal.kind(),
+            retry_after_ms: refusal.retry_after_ms(),
+            ..ErrorData::default()
+        };
+        match refusal {
+            Refusal::UnknownSession { id }
+            | Refusal::RestoreUnderWay { id }
+            | Refusal::SessionBusy { id }
+            | Refusal::SessionFenced { id } => data.session_id = Some(id),
+            Refusal::SessionEnded { id, reason } => {
+                data.session_id = Some(id);
+                data.reason = Some(reason);
+            }
+            Refusal::AgentExited { agent, status, stderr_tail, .. } => {
+                data.agent = Some(agent);
+                data.exit = status.into();
+                data.stderr_tail = Some(stderr_tail);
+            }
+            Refusal::RestartLimit { agent, .. }
+            | Refusal::AgentNotReading { agent }
+            | Refusal::SpawnFailed { agent, .. }
+            | Refusal::AgentStopped { agent, .. }
+            | Refusal::HandshakeTimeout { agent, .. }
+            | Refusal::OpenTimeout { agent }
+            | Refusal::PromptTimeout { agent }
+            | Refusal::ProtocolBroken { agent, .. } => data.agent = Some(agent),
+            _ => {}
+        }
+        data
+    }
+}
