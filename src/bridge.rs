@@ -32,10 +32,12 @@ pub mod effect;
 pub mod event;
 pub mod id;
 pub mod notice;
+pub mod reason;
 pub mod refusal;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
 pub mod time;
+pub mod words;
 
 mod books;
 mod channels;
@@ -53,7 +55,8 @@ pub use counters::Counters;
 pub use effect::Effect;
 pub use event::{Event, Exit, ExitStatus, Process, ShutdownCause};
 pub use id::{ChannelId, ClientId, SessionKey};
-pub use notice::{EndReason, Notice, StopReason};
+pub use notice::Notice;
+pub use reason::{EndReason, LossReason, StopReason};
 pub use refusal::Refusal;
 pub use time::{Limit, Moment};
 
@@ -67,7 +70,7 @@ use step::{Outgoing, Step};
 /// Nothing is reaped or timed out for this long after the host stood still (ms).
 pub const PAUSE_GRACE: u64 = 60_000;
 
-/// Rows that are looked at in one call of [`Bridge::handle_timeout`].
+/// The most rows that one call of [`Bridge::handle_timeout`] looks at.
 const LOOKS: usize = 256;
 
 /// The core.
@@ -83,8 +86,8 @@ const LOOKS: usize = 256;
 /// 3. wait until something happens, or until `poll_timeout`, which is asked anew each
 ///    time: any event may have brought it forward.
 ///
-/// Events may be handed in while effects are not drained yet; the new ones stand
-/// behind the old. What an effect brings about comes back as an event, however late:
+/// Events may be handed in while effects are not drained yet; the new effects stand
+/// behind the old. The outcome of an effect comes back as an event, however late:
 /// [`Effect::Spawn`] as `ChannelSpawned` or `SpawnFailed`, the end of a process as
 /// `ChannelExited`. Time only grows: a moment before the last one counts as the last.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl Bridge {
         Bridge { books: Books::new(config), outgoing: Outgoing::default(), now: Moment::START }
     }
 
-    /// Something happened.
+    /// Takes one event and makes the step that follows from it.
     pub fn handle(&mut self, now: Moment, event: Event) {
         let step = &mut self.step(now);
         match event {
@@ -136,10 +139,12 @@ impl Bridge {
         settle::finish(step);
     }
 
-    /// The time that [`Bridge::poll_timeout`] gave has come. Extra calls are harmless.
+    /// Does what is due at `now`. To be called at the moment that
+    /// [`Bridge::poll_timeout`] gave; extra calls are harmless.
     ///
-    /// If very many rows come up at once, only some are looked at, so that no
-    /// prompt waits for all of them: `poll_timeout` is not after `now` then.
+    /// If very many rows come up at once, only some are looked at, so that no prompt
+    /// waits for all of them: the moment that `poll_timeout` gives is then not after
+    /// `now`.
     pub fn handle_timeout(&mut self, now: Moment) {
         let step = &mut self.step(now);
         let mut looks = LOOKS;
@@ -149,12 +154,13 @@ impl Bridge {
         settle::finish(step);
     }
 
-    /// What is to be done next, in order.
+    /// Takes the next effect; `None`: there is none now.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.outgoing.effects.pop_front()
     }
 
-    /// When [`Bridge::handle_timeout`] must be called at the latest.
+    /// When [`Bridge::handle_timeout`] must be called at the latest; `None`: not before
+    /// the next event.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.books.first_bound()
     }
@@ -164,20 +170,20 @@ impl Bridge {
         self.books.limits.preheat
     }
 
-    /// What was thrown away so far.
+    /// The counts of what was thrown away or refused so far, and of strikes.
     pub fn counters(&self) -> Counters {
         self.outgoing.counters
     }
 
-    /// Whether everything is over.
+    /// Whether the shutdown is over: [`Effect::Exit`] was the last effect.
     pub fn is_over(&self) -> bool {
         self.books.phase() == Phase::Over
     }
 
-    /// Says which rule is broken, and where. To be called between two events.
+    /// Checks the rules that never break. To be called between two events.
     ///
     /// # Errors
-    /// The number of the rule (see `docs/architecture.md`) and the rows.
+    /// The number of the broken rule (see `docs/architecture.md`) and its rows.
     pub fn check(&self) -> Result<(), String> {
         check::all(&self.books)
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::words::counted;
+
 /// What was thrown away or refused, and why. Nothing is lost without a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -35,27 +37,27 @@ pub struct Counters {
 }
 
 impl fmt::Display for Counters {
-    /// What was thrown away at all: `3 late_frames, 1 refused`.
+    /// Every count that is not 0, with its noun: `3 late notifications, 1 refused request`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = [
-            (self.late_frames, "late_frames"),
-            (self.unknown_session_frames, "unknown_session_frames"),
-            (self.early_frames, "early_frames"),
-            (self.stray_answers, "stray_answers"),
-            (self.stray_lines, "stray_lines"),
-            (self.overlong_lines, "overlong_lines"),
-            (self.half_line_bytes, "half_line_bytes"),
-            (self.tombstones, "tombstones"),
-            (self.unrouted, "unrouted"),
-            (self.refused, "refused"),
-            (self.strikes, "strikes"),
-            (self.cursors, "cursors"),
-            (self.set_up_requests, "set_up_requests"),
+            (self.late_frames, "late notification"),
+            (self.unknown_session_frames, "notification for an unknown session"),
+            (self.early_frames, "early notification over the limit"),
+            (self.stray_answers, "stray answer"),
+            (self.stray_lines, "stray line"),
+            (self.overlong_lines, "line over --max-frame-bytes"),
+            (self.half_line_bytes, "byte of unfinished lines"),
+            (self.tombstones, "tombstone over the limit"),
+            (self.unrouted, "notification without a receiver"),
+            (self.refused, "refused request"),
+            (self.strikes, "strike"),
+            (self.cursors, "cursor over the limit"),
+            (self.set_up_requests, "set-up request over the limit"),
         ];
         let said: Vec<String> = all
-            .iter()
+            .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{count} {name}"))
+            .map(|(count, noun)| counted(usize::try_from(count).unwrap_or(usize::MAX), noun))
             .collect();
         f.write_str(&said.join(", "))
     }

@@ -5,14 +5,15 @@ use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::channels::{liveness, set_up_replay, stop};
 use crate::bridge::id::{CallId, ChannelId};
-use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
+use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{attach, close, open, question_end, reaper, turn};
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
 
-/// Something is due, as the facts stand now.
+/// Does what follows from `due`, which is due as the facts stand now.
 pub fn act(step: &mut Step<'_>, due: Due) {
     match due {
         Due::Channel(id) => channel_due(step, id),
@@ -20,7 +21,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Question(id) => question_end::timed_out(step, id),
         Due::Session(key) => reaper::reap(step, key),
         Due::Silence(id) => liveness::listen_closely(step, id),
-        Due::Start(_) => {} // The end of the step places what waits.
+        Due::Start(_) => {} // The end of the step places the calls that wait.
         Due::Shutdown => shutdown::force(step),
     }
 }
@@ -71,7 +72,7 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
             let agent_id = agent_id.clone();
             close::timed_out(step, channel, id, &agent_id);
         }
-        // Only a shutdown gives the others a limit.
+        // Other calls have a deadline only during a shutdown.
         _ => drop(answer::fail(step, id, &Refusal::ShuttingDown)),
     }
 }

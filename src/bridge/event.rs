@@ -4,93 +4,95 @@ use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed};
 
-/// Something happened. The runtime says so; the core decides what it means.
+/// One thing that happened. The runtime reports it; the core decides what it means.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A client is there; `cwd` is the directory it was started in.
+    /// A client has connected.
     ClientConnected {
-        /// Given by the runtime, never used twice.
+        /// The number that the runtime gave the client; it is never used again.
         client: ClientId,
-        /// Where agents of this client start unless a session says otherwise.
+        /// The directory in which agents of this client start unless a session names
+        /// another one.
         cwd: String,
     },
     /// A line of a client.
     ClientFrame {
-        /// Who sent it.
+        /// The client.
         client: ClientId,
         /// The message, or what is wrong with the line.
         frame: Result<Frame, Malformed>,
     },
     /// A client's connection is over; nothing more comes from it.
     ClientGone {
-        /// Whose connection.
+        /// The client.
         client: ClientId,
     },
     /// The process of a channel runs.
     ChannelSpawned {
-        /// Which one.
+        /// The channel.
         channel: ChannelId,
-        /// Its process id.
+        /// The process id of the agent.
         pid: u32,
     },
-    /// The process of a channel could not be started; the channel never was.
+    /// The process of a channel could not be started; no `ChannelExited` follows.
     SpawnFailed {
-        /// Which one.
+        /// The channel.
         channel: ChannelId,
-        /// The system's words.
+        /// The error that the system gave.
         error: String,
     },
     /// A line of an agent.
     ChannelFrame {
-        /// Whose.
+        /// The channel.
         channel: ChannelId,
         /// The message, or what is wrong with the line.
         frame: Result<Frame, Malformed>,
     },
-    /// A channel's process is reaped and its output read to the end.
+    /// A channel's process is reaped. Its output is read to the end and its tree is gone,
+    /// unless that takes longer than half a second.
     ChannelExited {
-        /// Which one.
+        /// The channel.
         channel: ChannelId,
         /// How it ended.
         exit: Exit,
     },
-    /// An agent closed its stdout, or does not take its stdin, but still runs.
+    /// An agent closed its stdin or stdout, but still runs.
     ChannelLost {
-        /// Which one.
+        /// The channel.
         channel: ChannelId,
     },
     /// The outbox of a client went over its high mark, or under its low mark.
     ClientSaturated {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// `true`: over the mark.
+        /// `true`: over the high mark; `false`: under the low mark.
         over: bool,
     },
-    /// The outbox of a channel is full, or has room again.
+    /// The outbox of a channel went over its high mark, or under its low mark.
     ChannelSaturated {
-        /// Whose.
+        /// The channel.
         channel: ChannelId,
-        /// `true`: full.
+        /// `true`: over the high mark; `false`: under the low mark.
         over: bool,
     },
     /// The answer to [`Effect::Survey`](super::Effect::Survey).
     Surveyed {
         /// The channel whose process tree was looked at.
         channel: ChannelId,
-        /// What runs in it beside the agent itself.
+        /// The processes of the tree, without the agent itself.
         processes: Vec<Process>,
-        /// The time that all of it has spent on the processor, the agent
-        /// included, in milliseconds to within 10; `None`: nobody can tell.
+        /// The processor time that the whole tree, the agent included, has used, in
+        /// milliseconds to within 10; `None`: unknown.
         worked: Option<u64>,
     },
     /// The host stood still for a while (sleep, or a stopped process).
     HostPaused,
-    /// Start the process that is wanted before any client asks.
+    /// Start an agent before a client asks for one.
     Preheat {
         /// The directory to start it in.
         cwd: String,
     },
-    /// End everything.
+    /// End the bridge.
     Shutdown(ShutdownCause),
 }
 
@@ -103,14 +105,24 @@ pub enum ShutdownCause {
     Signal,
 }
 
+impl ShutdownCause {
+    /// The end of the sentence "the bridge shuts down, because …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            ShutdownCause::StdinEnded => "the editor closed the bridge's stdin",
+            ShutdownCause::Signal => "a signal came",
+        }
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// Code or signal.
     pub status: ExitStatus,
-    /// The last lines it wrote to stderr, at most 1 KiB.
+    /// The end of what the agent wrote to stderr, at most 1 KiB, with secrets hidden.
     pub stderr_tail: String,
-    /// Bytes of an unfinished last line on its stdout.
+    /// The length of an unfinished last line on its stdout, in bytes.
     pub half_line: u64,
 }
 
@@ -121,7 +133,7 @@ pub enum ExitStatus {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// Nobody can tell.
+    /// The status is not known, for instance because the keeper was killed.
     Unknown,
 }
 

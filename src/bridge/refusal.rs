@@ -1,8 +1,11 @@
-//! Every way to say no: code, kind, a sentence for a person, data.
+//! Refusals: the errors that the bridge answers itself, each with its code, its kind and a
+//! sentence for a person.
 //!
-//! Editors show the message as it is, so it is whole and says what to do.
+//! Editors show the sentence as it is, so it is complete and says what to do.
 
 use crate::bridge::event::ExitStatus;
+use crate::bridge::reason::LossReason;
+use crate::bridge::time::spelled;
 
 /// A refusal, answered as a JSON-RPC error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +46,8 @@ pub enum Refusal {
     SessionEnded {
         /// As the client names it.
         id: String,
-        /// Why, in one word.
-        reason: &'static str,
+        /// Why.
+        reason: LossReason,
     },
     /// The request was withdrawn by the one who made it.
     Cancelled,
@@ -245,21 +248,24 @@ impl Refusal {
                 format!("There is no session `{id}` for this client.")
             }
             Refusal::SessionEnded { id, reason } => format!(
-                "The session `{id}` was ended ({reason}); load or resume it, or open a new one."
+                "The session `{id}` is not open any more, because {}; load or resume it, or open a \
+                 new one.",
+                reason.phrase()
             ),
             Refusal::Cancelled => "The request was cancelled.".into(),
             Refusal::SessionClosing => "The session was closed while the request was open.".into(),
             Refusal::ShuttingDown => "drawbridge is shutting down.".into(),
             Refusal::SessionLimit { count } => format!(
-                "{count} sessions are open, which is the limit, and none of them may give way: \
-                 close one or raise --max-sessions."
+                "Sessions open: {count}, which is the limit, and none of them may be closed for a new \
+                 one. Close one, or raise --max-sessions."
             ),
             Refusal::ChannelLimit { count } => format!(
-                "{count} agent processes run, which is the limit, and all of them have work: \
-                 close a session or raise --max-channels."
+                "Agent processes: {count}, which is the limit, and none of them is without work. \
+                 Close a session, or raise --max-channels."
             ),
             Refusal::PromptQueueFull { limit } => format!(
-                "{limit} prompts wait for the running turn already; wait, or raise --max-queued-prompts."
+                "Prompts that wait for the running turn: {limit}, which is the limit. Wait, or raise \
+                 --max-queued-prompts."
             ),
             Refusal::TooManyRequests => {
                 "Too many requests of this connection are open; wait for answers.".into()
@@ -280,11 +286,12 @@ impl Refusal {
                 format!("The agent `{agent}` ended {during}with {status}.{words}")
             }
             Refusal::AgentStopped { agent, reason } => {
-                format!("The agent `{agent}` was stopped: {reason}.")
+                format!("The agent `{agent}` was stopped, because {reason}.")
             }
             Refusal::HandshakeTimeout { agent, millis } => format!(
-                "The agent `{agent}` did not answer `initialize` within {millis} ms; \
-                 start it by hand to see what it does, or raise --initialize-timeout-ms."
+                "The agent `{agent}` did not answer `initialize` within {}; \
+                 start it by hand to see what it does, or raise --initialize-timeout-ms.",
+                spelled(*millis)
             ),
             Refusal::ProtocolBroken { agent, what } => {
                 format!("The agent `{agent}` broke the protocol: {what}.")
@@ -303,7 +310,7 @@ impl Refusal {
                 format!("The session `{id}` is being restored in another way at this moment.")
             }
             Refusal::SessionFenced { id } => format!(
-                "An agent process still holds the session `{id}` and does not let go of it; try again later."
+                "An agent process still holds the session `{id}` and has not closed it; try again later."
             ),
             Refusal::SessionBusy { id } => format!(
                 "The session `{id}` is open and in the middle of a turn; load it when the turn is over."

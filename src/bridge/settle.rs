@@ -1,5 +1,5 @@
-//! How a step ends: what it touched is settled, what waits is placed, and every row
-//! that was touched comes up when it is due.
+//! How a step ends: touched rows are settled, calls that wait for a channel are placed,
+//! and every touched row is watched, so that it comes up when it is due.
 //!
 //! The consequences of the state of a row are decided here, from its facts, and not
 //! where it was changed.
@@ -10,13 +10,15 @@ use crate::bridge::books::session::Audience;
 use crate::bridge::channels::{placement, retirement, stop};
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, SessionKey};
-use crate::bridge::notice::{EndReason, Notice};
+use crate::bridge::notice::Notice;
+use crate::bridge::reason::EndReason;
 use crate::bridge::routing::fanout;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
-/// The end of every step.
+/// Ends a step: settles until no touched row is left. To be called once, at the end of
+/// every step.
 pub fn finish(step: &mut Step<'_>) {
     loop {
         while let Some(id) = step.books.next_touched_fanout() {
@@ -44,9 +46,10 @@ pub fn finish(step: &mut Step<'_>) {
     }
 }
 
-/// A session that was left on purpose is closed as soon as its turn is over.
+/// Closes a session that its last client left on purpose, as soon as no call is open in
+/// it. Any other session is watched.
 fn session(step: &mut Step<'_>, key: SessionKey) {
-    // It may have ended in this step.
+    // The session may have ended in this step.
     let Some(session) = step.books.session(key) else { return };
     if session.audience == Audience::Left && session.calls.is_empty() {
         close::end_session(step, key, EndReason::LastClientDetached, Ending::InOrder);
@@ -55,11 +58,11 @@ fn session(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// The consequences of the state of a channel: it may be retired, idle, waited for,
-/// paused, or over.
+/// Draws the consequences of the state of a channel: it may be retired, paused or
+/// stopped, and its idle time and the silence of its agent may begin or end.
 fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
-    // It may have exited in this step.
+    // The channel may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
     let row = if row.has_loose_ends() {
         if retirement::retire(step, id) {
@@ -89,12 +92,12 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     row.clock.set_idle(is_idle, now);
     row.clock.set_waited_for(is_waited_for, now);
     match &row.state {
-        // It was only kept by its work.
+        // Only its work kept the draining channel.
         ChannelState::Draining { reason } if is_idle => {
             let reason = reason.clone();
             return stop::begin(step, id, reason);
         }
-        // Nothing is ever due of a channel that works.
+        // With work, and without a wait for the agent, such a channel has no deadline.
         ChannelState::Ready | ChannelState::Draining { .. } | ChannelState::Spawned
             if !is_idle && !is_waited_for =>
         {
@@ -102,7 +105,7 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         }
         _ => {}
     }
-    // Its idle time may be over at once; a rung of the ladder takes a step of its own.
+    // The idle timeout may be over at once. A rung of the ladder is left to a later step.
     let may_be_over = is_idle && row.state == ChannelState::Ready;
     if may_be_over && step.books.is_due(Due::Channel(id), now) {
         return due::act(step, Due::Channel(id));

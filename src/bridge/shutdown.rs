@@ -1,8 +1,8 @@
 //! The end of the bridge: in order, within a bound, and with nothing left.
 //!
-//! Sessions are ended and closed at their agents, all at once; then every
-//! channel goes down the stop ladder at the same time; at the bound whatever is
-//! left is killed. Hosts give little time, so everything inside is scaled to it.
+//! All sessions are ended and closed at their agents at once; then all channels go down
+//! the stop ladder at the same time; at the bound every process that is left gets
+//! SIGKILL. Editors give little time, so the graces inside are scaled to the bound.
 
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::Channel;
@@ -12,17 +12,20 @@ use crate::bridge::channels::stop;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::CallId;
-use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
+use crate::bridge::reason::{EndReason, StopReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 
-/// The bridge is to end; or somebody asks again, more urgently.
+/// Handles a cause to end the bridge: the first one begins the shutdown, a signal after
+/// it hastens the shutdown.
 pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
     match (step.books.phase(), cause) {
         (Phase::Running, _) => begin(step, cause),
-        // After the editor's own way of ending, its first SIGTERM only hurries.
+        // After the end of stdin, which is the usual way to end the bridge, the first
+        // signal only moves each channel one rung on; the next one kills.
         (
             Phase::Ending { cause: ShutdownCause::StdinEnded, since, forced: false },
             ShutdownCause::Signal,
@@ -42,17 +45,15 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
     step.books.enter(Phase::Ending { since: now, cause, forced: false });
     step.publish(Notice::ShuttingDown {
-        cause: match cause {
-            ShutdownCause::StdinEnded => "the editor closed our stdin".to_owned(),
-            ShutdownCause::Signal => "signal".to_owned(),
-        },
+        cause,
         channels: step.books.channels().len(),
         sessions: step.books.sessions().len(),
     });
     for key in ids_of(step.books.sessions()) {
         close::end_session(step, key, EndReason::Shutdown, Ending::InOrder);
     }
-    // What was not sent will not be, and a session is not opened to be closed.
+    // Outside of sessions, calls that were not sent are refused, and so are opens: their
+    // sessions would only have to be closed again.
     for id in ids_of(step.books.calls()) {
         let is_vain = step.books.call(id).is_some_and(|call| {
             let is_held = call.is_unsent() && call.purpose != Purpose::Initialize;
@@ -63,7 +64,8 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
         }
     }
     for channel in step.books.all_channels() {
-        // The end of a session may have stopped it; it is there until it exits.
+        // The end of a session may have stopped the channel; its row is there until it
+        // exits.
         let Some(row) = step.books.channel_mut(channel) else { continue };
         row.leases.clear();
         if row.is_open() {
@@ -78,7 +80,7 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     }
 }
 
-/// No more patience: SIGKILL to every process.
+/// Sends SIGKILL to every process that is left, and ends the waiting for answers.
 pub fn force(step: &mut Step<'_>) {
     let Phase::Ending { since, cause, .. } = step.books.phase() else { return };
     step.books.enter(Phase::Ending { since, cause, forced: true });
@@ -90,7 +92,7 @@ pub fn force(step: &mut Step<'_>) {
     }
 }
 
-/// The end of a step: everything is over when every process is, or will not die.
+/// Ends the bridge, at the end of a step, if every channel has exited or is stuck.
 pub fn finish(step: &mut Step<'_>) {
     let Phase::Ending { .. } = step.books.phase() else { return };
     if !step.books.channels().values().all(Channel::is_stuck) {

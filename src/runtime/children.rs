@@ -25,6 +25,7 @@ use super::outbox::Outbox;
 use super::streams::Wiring;
 use super::{agent_stderr, survey, tree};
 use crate::agent_environment::Variables;
+use crate::bridge::words::counted;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
 use crate::logs::StderrSink;
 use crate::processes::{Spare, Swept};
@@ -338,11 +339,13 @@ pub(super) async fn sweep_ledgers(folder: PathBuf, spare: Spare) {
 /// Logs what became of a tree.
 fn tell_swept(of: impl Display, swept: &Swept) {
     if swept.ended > 0 {
-        tracing::info!("{of}: ended {} processes that the agent left behind", swept.ended);
+        let ended = counted(swept.ended as usize, "process");
+        tracing::info!("{of}: ended {ended} that the agent left behind");
     }
     if !swept.left.is_empty() {
         let names = swept.left.join(", ");
-        tracing::info!("{of}: left {} processes alone: {names}", swept.left.len());
+        let left = counted(swept.left.len(), "process");
+        tracing::info!("{of}: left {left} alone: {names}");
     }
 }
 

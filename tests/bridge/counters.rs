@@ -12,7 +12,7 @@ fn half_a_line_at_the_end_of_an_agent() {
     let exit = Exit { status, stderr_tail: String::new(), half_line: 17 };
     world.event(Event::ChannelExited { channel, exit });
     assert_eq!(world.bridge.counters().half_line_bytes, 17);
-    assert!(world.bridge.counters().to_string().contains("17 half_line_bytes"));
+    assert!(world.bridge.counters().to_string().contains("17 bytes of unfinished lines"));
 }
 
 #[test]

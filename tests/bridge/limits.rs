@@ -171,7 +171,7 @@ fn pending_requests_are_capped_per_client_and_per_agent() {
 }
 
 #[test]
-fn at_both_caps_a_newcomer_waits_for_the_close_that_makes_room() {
+fn at_both_limits_a_newcomer_waits_for_the_close_that_makes_room() {
     let mut world = World::with(|config| {
         config.agent.share = Share::Session;
         config.limits.max_sessions = 1;
@@ -383,7 +383,7 @@ fn a_refusal_at_max_sessions_says_how_many_there_are() {
     world.open(editor, channel, "a");
     world.request(editor, 1, "session/new", NEW);
     let line = world.next_line(editor);
-    assert!(line.contains("1 session"), "{line}");
+    assert!(line.contains("Sessions open: 1,"), "{line}");
 }
 
 #[test]

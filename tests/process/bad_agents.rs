@@ -97,7 +97,7 @@ fn garbage_on_stdout_is_dropped_and_logged() {
     let session = bridge.new_session();
     assert_eq!(bridge.turn(&session, "garbage\nsay on\nraw []\nraw 7\ngarbage"), ["on"]);
     assert_eq!(bridge.leftovers(), [""; 0]);
-    bridge.logs("a line on stdout that is no message");
+    bridge.logs("a line on the agent's stdout is no message");
     bridge.end();
 }
 

@@ -71,7 +71,7 @@ fn a_process_that_ends_while_it_is_idle_is_replaced_when_it_is_needed() {
     let first = bridge.agent();
     crate::processes::send_signal(first, nix::sys::signal::Signal::SIGKILL);
     eventually("its end", || !is_alive(first));
-    bridge.logs("agent ended unasked");
+    bridge.logs("the agent exited unexpectedly");
     let session = bridge.new_session();
     assert_ne!(bridge.pid_of(&session), first);
     bridge.end();

@@ -26,7 +26,7 @@ fn leaving(options: &[&str], flags: &[&str]) -> (Bridge, u32) {
 fn the_end_of_stdin_is_enough_for_most() {
     let (bridge, agent) = leaving(&FLAT, &[]);
     assert!(bridge.log_of(agent).contains("= exit"));
-    bridge.logs("agent left with exit code 0");
+    bridge.logs("the agent exited: exit code 0");
     assert!(!bridge.log().contains("SIGTERM sent"), "{bridge}");
     bridge.end();
 }

@@ -112,7 +112,7 @@ fn work_in_the_background_keeps_a_session() {
     let mut bridge = reaping("200", &["--background-work", "keep"], &[]);
     let session = bridge.new_session();
     let work = bridge.starts(&session, "background 900");
-    bridge.logs("kept, processes of its turns still run");
+    bridge.logs("not closed, because processes of its turns still run");
     assert!(is_alive(work));
     closed(&mut bridge, &session);
     assert!(!is_alive(work), "closed only after the work was done");
@@ -168,7 +168,7 @@ fn the_last_detach_closes_a_session() {
     let agent = bridge.pid_of(&kept);
     let answer = bridge.call_about("_drawbridge/detach", &left);
     assert_eq!(answer["result"], json!({}));
-    bridge.logs("reason last_client_detached");
+    bridge.logs("because its last client left it");
     eventually("the close at the agent", || bridge.log_of(agent).contains("session/close"));
     let turn = bridge.prompt(&left, "say anything");
     assert_eq!(refusal(&bridge.answer(turn)).0, -32002);

@@ -129,7 +129,7 @@ fn nothing_outlives_a_keeper_that_is_told_to_go() {
         let mut tree = Tree::grown(|setup| setup);
         send_signal(tree.keeper, signal);
         eventually("the end of the tree", || tree.living() == 0);
-        tree.bridge.logs("agent ended unasked with signal 9");
+        tree.bridge.logs("the agent exited unexpectedly: signal 9");
         tree.bridge.close_stdin();
         tree.bridge.is_gone();
     }

@@ -8,23 +8,23 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session_names::SessionNames;
 use crate::bridge::books::tombstones::Tombstones;
 use crate::bridge::id::{AgentId, CallId, ClientId, PoolId, QuestionId, SessionKey};
-use crate::bridge::notice::StopReason;
+use crate::bridge::reason::StopReason;
 use crate::bridge::time::Moment;
 
-/// Notifications that an agent still gets while it does not read, in bytes: a
-/// cancel gets in, a flood does not.
+/// The most bytes of notifications that are sent to an agent while it does not read:
+/// enough for a cancel, but bounded.
 pub const MAX_UNREAD: usize = 1024 * 1024;
 
-/// Where a channel stands between its start and its exit.
+/// The state of a channel between its start and its exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelState {
-    /// It is being started or runs; `initialize` was not sent yet.
+    /// The process is being started or runs; `initialize` was not sent yet.
     Spawned,
     /// `initialize` was sent; the handshake timeout runs.
     Starting {
         /// When it was sent.
         since: Moment,
-        /// Whether a person was told that it takes long.
+        /// Whether a notice told that the handshake takes long.
         slow: bool,
     },
     /// In service.
@@ -34,11 +34,11 @@ pub enum ChannelState {
         /// Why.
         reason: StopReason,
     },
-    /// On its way out.
+    /// The stop ladder runs.
     Stopping {
         /// Why.
         reason: StopReason,
-        /// How far.
+        /// The rung that is reached.
         rung: Rung,
         /// When that rung was reached.
         since: Moment,
@@ -54,16 +54,16 @@ pub enum Rung {
     Terminated,
     /// SIGKILL was sent.
     Killed,
-    /// It is still there.
+    /// The process is still there after SIGKILL and its grace.
     Stuck,
 }
 
 /// The state of the agent's login on this channel, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// Nothing.
+    /// Nothing is known.
     Unknown,
-    /// It refused an open with "authentication required".
+    /// The agent refused an open with "authentication required".
     Wanted,
     /// A client authenticated here.
     Done {
@@ -72,7 +72,7 @@ pub enum Login {
     },
 }
 
-/// What an agent says it can do, as far as the bridge must know.
+/// The capabilities that an agent offers, as far as the bridge must know them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// `loadSession`.
@@ -90,7 +90,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// The names of what is offered, for people.
+    /// The names of the offered capabilities, for messages to people.
     pub fn names(self) -> String {
         let all = [
             (self.load, "load"),
@@ -109,44 +109,47 @@ impl Capabilities {
 /// A row: one process, from before its start until its exit.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    /// Where it stands.
+    /// Where the channel stands between its start and its exit.
     pub state: ChannelState,
-    /// Whose process it is.
+    /// The agent whose process it is.
     pub agent: AgentId,
-    /// Whose channel it is; none while it is only a process.
+    /// The pool that the channel belongs to; `None` until `initialize` is sent.
     pub pool: Option<PoolId>,
-    /// The working directory that its sessions share, once it has one and the
-    /// sharing rule wants it.
+    /// The working directory of all its sessions. `None`: no session was placed here yet,
+    /// or sessions with different directories may share a channel (`Share::Agent`).
     pub key: Option<Box<str>>,
-    /// Whether a session was ever placed here.
+    /// Whether a session was ever opened here.
     pub used: bool,
-    /// What its agent can do, once it said so.
+    /// What its agent offered in its answer to `initialize`.
     pub capabilities: Capabilities,
     /// What is known about its login.
     pub login: Login,
     /// Its live sessions.
     pub sessions: BTreeSet<SessionKey>,
-    /// Session ids as the agent writes them, live ones and their children.
+    /// The ids of live sessions and of their sub-agents' sessions, as the agent writes
+    /// them.
     pub names: SessionNames,
-    /// Sessions that were closed here.
+    /// The tombstones of sessions that were closed here.
     pub tombstones: Tombstones,
-    /// Notifications without a session yet.
+    /// Early frames of its agent.
     pub early: Early,
-    /// Requests that are on it, or wait for it to become ready.
+    /// Calls that are on the channel: sent, or waiting for it to become ready.
     pub calls: Ids<CallId>,
-    /// Those of them that has timed out: nobody waits for them any more.
+    /// The opens among `calls` that have timed out: no client waits for them any more.
     pub overdue: Ids<CallId>,
-    /// Requests of its agent that are open.
+    /// Open questions of its agent.
     pub questions: Ids<QuestionId>,
-    /// Clients whose extension requests without a session it served: it may
-    /// hold something for them.
+    /// Clients that have a lease on the channel: its agent answered an extension request
+    /// of theirs without a session.
     pub leases: BTreeSet<ClientId>,
-    /// Notifications sent to its agent since its outbox is full, in bytes; `None`:
-    /// it reads.
+    /// Bytes of notifications that were sent to the agent since its outbox went over the
+    /// high mark; `None`: the agent reads.
     pub unread: Option<usize>,
-    /// A client that it feeds is slow: it is not read.
+    /// Whether the bridge does not read the agent, because a client that gets its frames
+    /// is slow.
     pub paused: bool,
-    /// Since when it is idle or waited for, and when its agent was heard.
+    /// Since when the channel is idle, since when its agent is waited for, and when the
+    /// agent last wrote a line.
     pub clock: ChannelClock,
     /// When the current window of stray lines began, and how many came in it.
     pub stray: (Moment, u32),
@@ -178,22 +181,22 @@ impl Channel {
         }
     }
 
-    /// Still there after SIGKILL: nothing more can be done about it.
+    /// Whether the process is still there after SIGKILL: the bridge can do no more.
     pub fn is_stuck(&self) -> bool {
         matches!(self.state, ChannelState::Stopping { rung: Rung::Stuck, .. })
     }
 
-    /// Its handshake runs.
+    /// Whether the handshake runs.
     pub fn is_starting(&self) -> bool {
         matches!(self.state, ChannelState::Starting { .. })
     }
 
-    /// On its way out.
+    /// Whether the stop ladder runs.
     pub fn is_stopping(&self) -> bool {
         matches!(self.state, ChannelState::Stopping { .. })
     }
 
-    /// Whether its agent left something without an answer, or holds what it cannot free.
+    /// Whether its agent left an open or a close unanswered, or holds husks.
     pub fn has_loose_ends(&self) -> bool {
         let closed = &self.tombstones;
         !self.overdue.is_empty()

@@ -2,19 +2,21 @@
 
 use indexmap::IndexMap;
 
+use crate::bridge::reason::LossReason;
+
 /// The most ended sessions that are remembered for a client.
 const MAX_ENDED: usize = 256;
 
-/// The last sessions that ended for a client, each with the reason as one word, in the
-/// order in which they ended.
+/// The last sessions that ended for a client, each with the reason, in the order in which
+/// they ended.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
-    reasons: IndexMap<Box<str>, &'static str>,
+    reasons: IndexMap<Box<str>, LossReason>,
 }
 
 impl Ended {
     /// Remembers a session; the oldest is forgotten if there are too many.
-    pub fn remember(&mut self, id: &str, reason: &'static str) {
+    pub fn remember(&mut self, id: &str, reason: LossReason) {
         self.reasons.insert(id.into(), reason);
         if self.reasons.len() > MAX_ENDED {
             self.reasons.shift_remove_index(0);
@@ -27,7 +29,7 @@ impl Ended {
     }
 
     /// The reason why a session ended, if it is remembered.
-    pub fn reason(&self, id: &str) -> Option<&'static str> {
+    pub fn reason(&self, id: &str) -> Option<LossReason> {
         self.reasons.get(id).copied()
     }
 }
@@ -35,12 +37,16 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::reason::EndReason;
+
+    const KILLED: LossReason = LossReason::Ended(EndReason::Killed);
+    const EVICTED: LossReason = LossReason::Ended(EndReason::Evicted);
 
     /// So many ended, one after the other.
     fn ended(count: usize) -> Ended {
         let mut ended = Ended::default();
         for number in 0..count {
-            ended.remember(&format!("s{number}"), "killed");
+            ended.remember(&format!("s{number}"), KILLED);
         }
         ended
     }
@@ -48,20 +54,20 @@ mod tests {
     #[test]
     fn why_a_session_ended_is_known_of_that_one_alone() {
         let mut ended = ended(1);
-        ended.remember("a", "evicted");
-        assert_eq!(ended.reason("a"), Some("evicted"));
-        assert_eq!(ended.reason("s0"), Some("killed"));
+        ended.remember("a", EVICTED);
+        assert_eq!(ended.reason("a"), Some(EVICTED));
+        assert_eq!(ended.reason("s0"), Some(KILLED));
         assert_eq!(ended.reason("b"), None);
     }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
         let mut ended = ended(MAX_ENDED);
-        assert_eq!(ended.reason("s0"), Some("killed"));
-        ended.remember("a", "evicted");
+        assert_eq!(ended.reason("s0"), Some(KILLED));
+        ended.remember("a", EVICTED);
         assert_eq!(ended.reason("s0"), None);
-        assert_eq!(ended.reason("s1"), Some("killed"));
-        assert_eq!(ended.reason("a"), Some("evicted"));
+        assert_eq!(ended.reason("s1"), Some(KILLED));
+        assert_eq!(ended.reason("a"), Some(EVICTED));
         assert_eq!(ended.reasons.len(), MAX_ENDED);
     }
 
@@ -71,9 +77,9 @@ mod tests {
         ended.forget("s9");
         ended.forget("unknown");
         assert_eq!(ended.reason("s9"), None);
-        ended.remember("a", "evicted");
-        assert_eq!(ended.reason("s0"), Some("killed"));
-        ended.remember("b", "evicted");
+        ended.remember("a", EVICTED);
+        assert_eq!(ended.reason("s0"), Some(KILLED));
+        ended.remember("b", EVICTED);
         assert_eq!(ended.reason("s0"), None);
     }
 
@@ -81,18 +87,18 @@ mod tests {
     fn one_that_ended_again_after_it_was_opened_is_the_newest() {
         let mut ended = ended(MAX_ENDED);
         ended.forget("s0");
-        ended.remember("s0", "evicted");
-        ended.remember("a", "evicted");
-        assert_eq!(ended.reason("s0"), Some("evicted"));
+        ended.remember("s0", EVICTED);
+        ended.remember("a", EVICTED);
+        assert_eq!(ended.reason("s0"), Some(EVICTED));
         assert_eq!(ended.reason("s1"), None);
     }
 
     #[test]
     fn of_several_reasons_the_latest_counts_and_takes_one_place() {
         let mut ended = ended(MAX_ENDED);
-        ended.remember("s7", "evicted");
-        assert_eq!(ended.reason("s7"), Some("evicted"));
-        assert_eq!(ended.reason("s0"), Some("killed"), "nothing had to give way");
+        ended.remember("s7", EVICTED);
+        assert_eq!(ended.reason("s7"), Some(EVICTED));
+        assert_eq!(ended.reason("s0"), Some(KILLED), "nothing had to give way");
         ended.forget("s7");
         assert_eq!(ended.reason("s7"), None);
     }

@@ -8,7 +8,7 @@ use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
 use crate::bridge::config::{AgentConfig, PermissionPolicy, Share};
-use crate::bridge::notice::StopReason;
+use crate::bridge::reason::{LossReason, StopReason};
 use crate::wire::{Frame, Method};
 
 pub const AGENT: AgentId = AgentId(0);
@@ -294,7 +294,7 @@ fn a_new_conversation_gets_the_agents_id_unless_that_may_mean_another() {
     assert_eq!(public(&books), "agent:s");
     bury(&mut books, channel, "agent:s", "t", Hold::Nothing);
     assert_eq!(public(&books), "agent:s~2");
-    books.client_mut(ALICE).unwrap().ended.remember("agent:s~2", "evicted");
+    books.client_mut(ALICE).unwrap().ended.remember("agent:s~2", LossReason::Left);
     assert_eq!(public(&books), "agent:s~3");
     let restore = opening(OpenKind::Load, Some("s~3"), Some("agent:s~3"));
     let purpose = Purpose::Open(restore.clone());

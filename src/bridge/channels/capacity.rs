@@ -1,27 +1,28 @@
-//! Room: what the limits on sessions and channels still allow, and who gives way for a
-//! newcomer.
+//! Capacity: whether the limits allow one more session or channel, and which one gives
+//! way for it.
 
 use crate::bridge::books::call::Stage;
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::channels::{retirement, stop};
 use crate::bridge::id::CallId;
-use crate::bridge::notice::StopReason;
+use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::reaper;
 use crate::bridge::sessions::reaper::Eviction;
 use crate::bridge::step::Step;
 
-/// Why there is no room for a newcomer.
+/// Why one more session or channel is not possible.
 pub enum NoRoom {
-    /// There will be: somebody is about to leave.
+    /// Not now: the call that needs it waits, and is tried again.
     Yet,
-    /// The newcomer is refused.
+    /// Not at all: the call that needs it is refused with this.
     AtAll(Refusal),
 }
 
-/// Room for one more channel. At the limit the longest-idle one makes room.
+/// Checks that one more channel is within `max_channels`. At the limit the longest-idle
+/// channel is stopped, unless one is about to end anyway.
 pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
-    // One that nothing can end counts against no limit.
+    // A channel that survived SIGKILL does not count.
     let counts = |row: &&Channel| !row.is_stuck();
     let count = step.books.channels().values().filter(counts).count();
     if step.books.limits.max_channels == 0 || count < step.books.limits.max_channels {
@@ -48,12 +49,13 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
     }
 }
 
-/// At the limit of sessions, the longest-idle one that the policy allows gives way.
+/// Checks that the open `id` is within `max_sessions`. At the limit the longest-idle
+/// session that the idle policy allows is evicted.
 pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
     if step.books.limits.max_sessions == 0 {
         return Ok(());
     }
-    // Those that came later do not count against this one.
+    // Opens that were asked later do not count against this one.
     let opening = step.books.calls().iter().filter(|(other, call)| {
         **other <= id && call.opening().is_some() && call.stage != Stage::Overdue
     });
@@ -63,7 +65,7 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
     }
     match reaper::evict(step) {
         Eviction::From(channel) => {
-            // The newcomer must not go where one husk too many was left for it.
+            // If the eviction left one husk too many, the new session must not go there.
             retirement::retire(step, channel);
             Ok(())
         }

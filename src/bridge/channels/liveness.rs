@@ -2,35 +2,37 @@
 //!
 //! Silence is no proof: a model may think for minutes, and a person may leave a
 //! question open. So an agent is looked at only while a request is on it and no
-//! question of its own is open, and it strikes out only on evidence: for a whole
-//! interval not a byte came from it, and its process tree did no work. After
-//! `--liveness-strikes` of them in a row it is replaced.
+//! question of its own is open, and a strike needs evidence: for a whole interval
+//! the agent wrote no line, and its process tree did no work. After
+//! `--liveness-strikes` strikes in a row its channel is stopped.
 //!
 //! A tree that cannot be looked at gives no evidence. Nor does the time while the
-//! host stood still.
+//! host was suspended.
 
 use crate::bridge::channels::stop;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::ChannelId;
-use crate::bridge::notice::{Notice, StopReason};
+use crate::bridge::notice::Notice;
+use crate::bridge::reason::StopReason;
 use crate::bridge::step::Step;
 
-/// An interval of silence is over: is there any sign of life?
+/// Asks for a survey of a channel whose agent was silent for an interval.
 pub fn listen_closely(step: &mut Step<'_>, id: ChannelId) {
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     row.clock.look();
     step.effect(Effect::Survey(id));
 }
 
-/// A channel was looked at; its tree has `worked` so long in all.
+/// Handles a survey of a channel. `worked` is the processor time that its tree has used
+/// in all (ms); `None`: unknown.
 pub fn listened(step: &mut Step<'_>, id: ChannelId, worked: Option<u64>) {
     let now = step.now;
-    // It may have exited while it was looked at.
+    // The channel may have exited during the survey.
     let Some(row) = step.books.channel_mut(id) else { return };
     let (agent, silent_ms) = (row.agent, row.clock.silent_for(now));
-    // Nobody asked for this look, or it saw a sign of life or no evidence.
+    // No strike: the survey is not for liveness, or found a sign of life, or no evidence.
     let Some(strikes) = row.clock.looked(worked, now) else { return };
-    // It may have been answered, or have asked something, while it was looked at.
+    // During the survey the agent may have answered, or asked a question.
     if step.books.liveness_deadline(id).is_none() {
         return;
     }

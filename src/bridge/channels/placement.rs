@@ -1,9 +1,9 @@
 //! Which channel a call goes to. The one place where "the current channel" is
 //! asked for; it is computed from facts and stored nowhere (I2).
 //!
-//! A call that cannot be placed yet stays unplaced and is looked at again at
-//! the end of every step: for want of room, because an agent that crashed is
-//! given a pause, or because another channel may still hold the conversation.
+//! A call that cannot be placed yet stays unplaced and is tried again at the end of
+//! every step. It waits for room, for the pause after a crash, for an earlier restore
+//! of the same conversation, or for a channel that may still hold the conversation.
 
 use std::cmp::Reverse;
 
@@ -15,8 +15,8 @@ use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, handshake, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
-use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::answer;
+use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -27,11 +27,11 @@ use crate::bridge::step::Step;
 enum Placement {
     /// To this channel, now or when it is ready.
     On(ChannelId),
-    /// Nowhere yet.
+    /// Nowhere yet: it stays unplaced.
     Wait,
-    /// Nowhere.
+    /// Nowhere: it is refused with this.
     Refuse(Refusal),
-    /// What it wants to open is open: it is no call for a channel any more.
+    /// To the live session: what the call would restore is open already.
     AlreadyLive,
 }
 
@@ -53,10 +53,10 @@ pub fn place_waiting(step: &mut Step<'_>) {
 }
 
 fn place(step: &mut Step<'_>, id: CallId) {
-    // The placing of an earlier one may have ended it.
+    // Placing an earlier call may have ended this one.
     let Some(call) = step.books.call(id) else { return };
     if step.books.is_ending() {
-        // Nothing is started any more.
+        // During a shutdown no call is placed.
         answer::fail(step, id, &Refusal::ShuttingDown);
         return;
     }
@@ -64,7 +64,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
     let Some((client, pool)) =
         call.client().and_then(|client| Some((client, step.books.client(client)?.pool?)))
     else {
-        // Nobody waits for it any more.
+        // No client waits for this call any more.
         step.books.take_call(id);
         return;
     };
@@ -125,7 +125,7 @@ fn place_open(
             Ok(home) => home,
             Err(placement) => return placement,
         },
-        // A copy of a live session is made where it lives.
+        // A live session is forked on its own channel.
         (None, OpenKind::Fork) => step.books.owner(agent, opening),
         (None, _) => None,
     };
@@ -145,8 +145,8 @@ fn place_open(
     current(step, pool, key, &cwd)
 }
 
-/// The channel on which a stored conversation must be restored, if it is held
-/// somewhere; or why it cannot be restored now.
+/// The channel that holds a stored conversation, so that it must be restored there;
+/// `Ok(None)`: no channel holds it. `Err`: it cannot be restored now.
 fn home_of_restore(
     step: &mut Step<'_>,
     id: CallId,
@@ -183,8 +183,9 @@ fn home_of_restore(
     }
 }
 
-/// A request about a stored conversation that is not live: to the channel
-/// that had it, once that has let go of it.
+/// Places a request about a stored conversation that is not live: on `home`, the channel
+/// that had it last, once the close of it is over. Without `home`, or if `home` takes no
+/// requests, the fence decides.
 fn place_stored(
     step: &mut Step<'_>,
     stored: &str,
@@ -206,13 +207,15 @@ fn place_stored(
     match step.books.fence(agent, stored, None) {
         Fence::Reinstate(channel) => Placement::On(channel),
         Fence::Soon(_) => Placement::Wait,
-        // Under another name it is another conversation, which must not suffer.
+        // A live session has this id at its agent, but clients know it by another: the
+        // request means another conversation, and must not reach this one.
         Fence::Live => Placement::Refuse(Refusal::SessionFenced { id: stored.to_owned() }),
         Fence::Open | Fence::Shut(_) => place_anywhere(step, client, pool),
     }
 }
 
-/// A login goes to a channel that wants one, or that at least had none.
+/// Places a login: on a channel that refused an open for want of one, else on one
+/// without a login, else on any.
 fn place_login(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement {
     let wanting = step
         .books
@@ -227,8 +230,8 @@ fn place_login(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement
     }
 }
 
-/// A request without a session: to the channel that served this client
-/// last, otherwise to any.
+/// Places a request without a session: on the channel that served this client last,
+/// otherwise on any of the pool.
 fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placement {
     let serves = |row: &Channel| row.pool == Some(pool) && !row.is_stopping();
     let last = step.books.client(client).and_then(|row| row.served_by);
@@ -249,7 +252,8 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
 
 /// The channel that new sessions of this pool and key go to: the fullest
 /// ready one with room, the lowest id among equals; else one that is
-/// starting; else a new one.
+/// starting; else a new one. `key` is the working directory that all sessions
+/// of the channel must share; `None`: they need not.
 fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) -> Placement {
     retire_login_seekers(step, pool);
     let found = step
@@ -270,8 +274,8 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
     start::with_handshake(step, pool, key, cwd).map_or_else(Into::into, Placement::On)
 }
 
-/// Channels that refused an open for want of a login are asked no more: the
-/// login may have been made elsewhere, and a new process sees it.
+/// Drains the channels that refused an open for want of a login: the login may
+/// have been made outside the bridge, and a new process sees it.
 fn retire_login_seekers(step: &mut Step<'_>, pool: PoolId) {
     let seekers: Vec<ChannelId> = step
         .books

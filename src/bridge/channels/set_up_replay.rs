@@ -6,13 +6,13 @@ use crate::bridge::books::channel::Login;
 use crate::bridge::books::pool::MAX_SET_UP;
 use crate::bridge::channels::{retirement, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, PoolId};
-use crate::bridge::notice::StopReason;
 use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token};
 
-/// Tells a channel what the pool's clients told the others.
+/// Sends a channel the kept requests of its pool.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
     let Some(agent) = step.books.channel(channel).map(|row| row.agent) else {
         return step.books.absent(channel);
@@ -30,7 +30,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
 /// The answer to a request of the replay. If the request is needed and was refused,
 /// the opens that wait for this channel are refused with the same words.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
-    // Of a channel that is retired anyway, those who wait go to a successor.
+    // If the channel is retired anyway, the opens that wait go to a successor.
     if needed && frame.kind == FrameKind::Failure && !retirement::retire(step, channel) {
         for id in step.books.opens_waiting_on(channel) {
             if let Some(call) = step.books.take_call(id) {
@@ -68,7 +68,8 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
     }
 }
 
-/// A logout succeeded: no channel is logged in, and none will be told to be.
+/// Forgets the logins of a pool after a logout: no channel counts as logged in, and none
+/// will be sent a kept login.
 pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
     if let Some(pool) = step.books.pool_mut(pool) {
         let is_login =
@@ -77,14 +78,16 @@ pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
     }
     for id in step.books.all_channels() {
         let is_its = step.books.channel(id).is_some_and(|row| row.pool == Some(pool));
-        // A fresh login may have kept it beyond its idle time: it is settled anew.
+        // A recent login may be all that keeps the channel beyond its idle timeout:
+        // `channel_mut` makes the step settle it.
         if let Some(row) = step.books.channel_mut(id).filter(|_| is_its) {
             row.login = Login::Unknown;
         }
     }
 }
 
-/// A login was answered.
+/// Handles the answer to a login. `again` is the request, if it is to be repeated on
+/// further channels.
 pub fn logged_in(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -98,8 +101,8 @@ pub fn logged_in(
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.login = Login::Done { at: now };
     let pool = row.pool;
-    // One with `_meta` carries its credentials; another one may open a
-    // browser and is not repeated.
+    // A login with `_meta` carries its credentials. Any other may open a browser
+    // and is not repeated.
     if let (Some(pool), Some(frame)) = (pool, again) {
         remember(step, pool, &frame);
     }

@@ -11,8 +11,9 @@ use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::{Exit, ExitStatus};
 use crate::bridge::id::{CallId, ChannelId, PoolId, SessionKey};
-use crate::bridge::notice::{EndReason, Notice, StopReason};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
+use crate::bridge::reason::{EndReason, StopReason};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -21,8 +22,8 @@ use crate::bridge::sessions::{close, question_end};
 use crate::bridge::step::Step;
 use crate::bridge::time::Limit;
 
-/// Takes a channel out of service: no new sessions; those it has go on, and
-/// what was not sent yet goes to a successor.
+/// Takes a ready channel out of service: it gets no new sessions, its sessions go on, and
+/// opens that were not sent yet go to a successor.
 pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     if step.books.channel(channel).is_none_or(|row| row.state != ChannelState::Ready) {
         return;
@@ -37,7 +38,7 @@ pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
 /// Begins the stop ladder.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     let now = step.now;
-    // The runtime may lose its stdio and see its exit in either order.
+    // The loss of the stdio may be reported after the exit, when the row is gone.
     let Some(row) = step.books.channel(channel) else { return };
     if row.is_stopping() {
         return;
@@ -93,12 +94,12 @@ fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, r
     }
 }
 
-/// A call whose channel will not answer it.
+/// Ends a call that its channel will not answer.
 fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
-    // It may have ended with another one.
+    // The call may have ended with another one.
     let Some(call) = step.books.call(id) else { return };
     match call.purpose.clone() {
-        // Closed is what it is now.
+        // The session ends with its channel, so the close has succeeded.
         Purpose::Close(_) => answer::succeed(step, id, b"{}").map(drop),
         #[cfg(feature = "seeded-bugs")]
         Purpose::Open(_) if seeded::is(seeded::Bug::LoseWaitingOpen) && call.is_unsent() => {
@@ -110,7 +111,7 @@ fn end_call(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     };
 }
 
-/// The grace of a rung is over, or somebody is in a hurry.
+/// Moves a stopping channel to the next rung of the ladder.
 pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
@@ -136,7 +137,7 @@ pub fn next_rung(step: &mut Step<'_>, channel: ChannelId) {
     }
 }
 
-/// SIGKILL at once.
+/// Stops a channel with SIGKILL at once.
 pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
     let now = step.now;
     begin(step, channel, StopReason::Shutdown);
@@ -151,9 +152,10 @@ pub fn kill(step: &mut Step<'_>, channel: ChannelId) {
     }
 }
 
-/// A channel's process is gone: the one event that removes its row.
+/// Handles the exit of a channel: ends everything that is open on it, and removes its
+/// row.
 pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
-    // One that could not be started has lost its row already.
+    // A channel that could not be started has lost its row already.
     let Some(row) = step.books.channel(channel) else { return };
     step.outgoing.counters.half_line_bytes += exit.half_line;
     let expected = row.is_stopping();
@@ -175,7 +177,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     step.publish(Notice::ChannelExited { channel, status, is_crash, tail });
 }
 
-/// The process could not be started at all.
+/// Handles the news that a channel's process could not be started: removes its row.
 pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     let refusal =
         Refusal::SpawnFailed { agent: step.books.agent_name_on(channel), error: error.clone() };
@@ -184,7 +186,8 @@ pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     step.publish(Notice::SpawnFailed { channel, error });
 }
 
-/// The one client that a channel was carried for has left its pool.
+/// Stops the channels of this pool if its protocol version is not 1: its one client has
+/// left it.
 pub fn end_carried(step: &mut Step<'_>, pool: Option<PoolId>) {
     for channel in step.books.all_channels() {
         let its = step.books.channel(channel).is_some_and(|row| row.pool == pool);
@@ -194,7 +197,8 @@ pub fn end_carried(step: &mut Step<'_>, pool: Option<PoolId>) {
     }
 }
 
-/// A waiter moves the channel that holds its conversation one rung on, once.
+/// Moves a stopping channel one rung on, because the restore `id`, asked in this step,
+/// waits for its exit. Each restore does so once at most.
 pub fn hurry(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
     let now = step.now;
     let since = match step.books.channel(channel).map(|row| &row.state) {

@@ -145,7 +145,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             | Refusal::SessionFenced { id } => data.session_id = Some(id),
             Refusal::SessionEnded { id, reason } => {
                 data.session_id = Some(id);
-                data.reason = Some(reason);
+                data.reason = Some(reason.word());
             }
             Refusal::AgentExited { agent, status, stderr_tail, .. } => {
                 data.agent = Some(agent);

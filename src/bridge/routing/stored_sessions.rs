@@ -3,14 +3,15 @@
 
 use crate::bridge::books::call::Purpose;
 use crate::bridge::id::ClientId;
-use crate::bridge::notice::EndReason;
 use crate::bridge::outgoing::{answer, send};
+use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method};
 
-/// Delete, archive and the like: about a stored conversation, live or not.
+/// Handles a client's request about a stored conversation. If the session is live, a
+/// delete or archive ends it first.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(id) = frame.session() else {
@@ -24,7 +25,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
     match live.filter(|_| !ends_it) {
         Some(key) => {
-            // Who only asks how it is does not use it.
+            // A request for the status is no use of the session.
             if frame.method != Method::SessionStatus {
                 step.books.mark_seen(key, now);
             }

@@ -1,18 +1,18 @@
-//! Who is attached to a session: a client joins one that is live, or leaves it.
+//! Attachment: a client joins a live session, or leaves it.
 
 use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::session::Audience;
 use crate::bridge::config::PermissionPolicy;
 use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
-use crate::bridge::notice::EndReason;
 use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{question, question_end};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
-/// A load or resume of a session that is live: it goes to its owner, and
-/// the client is attached. In the middle of a turn the agent is left alone.
+/// Sends a load or resume of a live session to the session's own channel, and attaches
+/// the client. While the session is busy the request is refused.
 pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if session.is_busy() {
@@ -24,7 +24,8 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     send::in_session(step, client, key, Purpose::Reload { attached }, frame);
 }
 
-/// The agent answered a load or resume of a session that is live.
+/// Handles the agent's answer to a load or resume of a live session. If the request had
+/// `attached` the client, a failure detaches it again.
 pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) {
     let now = step.now;
     let key = step.books.call(id).and_then(|call| call.session);
@@ -40,7 +41,8 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     }
 }
 
-/// A load or resume of a live session has timed out.
+/// Refuses a load or resume of a live session that has timed out. If the request had
+/// `attached` the client, that ends, too.
 pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     let now = step.now;
     let agent = step.books.agent_name_of(id);
@@ -56,13 +58,14 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     }
 }
 
-/// A client that was attached for a load which failed is attached no more.
+/// Detaches a client that a failed load or resume had attached.
 fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::unask(step, client, Some(key));
     step.books.detach(client, key, Audience::Lost);
 }
 
-/// A load waited for another one of the same conversation, which is live now.
+/// Turns a load or resume that waited into one of a live session, because another call
+/// has restored the conversation meanwhile.
 pub fn reopen(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let public = call.opening().and_then(|opening| opening.public.as_deref());
@@ -73,7 +76,7 @@ pub fn reopen(step: &mut Step<'_>, id: CallId) {
     }
 }
 
-/// A client's `_drawbridge/detach`: from one session, or from all.
+/// Handles a client's `_drawbridge/detach`: it leaves one session, or all.
 pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let keys = match step.books.meant_sessions(client, frame) {
         Ok(keys) => keys,
@@ -85,7 +88,8 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     step.send_to_client(client, compose::success(&frame.id(), b"{}"));
 }
 
-/// A client leaves a session on purpose.
+/// Detaches a client that leaves a session on purpose. After the last client, the open
+/// questions of the session are withdrawn.
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::unask(step, client, Some(key));
     let id = step.books.session(key).map(|session| session.id.clone());
@@ -95,14 +99,15 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
         question_end::withdraw(step, question);
     }
     let others = step.books.session(key).is_some_and(|row| !row.clients().is_empty());
-    let reason = if others { "detached" } else { EndReason::LastClientDetached.word() };
+    let reason =
+        if others { LossReason::Left } else { LossReason::Ended(EndReason::LastClientDetached) };
     if let (Some(row), Some(id)) = (step.books.client_mut(client), id) {
         row.ended.remember(&id, reason);
     }
 }
 
-/// A client is attached: questions that wait for somebody are put to it,
-/// and permissions that all are asked for.
+/// Attaches a client. Questions that no client has are put to it, and where the policy
+/// asks all clients for permissions, every open permission.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.attach(client, key);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };

@@ -16,10 +16,11 @@ use crate::bridge::books::session::Session;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
 use crate::bridge::config::ExtensionEvents;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
-use crate::bridge::notice::{EndReason, Notice};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams, SessionParams};
 use crate::bridge::outgoing::{answer, compose, send, translate};
+use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -144,7 +145,7 @@ fn publish_end(
             step.books.absent(*client);
             continue;
         };
-        row.ended.remember(&session.id, reason.word());
+        row.ended.remember(&session.id, LossReason::Ended(reason));
         let wants = match events {
             ExtensionEvents::Asked => row.wants_events,
             ExtensionEvents::On => true,

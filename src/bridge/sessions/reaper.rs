@@ -1,9 +1,8 @@
 //! The reaper: a session that was idle for long enough is closed, and at the limit of
-//! sessions the longest-idle one gives way.
+//! sessions the longest-idle one is evicted.
 //!
-//! [`when_due`](crate::bridge::books::when_due) says when a session is due. One that a
-//! client is attached to is looked at first: a process that one of its turns left
-//! behind may still work for it.
+//! [`when_due`](crate::bridge::books::when_due) says when a session is due. If a client
+//! is attached to it, a survey comes first: there may be background work.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;
@@ -12,29 +11,29 @@ use crate::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy};
 use crate::bridge::effect::Effect;
 use crate::bridge::event::Process;
 use crate::bridge::id::{ChannelId, SessionKey};
-use crate::bridge::notice::{EndReason, Notice};
+use crate::bridge::notice::Notice;
+use crate::bridge::reason::EndReason;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 use crate::bridge::time::Moment;
 
-/// For how long a look that found nothing is believed (ms).
+/// How long a survey that found no background work is believed (ms).
 const SURVEY_AGE: u64 = 1_000;
 
-/// For how long a session in which work was found does not give way (ms).
+/// How long a session in which background work was found is not evicted (ms).
 const WORK_AGE: u64 = 60_000;
 
 /// The outcome of an attempt to make room for a session.
 pub enum Eviction {
-    /// A session of this channel gave way.
+    /// A session of this channel was evicted.
     From(ChannelId),
-    /// It is being looked whether one may.
+    /// A survey is under way: it tells whether a session may be evicted.
     Looking,
-    /// None may.
+    /// No session may be evicted.
     Impossible,
 }
 
-/// Whether processes left over from the session's turns must be looked for
-/// before it is ended by choice.
+/// Whether background work must be looked for before the reaper ends a session.
 fn must_look(books: &Books, session: &Session, now: Moment) -> bool {
     let fresh = matches!(session.background, Background::Quiet { at }
         if now.since(at) <= SURVEY_AGE && at >= session.last_seen);
@@ -43,10 +42,10 @@ fn must_look(books: &Books, session: &Session, now: Moment) -> bool {
         && !fresh
 }
 
-/// Asks the runtime what runs in the process tree of a session.
+/// Asks the runtime for a survey of a session's channel, unless one is under way.
 fn look(step: &mut Step<'_>, key: SessionKey) {
-    // While the answer is awaited nothing is touched: who waits for room asks
-    // again at the end of each step, and would keep that step from ending.
+    // While a survey is under way the row must not be touched: calls that wait for room
+    // come here at the end of each step, and would keep that step from ending.
     let is_asked = |row: &Session| row.background == Background::Asked;
     if step.books.session(key).is_none_or(is_asked) {
         return;
@@ -57,7 +56,7 @@ fn look(step: &mut Step<'_>, key: SessionKey) {
     step.effect(Effect::Survey(channel));
 }
 
-/// A session is due.
+/// Closes a session that is due, or asks for a survey first.
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
@@ -68,14 +67,15 @@ pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// The process tree of a channel was looked at.
+/// Handles a survey of a channel: sessions that waited for it are closed if they are
+/// still due and have no background work.
 pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) {
     let now = step.now;
-    // It may have exited while it was looked at.
+    // The channel may have exited during the survey.
     let Some(row) = step.books.channel(channel) else { return };
     let keys: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in keys {
-        // The end of another one may have ended it.
+        // The end of another session may have ended this one.
         let Some(session) = step.books.session_mut(key) else { continue };
         if session.background != Background::Asked {
             continue;
@@ -87,7 +87,7 @@ pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) 
             .collect();
         if left.is_empty() {
             session.background = Background::Quiet { at: now };
-            // Asked again in the step that closes: it may have come to life meanwhile.
+            // Checked again in the step that closes: it may have been used meanwhile.
             if step.books.deadline(Due::Session(key)).is_some_and(|at| at <= now) {
                 reap(step, key);
             }
@@ -100,7 +100,8 @@ pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) 
     }
 }
 
-/// The longest-idle session that the policy allows gives way.
+/// Evicts the longest-idle session that the idle policy allows, or asks for a survey of it
+/// first.
 pub fn evict(step: &mut Step<'_>) -> Eviction {
     let now = step.now;
     if step.books.limits.at_capacity == AtCapacity::Refuse {

@@ -8,7 +8,7 @@ use crate::bridge::books::tests::{
 };
 use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::SessionKey;
-use crate::bridge::notice::StopReason;
+use crate::bridge::reason::StopReason;
 
 /// Books with one session, last seen a little after the start.
 fn with_session() -> (Books, ChannelId, SessionKey) {

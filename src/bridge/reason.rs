@@ -1,0 +1,177 @@
+//! The reasons why sessions end and channels stop: a word for programs, a phrase for people.
+
+use std::fmt;
+
+use super::time::{Limit, spelled};
+use super::words::counted;
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndReason {
+    /// A client sent `session/close`.
+    ClientClose,
+    /// The reaper.
+    IdleTimeout,
+    /// The last client left on purpose.
+    LastClientDetached,
+    /// It gave way at the limit.
+    Evicted,
+    /// A client deleted or archived it.
+    Deleted,
+    /// Its channel's process ended.
+    ChannelClosed,
+    /// Its channel was ended by the bridge because of a fault.
+    Killed,
+    /// The bridge ends.
+    Shutdown,
+}
+
+impl EndReason {
+    /// The word on the wire: `reason` of the notifications and of `data`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            EndReason::ClientClose => "client_close",
+            EndReason::IdleTimeout => "idle_timeout",
+            EndReason::LastClientDetached => "last_client_detached",
+            EndReason::Evicted => "evicted",
+            EndReason::Deleted => "deleted",
+            EndReason::ChannelClosed => "channel_closed",
+            EndReason::Killed => "killed",
+            EndReason::Shutdown => "shutdown",
+        }
+    }
+
+    /// The end of the sentence "the session ended, because …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            EndReason::ClientClose => "a client closed it",
+            EndReason::IdleTimeout => "it was idle for too long",
+            EndReason::LastClientDetached => "its last client left it",
+            EndReason::Evicted => "a new session needed its place at --max-sessions",
+            EndReason::Deleted => "a client deleted or archived it",
+            EndReason::ChannelClosed => "the agent's process ended",
+            EndReason::Killed => "the agent failed and was stopped",
+            EndReason::Shutdown => "drawbridge shut down",
+        }
+    }
+
+    /// Whether the session was taken from its clients rather than closed in order.
+    pub const fn is_death(self) -> bool {
+        matches!(self, EndReason::ChannelClosed | EndReason::Killed | EndReason::Shutdown)
+    }
+}
+
+/// Why a client cannot use a session any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossReason {
+    /// The session ended.
+    Ended(EndReason),
+    /// The client left the session, in which other clients stay.
+    Left,
+}
+
+impl LossReason {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            LossReason::Ended(reason) => reason.word(),
+            LossReason::Left => "detached",
+        }
+    }
+
+    /// The end of the sentence "the session is not open any more, because …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            LossReason::Ended(reason) => reason.phrase(),
+            LossReason::Left => "this client left it",
+        }
+    }
+}
+
+/// Why a channel is taken out of service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Nothing to do for longer than the limit, in milliseconds.
+    Idle(u64),
+    /// Room was needed for another channel.
+    MakeRoom,
+    /// The agent did not answer a close in time.
+    CloseUnanswered,
+    /// The agent did not answer an open in time.
+    OpenUnanswered,
+    /// It holds too many closed sessions that it cannot free.
+    Husks,
+    /// It wants a login that may have happened elsewhere meanwhile.
+    LoginElsewhere,
+    /// It refused settings that the other agents of its kind have.
+    SettingsRefused,
+    /// The client it was carried for is gone.
+    ClientGone,
+    /// The bridge ends.
+    Shutdown,
+    /// The agent closed its stdio and went on running.
+    StdioClosed,
+    /// The agent was waited for and gave no sign of life for so many intervals.
+    Lifeless {
+        /// How many.
+        strikes: usize,
+        /// How long each of them was.
+        interval: Limit,
+    },
+    /// The handshake took longer than its timeout.
+    HandshakeTimeout,
+    /// The agent refused `initialize`, or answered it with nonsense.
+    HandshakeRefused,
+    /// A later process of the agent speaks another protocol version.
+    VersionChanged,
+}
+
+impl StopReason {
+    /// Whether the agent, not the bridge, is the cause.
+    pub const fn is_fault(&self) -> bool {
+        matches!(
+            self,
+            StopReason::StdioClosed
+                | StopReason::Lifeless { .. }
+                | StopReason::HandshakeTimeout
+                | StopReason::HandshakeRefused
+                | StopReason::VersionChanged
+        )
+    }
+}
+
+impl fmt::Display for StopReason {
+    /// The end of the sentence "the channel stops, because …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopReason::Idle(millis) => write!(f, "it had no work for {}", spelled(*millis)),
+            StopReason::MakeRoom => f.write_str("a new channel needs its place at --max-channels"),
+            StopReason::CloseUnanswered => {
+                f.write_str("the agent did not answer session/close in time")
+            }
+            StopReason::OpenUnanswered => f.write_str("the agent did not open a session in time"),
+            StopReason::Husks => f.write_str("the agent holds --max-husks closed sessions"),
+            StopReason::LoginElsewhere => {
+                f.write_str("the agent wants a login, which a new process may find done")
+            }
+            StopReason::SettingsRefused => {
+                f.write_str("the agent refused provider settings that its other processes have")
+            }
+            StopReason::ClientGone => f.write_str("its client is gone"),
+            StopReason::Shutdown => f.write_str("drawbridge shuts down"),
+            StopReason::StdioClosed => {
+                f.write_str("the agent closed its stdin or stdout and still runs")
+            }
+            StopReason::Lifeless { strikes, interval } => write!(
+                f,
+                "the agent gave no sign of life while requests waited, for {} of {interval}",
+                counted(*strikes, "interval")
+            ),
+            StopReason::HandshakeTimeout => {
+                f.write_str("the agent did not answer initialize in time")
+            }
+            StopReason::HandshakeRefused => f.write_str("the agent refused initialize"),
+            StopReason::VersionChanged => f.write_str("the agent changed its protocol version"),
+        }
+    }
+}
