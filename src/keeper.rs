@@ -1,16 +1,16 @@
 //! The keeper: a process of ours between the bridge and one agent, so that the
 //! agent's whole tree ends, whatever happens to the bridge.
 //!
-//! It is this same program under another name, which branches off before it
-//! reads arguments or starts a runtime. It lives in a session of its own, out of
-//! reach of whoever kills the bridge's group; it adopts every orphan of the
-//! agent's tree; it holds nothing of the agent's stdio. It does not know what a
-//! message is.
+//! The keeper is this same program under another name; `main` turns to it before
+//! it reads arguments or starts a runtime. The keeper lives in a session of its
+//! own, so a signal to the bridge's process group does not reach it; it adopts
+//! every orphan of the agent's tree; it holds no end of the agent's stdio. It does
+//! not know what a message is.
 //!
-//! With its bridge it shares one link ([`message`]). While that is open, the
-//! bridge says when to end the agent. When it breaks, or when somebody sends the
-//! keeper a signal, the keeper goes down the stop ladder by itself. It waits in
-//! one thread, and wakes up only for a signal, an order, or a step of the ladder.
+//! Bridge and keeper share one lifeline ([`message::Link`]). While that is open,
+//! the bridge says when to end the agent. When it breaks, or when the keeper gets
+//! SIGTERM, SIGINT or SIGHUP, the keeper goes down the stop ladder by itself. It
+//! has one thread, which wakes up only for a signal, an order, or its next rung.
 
 mod agent;
 pub mod message;
@@ -36,33 +36,34 @@ use self::message::{Link, Need, Report};
 use self::task::Task;
 use self::watch::Watch;
 
-/// What a keeper is called in the process table, and how it knows that it is one.
+/// The name of a keeper: its `argv[0]`, by which the program knows that it is a
+/// keeper, and its name in the process table.
 pub const NAME: &CStr = c"channel-keeper";
 
-/// The exit code of a keeper that somebody started by hand.
+/// The exit code of a keeper that was not started by a bridge, but by hand.
 const NOT_BY_HAND: u8 = 2;
 
-/// The first descriptor behind those of stdio.
+/// The first descriptor after those of stdio.
 const FIRST: RawFd = 3;
 
 /// The signals that a keeper waits for.
 const SIGNALS: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// The image of the program that runs, from which keepers are started: the file
-/// may be replaced or removed meanwhile.
+/// The executable of this process, held open. Keepers are started from it, since
+/// the file at its path may be replaced or removed while the bridge runs.
 #[derive(Debug)]
 pub struct Image(File);
 
 impl Image {
-    /// The image of this process.
+    /// Opens the image of this process.
     ///
     /// # Errors
-    /// If the system does not show it.
+    /// If `/proc/self/exe` cannot be opened.
     pub fn of_process() -> io::Result<Image> {
         File::open("/proc/self/exe").map(Image)
     }
 
-    /// Where a child finds it, until it becomes another program.
+    /// The path of the image for a forked child; it leads nowhere after the exec.
     pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }
@@ -73,9 +74,9 @@ pub fn is_called() -> bool {
     env::args_os().next().is_some_and(|name| name == OsStr::from_bytes(NAME.to_bytes()))
 }
 
-/// The life of a keeper.
+/// Runs the keeper, from its arguments to its exit.
 pub fn main() -> ExitCode {
-    // The system has named us after a descriptor.
+    // Until now the name is the number of the descriptor that was executed.
     let _ = prctl::set_name(NAME);
     let Some(task) = Task::read(env::args_os().skip(1)) else {
         return ExitCode::from(NOT_BY_HAND);
@@ -87,7 +88,8 @@ pub fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts the agent and stays until nothing is left of its tree; or says why not.
+/// Starts the agent and stays until nothing is left of its tree. An error is the
+/// report that says why the agent was not started.
 fn keep(task: &Task, link: &Link) -> Result<(), Report> {
     let refused = |need| move |error: nix::Error| Report::Refused(need, error as i32);
     let mut awaited = SigSet::empty();
@@ -103,15 +105,16 @@ fn keep(task: &Task, link: &Link) -> Result<(), Report> {
     }
     let agent = agent::start(task, before)?;
     agent::let_go_of_stdio();
-    // Nobody shall be kept from removing the directory that we were started in.
+    // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
     link.report(&Report::Started(agent.as_raw().cast_unsigned()));
     Watch::new(link, signals, agent, task).run();
     Ok(())
 }
 
-/// Takes our end of the link, which must not reach the agent, and closes what
-/// else was inherited: it belongs to whoever started the bridge.
+/// Takes over the keeper's end of the lifeline, which must not reach the agent.
+/// Closes all other inherited descriptors but those of stdio: they belong to the
+/// program that started the bridge.
 fn adopt(link: RawFd) -> io::Result<Link> {
     let inherited = inherited()?;
     if link < FIRST || !inherited.contains(&link) {
@@ -130,10 +133,10 @@ fn adopt(link: RawFd) -> io::Result<Link> {
     Ok(Link::of(link))
 }
 
-/// The open descriptors.
+/// The numbers of all open descriptors.
 fn inherited() -> io::Result<Vec<RawFd>> {
     let number = |name: OsString| name.to_str()?.parse().ok();
     let entries = fs::read_dir("/proc/self/fd")?;
-    // The directory's own one is among them, and closed by the time we are back.
+    // The descriptor of the directory itself is listed, too, but closed on return.
     Ok(entries.filter_map(|entry| number(entry.ok()?.file_name())).collect())
 }

@@ -1,17 +1,16 @@
-//! The graces of the stop ladder, fitted into a bound: what the core and the keeper
-//! have in common.
+//! The graces of the stop ladder, fitted into a bound, for the core and the keeper.
 //!
-//! An agent is ended in steps: its stdin is closed, its group gets SIGTERM, then
-//! SIGKILL, and each step has a grace. Where the whole must be over in a given
-//! time, the graces are scaled down together. All times are milliseconds; `None`
-//! is a grace that never ends.
+//! The ladder has three rungs: the agent's stdin is closed, its group gets SIGTERM,
+//! then SIGKILL. Each rung has a grace. Where the whole ladder must be over in a
+//! given time, the graces are scaled down together. All times are milliseconds;
+//! `None` is a grace that never ends.
 
 /// The time that a process gets to die of SIGKILL, however short a shutdown must be (ms).
 const LEAST_KILL_GRACE: u64 = 250;
 
-/// The graces of one ladder, such that their sum is at most `bound`: none is
-/// longer than that, and if they are longer together, all are scaled down by the
-/// same factor.
+/// The graces of one ladder, such that their sum is at most `bound`. Each is first
+/// cut to `bound`; if their sum is still longer, all are scaled down by the same
+/// factor.
 pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [u64; STEPS] {
     let capped = graces.map(|grace| grace.map_or(bound, |millis| millis.min(bound)));
     let whole: u128 = capped.iter().copied().map(u128::from).sum();
@@ -24,20 +23,20 @@ pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [
     })
 }
 
-/// The part of a shutdown's bound that agents have to answer closes, before the
-/// ladder: a quarter.
+/// The part of the bound `shutdown` in which agents can answer closes, before the
+/// ladder begins: a quarter.
 pub const fn left_to_closes(shutdown: u64) -> u64 {
     shutdown / 4
 }
 
-/// The part that is left for the ladder.
+/// The part of the bound `shutdown` that is left for the ladder.
 const fn left_by_closes(shutdown: u64) -> u64 {
     shutdown - left_to_closes(shutdown)
 }
 
-/// The graces for stdin, SIGTERM and SIGKILL in a shutdown that must be over
-/// within `shutdown`: fitted into what the closes leave. Whoever is just dying
-/// of SIGKILL is no survivor, so the last grace has a least length.
+/// The graces for stdin, SIGTERM and SIGKILL in a shutdown with the bound `shutdown`:
+/// fitted into the part that the closes leave. The last grace has a least length,
+/// even beyond the bound: an agent that is just dying of SIGKILL is no survivor.
 pub fn in_shutdown(graces: [Option<u64>; 3], shutdown: u64) -> [u64; 3] {
     let [stdin, term, kill] = fitted(graces, left_by_closes(shutdown));
     [stdin, term, kill.max(LEAST_KILL_GRACE)]
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_shutdown_scales_the_whole_ladder() {
-        // The defaults; each is first cut down to the whole of what is left.
+        // Each grace is first cut to the 1,875 ms that the closes leave.
         assert_eq!(in_shutdown([Some(4_000), Some(5_000), Some(2_000)], 2_500), [625; 3]);
         assert_eq!(in_shutdown([Some(2_500), Some(7_500), Some(1_000)], 2_500), [740, 740, 394]);
         assert_eq!(in_shutdown([Some(100), Some(200), Some(300)], 2_500), [100, 200, 300]);

@@ -8,18 +8,18 @@
 //!
 //! | room | what is in it | what it does not know |
 //! |---|---|---|
-//! | [`bridge`] | the core: all the books and all the decisions | time, I/O, tasks |
+//! | [`bridge`] | the core: all tables, all decisions | time, I/O, tasks |
 //! | [`wire`] | what a frame is: lines, heads, splices | sessions, channels |
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
-//! | `keeper` | the process beside each agent that ends its tree, whatever happens to us | the protocol, the core |
-//! | [`ladder`] | the graces of the stop ladder, fitted into a bound | who is ended, and how |
+//! | `keeper` | the process that ends an agent's tree | the protocol, the core, the runtime |
+//! | [`ladder`] | the graces of the stop ladder, fitted into a bound | what is ended, and how |
 //! | [`agent_environment`] | which variables an agent gets | what they mean |
-//! | [`processes`] | the process table, and who is left alone | who is whose |
-//! | [`logs`] | where log lines go, without ever holding us up | everything else |
+//! | [`processes`] | the process table, and the names that are left alone | channels |
+//! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
 //!
-//! Events go into the core, effects come out of it; only the runtime touches the
-//! world. `docs/architecture.md` tells the whole.
+//! Events go into the core, effects come out of it; the core itself does no I/O.
+//! `docs/architecture.md` says more.
 
 pub mod agent_environment;
 pub mod bridge;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything else: a keeper is small, and has other arguments.
+    // First of all: a keeper has other arguments, and needs nothing of the rest.
     #[cfg(target_os = "linux")]
     if drawbridge::keeper::is_called() {
         return drawbridge::keeper::main();

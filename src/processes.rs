@@ -1,4 +1,5 @@
-//! The process table, as `/proc` shows it, and the names that are left alone.
+//! The process table, as `/proc` shows it, and the names of processes that are left
+//! alone.
 //!
 //! Shared by the keeper and the runtime. Where there is no `/proc`, the table is
 //! empty.
@@ -6,35 +7,35 @@
 use std::fs;
 use std::path::Path;
 
-/// The system shows this much of a program's name.
+/// The most bytes of a program's name that the process table shows.
 const SHOWN_NAME: usize = 15;
 
 /// A process in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEntry {
-    /// Its number.
+    /// The process id.
     pub pid: u32,
-    /// The number of its parent.
+    /// The process id of its parent.
     pub parent: u32,
-    /// The number of its process group.
+    /// The id of its process group.
     pub group: u32,
-    /// The name of its program, or what it calls itself.
+    /// The name of its program, or the name that it gave itself.
     pub name: String,
-    /// Clock ticks from the machine's start to its own.
+    /// Clock ticks from the machine's start to the start of the process.
     pub born_ticks: u64,
-    /// Clock ticks that it has spent on the processor, with those of its children
-    /// that have ended and are reaped: work does not vanish with who has done it.
+    /// Clock ticks that it has spent on the processor, with those of its reaped
+    /// children, so that their work still counts.
     pub worked_ticks: u64,
     /// Whether it has ended and is not reaped.
     pub is_zombie: bool,
 }
 
-/// Every process that the system shows us.
+/// Every process in the table.
 pub fn all() -> impl Iterator<Item = ProcessEntry> {
     numbers().filter_map(at)
 }
 
-/// The process with this number.
+/// The process with this id; `None` if there is none.
 pub fn at(pid: u32) -> Option<ProcessEntry> {
     entry(pid, &place(pid))
 }
@@ -44,7 +45,8 @@ pub fn below(ancestor: u32) -> Vec<ProcessEntry> {
     below_but(ancestor, |_| true)
 }
 
-/// The same, without what is below those that `descend` refuses.
+/// Like [`below`], but without what is below a process for which `descend` is false;
+/// that process itself is included.
 pub fn below_but(
     ancestor: u32,
     mut descend: impl FnMut(&ProcessEntry) -> bool,
@@ -63,11 +65,12 @@ pub fn below_but(
     found
 }
 
-/// Every process whose environment holds this pair, as far as we may see it.
+/// Every process whose environment holds this pair (`NAME=VALUE`), as far as this
+/// process may read it.
 pub fn with_variable(pair: &[u8]) -> impl Iterator<Item = ProcessEntry> {
     numbers().filter_map(move |pid| {
         let place = place(pid);
-        // Somebody else's, or gone: not ours.
+        // It cannot be read: the process belongs to another user, or is gone.
         let environment = fs::read(place.join("environ")).ok()?;
         let carries = environment.split(|byte| *byte == 0).any(|one| one == pair);
         carries.then(|| entry(pid, &place))?
@@ -84,10 +87,10 @@ fn place(pid: u32) -> std::path::PathBuf {
 }
 
 fn entry(pid: u32, place: &Path) -> Option<ProcessEntry> {
-    // A name need not be UTF-8.
+    // The name in it need not be UTF-8.
     let stat = fs::read(place.join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // It stands in parentheses and may hold any character itself.
+    // The name stands in parentheses, and may itself hold parentheses and spaces.
     let (head, rest) = stat.rsplit_once(')')?;
     let name = head.split_once('(')?.1.to_owned();
     let mut fields = rest.split_ascii_whitespace();
@@ -95,15 +98,15 @@ fn entry(pid: u32, place: &Path) -> Option<ProcessEntry> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let mut next = |skipped| fields.nth(skipped)?.parse::<u64>().ok();
-    // In user mode and in the system's, its own and its children's, and then the
-    // time of its birth.
+    // `utime`, `stime`, `cutime` and `cstime` (the last two of reaped children), and
+    // then `starttime`; see proc(5).
     let worked_ticks = next(8)? + next(0)? + next(0)? + next(0)?;
     let born_ticks = next(4)?;
     Some(ProcessEntry { pid, parent, group, name, born_ticks, worked_ticks, is_zombie })
 }
 
-/// Names of programs that are left alone when a tree is ended: daemons that an
-/// agent may happen to start first, and that serve others too.
+/// Names of programs that are left alone when a tree is ended: daemons that serve
+/// other programs, too, even if an agent is the first to start them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spare(Vec<String>);
 
@@ -114,19 +117,19 @@ impl Default for Spare {
 }
 
 impl Spare {
-    /// The names of a list with commas.
+    /// Reads a list of names with commas between them.
     pub fn of(list: &str) -> Spare {
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
         Spare(names.map(str::to_owned).collect())
     }
 
-    /// The list again.
+    /// The names, with commas between them.
     pub fn list(&self) -> String {
         self.0.join(",")
     }
 
-    /// Whether a process with this name is left alone. Some add to their name
-    /// what they are, such as `tmux: server`.
+    /// Whether a process with this name is left alone. A role behind the program's
+    /// name does not matter, as in `tmux: server`.
     pub fn holds(&self, name: &str) -> bool {
         let program = name.split_once(':').map_or(name, |(program, _)| program);
         self.0.iter().any(|spared| {
@@ -136,12 +139,13 @@ impl Spare {
     }
 }
 
-/// What came of ending a tree.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many processes were ended beside the agent and its group.
+    /// How many processes were ended, beside the agent and its group; where the bridge
+    /// of the agent is gone (ledger), the agent itself counts, too.
     pub ended: u32,
-    /// The names of those that were left alone.
+    /// The names of the processes that were left alone.
     pub left: Vec<String>,
 }
 

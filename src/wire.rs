@@ -1,15 +1,15 @@
 //! What a frame is: lines in, heads out, bytes untouched.
 //!
-//! One JSON-RPC message is one line. [`mod@line`] cuts a byte stream into lines
-//! within a bound; [`frame`] reads the few fields of a line that the bridge
-//! must know ([`acp`] names the methods) and leaves everything else as the bytes
-//! that came in; [`FrameReader`] does so for one line of a peer after the other.
-//! [`outgoing_frame`] is those bytes on their way out, maybe with another id; [`splice`]
-//! exchanges an id or a member inside them. [`json`] answers questions about a
-//! text. Beneath are [`scanner`], which checks the grammar and builds no value;
-//! `walk`, which remembers the places that matter; `string_ends`, which finds the
-//! ends of strings many bytes at a time; and `span` and `string`, which know what
-//! a place in a text is and what a string says.
+//! One JSON-RPC message is one line. [`mod@line`] cuts a byte stream into lines within a
+//! bound; [`frame`] reads the few fields of a line that the bridge must know ([`acp`]
+//! names the methods) and leaves everything else as the bytes that came in;
+//! [`FrameReader`] does the same for all lines of one peer, faster. [`outgoing_frame`] is
+//! those bytes on their way out, maybe with another id; [`splice`] exchanges an id or a
+//! member inside them. [`json`] finds members and reads values in a JSON text. Beneath
+//! are [`scanner`], which checks the grammar and builds no value; `walk`, which remembers
+//! the places of the members that the bridge must know; `string_ends`, which finds the
+//! ends of strings many bytes at a time; and `span` and `string`, which know what a place
+//! in a text is and what a string says.
 //!
 //! This room knows nothing of sessions, channels or time, and does no I/O.
 

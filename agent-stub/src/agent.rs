@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::turns::Turns;
 use crate::wire::{Wire, lock};
 
-/// What a request is answered with: JSON as it is to be sent, or an error.
+/// The outcome of a request: the result as JSON as it is to be sent, or an error.
 pub(crate) type Outcome = Result<String, Fault>;
 
 /// The function that handles a request of the client.
@@ -34,7 +34,7 @@ pub(crate) struct Agent {
     changed: Condvar,
 }
 
-/// What changes, and what threads wait for.
+/// The mutable state of the agent; threads wait for changes of it.
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) turns: Turns,
@@ -78,14 +78,14 @@ impl Agent {
         lock(&self.state)
     }
 
-    /// Changes the state and wakes whoever waits for it.
+    /// Changes the state and wakes all threads that wait for a change.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let outcome = change(&mut self.lock());
         self.changed.notify_all();
         outcome
     }
 
-    /// Waits until `ready` has something, or the limit is over.
+    /// Waits until `ready` returns something, and returns that; `None` when the limit is over.
     pub(crate) fn wait<T>(
         &self,
         limit: Option<Duration>,
@@ -119,7 +119,7 @@ impl Agent {
         Some(request)
     }
 
-    /// The client has answered a request of ours.
+    /// Keeps the client's answer to a request of ours, for the thread that waits for it.
     pub(crate) fn replied(&self, id: &str, reply: Reply) {
         self.change(|state| {
             if let Some(slot @ None) = state.asked.get_mut(id) {
@@ -128,8 +128,8 @@ impl Agent {
         });
     }
 
-    /// The client does not want the answer that waits for its delay any more, or
-    /// the turn that its request began.
+    /// Cancels a request that the client took back: its answer, if that waits for
+    /// its delay, and the turn that it began.
     pub(crate) fn taken_back(&self, id: &str) {
         self.change(|state| {
             if let Some(unwanted) = state.delayed.get_mut(id) {
@@ -144,7 +144,7 @@ impl Agent {
         self.answer_then(request, outcome, |_| {});
     }
 
-    /// Answers a request, after the delay that is due, and goes on with `then`.
+    /// Answers a request, after the delay of its method if there is one, and then calls `then`.
     pub(crate) fn answer_then(
         self: &Arc<Self>,
         request: &Request,

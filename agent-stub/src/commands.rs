@@ -4,7 +4,7 @@ use crate::agent::Interrupted;
 use crate::script::Script;
 use crate::{errands, faults, speech};
 
-/// Runs one line.
+/// Runs one line of a prompt; a line that is no command is said back.
 pub(crate) fn run(script: &mut Script<'_>, line: &str) -> Result<(), Interrupted> {
     let line = line.trim_end();
     if line.is_empty() {

@@ -8,7 +8,7 @@ use crate::agent::Interrupted;
 use crate::message::{Reply, text};
 use crate::script::{Known, Script};
 
-/// Runs one of these commands, if it is one.
+/// Runs the line if it is one of these commands; `false` if it is not.
 pub(crate) fn command(script: &Script<'_>, word: &str, rest: &str) -> Known {
     let answer = match (word, rest) {
         ("ask-permission", "") => permission(script, &script.session)?,
@@ -75,7 +75,7 @@ fn permission(script: &Script<'_>, session: &str) -> Result<String, Interrupted>
     Ok(format!("permission: {}", told(outcome)))
 }
 
-/// The protocol wants absolute paths; a script may be lazy.
+/// The path made absolute, as ACP demands: a script may name one relative to the session's cwd.
 fn absolute(script: &Script<'_>, path: &str) -> String {
     let cwd = script.agent.lock().store.live(&script.session).map(|session| session.cwd.clone());
     Path::new(&cwd.unwrap_or_default()).join(path).display().to_string()

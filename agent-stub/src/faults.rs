@@ -17,7 +17,7 @@ pub(crate) const GARBAGE: &str = "this is not JSON: <garbage>";
 /// A grandchild never stays longer than this.
 const GRANDCHILD_LIFE: Duration = Duration::from_secs(600);
 
-/// Runs one of these commands, if it is one.
+/// Runs the line if it is one of these commands; `false` if it is not.
 pub(crate) fn command(script: &Script<'_>, word: &str, rest: &str) -> Known {
     let wire = &script.agent.wire;
     let save = || script.agent.lock().store.save(&script.session);
@@ -82,7 +82,8 @@ fn told(pid: io::Result<u32>) -> String {
     pid.map_or_else(|e| format!("error {e}"), |pid| pid.to_string())
 }
 
-/// Starts a child and reaps it when it ends; with `ready` waits until it says that it is set up.
+/// Starts a child and reaps it when it ends; returns its process id. With `ready` waits for the
+/// child's first byte on stdout, which says that it is set up.
 fn spawn(command: &mut Command, ready: bool) -> io::Result<u32> {
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = child.id();
@@ -115,7 +116,8 @@ pub(crate) fn be_grandchild(kind: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The arguments that lead a program which embeds us to `run`: those before our own.
+/// The arguments before the agent's own: a program that embeds this library needs them to
+/// reach `run`.
 pub(crate) fn relaunch_prefix(ours: &[String]) -> Vec<String> {
     let all: Vec<String> = std::env::args().skip(1).collect();
     all.strip_suffix(ours).unwrap_or_default().to_vec()
@@ -133,7 +135,7 @@ pub(crate) fn abort() -> ! {
     std::process::abort()
 }
 
-/// Writes one line to stderr, and waits for whoever reads it.
+/// Writes one line to stderr; blocks while the pipe is full.
 pub(crate) fn stderr_line(text: &str) {
     let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! What `--help` says.
+//! The text of `--help`.
 
 /// The list of all flags and all commands.
 pub(crate) fn text() -> String {

@@ -11,7 +11,7 @@ use crate::message::{self, Frame, Request};
 use crate::turns::Ending;
 use crate::{faults, methods};
 
-/// Takes one line from the client.
+/// Handles one line from the client.
 pub(crate) fn receive(agent: &Arc<Agent>, line: &[u8]) {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     agent.wire.received(&String::from_utf8_lossy(line));
@@ -31,7 +31,7 @@ pub(crate) fn receive(agent: &Arc<Agent>, line: &[u8]) {
     }
 }
 
-/// Takes one request.
+/// Handles one request, unless a flag says to exit, to ignore it or to refuse it.
 pub(crate) fn handle(agent: &Arc<Agent>, request: Request) {
     let method = request.method.as_str();
     leave_on(agent, method);

@@ -24,7 +24,7 @@ pub(crate) enum SessionIds {
     Fixed(String),
 }
 
-/// What becomes of a prompt while a turn of its session runs.
+/// How the agent treats a prompt while a turn of its session runs.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum SecondPrompt {
     #[default]
@@ -208,7 +208,7 @@ fn second_prompt(value: &str) -> Result<SecondPrompt, String> {
     }
 }
 
-/// `METHOD[=CODE[:MESSAGE]]`
+/// Reads `METHOD[=CODE[:MESSAGE]]`.
 fn refusal(value: &str) -> Result<(String, Fault), String> {
     let (method, rest) = value.split_once('=').unwrap_or((value, "-32603"));
     let (code, message) = rest.split_once(':').unwrap_or((rest, "refused by flag"));

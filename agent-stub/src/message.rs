@@ -22,7 +22,7 @@ pub(crate) struct Request {
     pub(crate) params: Value,
 }
 
-/// What the client answered to a request of ours.
+/// The client's answer to a request of ours.
 pub(crate) enum Reply {
     Result(Value),
     Error { code: i64, message: String },
@@ -85,7 +85,7 @@ pub(crate) fn parse(line: &str) -> Frame {
     }
 }
 
-/// The string, or an empty one.
+/// The value as a string; empty if it is no string.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

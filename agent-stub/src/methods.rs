@@ -14,7 +14,7 @@ use crate::turns::Ending;
 const MODES: [(&str, &str); 2] = [("ask", "Ask"), ("code", "Code")];
 const MODELS: [(&str, &str); 2] = [("stub-1", "Stub 1"), ("stub-2", "Stub 2")];
 
-/// Answers a request, or starts what will answer it.
+/// Answers a request, or starts a thread that will answer it.
 pub(crate) fn handle(agent: &Arc<Agent>, request: Request) {
     if let Some(capability) = request.method.strip_prefix("session/")
         && agent.manners.without.contains(capability)
@@ -50,7 +50,7 @@ pub(crate) fn handle(agent: &Arc<Agent>, request: Request) {
     }
 }
 
-/// The methods whose answer is all there is to them.
+/// The outcome of a request that needs no message but its answer.
 fn simple(agent: &Agent, request: &Request) -> Outcome {
     let params = &request.params;
     let result = match request.method.as_str() {
@@ -136,7 +136,8 @@ fn initialize(agent: &Agent) -> Value {
     })
 }
 
-/// Answers the opening of a new session, with the surprises that the flags ask for.
+/// Answers `session/new` or `fork`; before it come the early update and the permission
+/// request that the flags ask for.
 fn opened(agent: &Arc<Agent>, request: Request, session: Result<Session, Fault>) {
     let session = match session {
         Ok(session) => session,
@@ -241,7 +242,7 @@ fn late_updates(agent: &Agent, session: &str, count: usize) {
     }
 }
 
-/// Sets the mode or the model, if it is one of those that there are.
+/// Sets the mode or the model of a session to `wanted`, which must be one of `known`.
 fn change(
     agent: &Agent,
     params: &Value,

@@ -1,4 +1,4 @@
-//! A script that runs, and what all of its commands may do.
+//! A running script, and the operations that its commands share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::agent::{Agent, Interrupted};
 use crate::message::{chunk, update};
 use crate::store::Speaker;
 
-/// A script that runs: one turn, seen from inside.
+/// The running script of one turn.
 pub(crate) struct Script<'a> {
     pub(crate) agent: &'a Arc<Agent>,
     pub(crate) turn: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Script<'a> {
     pub(crate) twice: bool,
 }
 
-/// Whether the line was a command at all; or the turn ended meanwhile.
+/// Whether the line was a known command; an error if the turn ended meanwhile.
 pub(crate) type Known = Result<bool, Interrupted>;
 
 impl<'a> Script<'a> {
@@ -28,7 +28,7 @@ impl<'a> Script<'a> {
         Self { agent, turn, session, params, stop, later: Vec::new(), twice: false }
     }
 
-    /// Says something, and remembers it.
+    /// Sends a message chunk of the agent, and adds its text to the session's history.
     pub(crate) fn say(&self, text: &str) {
         self.agent.lock().store.remember(&self.session, Speaker::Agent, text);
         self.update(&chunk("agent_message_chunk", text));
@@ -44,7 +44,7 @@ impl<'a> Script<'a> {
         text.replace("$SESSION", &self.session)
     }
 
-    /// Stops here if the turn is to end.
+    /// Returns an error if the turn is to end, so that a long command stops.
     pub(crate) fn go_on(&self) -> Result<(), Interrupted> {
         match self.agent.lock().turns.is_ending(self.turn) {
             true => Err(Interrupted),

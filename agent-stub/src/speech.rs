@@ -1,4 +1,5 @@
-//! The commands that only say something, now or later.
+//! The commands that send something without waiting for the client, that sleep, or that set how
+//! the turn ends.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::agent::Interrupted;
 use crate::message::chunk;
 use crate::script::{Known, Script};
 
-/// Runs one of these commands, if it is one.
+/// Runs the line if it is one of these commands; `false` if it is not.
 pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known {
     match (word, rest) {
         ("say", text) => script.say(text),

@@ -21,7 +21,7 @@ pub(crate) enum Speaker {
     Agent,
 }
 
-/// A conversation.
+/// A session, open or only stored.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -94,7 +94,7 @@ impl Store {
         })
     }
 
-    /// Opens a new conversation.
+    /// Opens a new session.
     pub(crate) fn create(&mut self, cwd: String) -> Result<Session, Fault> {
         let id = self.fresh_id();
         self.hold(&id)?;
@@ -104,7 +104,7 @@ impl Store {
         Ok(session)
     }
 
-    /// Opens a new conversation with the past of another one.
+    /// Opens a new session with the history of another one.
     pub(crate) fn fork(&mut self, id: &str, cwd: Option<String>) -> Result<Session, Fault> {
         self.refresh(id);
         let parent = self.sessions.get(id).cloned().ok_or_else(|| Fault::unknown_session(id))?;
@@ -115,7 +115,7 @@ impl Store {
         Ok(child)
     }
 
-    /// Opens a stored conversation again, in the directory and mode given.
+    /// Opens a stored session again, in the directory and mode given.
     pub(crate) fn restore(
         &mut self,
         id: &str,
@@ -150,7 +150,7 @@ impl Store {
             .ok_or_else(|| Fault::unknown_session(id))
     }
 
-    /// Adds to the conversation, open or just closed; it is saved with the next `save`.
+    /// Adds a text to the history of a session, open or closed; the next `save` writes it.
     pub(crate) fn remember(&mut self, id: &str, speaker: Speaker, text: &str) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.history.push((speaker, text.to_owned()));
@@ -176,7 +176,7 @@ impl Store {
         Ok(())
     }
 
-    /// What `session/list` answers, in the order of the counter.
+    /// The entries that `session/list` answers, in the order in which the counter made the ids.
     pub(crate) fn list(&mut self, cwd: Option<&str>) -> Vec<Value> {
         for id in self.stored_ids() {
             self.refresh(&id);
@@ -208,7 +208,7 @@ impl Store {
             .and_then(|()| fs::rename(&draft, &path));
     }
 
-    /// Takes over what the disk says about a session that is not open here.
+    /// Reads the file of a session that is not open here; a session without a file is forgotten.
     fn refresh(&mut self, id: &str) {
         let Some(path) = self.path(id, "json") else {
             return;
@@ -238,7 +238,7 @@ impl Store {
             .collect()
     }
 
-    /// Takes the session's lock file; the system gives it back when the process ends.
+    /// Locks the session's lock file; the system releases the lock when the process ends.
     fn hold(&mut self, id: &str) -> Result<(), Fault> {
         let Some(path) = self.path(id, "lock") else {
             return Ok(());

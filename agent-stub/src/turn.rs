@@ -29,7 +29,7 @@ pub(crate) fn prompt(agent: &Arc<Agent>, request: Request) {
     }
 }
 
-/// The number of the new turn; none if the prompt was merged into a running one.
+/// The number of the new turn; `None` if the prompt was merged into a running one.
 fn admit(
     agent: &Agent,
     session: &str,
@@ -78,7 +78,8 @@ fn run(agent: &Arc<Agent>, number: u64, session: String, params: String) {
     finish(agent, number, script);
 }
 
-/// The next line of the script; none when the turn is over, and then it stays so.
+/// The next line of the script. `None` when the turn is over; from then on no prompt is
+/// merged into it.
 fn next_line(agent: &Agent, number: u64) -> Option<String> {
     let mut state = agent.lock();
     let turn = state.turns.get(number)?;
@@ -87,7 +88,7 @@ fn next_line(agent: &Agent, number: u64) -> Option<String> {
     line
 }
 
-/// Answers the turn's prompts and lets go of it.
+/// Answers the turn's prompts and removes the turn.
 fn finish(agent: &Arc<Agent>, number: u64, script: Script<'_>) {
     let Script { session, stop, later, twice, .. } = script;
     agent.wait_for_gate();

@@ -1,4 +1,4 @@
-//! The turns that run or wait, as every thread may see and end them.
+//! The table of the turns that run or wait; every thread may read it and end turns.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +13,7 @@ pub(crate) enum Ending {
     Request(String),
 }
 
-/// A turn. It is there until its answer is written.
+/// A turn; it stays in the table until its answer is written.
 pub(crate) struct Turn {
     pub(crate) session: String,
     pub(crate) requests: Vec<Request>,
@@ -30,7 +30,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Begins a turn; says its number.
+    /// Begins a turn and returns its number.
     pub(crate) fn begin(
         &mut self,
         session: &str,
@@ -75,7 +75,7 @@ impl Turns {
         }
     }
 
-    /// Whether the turn is to end before its script does.
+    /// Whether the turn is to end before its script does; `true` also for a turn that is removed.
     pub(crate) fn is_ending(&self, number: u64) -> bool {
         self.rows.get(&number).is_none_or(|turn| turn.ending.is_some())
     }

@@ -57,7 +57,7 @@ impl Wire {
         }
     }
 
-    /// Leaves the process, and says so in the log.
+    /// Logs the exit and ends the process.
     pub(crate) fn exit(&self, code: i32) -> ! {
         self.note("= exit");
         process::exit(code)
@@ -70,7 +70,7 @@ impl Wire {
     }
 }
 
-/// A lock that does not care about a panic elsewhere.
+/// Locks a mutex, even if a thread panicked while it held the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

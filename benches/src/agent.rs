@@ -1,8 +1,9 @@
-//! A raw agent on stdio: as fast as an agent can be, so that it hides nothing.
+//! A raw agent on stdio: as fast as an agent can be, so that it does not hide what the
+//! process in the middle costs.
 //!
 //! The text of a prompt is a command: `ping` is answered at once, `flood N SIZE
 //! plain|escaped` sends N numbered updates first, `sleep MS` does not read for a
-//! while. Anything that is no request gets -32700, so that its start can be timed.
+//! while. A line without id and method gets -32700, so that the agent's start can be timed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,16 +21,16 @@ use crate::text;
 /// Floods are written in pieces of about this size, as a good agent does.
 const BURST: usize = 64 * 1024;
 
-/// How it takes the wish that it should leave.
+/// How the agent reacts when it is asked to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manners {
-    /// It leaves at the end of its stdin.
+    /// The agent exits at the end of its stdin.
     Polite,
-    /// It is deaf to the end of its stdin and to SIGTERM.
+    /// The agent ignores the end of its stdin and SIGTERM.
     Stuck,
 }
 
-/// Serves until stdin ends; never returns if it is stuck.
+/// Serves until stdin ends; a stuck agent never returns.
 pub fn run(manners: Manners) -> io::Result<()> {
     if manners == Manners::Stuck {
         let mut deaf = SigSet::empty();
@@ -55,7 +56,7 @@ pub fn run(manners: Manners) -> io::Result<()> {
     }
 }
 
-/// A descriptor of our own for a standard stream, past the buffers of the library.
+/// A second descriptor for a standard stream, without the buffers of the library.
 fn own(stream: impl AsFd) -> io::Result<OwnedFd> {
     stream.as_fd().try_clone_to_owned()
 }

@@ -1,9 +1,9 @@
 //! What a frame costs on the hot path, in allocations: a check that any machine
 //! can do, since it looks at no clock.
 //!
-//! Frames go through the same hands as in the bridge (lines, frame, core,
-//! effect, bytes out) and the allocator counts. The figures of the last look are
-//! committed; the check fails if one of them grew by more than a tenth.
+//! Frames go through the same steps as in the bridge (lines, frame, core, effect,
+//! bytes out) and the allocator counts. `hot-path.txt` holds the committed
+//! figures; the check fails if one of them grew by more than a tenth.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::VecDeque;
@@ -27,7 +27,8 @@ struct Counting;
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Only one thread counts for anything, so that nothing needs a locked instruction.
+/// Loads and stores are separate, which is cheap: `bench allocations` has one thread, and nothing
+/// else reads the counts.
 fn count(bytes: usize) {
     ALLOCATIONS.store(ALLOCATIONS.load(Relaxed) + 1, Relaxed);
     BYTES.store(BYTES.load(Relaxed) + bytes as u64, Relaxed);
@@ -38,7 +39,7 @@ fn count(bytes: usize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's promises are the ones that it needs.
+        // SAFETY: the system's allocator has the same contract, which the caller keeps.
         unsafe { System.alloc(layout) }
     }
 
@@ -57,19 +58,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Frames of a kind that are sent for a figure.
+/// Frames that are sent for a figure, at most.
 const FRAMES: usize = 10_000;
-/// Prompts that are open at the same time: a peer may have 1 024 requests.
+/// Prompts that are open at the same time: fewer than the 1 024 that the core allows a client.
 const ROUND: usize = 500;
-/// What one read brings.
+/// Bytes of one read.
 const READ: usize = 64 * 1024;
 /// A figure may grow by a tenth.
 const TOLERANCE: f64 = 1.1;
-/// And by so much in any case, since a tenth of nothing is nothing: one allocation
-/// in a hundred frames, one byte in each.
+/// Growth that is allowed beside the tenth, since a tenth of 0 is 0: allocations
+/// and bytes of one frame.
 const SLACK: (f64, f64) = (0.01, 1.0);
 
-/// What frames of one kind cost, each.
+/// The mean cost of one frame of a kind.
 #[derive(Clone, Debug, PartialEq)]
 struct Cost {
     name: String,
@@ -169,7 +170,7 @@ fn measure() -> Vec<Cost> {
     costs
 }
 
-/// Who sends.
+/// The sender of the frames.
 #[derive(Clone, Copy)]
 enum From {
     Client,

@@ -83,7 +83,7 @@ fn number(word: &str) -> io::Result<u64> {
     word.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, USAGE))
 }
 
-/// What `run` is told.
+/// The options of `bench run`.
 #[derive(Debug, Default)]
 struct Options {
     quick: bool,

@@ -12,27 +12,27 @@ use crate::text;
 /// A flood of equal updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flood {
-    /// Bytes of an update.
+    /// Bytes of one update.
     pub size: usize,
-    /// What fills it.
+    /// The sort of text that fills the updates.
     pub style: Style,
-    /// How many.
+    /// The number of updates.
     pub count: usize,
 }
 
 impl Flood {
-    /// The prompt that asks for it.
+    /// The text of the prompt that asks the raw agent for this flood.
     pub fn command(self) -> String {
         format!("flood {} {} {}", self.count, self.size, self.style)
     }
 }
 
-/// A client and what it talks to.
+/// A client and the process that it has started.
 #[derive(Debug)]
 pub struct Client {
     child: Child,
     input: Option<ChildStdin>,
-    /// What comes from the other side.
+    /// The lines that this process writes.
     pub output: Lines,
     requests: u64,
 }
@@ -49,7 +49,7 @@ impl Client {
         Ok(Client { child, input, output: Lines::new(OwnedFd::from(output)), requests: 0 })
     }
 
-    /// Starts a path and shakes hands.
+    /// Starts a path and waits for the answer to `initialize`.
     pub fn connect(command: Command) -> io::Result<Client> {
         let mut client = Client::start(command)?;
         let id =
@@ -58,7 +58,7 @@ impl Client {
         Ok(client)
     }
 
-    /// The process that was started.
+    /// The id of the process that was started.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -68,7 +68,7 @@ impl Client {
         self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(bytes)
     }
 
-    /// Sends a request and says under which id.
+    /// Sends a request and returns its id.
     pub fn request(&mut self, method: &str, params: &str) -> io::Result<u64> {
         self.requests += 1;
         let id = self.requests;
@@ -79,7 +79,8 @@ impl Client {
         Ok(id)
     }
 
-    /// Waits for an answer, passing over everything else.
+    /// Waits for the answer to request `id` and skips all other lines; an error answer is an
+    /// error.
     pub fn answer(&mut self, id: u64) -> io::Result<&[u8]> {
         while text::answer(self.output.next()?) != Some(id) {}
         let line = self.output.last();
@@ -102,7 +103,7 @@ impl Client {
         self.answer(id).map(drop)
     }
 
-    /// Sends a prompt and says under which id.
+    /// Sends a prompt and returns its id.
     pub fn prompt(&mut self, session: &str, command: &str) -> io::Result<u64> {
         let params = format!(
             r#"{{"sessionId":"{session}","prompt":[{{"type":"text","text":"{command}"}}]}}"#
@@ -110,7 +111,7 @@ impl Client {
         self.request("session/prompt", &params)
     }
 
-    /// A prompt that is answered at once: how long that takes.
+    /// Sends a prompt that is answered at once, and returns the time until its answer.
     pub fn ping(&mut self, session: &str) -> io::Result<Duration> {
         let start = Instant::now();
         let id = self.prompt(session, "ping")?;
@@ -118,12 +119,13 @@ impl Client {
         Ok(start.elapsed())
     }
 
-    /// A prompt with many updates: how long until the last one is read.
+    /// Sends the prompt of a flood, and returns the time until its answer is read; an error if
+    /// updates are missing.
     pub fn flood(&mut self, session: &str, flood: Flood) -> io::Result<Duration> {
         let start = Instant::now();
         let id = self.prompt(session, &flood.command())?;
         let mut updates = 0;
-        // As a client does: every line is found, and looked at for whom it is.
+        // Every line is cut and its session read, as any client must.
         while text::answer(self.output.next()?) != Some(id) {
             updates +=
                 usize::from(text::string(self.output.last(), text::SESSION) == Some(session));
@@ -137,25 +139,25 @@ impl Client {
         }
     }
 
-    /// Closes the other side's stdin.
+    /// Closes the stdin of the process that was started.
     pub fn hang_up(&mut self) {
         self.input = None;
     }
 
-    /// Ends the process that was started at once.
+    /// Kills the process that was started.
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()
     }
 
-    /// The exit code of the process that was started, if it ends in time and was
-    /// not ended by a signal.
+    /// The exit code of the process that was started; `None` if it does not end
+    /// within `patience`, or was ended by a signal.
     pub fn exit_code(&mut self, patience: Duration) -> io::Result<Option<i32>> {
         let begun = Instant::now();
         while begun.elapsed() < patience {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.code());
             }
-            // Whoever is not read may not get away.
+            // Its output is not read here: a process that is blocked in a write never ends.
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(None)
@@ -174,7 +176,7 @@ impl AsFd for Client {
 }
 
 impl Drop for Client {
-    /// Leaves in order, so that whoever stands in the middle can take its agents along.
+    /// Closes stdin first, so that a process in the middle can end its agents.
     fn drop(&mut self) {
         self.hang_up();
         let patience = Instant::now();
@@ -188,7 +190,7 @@ impl Drop for Client {
     }
 }
 
-/// The process of the agent that opened a session.
+/// The process id of the raw agent that opened a session: it is a part of the session id.
 pub fn agent_of(session: &str) -> io::Result<u32> {
     let pid = session.split('-').nth(1).and_then(|pid| pid.parse().ok());
     pid.ok_or_else(|| io::Error::other(format!("no agent of ours opened {session}")))

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use memchr::memchr;
 
-/// Room that every read has at least: what a pipe holds.
+/// The least room for a read, in bytes: what a pipe holds.
 const ROOM: usize = 64 * 1024;
 
 /// The lines of a stream.
@@ -16,7 +16,7 @@ pub struct Lines {
     file: File,
     buffer: Vec<u8>,
     start: usize,
-    /// No line end before here.
+    /// There is no line end between `start` and here.
     searched: usize,
     end: usize,
     /// Where the line lies that was taken last.
@@ -47,7 +47,7 @@ impl Lines {
         &self.buffer[self.last.clone()]
     }
 
-    /// Reads once. `false`: the end.
+    /// Reads once; `false` at the end of the stream.
     pub fn fill(&mut self) -> io::Result<bool> {
         if self.buffer.len() - self.end < ROOM {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -12,7 +12,8 @@ use std::io;
 
 use crate::paths::{Path, Programs};
 
-/// Every figure is the median of this many repetitions at least.
+/// The repetitions behind a median. `life` has other numbers for starts and stuck agents;
+/// memory, wake-ups and the size of the binary are measured once.
 pub const REPETITIONS: usize = 5;
 
 /// A figure for each path.
@@ -21,14 +22,14 @@ pub type PerPath<T> = BTreeMap<Path, T>;
 /// How much is done for a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// A look in about a minute.
+    /// Rough figures in about a minute.
     Quick,
     /// The figures that are published.
     Full,
 }
 
 impl Effort {
-    /// What suits it.
+    /// `quick` or `full`, as the effort is.
     pub fn of<T>(self, quick: T, full: T) -> T {
         match self {
             Effort::Quick => quick,
@@ -51,7 +52,7 @@ pub struct Lab {
 pub struct Figures {
     /// Round trips, floods, openings.
     pub speed: speed::Speed,
-    /// The same with many sessions.
+    /// Round trips and floods with many sessions on one channel.
     pub growth: growth::Growth,
     /// Round trips beside a flood.
     pub fairness: fairness::Fairness,
@@ -64,7 +65,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Measures everything; says on stderr where it is.
+    /// Measures everything; says on stderr what is measured at the moment.
     pub fn measure(lab: &Lab) -> io::Result<Figures> {
         let say = |what: &str| eprintln!("measuring {what} …");
         say("the core");

@@ -1,4 +1,4 @@
-//! The paths that stand side by side, and the programs that they are made of.
+//! The paths that are compared, and the programs that they are made of.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::{env, fs};
 
 /// The version of the official process in the middle that we compare with.
 const CONDUCTOR_VERSION: &str = "5.0.0";
-/// Its crate and its binary.
+/// The name of the conductor's crate and of its binary.
 pub const CONDUCTOR: &str = "agent-client-protocol-conductor";
 
 /// A way from the client to the agent.
@@ -19,7 +19,7 @@ pub enum Path {
     Direct,
     /// One process that copies bytes: the limit for any process in the middle.
     Relay,
-    /// What this is about, with its defaults.
+    /// drawbridge with its defaults.
     Drawbridge,
     /// The official process in the middle.
     Conductor,
@@ -50,12 +50,13 @@ pub struct Programs {
     pub drawbridge: PathBuf,
     /// The official conductor, if it is installed.
     pub conductor: Option<PathBuf>,
-    /// A home for logs; taken away at the end.
+    /// A folder for logs; removed at the end.
     scratch: PathBuf,
 }
 
 impl Programs {
-    /// With these, or those that are found.
+    /// The programs that are given, or those that are found: drawbridge beside this program,
+    /// the conductor in `PATH` or in the cache.
     pub fn find(drawbridge: Option<PathBuf>, conductor: Option<PathBuf>) -> io::Result<Programs> {
         let bench = env::current_exe()?;
         let drawbridge = drawbridge.unwrap_or_else(|| bench.with_file_name("drawbridge"));
@@ -102,10 +103,10 @@ impl Programs {
         command
     }
 
-    /// drawbridge with these options, in front of an agent with those.
+    /// drawbridge with `options`, in front of a raw agent with `agent_options`.
     ///
-    /// It writes its log as it does by default, but into a folder of ours, and
-    /// reads no configuration of whoever runs this.
+    /// Its log is written as by default, but into the scratch folder; the user's
+    /// configuration and variables are not read.
     pub fn drawbridge(&self, options: &[&str], agent_options: &[&str]) -> Command {
         let mut command = Command::new(&self.drawbridge);
         command.args(options).arg("--").arg(&self.bench).arg("agent").args(agent_options);
@@ -119,7 +120,7 @@ impl Programs {
 
 impl Drop for Programs {
     fn drop(&mut self) {
-        // What stays behind is a few kilobytes of logs in the system's own folder for such.
+        // If this fails, a few kilobytes of logs stay in the system's temporary folder.
         let _ = fs::remove_dir_all(&self.scratch);
     }
 }
@@ -128,7 +129,8 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with("DRAWBRIDGE_") || name == "RUST_LOG"
 }
 
-/// Where `--install-conductor` puts it: outside the tree, for good.
+/// The folder where `--install-conductor` installs: outside the tree, and kept. `None` if
+/// neither XDG_CACHE_HOME nor HOME is set.
 fn cache() -> Option<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| FilePath::new(&home).join(".cache"));

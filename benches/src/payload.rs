@@ -73,9 +73,9 @@ impl fmt::Display for Style {
 /// A line that can be sent again and again under another number.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// The line, with its end.
+    /// The line, with its line end.
     pub line: Vec<u8>,
-    /// Where its number stands.
+    /// Where the number begins in `line`.
     digits: usize,
 }
 

@@ -24,7 +24,7 @@ fn colour(path: Path) -> &'static str {
     }
 }
 
-/// Where a text is held.
+/// The point of a text that lies at its coordinates.
 #[derive(Clone, Copy)]
 enum Anchor {
     Start,

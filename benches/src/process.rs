@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-/// A look at `/proc/PID/status`.
+/// The memory figures of `/proc/PID/status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Resident now, in bytes.
@@ -23,13 +23,13 @@ pub fn memory(pid: u32) -> io::Result<Memory> {
 /// Memory of a process that shares much of it with others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
-    /// Its own part, with its share of what others have, too; in bytes.
+    /// Private memory plus the process's share of shared memory (PSS), in bytes.
     pub proportional: u64,
-    /// What is backed by no file, in bytes.
+    /// Memory that no file backs, in bytes.
     pub anonymous: u64,
 }
 
-/// A look at `/proc/PID/smaps_rollup`.
+/// The memory of a process, from `/proc/PID/smaps_rollup`.
 pub fn shared(pid: u32) -> io::Result<Shared> {
     let status = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let bytes = |name| number(&status, name) * 1024;
@@ -49,7 +49,7 @@ pub fn children(pid: u32) -> io::Result<Vec<(u32, String)>> {
     Ok(found)
 }
 
-/// How often the threads of a process were put on and off a processor.
+/// The context switches of all threads of a process so far.
 pub fn switches(pid: u32) -> io::Result<u64> {
     let mut switches = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -65,7 +65,7 @@ fn number(status: &str, name: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-/// Waits until a process is gone from the system's books.
+/// Waits until a process is gone from the process table.
 pub fn wait_until_gone(pid: u32) {
     let place = format!("/proc/{pid}");
     while Path::new(&place).exists() {
@@ -73,7 +73,8 @@ pub fn wait_until_gone(pid: u32) {
     }
 }
 
-/// Waits until the memory of a process has not grown for a while.
+/// Waits until the peak memory of a process has not grown for `while_`, or `at_most` has
+/// passed.
 pub fn wait_until_calm(pid: u32, while_: Duration, at_most: Duration) -> io::Result<Memory> {
     let start = Instant::now();
     let mut last = memory(pid)?;

@@ -17,19 +17,19 @@ use crate::units::{bytes, bytes_a_second, rate, time};
 /// A table: its head, and its rows.
 type Table = (Vec<String>, Vec<Vec<String>>);
 
-/// What a run has to say.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// Where the figures come from.
+    /// The machine and the programs of the run: name and value.
     pub facts: Vec<(&'static str, String)>,
-    /// The targets.
+    /// The rows of the table of targets.
     pub lines: Vec<TargetRow>,
     /// All figures.
     pub figures: &'a Figures,
 }
 
 impl Report<'_> {
-    /// The whole of it for a terminal.
+    /// The whole report as text for a terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.facts {
@@ -43,7 +43,7 @@ impl Report<'_> {
         text
     }
 
-    /// How many targets hold.
+    /// A sentence that says how many targets hold.
     fn summary(&self) -> String {
         let count = |wanted: fn(&Verdict) -> bool| {
             self.lines.iter().filter(|line| wanted(&line.verdict)).count()
@@ -64,7 +64,7 @@ impl Report<'_> {
         (head, self.lines.iter().map(row).collect())
     }
 
-    /// What each path does.
+    /// The table with a column of figures for each path.
     fn paths(&self) -> Table {
         let speed = &self.figures.speed;
         let mut rows = vec![
@@ -149,7 +149,7 @@ fn row<T>(what: &str, paths: &PerPath<T>, cell: impl Fn(&T) -> String) -> Vec<St
     std::iter::once(what.to_owned()).chain(cells).collect()
 }
 
-/// In columns, for a terminal.
+/// A table as text in columns, for a terminal.
 fn aligned((head, rows): &Table) -> String {
     let mut text = String::new();
     let width = |column: usize| {
@@ -169,7 +169,7 @@ fn aligned((head, rows): &Table) -> String {
     text
 }
 
-/// As a table of Markdown; everything but the first column is set to the right.
+/// A table in Markdown; all columns but the first are aligned to the right.
 fn markdown((head, rows): &Table) -> String {
     let mut text = format!("| {} |\n|---|{}\n", head.join(" | "), "--:|".repeat(head.len() - 1));
     for row in rows {

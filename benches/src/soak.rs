@@ -21,20 +21,20 @@ use seat::Seat;
 use crate::paths::Programs;
 use crate::process::memory;
 
-/// Sessions that are tried to be kept open.
+/// Sessions that the client tries to keep open.
 const SESSIONS: usize = 600;
-/// Requests that may wait for their answer.
+/// Requests that the client keeps open.
 const OPEN: usize = 200;
-/// Working directories: agents are shared by directory, eight sessions each.
+/// Working directories: agents are shared by directory, four sessions on each agent.
 const FOLDERS: u64 = 60;
-/// Between two kills of an agent from outside.
+/// The time between two kills of an agent from outside.
 const BETWEEN_KILLS: Duration = Duration::from_millis(400);
 /// How long the last answers, and the last agents, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What the bridge may have grown by in the end, in bytes.
+/// The most by which the bridge's resident memory may have grown in the end, in bytes.
 const GROWTH: u64 = 4 << 20;
-/// The allocator gives back what is free: otherwise it keeps what once was in use,
-/// and nobody could tell that from a leak.
+/// Settings with which glibc's allocator returns free memory to the system: memory that it
+/// keeps would look like a leak.
 const ALLOCATOR: [(&str, &str); 2] =
     [("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")];
 
@@ -69,7 +69,7 @@ const OPTIONS: [&str; 28] = [
     "off",
 ];
 
-/// What marks everything that a run has started.
+/// The environment variable that marks all processes of a run.
 const MARK: &str = "DRAWBRIDGE_SOAK";
 
 /// The bridge at one moment.
@@ -79,7 +79,7 @@ struct State {
     descriptors: usize,
 }
 
-/// Runs for so long, and tells what came of it.
+/// Runs for `seconds` and prints the counts; an error if one of the conditions does not hold.
 pub fn run(seconds: u64, seed: u64) -> io::Result<()> {
     let programs = Programs::find(None, None)?;
     let folder = std::env::temp_dir().join(format!("drawbridge-soak-{}", std::process::id()));
@@ -174,7 +174,7 @@ fn marked(mark: &str) -> io::Result<BTreeMap<u32, String>> {
     for entry in fs::read_dir("/proc")? {
         let place = entry?.path();
         let number = place.file_name().and_then(|name| name.to_str()?.parse().ok());
-        // Whoever is gone meanwhile is not there.
+        // A process that has ended meanwhile is left out.
         let (Some(pid), Ok(environment)) = (number, fs::read(place.join("environ"))) else {
             continue;
         };
@@ -186,7 +186,8 @@ fn marked(mark: &str) -> io::Result<BTreeMap<u32, String>> {
     Ok(found)
 }
 
-/// The agents of this run, without what they have started.
+/// The processes of this run that are called `agent-stub`: the agents, and the
+/// grandchildren that some prompts start.
 fn agents(mark: &str, bridge: u32) -> io::Result<Vec<u32>> {
     let all = marked(mark)?;
     Ok(all
@@ -196,7 +197,8 @@ fn agents(mark: &str, bridge: u32) -> io::Result<Vec<u32>> {
         .collect())
 }
 
-/// Waits until so many agents are left.
+/// Waits until at most `count` agents are left; an error if that takes longer than
+/// [`PATIENCE`].
 fn await_agents(mark: &str, bridge: u32, count: usize) -> io::Result<()> {
     let begun = Instant::now();
     while agents(mark, bridge)?.len() > count {

@@ -1,6 +1,7 @@
-//! A bridge's core on a stand: driven in this process, without any I/O.
+//! A test stand for the core: it is driven in this process, without any I/O.
 //!
-//! One client, agents that answer at once, and a clock that is set by hand.
+//! There are one client, agents that answer all but prompts at once, and a clock that is set
+//! by hand.
 
 use std::hint::black_box;
 
@@ -19,7 +20,7 @@ const INITIALIZED: &str =
 pub struct Stand {
     /// The core.
     pub bridge: Bridge,
-    /// What it is told about the time.
+    /// The time that the core is told.
     pub now: Moment,
     /// Every session and the channel that it is on.
     pub sessions: Vec<(ChannelId, String)>,
@@ -39,14 +40,14 @@ impl Stand {
         stand
     }
 
-    /// Opens so many sessions more.
+    /// Opens `count` more sessions.
     pub fn open(&mut self, count: usize) {
         for _ in 0..count {
             self.ask("session/new", r#"{"cwd":"/","mcpServers":[]}"#);
         }
     }
 
-    /// A request of the client.
+    /// The line of a new request of the client, without its end; nothing is sent.
     pub fn request(&mut self, method: &str, params: &str) -> String {
         self.requests += 1;
         let id = self.requests;
@@ -58,13 +59,13 @@ impl Stand {
         self.happens(from_client(&line));
     }
 
-    /// Something happens, and the agents do what comes of it.
+    /// Hands an event to the core, and carries out the effects.
     pub fn happens(&mut self, event: Event) {
         self.bridge.handle(self.now, event);
         self.settle();
     }
 
-    /// Does what the core asks for until it asks for nothing more.
+    /// Carries out effects, agents' answers included, until there are none. Prompts are kept.
     pub fn settle(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
@@ -96,7 +97,7 @@ impl Stand {
         self.bridge.handle(self.now, from_agent(channel, &answer));
     }
 
-    /// The answers to all prompts that wait.
+    /// Takes all prompts that wait, and returns their answers.
     pub fn answers(&mut self) -> Vec<(ChannelId, String)> {
         let answer = |(channel, frame): (ChannelId, OutgoingFrame)| {
             let prompt = Frame::parse(frame.to_bytes()).ok()?;
@@ -108,12 +109,12 @@ impl Stand {
     }
 }
 
-/// A line of the client.
+/// The event of a line of the client.
 pub fn from_client(line: &str) -> Event {
     Event::ClientFrame { client: CLIENT, frame: Frame::parse(read(line)) }
 }
 
-/// A line of an agent.
+/// The event of a line of an agent.
 pub fn from_agent(channel: ChannelId, line: &str) -> Event {
     Event::ChannelFrame { channel, frame: Frame::parse(read(line)) }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The value below which the share `share` of all values lies.
+/// The value below which the share `share` (0 to 1) of all values lies; NaN without values.
 pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -20,18 +20,18 @@ pub fn median(values: &[f64]) -> f64 {
 pub struct Latency {
     /// The median.
     pub p50: f64,
-    /// What one in a hundred exceeds.
+    /// The value that one round trip in a hundred exceeds.
     pub p99: f64,
 }
 
 impl Latency {
-    /// Of these round trips.
+    /// The latency of these round trips.
     pub fn of(trips: &[Duration]) -> Latency {
         let seconds: Vec<f64> = trips.iter().map(Duration::as_secs_f64).collect();
         Latency { p50: median(&seconds), p99: percentile(&seconds, 0.99) }
     }
 
-    /// The medians of both over several repetitions.
+    /// The median p50 and the median p99 of several repetitions.
     pub fn middle(repetitions: &[Latency]) -> Latency {
         let of =
             |part: fn(&Latency) -> f64| median(&repetitions.iter().map(part).collect::<Vec<_>>());

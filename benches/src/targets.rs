@@ -1,4 +1,4 @@
-//! The targets, line by line, and whether they hold.
+//! The targets, row by row, and whether they hold.
 
 use crate::measure::speed::{LARGE, LONG, SHORT, Speed};
 use crate::measure::{Figures, PerPath, core, life, memory};
@@ -9,11 +9,11 @@ use crate::units::{bytes, bytes_a_second, rate, time, times};
 /// Whether a target holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It does.
+    /// The target is reached.
     Holds,
-    /// It does not.
+    /// The target is not reached.
     Misses,
-    /// What it is about is not there; the word says what.
+    /// The target cannot be measured; the text says why.
     Missing(&'static str),
 }
 
@@ -32,22 +32,22 @@ impl Verdict {
     }
 }
 
-/// A line of the table.
+/// A row of the table of targets.
 #[derive(Clone, Debug)]
 pub struct TargetRow {
-    /// What was measured.
+    /// The name of the measured quantity.
     pub what: String,
-    /// What came of it.
+    /// The measured figure.
     pub figure: String,
-    /// How it relates to what it is compared with.
+    /// The ratio of the figure to the one that it is compared with, or to its limit.
     pub ratio: String,
-    /// What was wanted.
+    /// The target.
     pub target: String,
     /// Whether it was reached.
     pub verdict: Verdict,
 }
 
-/// Every line, in the order of the targets.
+/// All rows, in the order of the targets.
 pub fn lines(figures: &Figures) -> Vec<TargetRow> {
     let mut lines = Vec::new();
     round_trip(&figures.speed, &mut lines);
@@ -61,7 +61,7 @@ pub fn lines(figures: &Figures) -> Vec<TargetRow> {
 }
 
 impl TargetRow {
-    /// A line that cannot be measured, and why.
+    /// A row for a target that cannot be measured; `why` is its verdict.
     fn missing(what: &str, target: &str, why: &'static str) -> TargetRow {
         let dash = || "–".to_owned();
         let (what, target, verdict) = (what.to_owned(), target.to_owned(), Verdict::Missing(why));
@@ -69,7 +69,7 @@ impl TargetRow {
     }
 }
 
-/// A line about something that is still to come.
+/// Adds a row for a feature that does not exist yet.
 fn later(what: &str, target: &str, lines: &mut Vec<TargetRow>) {
     lines.push(TargetRow::missing(what, target, "not yet"));
 }
@@ -88,7 +88,7 @@ fn at_least(what: &str, figure: String, ratio: f64, limit: f64, than: &str) -> T
     TargetRow { what: what.to_owned(), figure, ratio: times(ratio), target, verdict }
 }
 
-/// A figure with a bound of its own; the ratio says how much of it is used.
+/// A figure with an absolute limit; the ratio says how much of the limit is used.
 fn within(
     what: &str,
     value: f64,
@@ -193,7 +193,8 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
     peak("agent", "then every request is answered, once", &figures.stalled_agent, lines);
 }
 
-/// A peer that does not read: what that takes, and what comes afterwards.
+/// Adds two rows for a peer that does not read: the peak memory, and whether everything came
+/// afterwards.
 fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<TargetRow>) {
     let (cap, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
     let what = format!("peak with a stalled {who}, outboxes of {cap}");
@@ -244,7 +245,7 @@ fn life(figures: &Figures, lines: &mut Vec<TargetRow>) {
     lines.push(within("last close to tree gone, added", added, 50e-3, time, target));
     let what = format!("shutdown with {} stuck agents", life::STUCK);
     let target = format!("the ladder ({}), once", time(life::LADDER));
-    // The bound itself, and a little for the last look at what is left.
+    // The bound, and 0.1 s for the last look at the processes that are left.
     lines.push(TargetRow {
         ratio: format!("{} with one", times(life.all_stuck / life.one_stuck)),
         ..within(&what, life.all_stuck, life::LADDER + 0.1, time, target)

@@ -1,8 +1,8 @@
 //! Finds the few values that the harness needs, by plain byte searches.
 //!
-//! Both ends of every path are ours, or were written by a program that leaves no
-//! space behind a colon, so a search for `"name":` is enough and costs next to
-//! nothing: what the harness costs is taken from every path alike.
+//! The lines come from this harness, or from a program that writes no space after
+//! a colon. So a search for `"name":` is enough; it costs next to nothing, and the
+//! same on every path.
 
 use memchr::{memchr, memchr2, memmem};
 

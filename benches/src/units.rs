@@ -18,23 +18,23 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     unit.map_or_else(|| short(value), |(size, name)| format!("{} {name}", short(value / size)))
 }
 
-/// Seconds.
+/// A time, given in seconds.
 pub fn time(seconds: f64) -> String {
     scaled(seconds, &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
 }
 
-/// Bytes.
+/// A number of bytes.
 pub fn bytes(count: f64) -> String {
     const KIB: f64 = 1024.0;
     scaled(count, &[(KIB * KIB * KIB, "GiB"), (KIB * KIB, "MiB"), (KIB, "KiB"), (1.0, "B")])
 }
 
-/// Bytes a second.
+/// A rate in bytes a second.
 pub fn bytes_a_second(count: f64) -> String {
     format!("{}/s", bytes(count))
 }
 
-/// Things a second.
+/// A rate in events a second.
 pub fn rate(count: f64) -> String {
     scaled(count, &[(1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")])
 }

@@ -1,14 +1,16 @@
-//! The lines of a file, one after the other, as one peer would say them.
+//! The lines of a file, read one after the other as the lines of one peer.
 //!
-//! What came before changes nothing; the scanner takes what a JSON library
-//! takes, and finds what it finds; another id changes nothing but the id.
+//! What holds: the lines before do not change how a line is read; the scanner
+//! accepts the lines that a JSON library accepts, and finds the same members;
+//! exchanging the id changes nothing but the id.
 
 use bytes::Bytes;
 use drawbridge::wire::{Frame, FrameReader, Malformed, Token, scanner};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-/// Reads the lines twice, so that each follows on what it has taught the reader.
+/// Reads all lines twice with one reader, so that in the second pass the reader
+/// has seen each line before.
 pub fn frames(file: &[u8]) {
     let mut reader = FrameReader::default();
     for line in file.split(|byte| *byte == b'\n').chain(file.split(|byte| *byte == b'\n')) {
@@ -27,7 +29,7 @@ pub fn frames(file: &[u8]) {
     }
 }
 
-/// All that can be seen of a line from outside.
+/// Everything that a caller can read from a frame, as text to compare.
 fn seen(read: &Result<Frame, Malformed>) -> String {
     match read {
         Ok(frame) => format!(
@@ -49,7 +51,8 @@ fn seen(read: &Result<Frame, Malformed>) -> String {
     }
 }
 
-/// Whether it is JSON in Unicode and not nested too deeply, the values not looked at.
+/// Whether a line is UTF-8, JSON for the library, and not nested too deeply. No values are
+/// built: their range does not matter.
 fn library_takes(line: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok_and(|text| {
         serde_json::from_str::<IgnoredAny>(text).is_ok() && depth(line) <= scanner::MAX_DEPTH
@@ -73,8 +76,9 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// The places are those that a library would look at. It builds values, so that
-/// some lines are too much for it: numbers over its range, halves of characters.
+/// Checks that the members are those that the library finds. It builds values
+/// here, and so fails on some valid lines, which are skipped: numbers out of its
+/// range, lone surrogates.
 fn agrees_with_library(frame: &Frame) {
     let Ok(value) = serde_json::from_slice::<Value>(frame.bytes()) else { return };
     let params = &value["params"];
@@ -97,7 +101,7 @@ fn agrees_with_library(frame: &Frame) {
     assert_eq!(params.get("requestId"), request.as_ref(), "the request in {frame:?}");
 }
 
-/// There and back with another id.
+/// Checks that exchanging the id, and exchanging it back, leaves every other byte as it is.
 fn keeps_every_other_byte(frame: &Frame) {
     assert_eq!(frame.whole().to_bytes(), frame.bytes());
     let token = Token::number(1_234_567);

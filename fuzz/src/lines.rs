@@ -1,15 +1,16 @@
 //! A stream is cut into the same lines wherever its chunks end.
 //!
-//! The first byte of a file is the limit, the second says how many chunk sizes
-//! follow, one a byte; they are taken in turn for the stream, which is the rest.
+//! The first byte of a file is the limit of a line, the second the number of chunk
+//! sizes that follow, one byte each. The rest is the stream; it is cut into chunks
+//! of these sizes, in turn and again from the first.
 
 use bytes::Bytes;
 use drawbridge::wire::line::{Line, LineSplitter};
 
-/// How much of an over-long line's end is kept.
+/// Bytes that are kept of the end of a line over the limit.
 const TAIL: usize = 256;
 
-/// Cuts a stream in chunks, and compares with what a whole stream says.
+/// Feeds a stream in chunks, and compares its lines with those of the stream as a whole.
 pub fn lines(file: &[u8]) {
     let [limit, count, rest @ ..] = file else { return };
     let (limit, count) = (usize::from(*limit), usize::from(*count).min(rest.len()));
@@ -37,7 +38,7 @@ pub fn lines(file: &[u8]) {
     assert!(cutter.next_line().is_none() && cutter.finish() == 0, "nothing is left");
 }
 
-/// The lines of a stream that is there as a whole, and the length of half a line.
+/// The lines of a whole stream, and the bytes of its unfinished last line.
 fn cut_whole(stream: &[u8], limit: usize) -> (Vec<Line>, u64) {
     let mut pieces: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
     let half = pieces.pop().map_or(0, <[u8]>::len);

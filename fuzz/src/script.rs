@@ -1,8 +1,9 @@
 //! A script of events, played to the core.
 //!
-//! A script begins with its [`limits`]; then come words, each a letter with a
-//! fixed number of digits and letters behind it. Peers are named by a digit: the
-//! n-th that is there, counted round. Time is virtual.
+//! A script begins with its [`limits`], and a digit that says whether killed
+//! processes never exit. Then come words: a letter, and behind it the digits and
+//! letters that it needs (behind `b` and `B`, the rest of the line). A digit names
+//! the n-th of the peers, modulo their number. Time is virtual.
 
 mod limits;
 mod text;
@@ -19,12 +20,12 @@ use text::Text;
 use words::{NOTICES, QUESTIONS, REQUESTS, SESSIONS, params, question, reply, result};
 use world::{Channel, World, nth};
 
-/// How long a script may wait at once (ms).
+/// The steps in time that a script can choose from (ms).
 const WAITS: [u64; 12] = [1, 5, 20, 40, 110, 250, 600, 1_600, 2_500, 61_000, 10_000_000, 1 << 40];
-/// More clients than a script needs.
+/// The most clients that are connected at the same time.
 const MANY_CLIENTS: usize = 6;
 
-/// Plays a script, and ends the bridge behind its last word.
+/// Plays the script, and ends the bridge after its last word.
 pub fn core(file: &[u8]) {
     let mut text = Text(file);
     let limits = limits(&mut text);
@@ -39,7 +40,7 @@ pub fn core(file: &[u8]) {
 struct Script<'a> {
     world: World,
     text: Text<'a>,
-    /// How many requests peers made: ids are counted over all of them.
+    /// How many ids `id` has made, for all peers together.
     requests: u64,
 }
 
@@ -78,7 +79,7 @@ impl Script<'_> {
                     self.client(word, *client);
                 }
             }
-            // A process that has ended may have been heard of before.
+            // The core must bear events of a channel whose exit it knows.
             b'z' => {
                 let gone = self.channels(|row| row.is_gone);
                 let word = self.text.byte().unwrap_or_default();
@@ -100,7 +101,8 @@ impl Script<'_> {
         rows.map(|(id, _)| *id).collect()
     }
 
-    /// Processes start, and agents answer everything well, until nothing is open.
+    /// Starts all processes and lets agents answer all requests well, eight times over: answers
+    /// bring new requests.
     fn all_is_well(&mut self) {
         for round in 0..8 {
             for channel in self.channels(|row| !row.is_running && !row.is_gone) {
@@ -124,7 +126,7 @@ impl Script<'_> {
                 let params = params(method, session.as_deref(), how);
                 let id = match word {
                     b'n' => String::new(),
-                    // An id that is in use already, perhaps.
+                    // An id that may be in use already.
                     b'd' => format!(r#""id":{},"#, ["1", "null"][how % 2]),
                     _ => format!(r#""id":{},"#, self.id()),
                 };
@@ -137,7 +139,7 @@ impl Script<'_> {
                 let row = self.world.clients.get_mut(&client);
                 let Some(row) = row.filter(|row| !row.questions.is_empty()) else { return };
                 let at = which % row.questions.len();
-                // Some answer twice.
+                // From 8 on the question stays, so that it can be answered twice.
                 let (id, method) =
                     if how < 8 { row.questions.remove(at) } else { row.questions[at] };
                 let line = format!(r#"{{"id":{id},{}}}"#, reply(method, how % 8));
@@ -230,7 +232,7 @@ impl Script<'_> {
                 let (how, pending) = (self.text.digit(), self.text.digit());
                 let row = self.world.channels.get(&channel);
                 let asked = row.and_then(|row| nth(&row.pending, pending)).map_or(1, |(id, _)| *id);
-                // Whatever stood in it, it was the answer.
+                // A line over the limit can be the answer: then its request is no longer open.
                 if is_answer(how) {
                     self.take_pending(channel, pending);
                 }
@@ -269,7 +271,7 @@ impl Script<'_> {
         self.world.event(Event::ChannelFrame { channel, frame });
     }
 
-    /// Takes a request that an agent has not answered.
+    /// Takes the `which`-th request that an agent has not answered, and notes it as answered.
     fn take_pending(&mut self, channel: ChannelId, which: usize) -> Option<(u64, Method)> {
         let row = self.world.channels.get_mut(&channel)?;
         if row.pending.is_empty() {
@@ -280,7 +282,8 @@ impl Script<'_> {
         Some((id, method))
     }
 
-    /// An id that an agent must not answer, or not any more.
+    /// The id for an answer to nothing: unknown, in another spelling, of another channel, or
+    /// answered before.
     fn wrong_id(&self, channel: ChannelId, how: usize) -> String {
         let row = self.world.channels.get(&channel);
         let late = row.and_then(|row| nth(&row.answered, how)).copied().unwrap_or(0);
@@ -295,7 +298,7 @@ impl Script<'_> {
         }
     }
 
-    /// A session id, or none for `f`; and the digit that named it.
+    /// A session id, or `None` for the digit `f`; and the digit that named it.
     fn session(&mut self) -> (Option<String>, usize) {
         let which = self.text.digit();
         let told = self.world.names.get(which).filter(|_| which < 8).cloned();
@@ -303,7 +306,7 @@ impl Script<'_> {
         ((which < 15).then_some(name), which)
     }
 
-    /// The id of another request, in one of several spellings.
+    /// A fresh request id, in one of four spellings.
     fn id(&mut self) -> String {
         self.requests += 1;
         match self.requests % 4 {
@@ -315,7 +318,7 @@ impl Script<'_> {
     }
 }
 
-/// A line that was too long to be kept; `asked` is what the peer was asked.
+/// A line over the limit; `asked` is the id of a request that the peer was sent.
 fn too_long(how: usize, asked: u64) -> Malformed {
     let id = match how % 3 {
         _ if is_answer(how) => Some(Token::number(asked)),
@@ -325,7 +328,7 @@ fn too_long(how: usize, asked: u64) -> Malformed {
     Malformed::TooLong { length: 1 << 25, glimpse: Glimpse { id, has_method: how > 7 } }
 }
 
-/// Whether such a line is the answer to what the peer was asked.
+/// Whether `how` makes a line over the limit the answer to the request that the peer was sent.
 fn is_answer(how: usize) -> bool {
     how < 8 && how % 3 == 1
 }

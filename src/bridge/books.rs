@@ -1,14 +1,15 @@
 //! The books: every table and its rows, the limits, and the phase of the bridge.
 //!
-//! A query needs the books and nothing else. Here a row is found by its id; what
-//! changes several tables at once stands in [`registry`] and [`pending`], and what
-//! is asked of several tables in [`work`], [`whose`], [`whom_to_ask`], [`fence`],
-//! [`public_id`] and [`when_due`].
+//! A query needs the books and nothing else. This file finds a row by its id. Methods
+//! that change several tables at once stand in [`registry`] and [`pending`]; queries
+//! to several tables in [`work`], [`whose`], [`whom_to_ask`], [`fence`], [`public_id`]
+//! and [`when_due`].
 //!
-//! Other rooms read the tables and change single rows. A row that is changed through
-//! [`channel_mut`](Books::channel_mut) and its like is *touched*: at the end of the
-//! step it is settled, and its deadline is looked at again, so that no deadline can
-//! be forgotten (I6). Where only a stamp moves, `…_in_passing` does not touch.
+//! Other rooms read the tables and change single rows. [`Books::channel_mut`],
+//! `session_mut`, `call_mut` and `question_mut` *touch* the row that they return: at
+//! the end of the step a touched channel or session is settled, and the deadline of
+//! every touched row is computed again, so that no deadline can be forgotten (I6). The
+//! methods `…_in_passing` do not touch the row.
 
 pub mod agent;
 pub mod aliases;
@@ -65,9 +66,10 @@ pub struct Books {
     /// The limits of the bridge as a whole.
     pub limits: Limits,
     phase: Phase,
-    /// Until then nothing is reaped or timed out, because the host stood still.
+    /// Before this moment no session is reaped and no request, handshake or idle
+    /// channel times out, because the host stood still.
     paused_until: Moment,
-    /// The place of a row is its id. No row is ever removed.
+    /// The index of a row is its id. No row is ever removed.
     agents: Vec<Agent>,
     clients: BTreeMap<ClientId, Client>,
     pools: BTreeMap<PoolId, Pool>,
@@ -79,16 +81,17 @@ pub struct Books {
     questions: BTreeMap<QuestionId, Question>,
     /// Calls that wait for a channel.
     unplaced: Ids<CallId>,
-    /// Which channel gave a cursor of `session/list`.
+    /// The channel that gave each cursor of `session/list`.
     cursors: BTreeMap<Box<str>, ChannelId>,
     deadlines: Deadlines,
     touched: Touched,
     numbers: Numbers,
-    /// Rows that must be there and are not, and where that was seen.
+    /// Rows that must exist and were missing, each with the place in the code that
+    /// found it missing.
     absences: Vec<String>,
 }
 
-/// The numbers that ids are made of, a row of them for each kind.
+/// One counter for each kind of id; new ids are made of its numbers.
 #[derive(Debug, Default)]
 struct Numbers {
     pools: Counter,
@@ -144,8 +147,9 @@ impl Books {
         self.phase != Phase::Running
     }
 
-    /// A row that must be there is not: a mistake of the core. A test fails; a person is
-    /// told, and the bridge goes on without what depends on that row.
+    /// Notes that a row is missing which must exist: a mistake of the core. With debug
+    /// assertions this panics, so that a test fails; otherwise a notice is published at
+    /// the end of the step, and the bridge goes on without what depends on that row.
     #[cold]
     #[track_caller]
     pub fn absent(&mut self, row: impl fmt::Display) {
@@ -154,17 +158,18 @@ impl Books {
         self.absences.push(absence);
     }
 
-    /// Takes the rows that must be there and are not, in the order in which it was seen.
+    /// Takes the missing rows that [`absent`](Books::absent) noted, the first one first.
     pub fn take_absences(&mut self) -> Vec<String> {
         std::mem::take(&mut self.absences)
     }
 
-    /// The row of an agent. Only these books make ids of agents, and no row goes.
+    /// The row of an agent. It always exists: only the books make agent ids, and no
+    /// agent's row is removed.
     pub fn agent(&self, id: AgentId) -> &Agent {
         &self.agents[id.0]
     }
 
-    /// See [`agent`](Books::agent).
+    /// The row of an agent, to change it; see [`agent`](Books::agent).
     pub fn agent_mut(&mut self, id: AgentId) -> &mut Agent {
         &mut self.agents[id.0]
     }
@@ -179,12 +184,12 @@ impl Books {
         self.clients.get(&id)
     }
 
-    /// No deadline depends on a client.
+    /// The row of a client, to change it. It is not touched: no deadline depends on it.
     pub fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
         self.clients.get_mut(&id)
     }
 
-    /// Every client, the one that came first first.
+    /// Every client, in the order of their ids.
     pub fn clients(&self) -> &BTreeMap<ClientId, Client> {
         &self.clients
     }
@@ -194,7 +199,8 @@ impl Books {
         self.pools.get(&id)
     }
 
-    /// No deadline depends on what other rooms change in a pool.
+    /// The row of a pool, to change it. It is not touched: no deadline depends on what
+    /// other rooms change in a pool.
     pub fn pool_mut(&mut self, id: PoolId) -> Option<&mut Pool> {
         self.pools.get_mut(&id)
     }
@@ -204,14 +210,15 @@ impl Books {
         self.channels.get(&id)
     }
 
-    /// A channel that is about to change: it is settled at the end of the step.
+    /// The row of a channel, to change it. It is touched: the channel is settled at the
+    /// end of the step.
     pub fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.touched.channels.insert(id);
         self.channels.get_mut(&id)
     }
 
-    /// A channel enters a state; nothing is due of the one that it leaves, and an idle
-    /// bridge does not wake up for nothing.
+    /// Puts a channel into a state. The deadline of the state that it leaves is taken
+    /// out of the index, so that an idle bridge does not wake up for it.
     pub fn set_state(&mut self, id: ChannelId, state: ChannelState) {
         self.deadlines.forget(Due::Channel(id));
         if let Some(row) = self.channel_mut(id) {
@@ -219,7 +226,8 @@ impl Books {
         }
     }
 
-    /// A channel of which something is noted that no deadline comes earlier for.
+    /// The row of a channel, for a change that makes no deadline earlier, or after which
+    /// the caller watches the channel itself. The row is not touched.
     pub fn channel_in_passing(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.channels.get_mut(&id)
     }
@@ -234,25 +242,27 @@ impl Books {
         self.sessions.get(&key)
     }
 
-    /// A session that is about to change: its deadline is looked at again.
+    /// The row of a session, to change it. It is touched: the session is settled at the
+    /// end of the step.
     pub fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.touched.sessions.insert(key);
         self.sessions.get_mut(&key)
     }
 
-    /// A session of which something is noted that moves its deadline only later.
+    /// The row of a session, for a change that can only make its deadline later. The row
+    /// is not touched.
     pub fn session_in_passing(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.sessions.get_mut(&key)
     }
 
-    /// A session is of use at this moment.
+    /// Notes that a session is used at this moment.
     pub fn mark_seen(&mut self, key: SessionKey, now: Moment) {
         if let Some(session) = self.session_in_passing(key) {
             session.last_seen = now;
         }
     }
 
-    /// Every live session, in no order that means something.
+    /// Every live session, in an order without meaning.
     pub fn sessions(&self) -> &Table<SessionKey, Session> {
         &self.sessions
     }
@@ -262,18 +272,20 @@ impl Books {
         self.calls.get(&id)
     }
 
-    /// A call that is about to change: its deadline is looked at again.
+    /// The row of a call, to change it. It is touched: its deadline is computed again at
+    /// the end of the step.
     pub fn call_mut(&mut self, id: CallId) -> Option<&mut Call> {
         self.touched.rows.push(Due::Call(id));
         self.calls.get_mut(&id)
     }
 
-    /// A call of which something is noted that moves its deadline only later.
+    /// The row of a call, for a change that can only make its deadline later. The row is
+    /// not touched.
     pub fn call_in_passing(&mut self, id: CallId) -> Option<&mut Call> {
         self.calls.get_mut(&id)
     }
 
-    /// Every call, in no order that means something.
+    /// Every call, in an order without meaning.
     pub fn calls(&self) -> &Table<CallId, Call> {
         &self.calls
     }
@@ -293,7 +305,8 @@ impl Books {
         self.questions.get(&id)
     }
 
-    /// A question that is about to change: its deadline is looked at again.
+    /// The row of a question, to change it. It is touched: its deadline is computed again
+    /// at the end of the step.
     pub fn question_mut(&mut self, id: QuestionId) -> Option<&mut Question> {
         self.touched.rows.push(Due::Question(id));
         self.questions.get_mut(&id)

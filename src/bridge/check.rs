@@ -11,7 +11,7 @@ use crate::bridge::books::phase::Phase;
 use crate::bridge::books::tombstones::MAX_TOMBSTONES;
 use crate::bridge::id::{CallId, QuestionId, SessionKey};
 
-/// Says which rule is broken, and where.
+/// Checks all rules; the error says which rule is broken, and where.
 pub fn all(books: &Books) -> Result<(), String> {
     owner(books)?;
     stopping(books)?;
@@ -62,7 +62,7 @@ fn owner(books: &Books) -> Result<(), String> {
     Ok(())
 }
 
-/// I3: what enters Stopping has nothing open.
+/// I3: a stopping channel has no sessions, no calls and no questions.
 fn stopping(books: &Books) -> Result<(), String> {
     for (id, row) in books.channels().iter().filter(|(_, row)| row.is_stopping()) {
         if !row.sessions.is_empty() || !row.calls.is_empty() || !row.questions.is_empty() {
@@ -77,8 +77,9 @@ fn stopping(books: &Books) -> Result<(), String> {
     Ok(())
 }
 
-/// I4 and I8, for calls: every row is in the tables of those it concerns,
-/// and in no other, so that it is answered when any of them ends.
+/// I4 and I8, for calls: every call is listed by the client, channel, session and
+/// tombstone that it concerns, and by no others, so that it is answered when any of them
+/// ends.
 fn calls(books: &Books) -> Result<(), String> {
     let fail = |id: &CallId, what: &str| Err(format!("I4: {id} {what}"));
     for (id, call) in books.calls() {
@@ -148,7 +149,7 @@ fn calls(books: &Books) -> Result<(), String> {
     Ok(())
 }
 
-/// I4, for questions; and I9: none is open in a session that is closed.
+/// I4, for questions; and I9: no question is open in a session that is closed.
 fn questions(books: &Books) -> Result<(), String> {
     let fail = |id: &QuestionId, what: &str| Err(format!("I4: {id} {what}"));
     for (id, question) in books.questions() {
@@ -179,7 +180,7 @@ fn questions(books: &Books) -> Result<(), String> {
     Ok(())
 }
 
-/// I6: no bound is later than what the facts imply.
+/// I6: no bound is later than the deadline that the facts imply.
 fn wake_up(books: &Books) -> Result<(), String> {
     let channels = books.channels().keys().map(|id| Due::Channel(*id));
     let silent = books.channels().keys().map(|id| Due::Silence(*id));
@@ -198,8 +199,9 @@ fn wake_up(books: &Books) -> Result<(), String> {
     Ok(())
 }
 
-/// I12: no conversation is held by two channels. Ids that agents number per
-/// process mean another one in another process: clients know it by an alias.
+/// I12: no conversation is restored on a channel while another may hold it. Where agents
+/// number their sessions per process, the same id means another conversation in another
+/// process: so the ids that clients know are compared, too.
 fn fence(books: &Books) -> Result<(), String> {
     for (id, row) in books.channels() {
         let calls = row.calls.iter().filter_map(|call| books.call(*call));
@@ -243,7 +245,8 @@ fn bounds(books: &Books) -> Result<(), String> {
             return Err(format!("I10: {id} asks too many questions"));
         }
     }
-    // A close is always taken: there is at most one for each session.
+    // A close is never refused, so it does not count: there is at most one for each
+    // session.
     let counts = |id: &&CallId| {
         let purpose = books.call(**id).map(|call| &call.purpose);
         !matches!(purpose, Some(Purpose::Close(_)))
@@ -258,7 +261,7 @@ fn bounds(books: &Books) -> Result<(), String> {
     }
 }
 
-/// I7: when it is over, nothing is left but what would not die.
+/// I7: after the shutdown nothing is left but channels whose process would not die.
 fn end(books: &Books) -> Result<(), String> {
     if books.phase() != Phase::Over {
         return Ok(());

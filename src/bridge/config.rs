@@ -1,12 +1,12 @@
-//! What the core may be told to do: every limit and policy, already validated.
+//! The configuration of the core: every limit and policy, already validated.
 //!
 //! Where a value came from (flag, environment, file) and how it is spelled is
 //! the command line's business; the core sees numbers that make sense.
 
 use super::time::Limit;
 
-/// What the core is told at its start. [`Config::default`] holds the documented
-/// defaults of the embedded mode.
+/// The configuration of the core. [`Config::default`] holds the documented defaults of
+/// the embedded mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The limits of the bridge as a whole.
@@ -15,26 +15,26 @@ pub struct Config {
     pub agent: AgentConfig,
 }
 
-/// The limits and policies of one bridge, whichever agent they meet.
+/// The limits and policies of one bridge that are the same for every agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The grid on which due sessions are collected; 0 and `never`: no reaper.
+    /// Sessions are reaped at multiples of this interval; 0 and `never`: no reaper.
     pub session_reap_interval: Limit,
     /// Sessions, live and opening together; 0: no limit.
     pub max_sessions: usize,
-    /// What happens to the session that is one too many.
+    /// What happens when an open would exceed `max_sessions`.
     pub at_capacity: AtCapacity,
     /// Channels, starting, live and dying together; 0: no limit.
     pub max_channels: usize,
-    /// Start a process before anybody asks.
+    /// Whether an agent is started before a client asks for one.
     pub preheat: bool,
     /// Prompts that may wait per session, the running one not counted.
     pub max_queued_prompts: usize,
-    /// How long a question waits while no client is attached.
+    /// How long a question for a permission waits while no client has it open.
     pub permission_timeout: Limit,
     /// The bound of a whole shutdown, in milliseconds.
     pub shutdown_timeout: u64,
-    /// Who gets the notifications of our own extension.
+    /// Which clients get the `_drawbridge` notifications.
     pub extension_events: ExtensionEvents,
 }
 
@@ -51,7 +51,7 @@ pub struct AgentConfig {
     pub attached_idle_timeout: Limit,
     /// Which idle sessions may be reaped.
     pub idle_policy: IdlePolicy,
-    /// What a process left over from a turn means for its session.
+    /// What background work means for its session.
     pub background_work: BackgroundWork,
     /// Which sessions may share a channel.
     pub share: Share,
@@ -60,33 +60,33 @@ pub struct AgentConfig {
     /// Closed sessions that an agent without `session/close` may still hold
     /// before its channel is retired; 0: no limit.
     pub max_husks: usize,
-    /// Spawn and handshake.
+    /// The timeout of a channel's start: spawn and handshake together.
     pub initialize_timeout: Limit,
-    /// The agent's answer to new, load, resume and fork.
+    /// The timeout of an open and of a request of the set-up replay, and of the wait of
+    /// any call for a channel.
     pub session_open_timeout: Limit,
-    /// The agent's answer to a close.
+    /// The timeout of a close.
     pub session_close_timeout: Limit,
-    /// The agent's answer to a prompt.
+    /// The timeout of a turn.
     pub prompt_timeout: Limit,
-    /// Whose prompts wait while a turn runs.
+    /// Which prompts wait while a turn runs.
     pub prompt_queue: PromptQueue,
-    /// Who is asked when the agent wants a permission.
+    /// Which clients are asked when the agent wants a permission.
     pub permission_policy: PermissionPolicy,
     /// From the end of the agent's stdin to SIGTERM.
     pub stdin_grace: Limit,
     /// From SIGTERM to SIGKILL.
     pub term_grace: Limit,
-    /// From SIGKILL to the admission that a process does not die.
+    /// From SIGKILL until the channel counts as stuck: its process does not die.
     pub kill_grace: Limit,
     /// Crashes within `restart_window` before starts are refused; 0: no limit.
     pub restart_limit: usize,
     /// The window in which crashes are counted, in milliseconds.
     pub restart_window: u64,
-    /// How long an agent that is waited for may be silent before it is looked at;
-    /// 0 and `never`: it is not.
+    /// How long an agent that is waited for may be silent before its channel is surveyed;
+    /// 0 and `never`: no survey.
     pub liveness_interval: Limit,
-    /// Intervals in a row without a sign of life before it is replaced; 0: it is
-    /// only reported.
+    /// Strikes in a row after which a channel is stopped; 0: strikes are only reported.
     pub liveness_strikes: usize,
 }
 
@@ -140,25 +140,26 @@ impl Default for AgentConfig {
 pub enum IdlePolicy {
     /// Only sessions that no client is attached to.
     Detached,
-    /// Every idle session; what is lost is documented.
+    /// Every idle session; what its agent does not store is lost.
     All,
 }
 
-/// What a process that outlived the turn it was born in says about its session.
+/// What background work means for its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackgroundWork {
-    /// The session may still be working: it is kept while a client is attached.
+    /// The session may still be working: it is kept while background work runs and a
+    /// client is attached.
     Keep,
-    /// Nothing.
+    /// Nothing: the session may be reaped.
     Ignore,
 }
 
-/// What happens when a session more than the limit is asked for.
+/// What happens when an open would exceed the limit of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCapacity {
     /// The longest-idle session that the policy allows gives way.
     Evict,
-    /// The newcomer is refused.
+    /// The open is refused.
     Refuse,
 }
 
@@ -169,35 +170,36 @@ pub enum Share {
     Agent,
     /// Sessions with the same working directory.
     Cwd,
-    /// None: a channel each.
+    /// None: each session has a channel of its own.
     Session,
 }
 
-/// Whose prompts wait while a turn of the session runs.
+/// Which prompts wait while a turn of the session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptQueue {
-    /// Those of other clients; a client's own pass at once, as without a bridge.
+    /// Prompts of other clients than the one whose prompt runs; its own are sent at once,
+    /// as without a bridge.
     Others,
-    /// All of them.
+    /// All prompts.
     All,
 }
 
-/// Who is asked when the agent wants a permission.
+/// Which clients are asked when the agent wants a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermissionPolicy {
-    /// The client whose prompt runs; everyone attached if it is gone.
+    /// The client whose prompt runs; all attached clients if it is gone.
     Originator,
-    /// Everyone attached; the first valid answer wins.
+    /// All attached clients; the first valid answer wins.
     All,
 }
 
-/// Who gets the notifications of our own extension.
+/// Which clients get the `_drawbridge` notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtensionEvents {
     /// Clients that asked for them in `initialize`.
     Asked,
     /// Every client.
     On,
-    /// Nobody.
+    /// No client.
     Off,
 }

@@ -5,37 +5,37 @@ use crate::wire::OutgoingFrame;
 use super::id::{ChannelId, ClientId};
 use super::notice::Notice;
 
-/// Something to be done, in the order in which it is given.
+/// One thing that the core wants done. Effects are carried out in the order in which they
+/// are given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Start the agent's process for this channel. Answered by
     /// `ChannelSpawned` or `SpawnFailed`.
     Spawn {
-        /// The row that is waiting for it.
+        /// The channel, whose row is there already.
         channel: ChannelId,
         /// The directory to start it in.
         cwd: String,
     },
-    /// Show none of these texts when the last words of this channel's agent are
-    /// quoted.
+    /// Hide these texts wherever the end of the stderr of this channel's agent is quoted.
     Conceal {
-        /// Whose.
+        /// The channel.
         channel: ChannelId,
-        /// What.
+        /// The texts.
         secrets: Vec<Box<str>>,
     },
     /// Send a message to an agent.
     ToChannel {
-        /// Which one.
+        /// The channel of the agent.
         channel: ChannelId,
-        /// What.
+        /// The message.
         frame: OutgoingFrame,
     },
     /// Send a message to a client.
     ToClient {
-        /// Which one.
+        /// The client.
         client: ClientId,
-        /// What.
+        /// The message.
         frame: OutgoingFrame,
     },
     /// Close a channel's stdin once everything queued for it is written.
@@ -50,9 +50,9 @@ pub enum Effect {
     Resume(ChannelId),
     /// Look at the channel's process tree. Answered by `Surveyed`.
     Survey(ChannelId),
-    /// Something a person or a subscriber may want to know.
+    /// Log a notice.
     Publish(Notice),
-    /// Everything is over.
+    /// End the bridge: the shutdown is over.
     Exit {
         /// Channels whose processes would not die.
         survivors: Vec<ChannelId>,

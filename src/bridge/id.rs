@@ -21,15 +21,18 @@ macro_rules! ids {
 ids! {
     /// A connection that speaks ACP as a client.
     ClientId = "cl",
-    /// One running child process of an agent.
+    /// One agent process with its stdio.
     ChannelId = "ch",
-    /// Channels that would do equally well for the same client.
+    /// The channels that can serve the same clients.
     PoolId = "pool",
-    /// One conversation, from its opening to its end.
+    /// One session, from its opening to its end. A conversation that is restored later
+    /// gets another key.
     SessionKey = "s",
-    /// A request on its way to an agent; its number is its id on that wire.
+    /// A request on its way to an agent; its number is the request's id on the agent's
+    /// wire.
     CallId = "call",
-    /// A request of an agent on its way to clients; its number is its id there.
+    /// A request of an agent on its way to clients; its number is the request's id on
+    /// their wires.
     QuestionId = "q",
     /// A request of a client that several channels must answer.
     FanoutId = "fan",

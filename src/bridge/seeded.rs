@@ -6,34 +6,34 @@ use std::cell::Cell;
 /// A mistake that others made, or that is easily made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// Clean-up goes to the current channel, not to the session's own.
+    /// The end of a session cleans up the newest open channel, not the session's own.
     CloseOnCurrentChannel,
-    /// The row of a channel goes when it is asked to stop.
+    /// The row of a channel is removed when its stop ladder begins, not at its exit.
     ForgetRowOnStop,
     /// The end of a session is published before the session is deleted, and once more
     /// after it.
     DeleteAfterNotify,
-    /// The tombstone is put on the current channel.
+    /// The tombstone is put on the newest open channel, not on the session's own.
     TombstoneOnWrongChannel,
-    /// An open that waits for a handshake is forgotten.
+    /// An open that is not sent yet is dropped without an answer when its channel ends.
     LoseWaitingOpen,
     /// A session with only queued prompts is taken for idle.
     ReapBetweenQueuedPrompts,
     /// A prompt is answered at the close and again by its agent.
     AnswerTwice,
-    /// A conversation is opened although another channel may hold it.
+    /// A conversation is restored although another channel may hold it.
     OpenFencedId,
-    /// A request that comes before its session is known is held like a notification.
+    /// A question for a session whose open is not answered yet is held as an early frame.
     HoldEarlyRequest,
-    /// A stopping channel is joined by a new session.
+    /// A new session is placed on a stopping channel.
     JoinStoppingChannel,
-    /// A draining channel is joined by a new session.
+    /// A new session is placed on a draining channel.
     JoinDrainingChannel,
-    /// Who waits for a channel that exits is forgotten.
+    /// The calls on a channel that ends are dropped without an answer.
     LoseAnswersOnExit,
 }
 
-/// All of them.
+/// Every bug.
 pub const ALL: [Bug; 12] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
@@ -53,12 +53,12 @@ thread_local! {
     static ACTIVE: Cell<Option<Bug>> = const { Cell::new(None) };
 }
 
-/// Switches one on for this thread, or all off.
+/// Switches one bug on for this thread; `None`: all are off.
 pub fn activate(bug: Option<Bug>) {
     ACTIVE.with(|active| active.set(bug));
 }
 
-/// Whether this one is switched on.
+/// Whether this bug is switched on for this thread.
 pub fn is(bug: Bug) -> bool {
     ACTIVE.with(Cell::get) == Some(bug)
 }

@@ -1,7 +1,7 @@
 //! One step: its time, the books, and what the bridge says in it.
 //!
-//! The face of the core makes one for every event and every deadline, and each
-//! room gets it as the first argument of its functions.
+//! [`Bridge`](crate::bridge::Bridge) makes one for each call of `handle` and
+//! `handle_timeout`, and each room gets it as the first argument of its functions.
 
 use std::collections::VecDeque;
 
@@ -13,18 +13,18 @@ use crate::bridge::notice::Notice;
 use crate::bridge::time::Moment;
 use crate::wire::OutgoingFrame;
 
-/// What the bridge has to say: effects that nobody has taken yet, and the counts
-/// of what was thrown away.
+/// What comes out of the core: effects that the runtime has not taken yet, and the
+/// counters.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    /// In the order in which they must be done.
+    /// The effects, in the order in which they must be carried out.
     pub effects: VecDeque<Effect>,
-    /// Nothing is lost without a count.
+    /// The counters: nothing is thrown away without a count.
     pub counters: Counters,
 }
 
 impl Outgoing {
-    /// Something is to be done, behind everything that is to be done already.
+    /// Adds an effect behind those that were not taken yet.
     pub fn push(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
@@ -33,21 +33,21 @@ impl Outgoing {
 /// One step of the core.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// When it happens; it never lies before the step that came before.
+    /// The moment of the step, never before that of an earlier step.
     pub now: Moment,
-    /// What is known.
+    /// The books.
     pub books: &'a mut Books,
-    /// What is said.
+    /// The effects and the counters.
     pub outgoing: &'a mut Outgoing,
 }
 
 impl Step<'_> {
-    /// Tells people and subscribers.
+    /// Publishes a notice, which the runtime logs.
     pub fn publish(&mut self, notice: Notice) {
         self.effect(Effect::Publish(notice));
     }
 
-    /// Sends a message to a client, if it is still there.
+    /// Sends a message to a client, if it is still connected.
     pub fn send_to_client(&mut self, client: ClientId, frame: OutgoingFrame) {
         if self.books.client(client).is_some() {
             self.effect(Effect::ToClient { client, frame });
@@ -59,7 +59,7 @@ impl Step<'_> {
         self.effect(Effect::ToChannel { channel, frame });
     }
 
-    /// Something is to be done, behind everything that is to be done already.
+    /// Adds an effect behind those that were not taken yet.
     pub fn effect(&mut self, effect: Effect) {
         self.outgoing.push(effect);
     }

@@ -27,7 +27,7 @@ impl Moment {
         self.0
     }
 
-    /// Milliseconds from `earlier` until this moment; 0 if it lies ahead.
+    /// Milliseconds from `earlier` until this moment; 0 if `earlier` is later.
     pub const fn since(self, earlier: Moment) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -37,7 +37,7 @@ impl Moment {
         Moment(self.0.saturating_add(millis))
     }
 
-    /// When `limit` is over, if it ever is, counted from this moment.
+    /// When `limit` is over, counted from this moment; `None`: never.
     pub fn plus(self, limit: Limit) -> Option<Moment> {
         match limit {
             Limit::After(millis) => Some(self.plus_millis(millis)),

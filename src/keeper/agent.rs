@@ -13,8 +13,8 @@ use nix::unistd::{self, Pid};
 use super::message::{Report, StartFault};
 use super::task::Task;
 
-/// Starts the agent in a session of its own. `mask` is what it is to find in
-/// place of the signals that we have blocked.
+/// Starts the agent in a session of its own. `mask` is the signal mask that it
+/// gets: the keeper's own blocks the signals that the keeper waits for.
 pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     if !Path::new(&task.cwd).is_dir() {
         return Err(Report::Failed(StartFault::Directory, Errno::ENOENT as i32));
@@ -30,7 +30,7 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     let keeper = unistd::getpid();
     let prepare = move || {
         unistd::setsid()?;
-        // Nobody would be left to send a second signal.
+        // SIGKILL at once: a dead keeper cannot follow SIGTERM with a second signal.
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         if unistd::getppid() != keeper {
             return Err(Errno::ESRCH.into());
@@ -51,7 +51,8 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     Ok(Pid::from_raw(started.id().cast_signed()))
 }
 
-/// The agent alone holds its stdio from now on, so that each end of it is seen.
+/// Puts `/dev/null` in place of the agent's stdio, so that the keeper keeps none of
+/// the pipes open when the agent closes its ends.
 pub(super) fn let_go_of_stdio() {
     let replaced = File::options().read(true).write(true).open("/dev/null").and_then(|null| {
         unistd::dup2_stdin(&null)?;
@@ -64,7 +65,7 @@ pub(super) fn let_go_of_stdio() {
     }
 }
 
-/// Without `/dev/null` they are closed for good.
+/// Closes the agent's stdio, where there is no `/dev/null` to put in its place.
 fn close_stdio() {
     for number in 0..3 {
         let _ = unistd::close(number);

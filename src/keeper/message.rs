@@ -1,8 +1,8 @@
-//! What bridge and keeper say to each other: one datagram each.
+//! The messages between bridge and keeper: orders and reports, one datagram each.
 //!
-//! Both ends are the same program, started from the same image, so the form may
-//! change with it. A datagram that makes no sense is taken for the end of the
-//! one who sent it.
+//! Both ends are the same program, started from the same image, so the format
+//! need not be stable. A datagram that cannot be read counts as the end of its
+//! sender.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,18 +12,19 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 
 use crate::processes::Swept;
 
-/// Longer than any datagram.
+/// The size of the receive buffer in bytes: more than any datagram has.
 const ROOM: usize = 2048;
-/// Names that a report carries at most; each has at most 15 bytes, or a little
-/// more if it is not UTF-8.
+/// The most names in one report. A name has at most 15 bytes; one that is not
+/// UTF-8 becomes at most three times as long.
 const NAMES: usize = 32;
 
-/// What a keeper tells its bridge.
+/// A report of a keeper to its bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The system refuses what a keeper needs. There is no agent; the keeper ends.
+    /// The system refuses what a keeper needs, with this `errno` (0: none is
+    /// known). There is no agent; the keeper ends.
     Refused(Need, i32),
-    /// The agent could not be started, with the system's error. The keeper ends.
+    /// The agent could not be started, with this `errno`. The keeper ends.
     Failed(StartFault, i32),
     /// The agent runs, with this process id.
     Started(u32),
@@ -36,16 +37,16 @@ pub enum Report {
 /// What a keeper needs of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// To be told of signals by a descriptor.
+    /// To read signals from a descriptor.
     Signals,
-    /// To inherit the orphans of its tree.
+    /// To adopt the orphans of the agent's tree.
     Orphans,
-    /// To see the process table.
+    /// To read the process table.
     Table,
 }
 
 impl Need {
-    /// In words.
+    /// Says in words that the system refuses it.
     pub const fn words(self) -> &'static str {
         match self {
             Need::Signals => "signals cannot be read",
@@ -58,7 +59,7 @@ impl Need {
 /// Why an agent could not be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFault {
-    /// Its working directory is none.
+    /// Its working directory is no directory.
     Directory,
     /// Its program could not be run.
     Program,
@@ -67,18 +68,18 @@ pub enum StartFault {
 /// How an agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// With this exit code.
+    /// It exited with this code.
     Code(i32),
-    /// By this signal.
+    /// This signal ended it.
     Signal(i32),
 }
 
-/// What a bridge tells a keeper to do.
+/// An order of the bridge to a keeper. A later variant is the stronger order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// SIGTERM to the agent's group.
     Terminate,
-    /// SIGKILL to the group and to whatever left it.
+    /// SIGKILL to the group and to all processes of the tree that left it.
     Kill,
 }
 
@@ -125,24 +126,24 @@ impl Report {
     }
 }
 
-/// One end of the link between a bridge and a keeper. What waits on it is read
-/// before its end is seen.
+/// One end of the lifeline between a bridge and a keeper. Datagrams that the other
+/// side sent before it closed its end are received before [`Received::End`].
 #[derive(Debug)]
 pub struct Link(OwnedFd);
 
-/// What came of listening.
+/// The result of one attempt to receive a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received<T> {
-    /// This.
+    /// This message.
     Message(T),
-    /// Nothing so far.
+    /// Nothing was sent yet.
     Nothing,
     /// The other end is gone.
     End,
 }
 
 impl Link {
-    /// Both ends: the bridge's, and the keeper's. Neither outlives an exec.
+    /// Creates a lifeline: the bridge's end, and the keeper's. Both are close-on-exec.
     ///
     /// # Errors
     /// If the system has no more descriptors.
@@ -152,12 +153,12 @@ impl Link {
         Ok((Link(pair.0), Link(pair.1)))
     }
 
-    /// The end that this descriptor is.
+    /// The end that has this descriptor.
     pub fn of(descriptor: OwnedFd) -> Link {
         Link(descriptor)
     }
 
-    /// A second handle on the same end.
+    /// A second handle of the same end.
     ///
     /// # Errors
     /// If the system has no more descriptors.
@@ -170,13 +171,13 @@ impl Link {
         &self.0
     }
 
-    /// Tells the bridge. If it is gone, or so slow that the link is full, nobody
-    /// hears it.
+    /// Sends a report to the bridge, without waiting. It is lost if the bridge is
+    /// gone, or so slow that the lifeline is full.
     pub fn report(&self, report: &Report) {
         self.say(&report.bytes());
     }
 
-    /// Tells the keeper, likewise.
+    /// Sends an order to the keeper; lost under the same conditions as a report.
     pub fn order(&self, order: Order) {
         self.say(&[order as u8]);
     }
@@ -186,12 +187,12 @@ impl Link {
         let _ = send(self.0.as_raw_fd(), bytes, flags);
     }
 
-    /// What the keeper says, without waiting.
+    /// Receives the next report of the keeper, without waiting.
     pub fn hear_report(&self) -> Received<Report> {
         self.hear(Report::read)
     }
 
-    /// What the bridge says, without waiting.
+    /// Receives the next order of the bridge, without waiting.
     pub fn hear_order(&self) -> Received<Order> {
         self.hear(|bytes| match bytes {
             [0] => Some(Order::Terminate),

@@ -1,6 +1,6 @@
-//! The processes below the keeper: the agent, what it started, and what was
-//! orphaned on the way. All of them are found by descent, whatever they made of
-//! their group, their session or their environment.
+//! The processes below the keeper: the agent, its descendants, and the orphans
+//! among them. All of them are found by descent, even if they have changed their
+//! group, their session or their environment.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -14,14 +14,15 @@ use nix::unistd::{Pid, getpid};
 use super::message::End;
 use crate::processes::{self, ProcessEntry, Spare, Swept};
 
-/// A child that has ended and is not reaped.
+/// A child of the keeper that has ended and is not reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dead {
     pub(super) pid: Pid,
     pub(super) end: End,
 }
 
-/// The next child that has ended, without reaping it: its number is still its own.
+/// The next child that has ended; `None`: all children live. The child is not
+/// reaped, so its process id is not used again yet.
 ///
 /// # Errors
 /// `ECHILD` if there is no child at all, dead or alive.
@@ -30,7 +31,7 @@ pub(super) fn next_dead() -> Result<Option<Dead>, Errno> {
     #[allow(unsafe_code)] // the safe wrapper refuses a child that a real-time signal ended
     let mut found: libc::siginfo_t = unsafe { mem::zeroed() };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the pointer is to a value of ours that outlives the call.
+    // SAFETY: the pointer is to a local value that outlives the call.
     #[allow(unsafe_code)] // see above
     let answer = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut found, flags) };
     Errno::result(answer)?;
@@ -42,27 +43,27 @@ pub(super) fn next_dead() -> Result<Option<Dead>, Errno> {
     Ok((pid != 0).then(|| Dead { pid: Pid::from_raw(pid), end }))
 }
 
-/// Takes a dead child out of the table.
+/// Reaps a dead child.
 pub(super) fn reap(pid: Pid) {
     let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
 }
 
-/// Whether something of a tree is left that is to be ended.
+/// Whether a tree has processes left that are to be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TreeState {
-    /// Somebody is left who is to be ended.
+    /// At least one process is left that is to be ended.
     Alive,
-    /// Nobody is left but those who are left alone.
+    /// No process is left but those that are left alone.
     Gone,
 }
 
-/// How a tree is ended, and what came of it so far.
+/// The sweep of a tree with SIGKILL, and its result so far.
 #[derive(Debug)]
 pub(super) struct Sweep<'a> {
-    /// The number of the agent's group, which is killed as a whole.
+    /// The id of the agent's process group, which gets SIGKILL as a whole.
     group: u32,
     spare: &'a Spare,
-    /// Who got SIGKILL.
+    /// The processes that were sent SIGKILL, so that each is counted once.
     known: BTreeSet<u32>,
     pub(super) swept: Swept,
 }
@@ -73,12 +74,12 @@ impl<'a> Sweep<'a> {
         Sweep { group, spare, known: BTreeSet::new(), swept: Swept::default() }
     }
 
-    /// Sends SIGKILL to all that is below us, but for what is spared and what is
-    /// below that. To be asked only while there is a child.
+    /// Sends SIGKILL to all processes below the keeper, except spared ones and those
+    /// below these. To be called only while the keeper has a child.
     pub(super) fn look(&mut self) -> TreeState {
         let (group, spare) = (self.group, self.spare);
         let is_spared = |entry: &ProcessEntry| {
-            // Whoever stayed in the group went with it.
+            // The agent's group gets SIGKILL as a whole: nothing in it is spared.
             !entry.is_zombie && entry.group != group && spare.holds(&entry.name)
         };
         let mut state = TreeState::Gone;
@@ -90,9 +91,9 @@ impl<'a> Sweep<'a> {
                 continue;
             }
             match kill(Pid::from_raw(entry.pid.cast_signed()), Signal::SIGKILL) {
-                // It has become somebody else's: not ours to end.
+                // The process belongs to another user now: the keeper may not end it.
                 Err(Errno::EPERM) => self.swept.left.push(entry.name),
-                // Also of the dead: it may be one thread of several.
+                // Zombies, too: a dead main thread may have left other threads running.
                 _ => {
                     state = TreeState::Alive;
                     let is_new = self.known.insert(entry.pid);
@@ -102,7 +103,8 @@ impl<'a> Sweep<'a> {
                 }
             }
         }
-        // The table changes while it is read: somebody must be there.
+        // There is a child, so an empty look has missed it: the table changes while
+        // it is read.
         if self.swept.left.is_empty() { TreeState::Alive } else { state }
     }
 }

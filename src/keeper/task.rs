@@ -1,4 +1,4 @@
-//! What a keeper is started for, as its arguments say it.
+//! The task of a keeper, and its form as command-line arguments.
 
 use std::ffi::{OsStr, OsString};
 use std::iter;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::ladder;
 use crate::processes::Spare;
 
-/// One agent, and how it is to be ended if nobody else does.
+/// The agent that a keeper starts, and how the keeper ends it by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// The number of the keeper's end of the link.
+    /// The descriptor of the keeper's end of the lifeline.
     pub link: RawFd,
-    /// The steps of the ladder.
+    /// The graces of the keeper's own ladder.
     pub graces: Graces,
-    /// Processes that are left alone.
+    /// The processes that are left alone when the tree is ended.
     pub spare: Spare,
     /// The variable that all descendants of the agent inherit, and its value.
     pub cookie: (String, String),
@@ -25,10 +25,10 @@ pub struct Task {
     pub command: Vec<OsString>,
 }
 
-/// How long the keeper waits on each step of its own ladder.
+/// How long the keeper waits on each rung when it goes down the ladder by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Graces {
-    /// From the bridge's end, and so that of the agent's stdin, to SIGTERM.
+    /// From the end of the bridge, which also ends the agent's stdin, to SIGTERM.
     pub stdin: Duration,
     /// From SIGTERM to SIGKILL.
     pub term: Duration,
@@ -36,7 +36,7 @@ pub struct Graces {
 
 impl Graces {
     /// The configured graces in milliseconds (`None`: for ever), fitted into the
-    /// bound of a shutdown: a bridge that is gone without a word is one.
+    /// bound of a shutdown (ms): the death of the bridge counts as a shutdown.
     pub fn fitted(stdin: Option<u64>, term: Option<u64>, shutdown: u64) -> Graces {
         let [stdin, term] = ladder::fitted([stdin, term], shutdown).map(Duration::from_millis);
         Graces { stdin, term }
@@ -44,7 +44,7 @@ impl Graces {
 }
 
 impl Task {
-    /// The arguments behind the keeper's name.
+    /// The keeper's arguments, without its name.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         let numbers = [
             self.link.to_string(),
@@ -56,7 +56,7 @@ impl Task {
         words.chain(iter::once(self.cwd.clone())).chain(self.command.iter().cloned())
     }
 
-    /// Reads the arguments behind the keeper's name.
+    /// Reads the keeper's arguments, without its name; `None` if they are no task.
     pub fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Task> {
         let mut next = || arguments.next()?.into_string().ok();
         let link = next()?.parse().ok()?;

@@ -1,8 +1,8 @@
-//! The wait for the agent's end, the ladder if nobody else goes down it, and the
-//! end of whatever the agent leaves behind.
+//! The keeper's loop: it waits for the agent's end, goes down the ladder if the
+//! bridge is gone, and ends every process that the agent leaves behind.
 //!
 //! The agent's group is signalled only while the agent is not reaped: until then
-//! its number is not given away again.
+//! the system does not use its process id again.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -18,20 +18,20 @@ use super::orphans::{self, Dead, Sweep, TreeState};
 use super::task::{Graces, Task};
 
 /// After SIGKILL the tree is looked at whenever a child ends, and after this
-/// pause, which doubles each time up to the longest.
+/// pause, which doubles each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What was done to the agent so far.
+/// How far the agent is down the ladder, as far as the keeper knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LadderState {
-    /// It serves.
+    /// The bridge is there, and no signal was sent to the agent.
     Serving,
-    /// The bridge is gone, and so its stdin has ended.
+    /// The bridge is gone, and so the agent's stdin has ended.
     ClosingStdin,
-    /// Its group got SIGTERM.
+    /// The agent's group got SIGTERM.
     Terminated,
-    /// Its group, and whatever left it, gets SIGKILL.
+    /// The agent's group got SIGKILL, and every process found below the keeper gets it.
     Killed,
 }
 
@@ -39,10 +39,11 @@ pub(super) struct Watch<'a> {
     /// `None`: the bridge is gone.
     link: Option<&'a Link>,
     signals: SignalFd,
-    /// The agent's process and group; `None`: it is reaped.
+    /// The id of the agent's process and group; `None`: the agent is reaped.
     agent: Option<Pid>,
     state: LadderState,
-    /// When the next step is due, if it is ours to take it.
+    /// When the keeper takes the next rung, or after SIGKILL looks at the tree again;
+    /// `None`: it waits for an order of the bridge.
     due: Option<Instant>,
     graces: Graces,
     pause: Duration,
@@ -63,7 +64,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Until nothing is left of the tree.
+    /// Runs until nothing is left of the tree but what is left alone.
     pub(super) fn run(mut self) {
         while self.is_needed() {
             self.wait();
@@ -82,7 +83,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Buries the dead, and looks whether anybody else is left.
+    /// Reaps the children that have ended. Returns whether the keeper must stay: until
+    /// SIGKILL while it has a child, then while the tree has processes to be ended.
     fn is_needed(&mut self) -> bool {
         loop {
             match orphans::next_dead() {
@@ -104,15 +106,16 @@ impl<'a> Watch<'a> {
         if self.state < LadderState::Killed {
             return true;
         }
-        // The table changes while it is read: one look that finds nobody but those
-        // who are left alone proves little.
+        // The table changes while it is read: one look may miss a process that is to
+        // be ended, so two looks must agree.
         self.sweep.look() == TreeState::Alive
             || self.sweep.look() == TreeState::Alive
             || self.agent.is_some()
     }
 
     fn agent_ended(&mut self, dead: Dead) {
-        // What is left of its group ends with it, while the number is its own.
+        // The rest of its group is killed before the reaping, after which the id could
+        // belong to another group.
         self.signal_group(Signal::SIGKILL);
         orphans::reap(dead.pid);
         self.agent = None;
@@ -120,28 +123,28 @@ impl<'a> Watch<'a> {
         self.report(&Report::Exited(dead.end));
     }
 
-    /// Waits for a signal, an order, or the time of the next step.
+    /// Waits for a signal, an order, or the time `due`.
     fn wait(&self) {
         let mut sources = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         if let Some(link) = self.link {
             sources.push(PollFd::new(link.descriptor().as_fd(), PollFlags::POLLIN));
         }
         let timeout = match self.due {
-            // One more, so that it is not woken up just before its time.
+            // `poll` counts whole milliseconds: one more, so as not to wake before `due`.
             Some(due) => {
                 let left = due.saturating_duration_since(now()) + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,
         };
-        // Whatever ended the wait, the sources are asked.
+        // The result does not matter: the caller reads all sources in any case.
         let _ = poll(&mut sources, timeout);
     }
 
     fn heed_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             let is_of_child = i32::try_from(signal.ssi_signo) == Ok(Signal::SIGCHLD as i32);
-            // Further ones change nothing: systems that shut down send several at once.
+            // Further signals change nothing: a system that shuts down sends several.
             if !is_of_child && self.state < LadderState::Terminated {
                 self.terminate();
                 self.due = after(self.graces.term);
@@ -160,7 +163,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The bridge is gone: the rest of the ladder is ours.
+    /// The bridge is gone: the keeper goes down the rest of the ladder by itself.
     fn left_alone(&mut self) {
         self.link = None;
         match self.state {
@@ -202,7 +205,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Whatever is found below us from now on gets SIGKILL.
+    /// From now on every process found below the keeper gets SIGKILL.
     fn kill_from_now_on(&mut self) {
         self.state = LadderState::Killed;
         self.due = after(self.pause);
@@ -210,13 +213,13 @@ impl<'a> Watch<'a> {
 
     fn signal_group(&self, signal: Signal) {
         if let Some(agent) = self.agent {
-            // Whoever is gone already needs no signal.
+            // It fails if the group is gone, which is as good.
             let _ = killpg(agent, signal);
         }
     }
 }
 
-/// The moment after a pause; `None`: it never comes.
+/// The moment when a pause is over; `None`: too far away to be represented.
 fn after(pause: Duration) -> Option<Instant> {
     now().checked_add(pause)
 }

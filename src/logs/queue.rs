@@ -2,8 +2,8 @@
 //!
 //! Pushing never waits for the output: a line that finds no room is dropped.
 //! Where lines are missing, one line says how many, in their place. The writer
-//! thread is never joined; whoever leaves may give it a moment with
-//! [`Queue::flush`].
+//! thread is never joined; before the process exits, [`Queue::flush`] gives it time
+//! to write the rest.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use super::line_format::LineFormat;
 
-/// What a line costs beside its bytes, so that many short ones are bounded too.
+/// The bytes that each line counts for beyond its own, so that the limit also bounds
+/// the number of short lines.
 const LINE_COST: usize = 64;
 
 /// Where the lines of a queue end up.
 pub(super) trait Output: Send + 'static {
-    /// Writes one line with its end. May take its time; what cannot be written is lost.
+    /// Writes one line, which has its line end. May block; a line that cannot be written
+    /// is lost.
     fn write_line(&mut self, line: &[u8]);
 }
 
@@ -39,7 +41,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
-    /// What the lines cost, the one being written included.
+    /// The cost of all queued lines and of the line that is being written, in bytes.
     cost: usize,
     writer: Writer,
 }
@@ -54,13 +56,13 @@ enum Writer {
 
 enum Entry {
     Line(Box<[u8]>),
-    /// So many lines found no room here.
+    /// The number of lines that were dropped at this place.
     Lost(u64),
 }
 
 impl Queue {
-    /// A queue of at most `limit` bytes, drained into `output` by a thread
-    /// called `name`. `notices` writes the lines that tell of lost ones.
+    /// Starts a queue of at most `limit` bytes, and a thread called `name` that writes
+    /// it to `output`. `notices` formats the lines that stand in for dropped ones.
     pub(super) fn start(
         name: &str,
         limit: usize,
@@ -94,11 +96,11 @@ impl Queue {
         self.shared.filled.notify_one();
     }
 
-    /// Waits until everything is written, `timeout` at most.
+    /// Waits until every line is written, but not longer than `timeout`.
     pub(super) fn flush(&self, timeout: Duration) {
         let state = self.shared.lock();
         let busy = |state: &mut State| state.writer == Writer::Writing || !state.entries.is_empty();
-        // Too late is as good as done: nobody waits any longer.
+        // The caller need not know whether the time was enough.
         drop(self.shared.emptied.wait_timeout_while(state, timeout, busy));
     }
 }
@@ -127,7 +129,7 @@ impl Shared {
         }
     }
 
-    /// The next entry; waits for one.
+    /// Takes the next entry out of the queue; waits for one.
     fn next(&self) -> Entry {
         let mut state = self.lock();
         loop {

@@ -1,9 +1,9 @@
 //! A log file that several processes append to, and that any of them rotates.
 //!
 //! Every line is one write to a file opened for appending, so lines of
-//! different processes do not mix. Only the holder of the lock on the file that
-//! is at the path renames it, so no two rotate the same file; everybody else
-//! sees that the path leads to another file and follows.
+//! different processes do not mix. A process renames the file at the path only
+//! while it holds the lock on it, so no two rotate the same file; the other
+//! processes see that the path leads to another file, and open that.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,17 +16,17 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use super::queue::Output;
 use super::stderr::write_patiently;
 
-/// How long a file may become, in bytes.
+/// The limit of one file, in bytes.
 const LIMIT: u64 = 8 << 20;
 /// How many old files are kept.
 const KEPT: u32 = 3;
 
-/// Makes the directory of the log file, for its user alone.
+/// Makes the directory of the log file; only its user has access.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The file, as an output of a writer thread.
+/// The log file, as the output of a writer thread.
 pub(super) struct RotatingFile {
     path: PathBuf,
     file: File,
@@ -34,12 +34,13 @@ pub(super) struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Opens the file at `path`, or makes it, for its user alone.
+    /// Opens the file at `path`, or makes it; only its user has access to a new one.
     pub(super) fn open(path: &Path) -> io::Result<RotatingFile> {
         Ok(RotatingFile { path: path.to_owned(), file: append_to(path)?, limit: LIMIT })
     }
 
-    /// Turns to the file that is at the path now, rotating it first if it is full.
+    /// Makes sure that the next line, of `coming` bytes, goes to the file at the path:
+    /// opens it if it is another one, and rotates it if it is full.
     fn settle(&mut self, coming: usize) -> io::Result<()> {
         let mine = self.file.metadata()?;
         if !mine.is_file() {
@@ -55,10 +56,10 @@ impl RotatingFile {
 
     fn rotate(&mut self) -> io::Result<()> {
         let Ok(lock) = Flock::lock(self.file.try_clone()?, FlockArg::LockExclusiveNonblock) else {
-            // Another process is at it; this line ends up in the old file.
+            // Another process rotates the file; this line ends up in the old one.
             return Ok(());
         };
-        // Between the look and the lock, another one may have been through.
+        // Another process may have rotated the file before the lock was taken.
         if self.is_at_path() {
             for number in (1..KEPT).rev() {
                 match fs::rename(self.old(number), self.old(number + 1)) {
@@ -83,7 +84,7 @@ impl RotatingFile {
         }
     }
 
-    /// `drawbridge.log.1` is the youngest of the old.
+    /// The path of an old file. Number 1 is the youngest: `drawbridge.log.1`.
     fn old(&self, number: u32) -> PathBuf {
         let mut name = OsString::from(&self.path);
         name.push(format!(".{number}"));
@@ -93,15 +94,16 @@ impl RotatingFile {
 
 impl Output for RotatingFile {
     fn write_line(&mut self, line: &[u8]) {
-        // If there is no turning to another file, the open one is still good;
-        // if it cannot be written, there is nowhere to say so.
+        // If this fails, the open file is still written to. A failed write cannot be
+        // reported anywhere.
         let _ = self.settle(line.len());
         write_patiently(&mut self.file, line);
     }
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    // A pipe without a reader must fail, not wait, and a terminal must not become ours.
+    // A named pipe without a reader must fail, not wait, and a terminal must not become
+    // the controlling one.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags.bits()).open(path)
 }

@@ -1,17 +1,17 @@
-//! The settings of the log: its levels, and its places.
+//! The settings of the log: levels, format, and where the lines go.
 
 use std::path::PathBuf;
 
-/// The levels of the log, and its places.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Which lines: a level, or a list of `TARGET=LEVEL`.
+    /// Which lines are logged: a level, or a list of `TARGET=LEVEL`.
     pub filter: String,
     /// How lines are written.
     pub format: LogFormat,
     /// The log file.
     pub file: LogFile,
-    /// Where [`LogFile::Auto`] puts it; `None` if the user has no such place.
+    /// The directory of the file of [`LogFile::Auto`]; `None`: the user has none.
     pub directory: Option<PathBuf>,
 }
 
@@ -35,13 +35,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which file lines go to.
+/// Which file log lines go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFile {
     /// `drawbridge.log` in the state directory, unless stderr is a terminal.
     Auto,
-    /// None.
+    /// No file.
     Off,
-    /// This one, in any case.
+    /// This file, even if stderr is a terminal.
     At(PathBuf),
 }

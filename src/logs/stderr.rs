@@ -1,4 +1,4 @@
-//! Writing to a peer that may let us wait.
+//! Stderr as an output, which may block.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::queue::Output;
 
-/// Our stderr, as an output of a writer thread.
+/// The bridge's stderr, as the output of a writer thread.
 ///
-/// **Hazard:** not through the standard library's handle. Its lock would be
-/// held while a reader lets us wait, and a panic elsewhere would wait for it
-/// before it ends the children.
+/// **Hazard:** not through the standard library's handle. Its lock would be held
+/// while a write blocks, and a panic in another thread would wait for that lock
+/// before it ends the agents.
 pub(super) struct Stderr(File);
 
 impl Stderr {
-    /// A descriptor of our own for it.
+    /// Opens it: a duplicate of the descriptor 2.
     pub(super) fn open() -> io::Result<Stderr> {
         Ok(Stderr(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
     }
@@ -30,8 +30,8 @@ impl Output for Stderr {
 
 /// Writes all of `line`, unless the output is broken.
 ///
-/// **Hazard:** whether stderr blocks is a property that we share with everyone
-/// who inherited it, and some of them switch it off.
+/// **Hazard:** whether writes to stderr block is a flag that all processes share
+/// which have inherited it, and some of them make it non-blocking.
 pub(super) fn write_patiently(output: &mut impl Write, mut line: &[u8]) {
     const PAUSE: Duration = Duration::from_millis(20);
     while !line.is_empty() {

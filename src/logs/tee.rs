@@ -1,4 +1,4 @@
-//! Which lines go where.
+//! Which log lines go to stderr, and which to the file.
 
 use std::io::{self, Write};
 
@@ -12,10 +12,10 @@ use super::line_format::LineFormat;
 use super::queue::Queue;
 use super::settings::LogFormat;
 
-/// The target of the startup line, which reaches a stderr that is no terminal too.
+/// The target of the startup line. It is INFO, but stderr gets it in any case.
 pub const STARTUP: &str = "drawbridge::startup";
 
-/// All that listens to log calls: one filter, one format, two ends.
+/// The subscriber of all log calls: one filter and one format, and the queues of `tee`.
 pub(super) fn subscriber(
     filter: EnvFilter,
     line: LineFormat,
@@ -39,7 +39,7 @@ pub(super) struct Tee {
 /// Which lines stderr takes.
 #[derive(Clone, Copy)]
 pub(super) enum Taken {
-    /// All.
+    /// All lines.
     All,
     /// Warnings, errors and the startup line.
     Warnings,
@@ -68,7 +68,7 @@ pub(super) struct Ends<'a> {
 }
 
 impl Write for Ends<'_> {
-    /// Each call is one whole line.
+    /// Queues `line`: each call brings one whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         for queue in [self.stderr, self.file].into_iter().flatten() {
             queue.push(line);
@@ -99,8 +99,8 @@ mod tests {
         }
     }
 
-    /// What reaches a stderr that is no terminal, and the file, without the
-    /// heads of text lines.
+    /// The lines that reach a stderr which is no terminal, and those that reach the
+    /// file, without the heads of text lines.
     fn logged(filter: &str, format: LogFormat) -> io::Result<[String; 2]> {
         let line = LineFormat::new(format);
         let (stderr_lines, stderr_seen) = mpsc::channel();

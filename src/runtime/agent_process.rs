@@ -1,4 +1,4 @@
-//! What the bridge has of an agent: its keeper, or the process itself.
+//! The handle of an agent: its keeper, or its own process.
 
 use super::child::Child;
 #[cfg(target_os = "linux")]
@@ -9,32 +9,32 @@ use super::tree::Trace;
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Order;
 
-/// By what an agent is held.
+/// The process through which the bridge starts, signals and reaps an agent.
 #[derive(Debug)]
 pub(super) enum AgentProcess {
-    /// A keeper is about to start it.
+    /// A keeper that has not reported the agent's start yet.
     #[cfg(target_os = "linux")]
     Starting(Box<Starting>),
-    /// A keeper has started it, as the process with this id.
+    /// The keeper of a running agent, and the agent's process id.
     #[cfg(target_os = "linux")]
     Kept(Keeper, u32),
-    /// It is a child of ours.
+    /// The agent itself, a child of the bridge without a keeper.
     Own(Child),
 }
 
-/// What is needed until a keeper has said how the start went.
+/// The state until a keeper has reported how the agent's start went.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(super) struct Starting {
     pub(super) kept: Keeper,
     pub(super) stdios: Stdios,
     pub(super) cwd: String,
-    /// The last that it was told to do.
+    /// The strongest order so far, repeated if the agent starts without a keeper.
     pub(super) asked: Option<Order>,
 }
 
 impl AgentProcess {
-    /// SIGTERM to the agent's group.
+    /// Sends SIGTERM to the agent's group.
     pub(super) fn terminate(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
@@ -43,7 +43,7 @@ impl AgentProcess {
         }
     }
 
-    /// SIGKILL to the agent's group; a keeper sends it to what left the group, too.
+    /// Sends SIGKILL to the agent's group; a keeper sends it to the rest of the tree, too.
     pub(super) fn kill(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
@@ -77,7 +77,7 @@ impl AgentProcess {
         }
     }
 
-    /// The process of the keeper, if there is one, which is left to itself.
+    /// Closes the lifeline, if there is a keeper, and returns the keeper's process.
     #[cfg(target_os = "linux")]
     pub(super) fn into_keeper(self) -> Option<std::process::Child> {
         match self {
@@ -98,7 +98,7 @@ impl AgentProcess {
         }
     }
 
-    /// How the agent's tree is found.
+    /// How the processes of the agent's tree are found.
     pub(super) fn trace(&self) -> Trace {
         match self {
             #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! What agents say on stderr: passed on line by line, and the end of it kept
-//! for the message that tells a person why an agent died.
+//! The agents' stderr: each line is passed on, and the last bytes are kept for the
+//! message that tells a person why an agent died.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -12,15 +12,16 @@ use super::stdio::Source;
 use crate::agent_environment::Variables;
 use crate::logs::StderrSink;
 
-/// How much of an agent's stderr is kept.
+/// How much of an agent's stderr is kept, in bytes.
 const KEPT: usize = 64 * 1024;
-/// How much of it an error carries.
+/// How much of that a message shows, in bytes.
 const SHOWN: usize = 1024;
-/// A line without an end is passed on in pieces of this length.
+/// With this many bytes of a line in the buffer and no line end, they are passed on as
+/// a line of their own.
 const LONGEST_LINE: usize = 8 * 1024;
-/// Values shorter than this are no secrets.
+/// Values of variables that are shorter than this are no secrets, in bytes.
 const SHORTEST_SECRET: usize = 8;
-/// And those of names that say what they are, shorter than this.
+/// The same for variables whose names tell that they are secrets, such as `API_KEY`.
 const SHORTEST_NAMED_SECRET: usize = 4;
 
 /// The last bytes that an agent wrote to stderr.
@@ -35,12 +36,12 @@ impl Tail {
         kept.drain(..over);
     }
 
-    /// Its last lines, at most 1 KiB, without these secrets.
+    /// The end of the tail, at most [`SHOWN`] bytes, with `***` in place of these secrets.
     pub(super) fn shown<'a>(&self, secrets: impl Iterator<Item = &'a str>) -> String {
         let kept: Vec<u8> = self.0.borrow().iter().copied().collect();
         let mut text = String::from_utf8_lossy(&kept).into_owned();
         let mut secrets: Vec<&str> = secrets.collect();
-        // The longest first: one may be part of another.
+        // The longest secret first: it may contain another.
         secrets.sort_by_key(|secret| Reverse(secret.len()));
         for secret in secrets {
             text = text.replace(secret, "***");
@@ -53,8 +54,8 @@ impl Tail {
     }
 }
 
-/// Reads an agent's stderr to its end. `prefix` says whose it is, while there
-/// is more than one.
+/// Reads an agent's stderr to its end, and passes it on to `sink`. Each line begins
+/// with the `prefix`, which names the channel while more than one agent runs.
 pub(super) async fn forward(
     mut source: Source,
     tail: Tail,
@@ -85,8 +86,8 @@ pub(super) async fn forward(
     }
 }
 
-/// Values of an agent's environment that no message may show. Places, names and
-/// preferences are no secrets, and a text without them says nothing.
+/// The values in an agent's environment that no message may show. Paths, user names
+/// and preferences are no secrets: a message with all of them cut out says nothing.
 pub(super) fn secrets(environment: &Variables) -> Vec<String> {
     const OPEN: [&str; 14] = [
         "HOME", "PATH", "PWD", "OLDPWD", "SHELL", "USER", "LOGNAME", "LANG", "TMPDIR", "HOSTNAME",
@@ -94,7 +95,7 @@ pub(super) fn secrets(environment: &Variables) -> Vec<String> {
     ];
     const OPEN_FAMILIES: [&str; 8] =
         ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
-    // Whatever the family.
+    // A name with one of these words is a secret's, even if it is in the lists above.
     const TELLING: [&str; 6] = ["TOKEN", "AUTH", "KEY", "SECRET", "PASS", "CREDENTIAL"];
     environment
         .iter()

@@ -1,8 +1,8 @@
-//! The alarm that wakes the loop for what is due.
+//! The alarm that wakes the loop when a row is due.
 //!
-//! On Linux it is a timer of the system: the timer library's wheel wakes several
-//! times on the way to a far deadline, and an idle bridge is not to wake at all.
-//! It may ring early, which is harmless, and never late.
+//! On Linux it is a `timerfd`: tokio's timers wake the process several times on the
+//! way to a far deadline, and an idle bridge must not wake at all. The alarm may
+//! ring early, which is harmless, but never late.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use crate::bridge::Moment;
 
-/// Rings once for each time that it is set for.
+/// The alarm, which rings once for each moment that it is set for.
 pub(super) struct Alarm {
     timer: Timer,
     set_for: Option<Moment>,
@@ -21,8 +21,8 @@ impl Alarm {
         Ok(Alarm { timer: Timer::new()?, set_for: None })
     }
 
-    /// Sees to it that it rings by `moment` and not long before; never, if there
-    /// is none: nobody is woken for a deadline that is over.
+    /// Sets the alarm to ring at `moment`, in place of the moment before. `None`: it
+    /// does not ring, so that a withdrawn deadline does not wake the loop.
     pub(super) fn set(&mut self, moment: Option<Moment>, clock: &Clock) -> io::Result<()> {
         if self.set_for != moment {
             let after = |moment: Moment| Duration::from_millis(moment.since(clock.now()));
@@ -32,7 +32,7 @@ impl Alarm {
         Ok(())
     }
 
-    /// Waits until it rings; for ever if it is not set.
+    /// Waits until the alarm rings; for ever if it is not set.
     pub(super) async fn rings(&mut self) {
         self.timer.rings().await;
         self.set_for = None;
@@ -58,7 +58,7 @@ mod linux {
 
     use crate::runtime::stdio::watched;
 
-    /// A timer that is a descriptor.
+    /// A timer of the system, which is a descriptor.
     pub(super) struct Timer(AsyncFd<Descriptor>);
 
     struct Descriptor(TimerFd);
@@ -78,7 +78,7 @@ mod linux {
 
         pub(super) fn set(&mut self, after: Option<Duration>) -> io::Result<()> {
             let Some(after) = after else { return Ok(self.0.get_ref().0.unset()?) };
-            // Zero would be: never.
+            // Zero would switch the timer off.
             let after = after.max(Duration::from_nanos(1));
             let once = Expiration::OneShot(after.into());
             Ok(self.0.get_ref().0.set(once, TimerSetTimeFlags::empty())?)
@@ -87,7 +87,8 @@ mod linux {
         pub(super) async fn rings(&mut self) {
             poll_fn(|context| {
                 match ready!(self.0.poll_read_ready(context)) {
-                    // Each expiry is an event of its own: nothing need be read.
+                    // The descriptor is edge-triggered, and each expiry is an edge of
+                    // its own: the number of expiries need not be read.
                     Ok(mut guard) => guard.clear_ready(),
                     Err(error) => tracing::error!("the timer is gone: {error}"),
                 }
@@ -108,7 +109,7 @@ mod other {
 
     use tokio::time::{Sleep, sleep};
 
-    /// The library's.
+    /// A timer of tokio.
     pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
 
     impl Timer {

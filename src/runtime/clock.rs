@@ -1,4 +1,4 @@
-//! The one clock of the process.
+//! The one clock of the bridge.
 
 use std::time::Instant;
 
@@ -6,14 +6,16 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::bridge::Moment;
 
-/// A host that stood still for longer than this was asleep (ms).
+/// Shorter sleeps of the host are ignored (ms).
 const PAUSE: u64 = 5_000;
 
-/// Counts from the start of the bridge.
+/// Counts milliseconds from the start of the bridge, without the time that the host
+/// sleeps.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
-    /// How far the clock that counts sleep was ahead of ours when last asked (ms).
+    /// The time that the host has slept, from its start to the last call of
+    /// `slept_since` (ms).
     slept: u64,
 }
 
@@ -29,7 +31,7 @@ impl Clock {
         Moment::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
-    /// Whether the host slept since this was last asked.
+    /// Whether the host slept since the last call.
     pub(super) fn slept_since(&mut self) -> bool {
         let now = asleep();
         let slept = now.saturating_sub(self.slept) > PAUSE;
@@ -37,8 +39,8 @@ impl Clock {
         slept
     }
 
-    /// When something was born that the system says was born `millis` after the
-    /// machine's start.
+    /// The moment that is `millis` after the machine's start; if that is before the
+    /// bridge's start, the latter.
     pub(super) fn moment_of_boot_time(&self, millis: u64) -> Moment {
         let since_boot = milliseconds(BOOT);
         let age = since_boot.saturating_sub(millis);

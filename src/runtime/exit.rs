@@ -1,42 +1,43 @@
-//! The exit of a channel, which is one event: the process is reaped *and* its
-//! output read to the end, so that its last words are not lost; or a short limit
-//! has passed, so that a grandchild that holds the pipe cannot hold us.
+//! The exit of a channel, which is one event. It is complete when the agent is
+//! reaped, its output read to the end, so that the last lines are not lost, and its
+//! tree ended; or [`EXIT_DRAIN`] after the agent is reaped, since a descendant may
+//! hold the output pipes open.
 
 use std::time::Duration;
 
 use crate::bridge::ExitStatus;
 
-/// How long an exit waits for what the process has written, and for its tree.
+/// How long an exit waits for the agent's output and tree after the agent is reaped.
 pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
 
-/// The parts of an exit beside that of the process itself.
+/// The parts of an exit, beside the reaping of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ExitPart {
     Stdout,
     Stderr,
-    /// Whatever left the process group is looked for and ended.
+    /// The rest of the agent's tree is ended.
     Tree,
-    /// The keeper, which has done that, is reaped.
+    /// The keeper is reaped.
     #[cfg(target_os = "linux")]
     Keeper,
 }
 
-/// The exit of one channel: the parts that are missing, and what is known so far.
+/// The exit of one channel: the parts that are still open, and what is known so far.
 #[derive(Debug)]
 pub(super) struct AwaitedExit {
-    /// Set when the process is reaped.
+    /// How the agent ended; `None`: it is not reaped.
     status: Option<ExitStatus>,
     open: Vec<ExitPart>,
     half_line: u64,
 }
 
 impl AwaitedExit {
-    /// Of a process that runs.
+    /// The exit of a running agent, which will have these parts.
     pub(super) fn new(open: &[ExitPart]) -> AwaitedExit {
         AwaitedExit { status: None, open: open.to_vec(), half_line: 0 }
     }
 
-    /// The process itself is reaped.
+    /// Notes that the agent is reaped.
     pub(super) fn reaped(&mut self, status: ExitStatus) {
         self.status = Some(status);
     }
@@ -45,25 +46,26 @@ impl AwaitedExit {
         self.status.is_some()
     }
 
-    /// Whether this part is not done yet.
+    /// Whether this part is still open.
     #[cfg(target_os = "linux")]
     pub(super) fn waits_for(&self, part: ExitPart) -> bool {
         self.open.contains(&part)
     }
 
-    /// A part is done; `half_line` bytes were left at the end of its stream.
+    /// Notes that a part is done; `half_line` bytes without a line end were left in its
+    /// stream.
     pub(super) fn part_done(&mut self, part: ExitPart, half_line: u64) {
         self.open.retain(|open| *open != part);
         self.half_line += half_line;
     }
 
-    /// It has waited long enough.
+    /// Stops waiting for the parts that are open.
     pub(super) fn drain_over(&mut self) {
         self.open.clear();
     }
 
-    /// How the process ended, and the bytes of half lines, if there is nothing
-    /// left to wait for.
+    /// How the agent ended, and the bytes of half lines; `None`: the exit is not
+    /// complete.
     pub(super) fn complete(&self) -> Option<(ExitStatus, u64)> {
         let status = self.status.filter(|_| self.open.is_empty())?;
         Some((status, self.half_line))

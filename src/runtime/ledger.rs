@@ -1,11 +1,10 @@
-//! The ledger: which agents run without a keeper, on disk, so that a bridge that
-//! was killed leaves its successor word of what it could not end.
+//! The ledger: a file that lists the agents without a keeper, so that the next
+//! bridge can end the agents which a killed bridge has left.
 //!
-//! Every bridge has a file of its own, which it takes away when it leaves. One
-//! whose bridge is gone is swept by the next bridge that starts: the groups and
-//! the trees in it are ended. Numbers of processes are given away again, so each
-//! stands beside the time of its process's birth and the name of the machine's
-//! start.
+//! Every bridge has a file of its own, and removes it at its end. If a file's bridge
+//! is gone, the next bridge that starts ends the groups and trees of the agents in
+//! it. The system uses process ids again, so each stands beside the time of its
+//! process's birth, and the file names the start of the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -20,7 +19,7 @@ use super::tree;
 use crate::bridge::ChannelId;
 use crate::processes::{self, Spare, Swept};
 
-/// A process that is told from all others that had or will have its number.
+/// A process, told by its birth from others that have the same process id later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     pid: u32,
@@ -43,15 +42,17 @@ impl Identity {
     }
 }
 
-/// An agent, known before its process is.
+/// An agent in a ledger, which is listed before it is started.
+///
+/// `leader` is its process, the leader of its group; `None` until that is known.
 #[derive(Clone, Debug)]
 struct LedgerAgent {
     cookie: String,
     leader: Option<Identity>,
 }
 
-/// The file of this bridge. Without a place for one, or without a process table,
-/// nothing is written.
+/// The ledger of this bridge. `file` is `None`, and nothing is written, without a
+/// folder for it or where there is no `/proc`.
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: Option<PathBuf>,
@@ -60,7 +61,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// An empty one in this folder, which is made when it is needed.
+    /// An empty ledger in this folder. The first agent makes the folder.
     pub(super) fn in_folder(folder: Option<&Path>) -> Ledger {
         let own = Identity::of(std::process::id());
         let (file, heading) = match (folder, own, machines_start()) {
@@ -73,13 +74,13 @@ impl Ledger {
         Ledger { file, heading, agents: BTreeMap::new() }
     }
 
-    /// An agent is about to be started.
+    /// Lists an agent that is about to be started.
     pub(super) fn announce(&mut self, channel: ChannelId, cookie: &str) {
         self.agents.insert(channel, LedgerAgent { cookie: cookie.to_owned(), leader: None });
         self.write();
     }
 
-    /// It runs, as the leader of a group.
+    /// Notes the process of a listed agent, the leader of its group.
     pub(super) fn started(&mut self, channel: ChannelId, pid: u32) {
         if let Some(agent) = self.agents.get_mut(&channel) {
             agent.leader = Identity::of(pid);
@@ -87,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// Nothing is left of it.
+    /// Removes an agent, after its exit or if its start has failed.
     pub(super) fn strike(&mut self, channel: ChannelId) {
         if self.agents.remove(&channel).is_some() {
             self.write();
@@ -101,7 +102,8 @@ impl Ledger {
         }
     }
 
-    /// Beside it first, so that a file is never half of one.
+    /// Writes a draft beside the file and renames it, so that the file is always whole.
+    /// Removes the file if no agent is listed.
     fn try_write(&self, file: &Path) -> io::Result<()> {
         if self.agents.is_empty() {
             return fs::remove_file(file);
@@ -125,13 +127,13 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         if let Some(file) = self.file.take().filter(|_| !self.agents.is_empty()) {
-            // Who is still in it has got SIGKILL; there is nothing to be told.
+            // The listed agents have got SIGKILL, or get it when their rows are dropped.
             let _ = fs::remove_file(file);
         }
     }
 }
 
-/// What a bridge left behind that is gone.
+/// The content of one ledger file.
 struct Left {
     machine: String,
     bridge: Identity,
@@ -157,7 +159,7 @@ impl Left {
         for agent in &self.agents {
             let mut signalled = BTreeSet::new();
             if let Some(leader) = agent.leader.filter(|leader| leader.is_alive()) {
-                // Its number is still its own, and so is its group's.
+                // The id is still that of the agent, and so is that of its group.
                 let _ = killpg(Pid::from_raw(leader.pid.cast_signed()), Signal::SIGKILL);
                 signalled.insert(leader.pid);
             }
@@ -169,8 +171,9 @@ impl Left {
     }
 }
 
-/// Ends what bridges that were killed have left behind, and takes their files
-/// away. Blocks for a moment: not for the loop.
+/// Ends the agents, and their trees, that killed bridges have left, as listed in the
+/// ledgers of this folder, and removes these files. It blocks, so the loop must not
+/// call it.
 pub(super) fn sweep(folder: &Path, spare: &Spare) -> Swept {
     let mut swept = Swept::default();
     let Some(machine) = machines_start() else { return swept };
@@ -187,13 +190,13 @@ pub(super) fn sweep(folder: &Path, spare: &Spare) -> Swept {
             swept.ended += tree.ended;
             swept.left.extend(tree.left);
         }
-        // Another bridge may have been quicker.
+        // It fails if another bridge has removed the file first.
         let _ = fs::remove_file(file);
     }
     swept
 }
 
-/// What tells this start of the machine from every other one.
+/// The system's id of this start of the machine; `None` where it has none.
 fn machines_start() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())

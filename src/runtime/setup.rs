@@ -11,7 +11,7 @@ use crate::processes::Spare;
 /// The settings of the runtime, beside the core's [`Config`].
 #[derive(Debug)]
 pub struct Setup {
-    /// What the core is told.
+    /// The configuration of the core.
     pub config: Config,
     /// The agent's command and arguments.
     pub agent: Vec<OsString>,
@@ -19,13 +19,13 @@ pub struct Setup {
     pub max_frame_bytes: usize,
     /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
-    /// Whether agents are kept by keepers, where the system can do that.
+    /// Whether agents get keepers, where the system supports that.
     pub keeper: bool,
-    /// Processes that are left alone when the tree of an agent is ended.
+    /// The processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
-    /// Which variables of our environment agents get.
+    /// Which variables agents get.
     pub passing: Passing,
-    /// Where bridges keep the ledgers of their agents, if there is a place.
+    /// The folder of the ledgers of all bridges; `None`: no ledger is kept.
     pub ledgers: Option<PathBuf>,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
@@ -34,8 +34,8 @@ pub struct Setup {
 /// How a bridge ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every process is gone.
+    /// The process of every channel is gone.
     Clean,
-    /// Some would not die.
+    /// At least one channel has a process that would not die.
     Survivors,
 }

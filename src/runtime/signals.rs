@@ -7,16 +7,16 @@ use nix::sys::signal::Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 
-/// What a signal means here.
+/// What a signal means for the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// SIGTERM, SIGINT or SIGHUP: somebody wants us to end.
+    /// SIGTERM, SIGINT or SIGHUP: the bridge is asked to end.
     End,
     /// SIGCHLD: a child may have ended.
     ChildEnded,
 }
 
-/// The streams of signals.
+/// The streams of all awaited signals.
 pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -25,8 +25,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Whoever started us may have blocked what we wait for, which outlives an
-    /// exec: it is let through again, for us and for the agents after us.
+    /// Begins to listen, and unblocks the signals: the parent process may have blocked
+    /// them, and both the bridge and its agents would inherit that.
     pub(super) fn new() -> io::Result<Signals> {
         let mut awaited = SigSet::empty();
         for signal in [SIGTERM, SIGINT, SIGHUP, SIGCHLD] {
@@ -41,7 +41,7 @@ impl Signals {
         })
     }
 
-    /// Tells them to the loop, as long as there is one.
+    /// Sends the signals to the loop, until the loop is gone.
     pub(super) async fn tell(mut self, to_loop: mpsc::Sender<Signal>) {
         while to_loop.send(self.next().await).await.is_ok() {}
     }

@@ -1,10 +1,10 @@
 //! Byte streams: the bridge's own stdio, and the agents'.
 //!
-//! Everything goes through readiness where the system allows it. The bridge's
-//! own stdin and stdout are shared with whoever started it, so no flag may be
-//! set on them: a pipe is opened anew (a description of our own), a socket is
-//! read and written with "do not wait" in each call, and where neither works
-//! (files, terminals) a thread waits in our place.
+//! Where the system allows it, streams do not block, and epoll tells when they are
+//! ready. The bridge's own stdin and stdout are shared with the process that started
+//! it, so no flag may be set on them: a pipe is opened anew (a file description of
+//! the bridge's own), a socket is read and written with `MSG_DONTWAIT`, and where
+//! neither works (files, terminals) a thread blocks in place of the loop.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -22,17 +22,17 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
-/// Room that a read has at least.
+/// The least free memory in the buffer for one read, in bytes.
 const ROOM: usize = 16 * 1024;
-/// Room that is made when there is less.
+/// The memory that is added when there is less, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// The most room that is made at once for the rest of a long line.
+/// The most memory that is added at once for the rest of a long line, in bytes.
 const LARGEST_STEP: usize = 1024 * 1024;
 
-/// Where bytes come from.
+/// A stream that is read.
 pub(super) enum Source {
     Pipe(pipe::Receiver),
-    /// With room for one read, which the system call cannot put into the buffer.
+    /// A socket, and memory for one read, since `recv` needs initialised memory.
     Socket(AsyncFd<OwnedFd>, Box<[u8]>),
     Thread(mpsc::Receiver<Bytes>),
 }
@@ -42,7 +42,8 @@ impl Source {
     pub(super) fn own() -> io::Result<Source> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
         match kind(&fd) {
-            // Opened anew, a named pipe whose writers are gone would wait for others.
+            // A named pipe whose writers are gone: opened anew, it would not show its end,
+            // but wait for another writer.
             SFlag::S_IFIFO if has_hung_up(&fd) => Source::threaded(fd),
             SFlag::S_IFIFO => match pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
                 Ok(pipe) => Ok(Source::Pipe(pipe)),
@@ -56,7 +57,7 @@ impl Source {
         }
     }
 
-    /// The reading end of a pipe of ours.
+    /// The reading end of a pipe from an agent.
     pub(super) fn of_child(fd: OwnedFd) -> io::Result<Source> {
         Ok(Source::Pipe(pipe::Receiver::from_owned_fd(fd)?))
     }
@@ -76,7 +77,8 @@ impl Source {
         Ok(Source::Thread(receiver))
     }
 
-    /// Waits until there is something to read, where that can be told beforehand.
+    /// Waits until there is something to read, or the end. Does not wait if a thread
+    /// reads.
     pub(super) async fn ready(&self) -> io::Result<()> {
         match self {
             Source::Pipe(pipe) => poll_fn(|context| pipe.poll_read_ready(context)).await,
@@ -88,12 +90,12 @@ impl Source {
         }
     }
 
-    /// Waits until the peer writes no more, whatever of it is still to be read;
-    /// for ever where that cannot be told beforehand.
+    /// Waits until the peer has closed its end, even if bytes are still to be read;
+    /// for ever where the system does not tell that before the bytes are read.
     pub(super) async fn hung_up(&self) {
         #[cfg(target_os = "linux")]
         match self {
-            // Nothing urgent ever comes through them: this waits for the end alone.
+            // No urgent data ever comes, so this waits for the end alone.
             Source::Pipe(pipe) => return drop(pipe.ready(Interest::PRIORITY).await),
             Source::Socket(socket, _) => return drop(socket.ready(Interest::PRIORITY).await),
             Source::Thread(_) => {}
@@ -101,14 +103,15 @@ impl Source {
         pending::<()>().await;
     }
 
-    /// Appends what is there to `buffer`, waiting for the first byte. 0: the end.
+    /// Appends the bytes that are there to `buffer`, and waits for the first. Returns
+    /// their number; 0: the end.
     pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         if buffer.capacity() - buffer.len() < ROOM {
-            // As much again as waits there: a long line is not copied at every step.
+            // The buffer grows by its length, so that a long line is copied less often.
             buffer.reserve(buffer.len().clamp(CHUNK, LARGEST_STEP));
         }
         match self {
-            // A read that leaves room is known to have emptied the pipe.
+            // tokio takes a read that does not fill the buffer as having emptied the pipe.
             Source::Pipe(pipe) => pipe.read_buf(buffer).await,
             Source::Socket(socket, room) => loop {
                 let mut guard = socket.readable().await?;
@@ -129,14 +132,15 @@ impl Source {
     }
 }
 
-/// Where bytes go.
+/// A stream that is written.
 pub(super) enum Sink {
     Pipe(pipe::Sender),
     Socket(AsyncFd<OwnedFd>),
     Thread(ThreadSink),
 }
 
-/// A thread that writes; it confirms each piece, so that what waits is counted.
+/// A thread that writes. It confirms each piece, so that the outbox counts the bytes
+/// that are not written yet.
 pub(super) struct ThreadSink {
     pieces: blocking::SyncSender<Bytes>,
     written: RefCell<mpsc::Receiver<()>>,
@@ -156,7 +160,7 @@ impl Sink {
         }
     }
 
-    /// The writing end of a pipe of ours.
+    /// The writing end of a pipe to an agent.
     pub(super) fn of_child(fd: OwnedFd) -> io::Result<Sink> {
         Ok(Sink::Pipe(pipe::Sender::from_owned_fd(fd)?))
     }
@@ -178,7 +182,7 @@ impl Sink {
 
     /// Writes all `pieces`, waiting for the peer to take them.
     pub(super) async fn write_all(&self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
-        // Empty ones at the front go first.
+        // Removes empty pieces at the front.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
             let written = self.write(pieces).await?;
@@ -204,14 +208,15 @@ impl Sink {
         }
     }
 
-    /// Writes what the peer takes at once; if that is nothing, it would block.
+    /// Writes as much as the peer takes at once, and returns the number of bytes;
+    /// `WouldBlock`: none.
     pub(super) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Sink::Pipe(pipe) => match pieces {
                 [piece] => pipe.try_write(piece),
                 pieces => pipe.try_write_vectored(pieces),
             },
-            // A peer that is gone sends no signal: SIGPIPE is ignored from the start.
+            // A write to a peer that is gone is an error only: Rust ignores SIGPIPE.
             Sink::Socket(socket) => socket.try_io(Interest::WRITABLE, |socket| {
                 Ok(send(socket.as_raw_fd(), first(pieces), MsgFlags::MSG_DONTWAIT)?)
             }),
@@ -230,12 +235,12 @@ impl ThreadSink {
     }
 }
 
-/// What goes where only one piece can be written at once.
+/// The first of the pieces, for sinks that write only one at once.
 fn first<'a>(pieces: &'a [IoSlice<'_>]) -> &'a [u8] {
     pieces.first().map_or(&[], |piece| piece)
 }
 
-/// A descriptor whose readiness is told to us.
+/// Registers a descriptor with tokio, which tells when it is ready.
 pub(super) fn watched<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: the descriptor is owned by what is registered, is never replaced
     // in it, and so stays open and the same for as long as it is registered.

@@ -10,25 +10,26 @@ use super::tree::{self, Trace};
 use crate::bridge::{ChannelId, Event, Process};
 use crate::processes::ProcessEntry;
 
-/// How long a look at a process tree may take.
+/// The timeout of a look at a process tree.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// Looks at a process tree, aside from the loop; if that hangs, nothing was found.
+/// Looks at a process tree, without blocking the loop. Finds nothing without a trace, or
+/// if the look takes longer than [`LONGEST_LOOK`].
 pub(super) async fn look(trace: Option<Trace>) -> Vec<ProcessEntry> {
     let look = spawn_blocking(move || trace.map(|trace| trace.living()));
     let found = timeout(LONGEST_LOOK, look).await;
     found.ok().and_then(Result::ok).flatten().unwrap_or_default()
 }
 
-/// The processes found in the tree of a channel, as the core is told of them. `agent` is
-/// the agent's own process.
+/// The event that tells the core which processes were found in the tree of a channel.
+/// `agent` is the id of the agent's own process.
 pub(super) fn event(
     channel: ChannelId,
     found: Vec<ProcessEntry>,
     agent: Option<u32>,
     clock: &Clock,
 ) -> Event {
-    // Without the agent itself the look has failed, or was too late.
+    // If the agent is not among them, the look has failed or the agent has ended.
     let is_whole = found.iter().any(|process| Some(process.pid) == agent);
     let worked = is_whole.then(|| found.iter().map(tree::worked).sum());
     let processes = found

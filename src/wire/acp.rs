@@ -1,8 +1,7 @@
 //! The method names of the Agent Client Protocol that the bridge treats apart.
 //!
 //! Source: the ACP schema, stable v1 and the unstable methods in use
-//! (`agent-client-protocol-schema` 1.15). A name that is not here is carried,
-//! not judged.
+//! (`agent-client-protocol-schema` 1.15). Any other name is [`Method::Other`].
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -20,7 +19,7 @@ macro_rules! methods {
                 Method::spelled(name.as_bytes())
             }
 
-            /// The same for the bytes of a name, as they stand in a message.
+            /// The method with this name, given as bytes without escapes.
             pub(super) fn spelled(name: &[u8]) -> Method {
                 $(if name == $name.as_bytes() {
                     return Method::$variant;
@@ -39,7 +38,7 @@ macro_rules! methods {
     };
 }
 
-// The most frequent one first: they are compared in this order.
+// The most frequent method first: names are compared in this order.
 methods! {
     /// Agent → client, notification: what happens in a turn.
     SessionUpdate = "session/update",
@@ -49,7 +48,7 @@ methods! {
     Authenticate = "authenticate",
     /// Client → agent: log in (newer name).
     AuthLogin = "auth/login",
-    /// Client → agent: is anybody logged in.
+    /// Client → agent: whether a user is logged in.
     AuthStatus = "auth/status",
     /// Client → agent: log out.
     Logout = "logout",
@@ -75,23 +74,23 @@ methods! {
     SessionDelete = "session/delete",
     /// Client → agent: put a stored conversation away.
     SessionArchive = "session/archive",
-    /// Client → agent: take it out again.
+    /// Client → agent: take an archived conversation out again.
     SessionUnarchive = "session/unarchive",
     /// Client → agent: what a session is doing.
     SessionStatus = "session/status",
     /// Client → agent: rename a stored conversation.
     SessionSetTitle = "session/set_title",
-    /// Client → agent: this conversation is over for now.
+    /// Client → agent: close a session.
     SessionClose = "session/close",
-    /// Client → agent: a turn.
+    /// Client → agent: begin a turn.
     SessionPrompt = "session/prompt",
     /// Client → agent, notification: end the turn.
     SessionCancel = "session/cancel",
-    /// Client → agent: ask, code, …
+    /// Client → agent: choose the mode, such as `ask` or `code`.
     SessionSetMode = "session/set_mode",
     /// Client → agent: model and other choices.
     SessionSetConfigOption = "session/set_config_option",
-    /// Agent → client: may I?
+    /// Agent → client: ask for a permission.
     RequestPermission = "session/request_permission",
     /// Agent → client: read a file as the editor sees it.
     FsRead = "fs/read_text_file",
@@ -111,15 +110,15 @@ methods! {
     ElicitationCreate = "elicitation/create",
     /// Either way: withdraw a request.
     CancelRequest = "$/cancel_request",
-    /// Ours: the client leaves sessions on purpose.
+    /// Client → bridge: the client leaves sessions on purpose.
     BridgeDetach = "_drawbridge/detach",
-    /// Ours: the client is still there.
+    /// Client → bridge: the client is still there.
     BridgeHeartbeat = "_drawbridge/heartbeat",
 }
 
 impl Method {
-    /// Whether its params may hold what no message of ours may show: environments and
-    /// headers of MCP servers, or credentials.
+    /// Whether the params of this method may hold secrets: environments and headers of
+    /// MCP servers, or credentials.
     pub const fn may_hold_secrets(self) -> bool {
         matches!(
             self,

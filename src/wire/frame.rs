@@ -65,7 +65,7 @@ pub enum Malformed {
 /// What could be seen of a line that was too long to keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glimpse {
-    /// Its id, from its beginning or its very end.
+    /// The message's id, found in the beginning or at the very end of the line.
     pub id: Option<Token>,
     /// Whether it named a method, so that it is no answer.
     pub has_method: bool,
@@ -93,7 +93,8 @@ impl Frame {
         Frame::walked(bytes, is_json.then_some(walk.places))
     }
 
-    /// A line with what a walk over it has found; nothing: it is no JSON.
+    /// A frame from a line and the places that a walk over it has found; `None`: the line
+    /// is no JSON.
     pub(super) fn walked(bytes: Bytes, places: Option<Places>) -> Result<Frame, Malformed> {
         let Some(places) = places else {
             let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
@@ -129,7 +130,7 @@ impl Frame {
     /// What can be seen of an over-long line: its beginning and its end.
     pub fn glimpse(beginning: &[u8], end: &[u8]) -> Glimpse {
         let mut walk = Walk::default();
-        // It breaks off somewhere: what was found until then counts.
+        // The beginning breaks off somewhere: the members before that count.
         let _ = walk.over(beginning);
         let id = walk.places.of(Member::Id).map(|id| id.of(beginning)).or_else(|| last_id(end));
         Glimpse {
@@ -148,12 +149,13 @@ impl Frame {
         Token::new(self.places.of(Member::Id).map_or(b"null", |id| id.of(&self.bytes)))
     }
 
-    /// The id as the number that the bridge itself gives out.
+    /// The id as a number, which is how the bridge numbers its own requests; `None`: it
+    /// is none.
     pub fn number(&self) -> Option<u64> {
         std::str::from_utf8(self.places.of(Member::Id)?.of(&self.bytes)).ok()?.parse().ok()
     }
 
-    /// The method's name.
+    /// The method's name, decoded; empty if there is none.
     pub fn method_name(&self) -> Cow<'_, str> {
         self.places
             .of(Member::Method)
@@ -224,17 +226,17 @@ impl Frame {
         Frame { bytes: Bytes::copy_from_slice(&self.bytes), ..*self }
     }
 
-    /// Sends it on as it came.
+    /// The message to send on as it came.
     pub fn whole(&self) -> OutgoingFrame {
         OutgoingFrame::ready(self.bytes.clone())
     }
 
-    /// Sends it on as it came, and is done with it.
+    /// The message to send on as it came; consumes the frame.
     pub fn into_whole(self) -> OutgoingFrame {
         OutgoingFrame::ready(self.bytes)
     }
 
-    /// Sends it on with another id.
+    /// The message to send on with another id.
     pub fn with_id(&self, token: Token) -> OutgoingFrame {
         match self.places.of(Member::Id) {
             Some(id) => OutgoingFrame::with(self.bytes.clone(), id, token),
@@ -260,18 +262,18 @@ impl PartialEq for Frame {
     }
 }
 
-/// Most lines are ASCII, and that is seen sooner than how other text is encoded.
+/// Whether the bytes are UTF-8. Most lines are ASCII, which is checked faster.
 pub(super) fn is_unicode(bytes: &[u8]) -> bool {
     bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
-/// Strings, numbers and `null` are ids.
+/// Whether a value may be an id: a string, a number or `null`.
 fn is_id(token: &[u8]) -> bool {
     matches!(token.first(), Some(b'"' | b'-' | b'0'..=b'9' | b'n'))
 }
 
-/// The id of a message that ends with it: `…,"id":7}`, one brace, so that it is
-/// not the id of something inside.
+/// The id of a message whose last member it is: `…,"id":7}`. Behind it comes one brace
+/// only, since with two it is the id of an inner object.
 fn last_id(end: &[u8]) -> Option<&[u8]> {
     let end = end.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end();
     let colon = memchr::memrchr(b':', end)?;

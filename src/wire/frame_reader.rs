@@ -1,30 +1,31 @@
 //! Reads the lines of one peer, and remembers how the last ones began.
 //!
-//! An agent that streams writes the same beginning again and again: the method,
-//! the session, the kind of update; only the text in it is new. A line that
-//! begins as one before it is not walked over from its start, but from the last
-//! string in the part that they share. What comes of it is the same.
+//! An agent that streams writes the same beginning again and again: the method, the
+//! session, the kind of update; only the text in it is new. A line that begins as one
+//! before it is not walked over from its start, but from the last string in the part that
+//! they share. The result is the same.
 
 use bytes::Bytes;
 
 use super::frame::{Frame, Malformed, is_unicode};
 use super::walk::{Halt, Walk};
 
-/// How much of a line is remembered, in bytes.
+/// How much of the beginning of a line is remembered, in bytes.
 const HEAD: usize = 512;
-/// A shorter beginning is not worth it, in bytes.
+/// The least offset at which a walk is taken up, in bytes: less would save nothing.
 const LEAST: usize = 32;
-/// So many lines may begin alike before it is looked whether they share more.
+/// After this many lines with the same beginning, the next one is walked over from its
+/// start, to find out whether they share more.
 const LEARN_EVERY: u32 = 64;
 
 /// Reads lines one after the other. Each is read as [`Frame::parse`] reads it.
 #[derive(Debug, Default)]
 pub struct FrameReader {
-    /// How the line began from which was learned last.
+    /// The beginning of the line that was last walked over from its start.
     head: Vec<u8>,
-    /// Where in `head` a walk can be taken up.
+    /// Where in `head` a walk can be taken up; `None`: nowhere.
     halt: Option<Halt>,
-    /// Lines that began with it since.
+    /// How many lines were taken up at `halt` since then.
     hits: u32,
 }
 
@@ -35,7 +36,8 @@ impl FrameReader {
     /// [`Malformed`] says what is wrong with a line that is no message.
     pub fn read(&mut self, line: Bytes) -> Result<Frame, Malformed> {
         match &self.halt {
-            // With the quote: white space before it would move the value away from here.
+            // The quote at `halt.at` must be the same, too: with white space before it
+            // the string would begin later.
             Some(halt) if self.hits < LEARN_EVERY && line.starts_with(&self.head[..=halt.at]) => {
                 self.hits += 1;
                 let rest = &line[halt.at..];

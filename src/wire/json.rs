@@ -1,4 +1,4 @@
-//! Questions about a JSON text: where a member lies, what stands in a value.
+//! Look-ups in a JSON text: where a member lies, what a value holds.
 //!
 //! A value is a [`Span`] of the text, and nothing is built. The texts are those
 //! of frames, which were checked when they came.
@@ -9,9 +9,9 @@ use super::scanner::{Nesting, Scanner, Visitor};
 use super::span::Span;
 pub use super::string::{is, quoted, text};
 
-/// Where the value lies that `path` leads to from the value at `from`: keys of
-/// nested objects. Of a key that occurs twice the last one counts, as it does
-/// for most readers.
+/// The place of the value that `path` leads to from the value at `from`; the path is the
+/// keys of nested objects. Of a key that occurs twice the last one counts, as in most
+/// JSON libraries.
 pub fn find(json: &[u8], from: Span, path: &[&str]) -> Option<Span> {
     let Some((first, rest)) = path.split_first() else {
         return Some(from);
@@ -46,13 +46,13 @@ pub fn elements(json: &[u8], place: Span) -> Vec<Span> {
 pub fn strings(json: &[u8], place: Span) -> Vec<Span> {
     let mut found = Strings(Vec::new());
     let mut scanner = Scanner::at(json, place);
-    // What was found until it turned out to be no JSON stays found.
+    // If the value is no JSON, the strings before the error are kept.
     let _ = scanner.tree(&mut Nesting::default(), &mut found);
     let end = |at: usize| Scanner::starting(json, at).value().ok();
     found.0.into_iter().filter_map(end).collect()
 }
 
-/// Where the strings begin that a scanner comes by.
+/// Collects the offsets at which a scanner finds strings.
 struct Strings(Vec<usize>);
 
 impl Visitor for Strings {
@@ -61,7 +61,7 @@ impl Visitor for Strings {
     }
 }
 
-/// The place of the whole value in `json`, if it is exactly one.
+/// The place of the one value that `json` holds; `None`: it is not exactly one value.
 pub fn whole(json: &[u8]) -> Option<Span> {
     let mut scanner = Scanner::new(json);
     let place = scanner.value().ok()?;

@@ -8,10 +8,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// No limit may be set above this, because places in a line are 32 bits wide.
+/// The highest limit of a line, in bytes: places in a line are 32 bits wide.
 pub const MAX_LINE: usize = u32::MAX as usize;
 
-/// How much of an over-long line's end is kept.
+/// How much of an over-long line's end is kept, in bytes.
 const TAIL: usize = 256;
 
 /// One line of the stream.
@@ -30,7 +30,7 @@ pub enum Line {
     },
 }
 
-/// The state of cutting: what came and is not a whole line yet.
+/// Cuts a stream into lines; holds the bytes that are not a whole line yet.
 #[derive(Debug)]
 pub struct LineSplitter {
     buffer: BytesMut,
@@ -48,7 +48,7 @@ struct Skipping {
 }
 
 impl Skipping {
-    /// One byte more than is shown, since the last one may be the `\r` of a line end.
+    /// One byte more than [`TAIL`], since the last one may be the `\r` of a line end.
     const KEPT: usize = TAIL + 1;
 
     fn more(&mut self, bytes: &[u8]) {
@@ -57,7 +57,7 @@ impl Skipping {
         self.end.drain(..self.end.len().saturating_sub(Self::KEPT));
     }
 
-    /// The line ended: what was skipped, without a line end.
+    /// The skipped line, now that it has ended; without its line end.
     fn line(mut self) -> Line {
         if self.end.last() == Some(&b'\r') {
             self.end.truncate(self.end.len() - 1);
@@ -79,7 +79,8 @@ impl LineSplitter {
         }
     }
 
-    /// Where the next bytes of the stream go: append to it, then call [`LineSplitter::next_line`].
+    /// The buffer for the next bytes of the stream: append to it, then call
+    /// [`LineSplitter::next_line`].
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
@@ -132,7 +133,8 @@ impl LineSplitter {
         }
     }
 
-    /// The stream is over: how many bytes of an unfinished line are thrown away.
+    /// Throws away an unfinished line at the end of the stream; returns its length in
+    /// bytes.
     pub fn finish(&mut self) -> u64 {
         let skipped = self.skipping.take().map_or(0, |skipping| skipping.length);
         self.searched = 0;

@@ -7,12 +7,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::span::Span;
 use super::token::Token;
 
-/// A message on its way out: mostly the bytes that came in, with an id of
-/// another spelling in place of their own. Its line end is the writer's business.
+/// A message on its way out: mostly the bytes that came in, with another id in place of
+/// the one that they hold.
 #[derive(Clone)]
 pub struct OutgoingFrame {
     bytes: Bytes,
-    /// What of them is left out, if anything is, and what stands there.
+    /// The part of `bytes` that `token` replaces; `None`: nothing is replaced.
     replaced: Option<Span>,
     token: Token,
 }
@@ -23,7 +23,7 @@ impl OutgoingFrame {
         OutgoingFrame { bytes: bytes.into(), replaced: None, token: Token::NONE }
     }
 
-    /// A message with this in `place` of what stands there.
+    /// A message with `token` instead of the bytes at `place`.
     pub(super) fn with(bytes: Bytes, place: Span, token: Token) -> Self {
         OutgoingFrame { bytes, replaced: Some(place), token }
     }
@@ -51,7 +51,7 @@ impl OutgoingFrame {
         buffer.put_u8(b'\n');
     }
 
-    /// Its bytes in the pieces that they lie in.
+    /// Its bytes in up to three pieces, in order; a piece may be empty.
     pub fn parts(&self) -> [&[u8]; 3] {
         match self.replaced {
             None => [&self.bytes, b"", b""],

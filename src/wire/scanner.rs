@@ -1,9 +1,8 @@
 //! A JSON scanner that checks the grammar (RFC 8259) and remembers places.
 //!
-//! It allocates nothing and builds nothing: a value is a [`Span`] of the text.
-//! Strings are most of what comes: they are passed over many bytes at a time
-//! (`string_ends.rs`), and looked into only where something is escaped.
-//! Nesting is bounded by [`MAX_DEPTH`].
+//! It allocates nothing and builds nothing: a value is a [`Span`] of the text. Strings
+//! are most of a text: they are passed over many bytes at a time (`string_ends.rs`), and
+//! looked into only where something is escaped. Nesting is bounded by [`MAX_DEPTH`].
 
 use super::span::Span;
 use super::string::{quoted, text};
@@ -22,7 +21,8 @@ type Scan<T> = Result<T, NotJson>;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Nesting {
     depth: usize,
-    /// One bit for each: set for an object, clear for an array; the innermost lowest.
+    /// One bit for each open bracket: set for an object, clear for an array; the
+    /// innermost is the lowest.
     objects: u128,
 }
 
@@ -42,20 +42,22 @@ impl Nesting {
     }
 }
 
-/// Who is told what a scanner comes by. Depths count the brackets around a place.
+/// The receiver of what a scanner finds. A depth is the number of brackets around a
+/// place.
 pub(super) trait Visitor {
-    /// An object or an array that is not empty begins; it is at this depth.
+    /// An object or an array that is not empty begins; its own bracket counts in the
+    /// depth.
     fn opened(&mut self, _depth: usize, _is_object: bool) {}
-    /// A member of the object at this depth: its key in its plainest spelling,
-    /// quotes included, and where its value begins.
+    /// A member of the object at this depth: its key without needless escapes, quotes
+    /// included, and where its value begins.
     fn key(&mut self, _depth: usize, _key: &[u8], _value_at: usize) {}
     /// A value that is a string begins here.
     fn string(&mut self, _nesting: &Nesting, _at: usize) {}
-    /// A value ended before `at`, in what is open at this depth.
+    /// A value ended before `at`; this many brackets are open around it.
     fn ended(&mut self, _depth: usize, _at: usize) {}
 }
 
-/// Nobody is told.
+/// A visitor that ignores everything.
 struct Unwatched;
 
 impl Visitor for Unwatched {}
@@ -94,7 +96,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Apart, so that the common case, no white space, is small enough to inline.
+    /// Kept apart so that the common case, no white space, is small enough to inline.
     #[inline(never)]
     fn peek_behind_space(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
@@ -167,8 +169,8 @@ impl<'a> Scanner<'a> {
         Ok(Span::new(start, self.at))
     }
 
-    /// Consumes one value with all that is in it, or the rest of one whose
-    /// beginning was consumed: then a value starts here, with `nesting` around it.
+    /// Consumes one value with all that is in it, or the rest of a value whose beginning
+    /// was consumed: then an inner value starts here, with `nesting` around it.
     pub(super) fn tree(&mut self, nesting: &mut Nesting, watch: &mut impl Visitor) -> Scan<()> {
         loop {
             // A value starts here.
@@ -225,7 +227,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Only white space is left.
+    /// Checks that only white space is left.
     ///
     /// # Errors
     /// [`NotJson`] if there is more.
@@ -239,7 +241,8 @@ impl<'a> Scanner<'a> {
         let is_escaped = self.escaped;
         self.expect(b':')?;
         self.peek();
-        // One with half a character in it (`\ud800`) has no text: it is nobody's name.
+        // A key with half a surrogate pair in it (`\ud800`) has no text: the visitor gets
+        // it as it is spelled, and it names no member that the bridge knows.
         match is_escaped.then(|| text(self.text, key)).flatten() {
             Some(name) => watch.key(nesting.depth, quoted(&name).as_bytes(), self.at),
             None => watch.key(nesting.depth, key.of(self.text), self.at),
@@ -285,8 +288,8 @@ impl<'a> Scanner<'a> {
         Ok(Span::new(start, self.at))
     }
 
-    /// Up to the quote that ends a string, from the first mark in it. Apart,
-    /// because most strings hold no escapes.
+    /// Goes on to the quote that ends a string, from its first backslash or control
+    /// character. Kept apart because most strings hold no escapes.
     #[inline(never)]
     fn rest_of_string(&mut self) -> Scan<()> {
         self.escaped = true;

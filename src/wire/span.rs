@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
-/// A place in a text: it ends behind its last byte, and holds at least one.
+/// A place in a text: a range of bytes. It may be empty, but never ends at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     start: u32,
-    /// Never zero, so that "no place" takes no room of its own.
+    /// Never zero, so that an `Option<Span>` is no larger than a `Span`.
     end: NonZeroU32,
 }
 

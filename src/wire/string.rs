@@ -1,21 +1,21 @@
-//! JSON strings: what one says, and how one is written.
+//! JSON strings: how to read the text of one, and how to write one.
 //!
-//! Nothing is built but the texts of strings that hold escapes.
+//! Only the text of a string that holds escapes is allocated; others are borrowed.
 
 use std::borrow::Cow;
 
 use super::span::Span;
 
-/// What is between the quotes of the JSON string `quoted`, if nothing in it is
-/// escaped. `None` too if it is no string.
+/// The bytes between the quotes of the JSON string `quoted`. `None`: something in it is
+/// escaped, or it is no string.
 #[inline]
 pub(super) fn unescaped(quoted: &[u8]) -> Option<&[u8]> {
     let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     memchr::memchr(b'\\', inner).is_none().then_some(inner)
 }
 
-/// The text of a JSON string whose place (quotes included) is given: borrowed
-/// if nothing is escaped. `None` if it is no string, or not one in Unicode.
+/// The text of a JSON string whose place (quotes included) is given: borrowed if nothing
+/// is escaped. `None`: it is no string, or has no Unicode text (half a surrogate pair).
 pub fn text(json: &[u8], place: Span) -> Option<Cow<'_, str>> {
     let quoted = place.of(json);
     match unescaped(quoted) {

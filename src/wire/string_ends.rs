@@ -1,4 +1,4 @@
-//! Where plain text ends: one bit for each of the bytes that come next.
+//! Finds the byte at which the plain text of a string ends.
 //!
 //! Inside a JSON string only three kinds of bytes matter: the quote that ends
 //! it, the backslash that escapes what follows, and control characters, which
@@ -8,21 +8,23 @@
 
 use wide::u8x64;
 
-/// Bytes that are looked at together.
+/// How many bytes are looked at together.
 const WINDOW: usize = 64;
 
-/// The bytes around the place where a scanner is.
+/// The window around the place of a scanner, as one bit for each byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StringEnds {
     /// Offset behind the last byte of the window; 0 before the first one.
     end: usize,
-    /// The marked bytes of the window, the first one in the lowest bit.
+    /// The quotes, backslashes and control characters of the window, the first byte in
+    /// the lowest bit.
     bits: u64,
 }
 
 impl StringEnds {
-    /// Where the first quote, backslash or control character lies at or behind
-    /// `at`; behind the text if there is none. `at` must never go back.
+    /// Where the first quote, backslash or control character lies at or behind `at`; the
+    /// length of the text if there is none. From call to call `at` must not become
+    /// smaller.
     #[inline]
     pub(super) fn next(&mut self, text: &[u8], at: usize) -> usize {
         if at < self.end {
@@ -34,7 +36,7 @@ impl StringEnds {
         self.next_beyond(text, at.max(self.end))
     }
 
-    /// Apart, so that the common case is small enough to inline.
+    /// Kept apart so that the common case is small enough to inline.
     #[inline(never)]
     fn next_beyond(&mut self, text: &[u8], mut at: usize) -> usize {
         while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk) {
@@ -48,7 +50,8 @@ impl StringEnds {
         self.last(text, at)
     }
 
-    /// The last window ends with the text, or behind it, if all is shorter.
+    /// Searches the last window, which ends with the text, or behind it if the whole text
+    /// is shorter than a window.
     fn last(&mut self, text: &[u8], at: usize) -> usize {
         let (window, end) = match text.last_chunk() {
             Some(window) => (*window, text.len()),
@@ -67,15 +70,16 @@ impl StringEnds {
     }
 }
 
-/// One bit for each byte that is marked, the first one in the lowest bit.
+/// One bit for each byte of the window, the first byte in the lowest bit: set for a
+/// quote, a backslash or a control character.
 ///
-/// Apart, because the compiler takes the vectors to pieces where it sees what
-/// becomes of the bits.
+/// Not inlined, because the compiler splits the vectors up where it sees how the bits are
+/// used.
 #[inline(never)]
 fn marked(window: &[u8; WINDOW]) -> u64 {
     let bytes = u8x64::new(*window);
     let is = |byte: u8| bytes.simd_eq(u8x64::splat(byte));
-    // At most 0x1f, in the comparison that every machine has.
+    // `byte <= 0x1f`, by a test for equality, the comparison that every machine has.
     let is_control = bytes.min(u8x64::splat(0x1f)).simd_eq(bytes);
     (is(b'"') | is(b'\\') | is_control).to_bitmask()
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are
-/// three different ids, and the one who asked gets its own back.
+/// The spelling of a request id, kept to the byte: `1`, `1.0` and `"1"` are three
+/// different ids, and an asker gets its own spelling back.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(Spelling);
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Spelling {
-    /// Nearly every id: no allocation.
+    /// Up to 22 bytes, which is nearly every id: no allocation.
     Short(u8, [u8; Token::SHORT]),
     Long(Box<[u8]>),
 }
@@ -30,7 +30,7 @@ impl Token {
         }
     }
 
-    /// One of the bridge's own numbers.
+    /// The id that is one of the bridge's own numbers.
     pub fn number(number: u64) -> Self {
         Token::new(itoa::Buffer::new().format(number).as_bytes())
     }

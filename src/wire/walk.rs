@@ -37,7 +37,8 @@ pub(super) enum Member {
 impl Member {
     const COUNT: usize = 10;
 
-    /// The member of the object at this level with this key, as it is spelled.
+    /// The member with this key, quotes included, of the object at this level; `None`:
+    /// the bridge need not know it.
     #[inline]
     fn named(level: usize, key: &[u8]) -> Option<Member> {
         Some(match (level, key) {
@@ -67,12 +68,13 @@ impl Member {
     }
 }
 
-/// Where the members lie that were found.
+/// The places of the members that were found.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Places([Option<Span>; Member::COUNT]);
 
 impl Places {
-    /// Of a member that occurs twice, the last one counts.
+    /// The place of a member; `None`: there is none. If it occurs twice, the last one
+    /// counts.
     #[inline]
     pub(super) fn of(&self, member: Member) -> Option<Span> {
         self.0[member as usize]
@@ -82,7 +84,8 @@ impl Places {
 /// What a walk has found so far, and what it is in the middle of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Walk {
-    /// How deep it is on the way message, params, update; 0 before the message.
+    /// How many of the objects message, `params` and `update` the walk is in; 0 before
+    /// the message.
     level: usize,
     /// At each level, the member whose value is being walked over, and where
     /// that begins.
@@ -99,14 +102,15 @@ pub(super) struct Halt {
 }
 
 impl Walk {
-    /// Walks over a whole message from its beginning. What was found until it
-    /// turned out to be no JSON stays found.
+    /// Walks over a whole message from its beginning. If it is no JSON, the places that
+    /// were found before the error are kept.
     pub(super) fn over(&mut self, text: &[u8]) -> Result<(), NotJson> {
         self.go_on(text, 0, Nesting::default(), |_, _, _| {})
     }
 
-    /// The same; of the strings that are values and begin before `shared`, the
-    /// last one is where the next walk may go on.
+    /// Walks over a whole message, too. Returns where the walk over a message that has
+    /// the first `shared` bytes in common may be taken up: at the last string among the
+    /// values that begins before `shared`; `None`: there is no such string.
     pub(super) fn halting(&mut self, text: &[u8], shared: usize) -> Result<Option<Halt>, NotJson> {
         let mut halt = None;
         self.go_on(text, 0, Nesting::default(), |walk, nesting, at| {
@@ -131,7 +135,8 @@ impl Walk {
 }
 
 impl Halt {
-    /// Walks over the rest of a message that begins as the one did that was halted.
+    /// Walks over a message from this place on. Up to and including the quote at `at`,
+    /// the message must equal the one in which the walk was halted.
     pub(super) fn resume(&self, text: &[u8]) -> Result<Places, NotJson> {
         let mut walk = self.walk;
         walk.go_on(text, self.at, self.nesting, |_, _, _| {})?;
@@ -139,7 +144,7 @@ impl Halt {
     }
 }
 
-/// A walk, and whom it tells of strings.
+/// A walk, and the function that is called at each string that is a value.
 struct Watching<'a, F> {
     walk: &'a mut Walk,
     at_string: F,
@@ -163,7 +168,8 @@ impl<F: FnMut(&Walk, &Nesting, usize)> Visitor for Watching<'_, F> {
     fn key(&mut self, depth: usize, key: &[u8], value_at: usize) {
         if depth == self.walk.level {
             let member = Member::named(depth, key);
-            // It may come a second time: then nothing in the first one counts.
+            // The member may occur twice: then the members inside the first one do not
+            // count.
             for inner in member.map_or(&[][..], Member::inner) {
                 self.walk.places.0[*inner as usize] = None;
             }

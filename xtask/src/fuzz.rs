@@ -1,8 +1,8 @@
 //! Arbitrary bytes for the targets in `fuzz/`, one after the other.
 //!
-//! New inputs that reach new code go to `fuzz/work/`, which is nobody's but this
-//! machine's; the corpus that is kept is only read. Whatever fails is written to
-//! `fuzz/artifacts/`, and the next target has its turn all the same.
+//! New inputs that reach new code go to `fuzz/work/`, which is not committed; the
+//! committed corpus is only read. An input on which a target fails is written to
+//! `fuzz/artifacts/`, and the next target runs all the same.
 
 use std::env;
 use std::fs;
@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 
 use crate::take;
 
-/// In the order in which they run.
+/// The targets, in the order in which they run.
 const TARGETS: [&str; 3] = ["lines", "frames", "core"];
-/// How long each target runs (s).
+/// How long each target runs, unless the environment says otherwise (s).
 const SECONDS: &str = "600";
 
 /// Runs every target; `false` if one of them found something.

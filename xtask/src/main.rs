@@ -24,7 +24,7 @@ struct Recipe {
 /// What a recipe does.
 enum Work {
     Steps(&'static [Step]),
-    /// What is more than a row of programs; `false` if it fails.
+    /// A function, where a list of programs is not enough; it returns `false` if it fails.
     Code(fn() -> bool),
 }
 
@@ -198,7 +198,7 @@ fn follow(recipe: &Recipe) -> bool {
         Work::Code(run) => return run(),
     };
     steps.iter().all(|step| {
-        // A person who sets it has a reason.
+        // A variable that is already set wins over the recipe's.
         let unset = recipe.variables.iter().filter(|(name, _)| env::var_os(name).is_none());
         take(step, unset.copied())
     })

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 const CORE: [&str; 2] = ["src/bridge.rs", "src/bridge/**/*.rs"];
 /// How long the whole run may take, unless the environment says otherwise (s).
 const SECONDS: &str = "3600";
-/// How long the tests of one mutant may take (s): mostly it is an endless loop.
+/// How long the tests of one mutant may take (s); a mutant that takes longer mostly never ends.
 const LONGEST_TEST: &str = "120";
-/// How often it is looked whether the run is over.
+/// The interval between two looks whether the run is over.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Exit codes of a run that came to its end: nothing survived, something did, or
@@ -54,7 +54,7 @@ fn mutate() -> io::Result<bool> {
         Some(file) => command.arg("--file").arg(file),
         None => command.args(CORE.map(|glob| format!("--file={glob}"))),
     };
-    // The copy is built in a folder of its own, and tests that fail are no news.
+    // The copy needs a target folder of its own; tests fail on purpose, so no backtraces.
     command.current_dir(root).env_remove("CARGO_TARGET_DIR").env("RUST_BACKTRACE", "0");
     eprintln!("+ cargo mutants, for {seconds} s at most");
     let status = wait(command.spawn()?, limit)?;
@@ -69,14 +69,15 @@ fn mutate() -> io::Result<bool> {
     Ok(is_done)
 }
 
-/// Where the program is put: outside the tree, for good.
+/// The folder where cargo-mutants is installed: outside the tree, and kept. `None` if neither
+/// XDG_CACHE_HOME nor HOME is set.
 fn cache() -> Option<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     Some(cache.or_else(home)?.join("drawbridge-xtask"))
 }
 
-/// cargo, which finds the programs in the cache, too.
+/// A `cargo` command that also finds the programs in the cache.
 fn cargo(cache: &Path) -> io::Result<Command> {
     let search: OsString = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&search).chain([cache.join("bin")]);
@@ -102,7 +103,7 @@ fn install(cache: &Path) -> io::Result<()> {
     }
 }
 
-/// Waits for the end of a run; `None`: its time was up, and it was told to leave.
+/// Waits for the end of a run; `None` if its time was up and it was interrupted.
 fn wait(mut run: Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     while start.elapsed() < limit {
@@ -111,13 +112,13 @@ fn wait(mut run: Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         }
         thread::sleep(LOOK);
     }
-    // It ends the build or the test that it has started, and removes its copy.
+    // On SIGINT cargo-mutants ends the build or the test that it has started, and removes its copy.
     Command::new("kill").args(["-INT", &run.id().to_string()]).status()?;
     run.wait()?;
     Ok(None)
 }
 
-/// Says what came of it, and what survived.
+/// Prints how many mutants were found, had no end or did not compile, and which survived.
 fn tell(folder: &Path) {
     let list = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
     let count = |name: &str| list(name).lines().count();

@@ -15,23 +15,23 @@ use crate::stats::median;
 pub const WIDTH: (usize, usize) = (64, 16);
 /// Live sessions when the reaper ticks.
 pub const LIVE: usize = 100_000;
-/// Of which so many are due.
+/// How many of the live sessions come due.
 pub const DUE: usize = 1_000;
 
 const MINUTE: u64 = 60_000;
-/// When the sessions that come due were opened, and when all others.
+/// When the sessions that come due are opened, and when the others (ms).
 const OPENED: [u64; 2] = [0, 10 * MINUTE];
-/// How long a session may be idle.
+/// How long a session may be idle (ms).
 const IDLE: u64 = 30 * MINUTE;
 
-/// What came of it, in seconds.
+/// The costs of events and ticks, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Core {
     /// An update of an agent.
     pub update: f64,
     /// A prompt of the client.
     pub prompt: f64,
-    /// The answer to it.
+    /// The answer to a prompt.
     pub answer: f64,
     /// A tick with nothing due.
     pub tick_idle: f64,
@@ -39,11 +39,11 @@ pub struct Core {
     pub stall_touched: f64,
     /// The longest stall while [`DUE`] sessions are closed.
     pub stall_due: f64,
-    /// All of the time that it takes to close them.
+    /// The whole time in which [`DUE`] sessions are closed.
     pub tick_due: f64,
 }
 
-/// The costs of events alone, printed.
+/// Measures the costs of events only, and prints them.
 pub fn look(rounds: u64) -> io::Result<()> {
     let [update, prompt, answer] = events(rounds as usize).map(|each| each * 1e9);
     println!("update {update:.0} ns, prompt {prompt:.0} ns, answer {answer:.0} ns");
@@ -74,7 +74,7 @@ fn events(rounds: usize) -> [f64; 3] {
         config
     });
     stand.open(WIDTH.0 * WIDTH.1);
-    // Neighbours in time are on different channels, as in life.
+    // Successive events are for different channels, as in practice.
     let mut sessions: Vec<_> = stand.sessions.clone();
     sessions.sort_by_key(|(_, session)| session.bytes().rev().collect::<Vec<_>>());
     let updates: Vec<Event> =
@@ -155,9 +155,9 @@ fn reapable() -> Stand {
     stand
 }
 
-/// What the runtime does when a time has come, in seconds.
+/// The cost of a deadline with all its calls of `handle_timeout`, in seconds.
 struct Tick {
-    /// From the first call to the last.
+    /// All calls together.
     total: f64,
     /// The longest call, during which nothing else is served.
     longest: f64,

@@ -23,22 +23,22 @@ pub struct Fairness {
     pub drawbridge: Latency,
 }
 
-/// Between an answer and the next question the flood gets to its full strength.
+/// The pause between an answer and the next prompt, in which the flood gets to its full rate.
 const REST: Duration = Duration::from_millis(1);
 
-/// The one who asks.
+/// The state of the session whose round trips are measured.
 #[derive(Clone, Copy)]
 enum Asking {
-    /// Since its last answer.
+    /// No prompt is open since this moment.
     Rests(Instant),
-    /// For the answer to this request, since then.
+    /// The prompt with this id is open since this moment.
     Waits(u64, Instant),
 }
 
-/// A session and the client (by its place) that has it.
+/// The index of a client in `Load::clients`, and the id of one of its sessions.
 type ClientPlace = (usize, String);
 
-/// A client, or one for each agent, and who does what.
+/// One client of a bridge, or a client for each agent; and the sessions that flood and ask.
 struct Load {
     clients: Vec<Client>,
     floods: ClientPlace,
@@ -71,7 +71,8 @@ impl Load {
         Ok(Load { clients: vec![client], floods, asks })
     }
 
-    /// Asks every now and then while it floods, and leaves when both are done.
+    /// Sends `pings` prompts on one session while the other floods, and returns their round
+    /// trips.
     fn run(mut self, pings: usize) -> io::Result<Vec<Duration>> {
         let mut trips = Vec::with_capacity(pings);
         let mut flooding = Some(self.flood()?);
@@ -107,7 +108,8 @@ impl Load {
         self.clients[self.asks.0].prompt(&self.asks.1, "ping")
     }
 
-    /// Reads once from everyone who has something: whose answers came, and when.
+    /// Reads once from every client that has something: the client's index, the id and the
+    /// time of each answer.
     fn answers(&mut self) -> io::Result<Vec<(usize, u64, Instant)>> {
         let mut waiting: Vec<PollFd<'_>> = self
             .clients

@@ -9,10 +9,10 @@ use super::{Lab, PerPath, REPETITIONS};
 use crate::client::{Client, Flood};
 use crate::stats::{Latency, median};
 
-/// How many sessions there are.
+/// The numbers of sessions that are measured.
 pub const SESSIONS: [usize; 4] = [1, 10, 100, 1_000];
 
-/// What a path does with so many sessions.
+/// The figures of one path with one number of sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Grown {
     /// Round trips, one session after the other.
@@ -24,7 +24,7 @@ pub struct Grown {
 /// The figures for each number of sessions.
 pub type Growth = BTreeMap<usize, PerPath<Grown>>;
 
-/// Lets every path grow in every repetition.
+/// Measures every path with each number of sessions, in every repetition.
 pub fn measure(lab: &Lab) -> io::Result<Growth> {
     let pings = lab.effort.of(300, 3_000);
     let flood = Flood { count: lab.effort.of(SHORT.count / 4, SHORT.count), ..SHORT };

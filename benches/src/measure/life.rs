@@ -11,16 +11,16 @@ use crate::paths::Path;
 use crate::process::{switches, wait_until_gone};
 use crate::stats::median;
 
-/// How many agents are stuck at the end.
+/// The number of stuck agents in the shutdown that is compared with one of a single stuck agent.
 pub const STUCK: usize = 8;
 /// The bound of a shutdown by default, in seconds.
 pub const LADDER: f64 = 2.5;
 
-/// What came of it, in seconds unless it says otherwise.
+/// The figures, in seconds unless a field says otherwise.
 #[derive(Debug)]
 pub struct Life {
     /// From the start of the path to the first byte of the answer to a line that is no message.
-    /// drawbridge gives it itself, over the other paths the agent does.
+    /// drawbridge answers itself; on the other paths the agent does.
     pub start: PerPath<f64>,
     /// The agent's own exit, from the end of its stdin.
     pub exit: f64,
@@ -28,11 +28,11 @@ pub struct Life {
     pub last_close: f64,
     /// The end of one bridge with one stuck agent.
     pub one_stuck: f64,
-    /// The same with eight of them.
+    /// The end of one bridge with [`STUCK`] stuck agents.
     pub all_stuck: f64,
-    /// Times that an idle bridge was put on or off a processor.
+    /// The context switches of an idle bridge during `watched`.
     pub wake_ups: u64,
-    /// While it was watched for so long.
+    /// How long the idle bridge was watched.
     pub watched: Duration,
     /// The size of the binary, in bytes.
     pub size: u64,
@@ -116,7 +116,7 @@ fn wake_ups(lab: &Lab, watched: Duration) -> io::Result<u64> {
     let mut client = Client::connect(lab.programs.command(Path::Drawbridge))?;
     let session = client.open()?;
     client.ping(&session)?;
-    // What follows a turn (a look at the agent's processes) is over by then.
+    // The survey after the turn is over by then.
     thread::sleep(Duration::from_secs(2));
     let before = switches(client.pid())?;
     thread::sleep(watched);

@@ -11,51 +11,51 @@ use crate::payload::{DIGITS, Style};
 use crate::process::{Shared, children, memory, shared, wait_until_calm};
 use crate::text;
 
-/// How many sessions there are when the memory of one is told.
+/// The numbers of sessions with which the memory of one is measured.
 pub const SESSIONS: [usize; 2] = [1_000, 10_000];
 /// The flood towards a client that does not read.
 pub const UNREAD: Flood = Flood { size: SMALL, style: Style::Plain, count: 300_000 };
-/// Outboxes that it is tried with: the default and a small one.
+/// Limits of an outbox that are measured, in bytes: the default and a small one.
 const OUTBOXES: [u64; 2] = [64 << 20, 1 << 20];
-/// Requests towards an agent that does not read, and how long each is.
+/// The number of requests to an agent that does not read, and the bytes of each.
 const UNHEARD: (usize, usize) = (300, 64 << 10);
-/// Memory is what it is when it has not grown for so long.
+/// Memory is final when it has not grown for this time.
 const CALM: Duration = Duration::from_millis(500);
-/// The longest that is waited for that.
+/// The longest wait for the final memory.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What came of it, in bytes.
+/// The figures, in bytes.
 #[derive(Debug)]
 pub struct MemoryFigures {
-    /// Hands shaken, an agent running, no session.
+    /// A bridge that is initialized, with a running agent and no session.
     pub idle: u64,
     /// The keeper of its agent; `None` where there is none.
     pub keeper: Option<Shared>,
-    /// What a session costs, with this many of them.
+    /// The number of sessions, and the memory of each.
     pub per_session: Vec<(usize, f64)>,
     /// A client that does not read, with the default and a small outbox.
     pub stalled_clients: Vec<Stalled>,
     /// An agent that does not read, with a small outbox.
     pub stalled_agent: Stalled,
-    /// What the conductor takes for the same stalled client.
+    /// The peak of the conductor with the same stalled client; `None` if it is not installed.
     pub stalled_conductor: Option<u64>,
 }
 
-/// What a peer that does not read costs.
+/// The memory that a peer that does not read costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Stalled {
     /// The limit of each of the two outboxes.
     pub outbox: u64,
-    /// Before.
+    /// Resident memory before the peer stalls, in bytes.
     pub base: u64,
-    /// The most there ever was.
+    /// Peak memory, in bytes.
     pub peak: u64,
-    /// What came afterwards was complete and in order.
+    /// Whether everything came afterwards: all updates in order, or an answer to each request.
     pub complete: bool,
 }
 
 impl Stalled {
-    /// The sum of the limits and what it took before.
+    /// The most memory that is allowed, in bytes: the memory before, and both limits.
     pub fn bound(&self) -> u64 {
         self.base + 2 * self.outbox
     }
@@ -76,7 +76,7 @@ pub fn measure(lab: &Lab) -> io::Result<MemoryFigures> {
     })
 }
 
-/// The keeper of an agent that has served a turn.
+/// The memory of the keeper of an agent that has served a turn; `None` without a keeper.
 fn keeper(lab: &Lab) -> io::Result<Option<Shared>> {
     let mut client = Client::connect(lab.programs.drawbridge(&[], &[]))?;
     let session = client.open()?;

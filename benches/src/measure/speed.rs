@@ -14,14 +14,14 @@ use crate::stats::{Latency, median};
 pub const SMALL: usize = 200;
 /// The large updates that have targets, in bytes.
 pub const LARGE: [usize; 2] = [64 << 10, 1 << 20];
-/// The sizes of the picture.
+/// The update sizes of the throughput picture, in bytes.
 pub const SIZES: [usize; 7] = [SMALL, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 /// The short flood of small updates, which every path takes part in.
 pub const SHORT: Flood = Flood { size: SMALL, style: Style::Plain, count: 20_000 };
-/// The long one; the conductor would take a quarter of a minute each time.
+/// The long flood; without the conductor, which would take a quarter of a minute each time.
 pub const LONG: Flood = Flood { size: SMALL, style: Style::Plain, count: 200_000 };
 
-/// What came of it.
+/// The figures of all paths.
 #[derive(Debug)]
 pub struct Speed {
     /// A prompt that is answered at once.
@@ -33,7 +33,7 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Updates a second of a flood like this over a path.
+    /// Updates a second over a path, in the flood with this size and style that is not [`LONG`].
     pub fn rate(&self, size: usize, style: Style, path: Path) -> Option<f64> {
         let mut like_it = self.floods.iter().filter(|(flood, _)| {
             (flood.size, flood.style) == (size, style) && flood.count != LONG.count

@@ -1,6 +1,6 @@
-//! What is done in a soak, good and bad.
+//! The prompts and lines that a soak sends, good and bad.
 
-/// Turns without harm.
+/// Prompts without a fault: scripts of agent-stub.
 pub const GOOD: [&str; 10] = [
     "say hello",
     "stream 20 200",
@@ -14,7 +14,7 @@ pub const GOOD: [&str; 10] = [
     "echo-params",
 ];
 
-/// Turns with a fault, some of which take their agent along.
+/// Prompts with a fault; some of them end their agent.
 pub const BAD: [&str; 18] = [
     "garbage\nsay x",
     "answer-twice",

@@ -1,4 +1,4 @@
-//! The client of a soak: keeps the bridge busy, and keeps the books of what it asked.
+//! The client of a soak: keeps the bridge busy, and keeps a list of its open requests.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,10 +16,11 @@ use super::chance::Chance;
 use super::deeds::{BAD, GOOD, NONSENSE};
 use crate::client::Client;
 
-/// A turn that runs for longer is cancelled; twice as long, and its session is closed.
+/// How long a turn may run. After it, and each time that it has passed again, the turn is
+/// cancelled or its session is closed, at random.
 const LONG: Duration = Duration::from_secs(3);
 
-/// What was asked.
+/// What a request asked for; a turn with its session id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Open,
@@ -28,7 +29,7 @@ enum Asked {
     Other,
 }
 
-/// The client, its sessions, and what it waits for.
+/// The client, its sessions, and its open requests.
 pub struct Seat {
     client: Client,
     folders: Vec<PathBuf>,
@@ -39,11 +40,11 @@ pub struct Seat {
     stray: u64,
 }
 
-/// What came of it.
+/// The counts of a soak.
 pub struct SeatReport {
-    /// How often what happened.
+    /// How often each thing happened, by its name in the report.
     pub counts: BTreeMap<String, u64>,
-    /// Answers to what was not asked, or was answered already.
+    /// Answers to requests that were never sent, or were answered already.
     pub stray: u64,
 }
 
@@ -55,12 +56,13 @@ impl Seat {
         Ok(Seat { client, folders, chance, sessions, open, counts, stray: 0 })
     }
 
-    /// The bridge's process.
+    /// The process id of the bridge.
     pub fn bridge(&self) -> u32 {
         self.client.pid()
     }
 
-    /// Uses what is used later, so that nothing is new when it is counted.
+    /// Opens sessions, runs a turn in each and closes them, so that the memory and the
+    /// descriptors of a first use are not taken for growth.
     pub fn warm_up(&mut self) -> io::Result<()> {
         for _ in 0..20 {
             self.ask_open()?;
@@ -72,7 +74,8 @@ impl Seat {
         self.wind_down(Duration::from_secs(20))
     }
 
-    /// Asks for something new until enough is asked.
+    /// Sends random requests and lines until `open` requests are open; opens a session only
+    /// while there are fewer than `sessions`.
     pub fn keep_busy(&mut self, sessions: usize, open: usize) -> io::Result<()> {
         self.hurry()?;
         while self.open.len() < open {
@@ -117,7 +120,7 @@ impl Seat {
         Ok(())
     }
 
-    /// Cancels turns that run for long, and closes what does not end even then.
+    /// For each turn that has run for [`LONG`], cancels it or closes its session, at random.
     fn hurry(&mut self) -> io::Result<()> {
         let mut late = Vec::new();
         for (asked, since) in self.open.values_mut() {
@@ -168,7 +171,7 @@ impl Seat {
         self.ask("session/close", &json!({ "sessionId": session }), Asked::Close)
     }
 
-    /// Hears what there is, waiting at most so long for the first of it.
+    /// Reads once and handles every whole line; waits at most `at_most` for something to read.
     pub fn listen(&mut self, at_most: Duration) -> io::Result<()> {
         let millis = u16::try_from(at_most.as_millis()).unwrap_or(u16::MAX);
         let mut ready = [PollFd::new(self.client.as_fd(), PollFlags::POLLIN)];
@@ -204,7 +207,7 @@ impl Seat {
 
     fn answer_question(&mut self, method: &str, id: &Value) -> io::Result<()> {
         let body = match (method, self.chance.below(4)) {
-            // Some are never answered.
+            // A quarter of the questions is never answered.
             (_, 0) => return Ok(()),
             (_, 1) => json!({ "error": { "code": -32601, "message": "cannot" } }),
             ("session/request_permission", 2) => {
@@ -225,7 +228,7 @@ impl Seat {
 
     fn hear_answer(&mut self, id: Option<u64>, message: &Value) {
         let Some((asked, _)) = id.and_then(|id| self.open.remove(&id)) else {
-            // What was no message is refused without an id.
+            // The refusal of a line that is no message has no id.
             if id.is_some() {
                 self.stray += 1;
             }
@@ -252,19 +255,19 @@ impl Seat {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// SIGKILL to one of these processes.
+    /// Sends SIGKILL to one of these processes; `false` if there was none to kill.
     pub fn kill_one_of(&mut self, agents: &[u32]) -> bool {
         let one = self.chance.one_of(agents).and_then(|pid| i32::try_from(*pid).ok());
         one.is_some_and(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok())
     }
 
-    /// Closes everything and waits for every answer.
+    /// Closes all sessions and waits for the answers, in two waits of at most `patience` each.
     pub fn wind_down(&mut self, patience: Duration) -> io::Result<()> {
         for session in self.sessions.clone() {
             self.ask_close(&session)?;
         }
         self.settle(patience)?;
-        // What was opened meanwhile.
+        // Sessions whose open was answered meanwhile.
         for session in self.sessions.clone() {
             self.ask_close(&session)?;
         }
@@ -280,17 +283,17 @@ impl Seat {
         Ok(())
     }
 
-    /// Requests without an answer.
+    /// The number of requests without an answer.
     pub fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// What happened so far.
+    /// The counts so far.
     pub fn report(&self) -> SeatReport {
         SeatReport { counts: self.counts.clone(), stray: self.stray }
     }
 
-    /// Leaves, and says with which code the bridge left.
+    /// Closes the bridge's stdin and returns its exit code; `None` if it does not exit in time.
     pub fn leave(mut self, patience: Duration) -> io::Result<Option<i32>> {
         self.client.hang_up();
         self.client.exit_code(patience)

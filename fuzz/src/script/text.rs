@@ -1,13 +1,13 @@
 //! The bytes of a script, read as letters and digits.
 //!
-//! Every byte means something, so that no change to a script is in vain; but a
-//! person can write one: white space between words is passed over.
+//! Every byte has a meaning, so that each mutation of a script can change what
+//! happens. A person can write scripts, too: white space between words is skipped.
 
-/// What is left of a script.
+/// The unread rest of a script.
 pub struct Text<'a>(pub &'a [u8]);
 
 impl<'a> Text<'a> {
-    /// The next byte; nothing at the end.
+    /// The next byte; `None` at the end.
     pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -29,12 +29,12 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// One of several, by a digit.
+    /// The element of `of` that the next digit names, modulo their number.
     pub fn choose<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.digit() % of.len()]
     }
 
-    /// One of several that have a letter; any other byte means one of them too.
+    /// The element of `of` whose letter is next; any other byte names one of them, too.
     pub fn letter<T: Copy>(&mut self, of: &[(u8, T)]) -> T {
         let byte = self.byte().unwrap_or_default();
         let named = of.iter().find(|(letter, _)| *letter == byte);

@@ -1,10 +1,10 @@
-//! What peers say, as text.
+//! The texts of the messages that peers send.
 
 use drawbridge::wire::Method;
 
 use Method::*;
 
-/// What a client asks for, by letter.
+/// The requests of a client, by their letter.
 pub const REQUESTS: &[(u8, Method)] = &[
     (b'i', Initialize),
     (b'n', SessionNew),
@@ -29,11 +29,11 @@ pub const REQUESTS: &[(u8, Method)] = &[
     (b'x', Other),
 ];
 
-/// What a client says without asking, by letter.
+/// The notifications of a client, by their letter.
 pub const NOTICES: &[(u8, Method)] =
     &[(b'c', SessionCancel), (b'h', BridgeHeartbeat), (b'x', Other)];
 
-/// What an agent asks for, by letter.
+/// The questions of an agent, by their letter.
 pub const QUESTIONS: &[(u8, Method)] = &[
     (b'p', RequestPermission),
     (b'r', FsRead),
@@ -44,7 +44,7 @@ pub const QUESTIONS: &[(u8, Method)] = &[
     (b'x', Other),
 ];
 
-/// Names that sessions have in stores and that agents choose.
+/// The session ids that clients name and agents choose.
 pub const SESSIONS: [&str; 16] = [
     "s0",
     "s1",
@@ -101,7 +101,8 @@ pub fn question(session: Option<&str>, request: Option<u64>) -> String {
     format!(r#"{{{named}{request}"options":[{{"optionId":"yes"}},{{"optionId":"no"}}]}}"#)
 }
 
-/// A good result of an agent; `which` is the session that it chose, or how capable it is.
+/// A good result of an agent; `which` selects the session id, or in an answer to `initialize`
+/// the version and the capabilities.
 pub fn result(method: Method, which: usize) -> String {
     let session = SESSIONS[which];
     match method {
@@ -124,7 +125,8 @@ pub fn result(method: Method, which: usize) -> String {
     }
 }
 
-/// What a client says to a question, well or badly.
+/// The `result` or `error` with which a client answers a question; `how` selects a good or a
+/// bad one.
 pub fn reply(method: Method, how: usize) -> &'static str {
     match (method, how) {
         (_, 1) => r#""error":{"code":-32603,"message":"cannot"}"#,

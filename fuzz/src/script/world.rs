@@ -1,8 +1,9 @@
-//! The core, and what a runtime and its peers must be able to rely on.
+//! The core, and the promises that the runtime and the peers rely on.
 //!
-//! It keeps what is open at each peer and judges every effect by it: an answer
-//! belongs to a request that is open, nothing is for a peer that is gone, and at
-//! the end nobody is left without an answer.
+//! The world keeps the open requests of each peer and judges every effect by them:
+//! an answer belongs to a request that is open, nothing is sent to a client that is
+//! gone and only answers to a channel that is, and at the end no client is without
+//! an answer.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -12,7 +13,7 @@ use drawbridge::bridge::{
 };
 use drawbridge::wire::{Frame, FrameKind, Malformed, Method, OutgoingFrame};
 
-/// A leap in time longer than so many wake-ups is taken at once.
+/// The most wake-ups in one wait; after them the rest of the time passes at once.
 const MANY_WAKE_UPS: usize = 200;
 
 /// Requests that wait for an answer, by their id as it is spelled; the same id may
@@ -31,7 +32,7 @@ impl Open {
         self.0.remove(at.unwrap_or_else(|| panic!("nobody waits for {frame:?}")));
     }
 
-    /// The `which`-th, counted round.
+    /// The id of the `which`-th request, modulo their number; `None` if there is none.
     pub fn nth(&self, which: usize) -> Option<&String> {
         nth(&self.0, which)
     }
@@ -44,14 +45,14 @@ pub struct Client {
     pub questions: Vec<(u64, Method)>,
 }
 
-/// A process that was asked for.
+/// A channel whose process the core has asked to start.
 #[derive(Default)]
 pub struct Channel {
     pub is_running: bool,
     pub is_gone: bool,
     is_leaving: bool,
     is_killed: bool,
-    /// What the bridge asked it.
+    /// The bridge's requests that the agent has not answered: id and method.
     pub pending: Vec<(u64, Method)>,
     pub answered: Vec<u64>,
     pub open: Open,
@@ -86,7 +87,7 @@ impl World {
         }
     }
 
-    /// Something happens.
+    /// Hands an event to the core, and judges its effects.
     pub fn event(&mut self, event: Event) {
         let ended = match &event {
             Event::SpawnFailed { channel, .. } | Event::ChannelExited { channel, .. } => {
@@ -97,13 +98,13 @@ impl World {
         self.happens(&event);
         self.bridge.handle(self.now, event);
         self.collect();
-        // What it asked may be answered in the step that settles its end, not later.
+        // The agent's requests may be answered in the step of its exit, not later.
         if let Some(channel) = ended {
             self.row(channel).open = Open::default();
         }
     }
 
-    /// What an event means for the peers.
+    /// Notes in the rows of the peers what an event changes.
     fn happens(&mut self, event: &Event) {
         match event {
             Event::ClientConnected { client, .. } => {
@@ -120,7 +121,7 @@ impl World {
                         let id = glimpse.id.iter().filter(|_| glimpse.has_method);
                         id.for_each(|id| row.open.add(id.as_bytes()));
                     }
-                    // Whoever reads it is told that a line was no message.
+                    // The client gets an error with the id `null`: the line was no message.
                     Err(_) => row.open.add(b"null"),
                     Ok(_) => {}
                 }
@@ -152,7 +153,7 @@ impl World {
         self.channels.get_mut(&channel).expect("the script knows its channels")
     }
 
-    /// The deadline is served, whether it has come or not.
+    /// Calls `handle_timeout`, whether a deadline has come or not.
     pub fn timeout(&mut self) {
         self.bridge.handle_timeout(self.now);
         self.collect();
@@ -160,7 +161,7 @@ impl World {
         assert!(next.is_none_or(|at| at > self.now), "it wants to be woken again at once");
     }
 
-    /// Time passes, and the core is woken whenever it wants to be.
+    /// Lets time pass, and wakes the core at each of its deadlines.
     pub fn wait(&mut self, millis: u64) {
         let end = self.now.plus_millis(millis);
         for _ in 0..MANY_WAKE_UPS {
@@ -171,7 +172,7 @@ impl World {
         self.leap(end.since(self.now));
     }
 
-    /// Time passes, and the core is not woken.
+    /// Lets time pass, and does not wake the core.
     pub fn leap(&mut self, millis: u64) {
         self.now = self.now.plus_millis(millis);
     }
@@ -180,14 +181,15 @@ impl World {
         self.now
     }
 
-    /// A process ends.
+    /// Reports the exit of a channel; `half_line` is the bytes of an unfinished last line.
     pub fn exits(&mut self, channel: ChannelId, status: ExitStatus, half_line: u64) {
         let exit = Exit { status, stderr_tail: "last words".to_owned(), half_line };
         self.event(Event::ChannelExited { channel, exit });
     }
 
-    /// The bridge is told to end, if it was not, and does so in time. Processes
-    /// leave when they are killed, or never.
+    /// Starts the processes that are still starting, orders the shutdown if the
+    /// script has not, and checks that it ends in time. Killed processes exit, or
+    /// with `deaf` never.
     pub fn finish(&mut self, deaf: bool) {
         let starting =
             |(id, row): (&ChannelId, &Channel)| (!row.is_running && !row.is_gone).then_some(*id);
@@ -259,7 +261,7 @@ impl World {
         }
     }
 
-    /// A channel that may be meant by an effect.
+    /// The row of the channel of an effect; panics if the channel is gone.
     fn living(&mut self, channel: ChannelId) -> &mut Channel {
         let row = self.channels.get_mut(&channel).filter(|row| !row.is_gone);
         row.unwrap_or_else(|| panic!("{channel} is not there"))
@@ -316,7 +318,7 @@ fn parsed(frame: &OutgoingFrame) -> Frame {
     Frame::parse(frame.to_bytes()).unwrap_or_else(|error| panic!("{frame:?} is sent: {error:?}"))
 }
 
-/// The `which`-th of several, counted round.
+/// The `which`-th element, modulo their number; `None` if there is none.
 pub fn nth<T>(of: &[T], which: usize) -> Option<&T> {
     of.get(which % of.len().max(1))
 }

@@ -1,18 +1,18 @@
-//! One agent: its limits, and the ids of its conversations. An id of one agent says
-//! nothing about another one.
+//! One agent: its limits, and the ids of its conversations. The same session id of two
+//! agents means two conversations.
 
 use crate::bridge::books::aliases::Aliases;
 use crate::bridge::books::restarts::Restarts;
 use crate::bridge::config::AgentConfig;
 
-/// A row: one agent that clients may be given.
+/// A row: one agent that clients may be assigned to.
 #[derive(Debug)]
 pub struct Agent {
     /// Its name, and the limits that are its own.
     pub config: AgentConfig,
-    /// Under which ids clients know its conversations.
+    /// The ids by which clients know its conversations.
     pub aliases: Aliases,
-    /// How often its processes crashed lately.
+    /// The recent crashes of its processes.
     pub restarts: Restarts,
 }
 

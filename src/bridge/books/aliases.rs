@@ -1,62 +1,65 @@
-//! Under which ids clients know an agent's conversations: the agent's own, or an
-//! alias where two conversations have the same one.
+//! The ids by which clients know an agent's conversations: the agent's own id, or an
+//! alias where two conversations have the same id.
 
 use foldhash::HashMap;
 
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::id::{CallId, SessionKey};
 
-/// The ids of one agent's conversations that are live or on their way.
+/// The ids of one agent's conversations that are live or being restored.
 #[derive(Debug)]
 pub struct Aliases {
-    /// The beginning of every alias.
+    /// The beginning of every alias: the agent's name and a colon.
     prefix: String,
-    /// Live sessions and their children, by the id that clients know.
+    /// Live sessions, by the id that clients know; the id of a sub-agent's session leads
+    /// to its parent.
     live: HashMap<Box<str>, SessionKey>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
-    /// The same calls, by the id under which clients will know it.
+    /// The same calls, by the id by which clients will know the conversation.
     on_their_way: HashMap<Box<str>, Ids<CallId>>,
 }
 
 impl Aliases {
-    /// Of an agent with this name, without a conversation.
+    /// The ids of an agent with this name that has no conversation yet.
     pub fn new(agent: &str) -> Self {
         let prefix = format!("{agent}:");
         let (live, restoring, on_their_way) = Default::default();
         Aliases { prefix, live, restoring, on_their_way }
     }
 
-    /// The live session that clients know by this id.
+    /// The live session that clients know by this id, or the parent if the id is that of
+    /// a sub-agent's session.
     pub fn live(&self, id: &str) -> Option<SessionKey> {
         self.live.get(id).copied()
     }
 
-    /// Clients know a session by this id from now on.
+    /// Makes an id mean this live session, whatever it meant before.
     pub fn insert(&mut self, id: &str, key: SessionKey) {
         self.live.insert(id.into(), key);
     }
 
-    /// The same for the session of a sub-agent, unless the id means another one.
+    /// Makes the id of a sub-agent's session mean its parent `key`, unless the id has a
+    /// meaning already.
     pub fn insert_child(&mut self, id: &str, key: SessionKey) {
         self.live.entry(id.into()).or_insert(key);
     }
 
-    /// Clients do not know this session by this id any more.
+    /// Forgets an id, if it means this session.
     pub fn remove(&mut self, id: &str, key: SessionKey) {
         if self.live.get(id) == Some(&key) {
             self.live.remove(id);
         }
     }
 
-    /// A call restores the conversation that the agent knows by this id, and clients
-    /// by `public`.
+    /// Notes that a call restores a conversation: the agent knows it by `source`, and
+    /// clients by `public`.
     pub fn begin_restore(&mut self, source: &str, public: &str, call: CallId) {
         self.restoring.entry(source.into()).or_default().insert(call);
         self.on_their_way.entry(public.into()).or_default().insert(call);
     }
 
-    /// It does so no more.
+    /// Forgets a call that [`begin_restore`](Aliases::begin_restore) noted.
     pub fn end_restore(&mut self, source: &str, public: &str, call: CallId) {
         for (calls, id) in [(&mut self.restoring, source), (&mut self.on_their_way, public)] {
             let Some(same) = calls.get_mut(id) else { continue };
@@ -72,12 +75,13 @@ impl Aliases {
         self.live.contains_key(id) || self.on_their_way.contains_key(id)
     }
 
-    /// The calls that restore a conversation, in the order in which they were asked.
+    /// The calls that restore the conversation with this id of the agent, in the order in
+    /// which clients asked.
     pub fn restores(&self, source: &str) -> impl Iterator<Item = CallId> {
         self.restoring.get(source).into_iter().flatten().copied()
     }
 
-    /// Whether every call that restores a conversation, by either id, is one of these.
+    /// Whether `is_one` is true of every restoring call, in both tables.
     pub fn are_all(&self, is_one: impl Fn(CallId) -> bool) -> bool {
         let all = |calls: &Ids<CallId>| calls.iter().all(|call| is_one(*call));
         self.restoring.values().all(all) && self.on_their_way.values().all(all)
@@ -88,8 +92,8 @@ impl Aliases {
         id.strip_prefix(&*self.prefix).unwrap_or(id)
     }
 
-    /// The alias for a conversation that the agent knows by this id: the first that
-    /// nobody means by anything else.
+    /// A new alias for a conversation that the agent knows by `agent_id`: the first one of
+    /// `agent:id`, `agent:id~2`, `agent:id~3` … of which `is_taken` is false.
     pub fn free(&self, agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
         let alias = format!("{}{agent_id}", self.prefix);
         if !is_taken(&alias) {

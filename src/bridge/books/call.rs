@@ -1,7 +1,7 @@
 //! Requests that await an answer: calls go to agents, questions to clients.
 //!
-//! Each keeps the asker's own spelling of its id, gets a number of the bridge
-//! for the other wire, and is answered exactly once (I4).
+//! Each request keeps its id as the asker spelled it, gets a number of the bridge as
+//! its id on the other wire, and is answered exactly once (I4).
 
 use bytes::Bytes;
 
@@ -11,29 +11,32 @@ use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, 
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Token};
 
-/// Who wants the answer to a call.
+/// The one that gets the answer to a call or a fan-out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asker {
-    /// A client, under its own id.
+    /// A client; the token is the id that the client gave its request.
     Client(ClientId, Token),
-    /// The bridge itself; or the client that asked is gone or was refused meanwhile.
+    /// No client: the bridge itself made the request, or the client that made it is gone
+    /// or was refused meanwhile.
     Nobody,
 }
 
 /// How far a call has come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// Not sent: it waits for a channel, for its handshake, or for a turn's end.
+    /// Not sent yet, and kept here: the call waits for a channel, for the channel to be
+    /// ready, or for a turn to end.
     Held(Box<Frame>),
     /// Sent at this moment.
     Sent(Moment),
-    /// Its timeout has passed and the asker was answered; the agent's answer, if it
-    /// ever comes, is recognised.
+    /// An open that has timed out: the asker was answered, and the row is kept so that a
+    /// late answer of the agent is recognised.
     Overdue,
 }
 
 impl Stage {
-    /// Waits here, in memory of its own.
+    /// The stage of a call that is not sent yet. Copies the frame into an allocation of
+    /// its own.
     pub fn held(frame: &Frame) -> Stage {
         Stage::Held(Box::new(frame.detached()))
     }
@@ -53,7 +56,7 @@ pub enum OpenKind {
 }
 
 impl OpenKind {
-    /// How a method opens a session, if it does.
+    /// The way in which a method opens a session; `None`: it opens none.
     pub fn of(method: Method) -> Option<OpenKind> {
         match method {
             Method::SessionNew => Some(OpenKind::New),
@@ -68,18 +71,20 @@ impl OpenKind {
 /// A session that is being opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// How.
+    /// The way in which it is opened.
     pub kind: OpenKind,
-    /// The stored conversation that is restored or copied, as the agent knows it.
+    /// The agent's id of the conversation that is restored or copied; `None` for
+    /// `session/new`.
     pub source: Option<Box<str>>,
-    /// The id by which the client names it.
+    /// The id by which the client names that same conversation.
     pub public: Option<Box<str>>,
-    /// Its working directory; empty if it was not said.
+    /// The working directory of the session; empty if the request names none.
     pub cwd: Box<str>,
 }
 
 impl Opening {
-    /// The id that it will have, where that is known before the answer.
+    /// The agent's id of the conversation that is restored. `None`: the session is new or
+    /// a copy, and only the answer tells its id.
     pub fn restores(&self) -> Option<&str> {
         match self.kind {
             OpenKind::Load | OpenKind::Resume => self.source.as_deref(),
@@ -87,7 +92,8 @@ impl Opening {
         }
     }
 
-    /// The ids of a stored conversation that is restored: the agent's, and the clients'.
+    /// The two ids of the conversation that is restored: the agent's, then the one that
+    /// clients know. `None`: the open restores none.
     pub fn restored_ids(&self) -> Option<(&str, &str)> {
         let source = self.restores()?;
         Some((source, self.public.as_deref().unwrap_or(source)))
@@ -99,48 +105,50 @@ impl Opening {
 pub enum Purpose {
     /// The handshake.
     Initialize,
-    /// What every further channel must hear before its first session.
+    /// A request of the set-up replay.
     SetUpReplay {
-        /// Whether no session may be opened if it is refused.
+        /// Whether the channel may open no session if the agent refuses the request.
         needed: bool,
     },
-    /// A new session.
+    /// An open of any kind.
     Open(Opening),
     /// A turn.
     Prompt,
-    /// The end of a session; the agent's id of it.
+    /// The close of a session, with the agent's id of the session.
     Close(Box<str>),
-    /// A login; the request, if it is to be repeated on further channels.
+    /// A login, with the request if it is to be repeated on further channels.
     Login(Option<Box<Frame>>),
-    /// The stored conversations; `first` page or not.
+    /// A page of the list of stored conversations.
     List {
-        /// Whether it asked for the first page.
+        /// Whether the client asked for the first page.
         first: bool,
-        /// The directory it asked for.
+        /// The directory to which the client restricted the list.
         cwd: Option<Box<str>>,
     },
-    /// One of several channels' answers.
+    /// The part of a fan-out that one channel answers.
     Part(FanoutId),
-    /// What every channel must hear, on the only one that there is.
+    /// A request that every channel of the pool must hear, made while none was open: one
+    /// channel answers it. Carries the request, for the other channels.
     Shared(Box<Frame>),
-    /// Something about a stored conversation.
+    /// A request about a stored conversation, such as `session/delete`.
     Stored {
-        /// The agent's id of it.
+        /// The agent's id of the conversation.
         id: Box<str>,
-        /// The channel that had it last, if that is there.
+        /// The channel that [`Books::last_home`](super::Books::last_home) gave.
         home: Option<ChannelId>,
     },
     /// A load or resume of a session that is live.
     Reload {
-        /// Whether it attached the client: a refusal ends that again.
+        /// Whether the request attached the client: if it fails, the client is detached
+        /// again.
         attached: bool,
     },
-    /// Anything else in a session.
+    /// Any other request in a session.
     Session,
-    /// Anything else without a session.
+    /// Any other request without a session.
     Connection {
-        /// Whether the method is unknown, so that the agent may hold something
-        /// for this client.
+        /// Whether the bridge does not know the method: the agent may then hold something
+        /// for the client, so that success gives the client a lease.
         unknown: bool,
     },
 }
@@ -148,24 +156,24 @@ pub enum Purpose {
 /// A row: a request on its way to an agent.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Who wants the answer.
+    /// The one that gets the answer.
     pub asker: Asker,
-    /// What it is for.
+    /// The purpose, which decides what the answer brings about.
     pub purpose: Purpose,
-    /// The agent that it is for.
+    /// The agent that the request goes to.
     pub agent: AgentId,
-    /// The channel it is on; none: it waits for one.
+    /// The channel that the call is on; `None`: it waits for one.
     pub channel: Option<ChannelId>,
-    /// The session it belongs to, live or closed meanwhile.
+    /// The session that the call belongs to, live or closed meanwhile.
     pub session: Option<SessionKey>,
-    /// When it was asked.
+    /// When the call was made.
     pub asked_at: Moment,
-    /// How far it has come.
+    /// How far the call has come.
     pub stage: Stage,
 }
 
 impl Call {
-    /// A request of a client in a live session.
+    /// A call in a live session, on that session's channel.
     pub fn in_session(
         session: &Session,
         asker: Asker,
@@ -184,7 +192,7 @@ impl Call {
         }
     }
 
-    /// A request on a channel that belongs to no session.
+    /// A call on a channel that belongs to no session.
     pub fn on_channel(
         (agent, channel): (AgentId, ChannelId),
         asker: Asker,
@@ -196,12 +204,12 @@ impl Call {
         Call { asker, purpose, agent, channel, session: None, asked_at: now, stage }
     }
 
-    /// The same request, about a session.
+    /// The same call, belonging to a session.
     pub fn of_session(self, key: SessionKey) -> Self {
         Call { session: Some(key), ..self }
     }
 
-    /// The client that waits for it.
+    /// The client that waits for the answer.
     pub fn client(&self) -> Option<ClientId> {
         match self.asker {
             Asker::Client(client, _) => Some(client),
@@ -209,22 +217,24 @@ impl Call {
         }
     }
 
-    /// It still waits for a channel to be ready, and not for a turn or a prompt to end.
+    /// Whether the call waits to be placed on a channel, or for its channel to be ready.
+    /// A prompt that is not sent waits for a turn to end instead.
     pub fn waits_for_channel(&self) -> bool {
         self.is_unsent() && !matches!(self.purpose, Purpose::Prompt | Purpose::Close(_))
     }
 
-    /// It was sent and is neither answered nor overdue.
+    /// Whether the call was sent and is neither answered nor overdue.
     pub fn is_sent(&self) -> bool {
         matches!(self.stage, Stage::Sent(_))
     }
 
-    /// It still waits here. A close that is only waited for counts as sent.
+    /// Whether the call is not sent yet. A close for an agent that cannot close counts as
+    /// sent, although the agent never gets it.
     pub fn is_unsent(&self) -> bool {
         matches!(self.stage, Stage::Held(_))
     }
 
-    /// What is being opened, if something is.
+    /// The session that the call opens; `None`: it is no open.
     pub fn opening(&self) -> Option<&Opening> {
         match &self.purpose {
             Purpose::Open(opening) => Some(opening),
@@ -236,15 +246,15 @@ impl Call {
 /// A request of a client that several channels answer together.
 #[derive(Clone, Debug)]
 pub struct Fanout {
-    /// Who wants the answer.
+    /// The one that gets the answer.
     pub asker: Asker,
-    /// Whose channels they are.
+    /// The pool of the channels.
     pub pool: PoolId,
-    /// What they were asked.
+    /// The client's request.
     pub request: Frame,
-    /// The channels that were told.
+    /// The channels that the request was sent to.
     pub told: Vec<ChannelId>,
-    /// Those of their answers that are still to come.
+    /// The calls to these channels that are not answered yet.
     pub parts: Ids<CallId>,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,
@@ -255,28 +265,29 @@ pub struct Fanout {
 pub struct Question {
     /// The channel whose agent asks.
     pub channel: ChannelId,
-    /// Its id, as the agent spells it.
+    /// The id of the request, as the agent spells it.
     pub token: Token,
-    /// What it asks.
+    /// The method of the request.
     pub method: Method,
-    /// The session it belongs to.
+    /// The session that the question belongs to.
     pub session: Option<SessionKey>,
-    /// The session id it names, while that session is being opened.
+    /// The session id that the question names, while that session is being opened.
     pub opening: Option<Box<str>>,
-    /// The request itself, for those who come later.
+    /// The request itself, for clients that are asked later.
     pub frame: Frame,
-    /// The clients that have it open.
+    /// The clients that have the question open.
     pub asked: Vec<ClientId>,
     /// The last error of a client that could not answer.
     pub last_error: Option<Frame>,
-    /// Since when nobody is there to answer it.
+    /// Since when no client has the question open; `None`: one has.
     pub alone_since: Option<Moment>,
     /// When the turn was cancelled in which it was asked.
     pub cancelled_at: Option<Moment>,
 }
 
 impl Question {
-    /// A question that belongs to no session, yet or at all.
+    /// A question without a session; the caller sets `session` or `opening` if there is
+    /// one.
     pub fn new(channel: ChannelId, frame: &Frame, asked: Vec<ClientId>, now: Moment) -> Self {
         Question {
             channel,
@@ -292,8 +303,8 @@ impl Question {
         }
     }
 
-    /// The result that ends a question of this kind without anybody's consent.
-    /// `None`: it is ended by an error.
+    /// The result by which the bridge itself ends a question with this method; it permits
+    /// nothing. `None`: such a question is ended by an error.
     pub fn withdrawal(method: Method) -> Option<Bytes> {
         let result: &'static [u8] = match method {
             Method::RequestPermission => br#"{"outcome":{"outcome":"cancelled"}}"#,

@@ -1,32 +1,32 @@
-//! The clock of a channel: since when it has nothing to do, since when its agent is
-//! waited for, and when that last gave a sign of life.
+//! The clock of a channel: since when the channel is idle, since when its agent is
+//! waited for, and when the agent last gave a sign of life.
 
 use crate::bridge::time::Moment;
 
-/// A tree that used less than this part of an interval has done no work: timers
-/// of a runtime tick even when nothing is done.
+/// A tree whose time on the processor is at most the interval divided by this has done
+/// no work: the timers of a language runtime tick even in an idle process.
 const WORK_PART: u64 = 1_000;
 
-/// What is known of an agent that is silent.
+/// What surveys found out about an agent that is silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Silence {
-    /// Nothing: it was not looked at.
+    /// Nothing: there is no result of a survey.
     #[default]
     Unknown,
-    /// The runtime is looking; with what was seen before.
+    /// A survey runs; with the result of the one before, if that still counts.
     Asked(Option<Look>),
-    /// It was looked at.
+    /// The last survey had this result.
     Seen(Look),
 }
 
-/// A look at a silent agent.
+/// The result of one survey of a silent agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Look {
     at: Moment,
-    /// The time that its tree has spent on the processor until then (ms), if
-    /// that could be seen.
+    /// The time that the tree has spent on the processor until `at` (ms); `None`: it
+    /// could not be seen.
     worked: Option<u64>,
-    /// Intervals without a sign of life until then, in a row.
+    /// Strikes in a row until `at`.
     strikes: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct ChannelClock {
 }
 
 impl ChannelClock {
-    /// Of a channel that is made now.
+    /// The clock of a channel whose row is made now.
     pub fn new(now: Moment) -> Self {
         ChannelClock {
             born: now,
@@ -53,34 +53,35 @@ impl ChannelClock {
         }
     }
 
-    /// Its agent wrote a line.
+    /// Notes that the agent wrote a line.
     pub fn heard(&mut self, now: Moment) {
         self.heard_at = now;
     }
 
-    /// Whether it has nothing to do, as the end of a step found.
+    /// Notes at the end of a step whether the channel is idle.
     pub fn set_idle(&mut self, is_idle: bool, now: Moment) {
         self.idle_since = is_idle.then(|| self.idle_since.unwrap_or(now));
     }
 
-    /// Since when it has nothing to do.
+    /// Since when the channel is idle; `None`: it has work.
     pub fn idle_since(&self) -> Option<Moment> {
         self.idle_since
     }
 
-    /// Whether its agent has something to answer and no question open, as the end of
-    /// a step found.
+    /// Notes at the end of a step whether the agent is waited for: it has a request to
+    /// answer, and no question open.
     pub fn set_waited_for(&mut self, is_waited_for: bool, now: Moment) {
         self.waited_for_since = is_waited_for.then(|| self.waited_for_since.unwrap_or(now));
     }
 
-    /// How long its agent has written nothing (ms).
+    /// How long the agent has written nothing (ms).
     pub fn silent_for(&self, now: Moment) -> u64 {
         now.since(self.heard_at)
     }
 
-    /// Since when its agent is waited for and gives no sign of life; not while it is
-    /// looked at.
+    /// When the current interval of silence began: since then the agent is waited for, has
+    /// written no line, and was not surveyed. `None`: it is not waited for, or a survey
+    /// runs.
     pub fn silent_since(&self) -> Option<Moment> {
         let since = self.heard_at.max(self.waited_for_since?);
         match self.silence {
@@ -90,9 +91,9 @@ impl ChannelClock {
         }
     }
 
-    /// The runtime is asked to look at the agent.
+    /// Notes that the runtime is asked for a survey.
     pub fn look(&mut self) {
-        // What was seen before it was waited for says nothing.
+        // A survey before the agent was waited for, or before its last line, says nothing.
         let since = self.waited_for_since.map_or(self.heard_at, |since| since.max(self.heard_at));
         let before = match self.silence {
             Silence::Seen(look) if look.at > since => Some(look),
@@ -101,27 +102,29 @@ impl ChannelClock {
         self.silence = Silence::Asked(before);
     }
 
-    /// The agent was looked at: its tree has `worked` so long in all. Gives the
-    /// number of intervals without a sign of life, if this is one more.
+    /// Notes the result of a survey: `worked` is the time that the tree has spent on the
+    /// processor in all (ms). Returns the number of strikes in a row if this survey adds
+    /// one; `None` if it adds none, or if no survey was asked for.
     pub fn looked(&mut self, worked: Option<u64>, now: Moment) -> Option<usize> {
         let Silence::Asked(before) = self.silence else { return None };
         let before = before.filter(|look| look.at > self.heard_at);
         let so_far = before.map_or(0, |look| look.strikes);
         let strikes = match (before, worked) {
             (Some(Look { at, worked: Some(then), .. }), Some(worked)) => {
-                // Less than before: somebody has ended, so there was life.
+                // Less than before: a process of the tree has ended, which is a sign of life.
                 let idle =
                     worked.checked_sub(then).filter(|work| *work <= now.since(at) / WORK_PART);
                 idle.map_or(0, |_| so_far + 1)
             }
-            // A look without evidence repeats no strike.
+            // Without two times to compare there is no new strike, and none is forgotten.
             _ => so_far,
         };
         self.silence = Silence::Seen(Look { at: now, worked, strikes });
         (strikes > so_far).then_some(strikes)
     }
 
-    /// The host stood still: nobody could give a sign of life.
+    /// Forgets all results of surveys, because the host stood still and no agent could
+    /// give a sign of life.
     pub fn forget_silence(&mut self) {
         self.silence = match self.silence {
             Silence::Asked(_) => Silence::Asked(None),
@@ -145,7 +148,8 @@ mod tests {
         clock
     }
 
-    /// One look: what the tree has worked, when that is seen, and the strikes.
+    /// One survey, whose result comes at `now` (ms): `worked` goes in, the strikes come
+    /// out.
     fn look(clock: &mut ChannelClock, worked: Option<u64>, now: u64) -> Option<usize> {
         clock.look();
         clock.looked(worked, at(now))

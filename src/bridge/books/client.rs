@@ -13,31 +13,32 @@ pub const MAX_PENDING: usize = 1024;
 /// A row: one connection that speaks ACP as a client.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The agent that it was given.
+    /// The agent that the client is assigned to.
     pub agent: AgentId,
     /// The directory it was started in.
     pub cwd: Box<str>,
     /// The pool that its `initialize` led to.
     pub pool: Option<PoolId>,
-    /// Its `initialize` was answered.
+    /// Whether its `initialize` was answered.
     pub initialized: bool,
-    /// It wants the notifications of our extension.
+    /// Whether it asked for the notifications of the bridge's own extension.
     pub wants_events: bool,
-    /// What it offers to agents.
+    /// The capabilities that it offers to agents.
     pub offers: Offers,
     /// Sessions it is attached to.
     pub sessions: BTreeSet<SessionKey>,
-    /// Its requests that are open.
+    /// Its open requests that one channel answers.
     pub calls: Ids<CallId>,
-    /// Its requests that several channels answer together.
+    /// Its open requests that several channels answer together.
     pub fanouts: BTreeSet<FanoutId>,
-    /// Questions that it really has open.
+    /// Questions that were put to it and are open.
     pub questions: Ids<QuestionId>,
     /// The channel that last served it.
     pub served_by: Option<ChannelId>,
-    /// Sessions that ended while it was attached, and why.
+    /// Sessions that ended while it was attached or that it left, and why.
     pub ended: Ended,
-    /// Its outbox is over the mark.
+    /// Whether it is slow: its outbox went over the high mark, and is not yet under the
+    /// low one.
     pub saturated: bool,
 }
 
@@ -55,7 +56,7 @@ pub struct Offers {
 }
 
 impl Offers {
-    /// Reads them from the params of an `initialize`.
+    /// Reads the offers from the params of an `initialize`.
     pub fn of(initialize: &Frame) -> Self {
         let has = |path: &[&str]| {
             initialize

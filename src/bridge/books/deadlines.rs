@@ -2,8 +2,9 @@
 //!
 //! Nobody starts or cancels a timer. Rows hold facts, limits come from the
 //! configuration, and a deadline is a function of both. The index holds a
-//! *lower bound* of it: a use moves only the fact in the row, and the bound is
-//! corrected when it comes up. So a tick costs what is due, not what exists.
+//! *lower bound* of the deadline: the use of a session moves only the fact in its row,
+//! and the bound is corrected when it comes up. So a tick costs what is due, not what
+//! exists.
 
 use std::collections::BTreeSet;
 
@@ -11,26 +12,26 @@ use crate::bridge::books::table::Table;
 use crate::bridge::id::{CallId, ChannelId, PoolId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
-/// A row that may become due.
+/// One thing that may become due: a row, a pause between starts, or the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Due {
-    /// The handshake, the idle time or a rung of a channel.
+    /// The timeout of a channel's handshake, its idle timeout, or the grace of its rung.
     Channel(ChannelId),
     /// The timeout of a call.
     Call(CallId),
-    /// The limit of a question.
+    /// The timeout of a question.
     Question(QuestionId),
-    /// The idle time of a session.
+    /// The idle timeout of a session.
     Session(SessionKey),
-    /// The silence of a channel that is waited for.
+    /// The interval of silence after which a channel whose agent is waited for is surveyed.
     Silence(ChannelId),
-    /// Calls that wait for a pause between the starts of a pool to end.
+    /// The end of a pause between starts, while calls of the pool's clients wait for it.
     Start(PoolId),
     /// The bound of the shutdown.
     Shutdown,
 }
 
-/// The index.
+/// The index: the bound of each watched row.
 #[derive(Clone, Debug, Default)]
 pub struct Deadlines {
     order: BTreeSet<(Moment, Due)>,
@@ -54,24 +55,24 @@ impl Deadlines {
         }
     }
 
-    /// Nothing is due of it any more: it is gone, or has changed.
+    /// Takes a row out of the index, because it is gone or its deadline is another one.
     pub fn forget(&mut self, due: Due) {
         if let Some(bound) = self.bounds.swap_remove(&due) {
             self.order.remove(&(bound, due));
         }
     }
 
-    /// The first bound.
+    /// The earliest bound; `None`: the index is empty.
     pub fn first(&self) -> Option<Moment> {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// The first row whose bound is reached.
+    /// The row with the earliest bound, if that bound is reached.
     pub fn reached(&self, now: Moment) -> Option<Due> {
         self.order.first().filter(|(at, _)| *at <= now).map(|(_, due)| *due)
     }
 
-    /// The bound of a row was too early.
+    /// Moves the bound of a row that is in the index to `at`, because it was too early.
     pub fn postpone(&mut self, due: Due, at: Moment) {
         if let Some(bound) = self.bounds.get_mut(&due) {
             self.order.remove(&(*bound, due));
@@ -80,7 +81,7 @@ impl Deadlines {
         }
     }
 
-    /// The bound of a row.
+    /// The bound of a row; `None`: it is not in the index.
     pub fn bound(&self, due: Due) -> Option<Moment> {
         self.bounds.get(&due).copied()
     }
@@ -106,7 +107,7 @@ mod tests {
         deadlines
     }
 
-    /// All that comes up until then, in its order.
+    /// The rows that come up until `until` (ms), in order.
     fn popped(mut deadlines: Deadlines, until: u64) -> Vec<Due> {
         let mut popped = Vec::new();
         while let Some(due) = deadlines.reached(at(until)) {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::Frame;
 
-/// Sessions for which notifications are held before their open is answered.
+/// The most sessions of one channel that early frames are held for.
 pub const MAX_EARLY_SESSIONS: usize = 64;
-/// Notifications held per such session.
+/// The most early frames that are held for one session.
 pub const MAX_EARLY_FRAMES: usize = 32;
-/// Bytes held for all of them together.
+/// The most bytes of early frames that are held for all sessions of one channel together.
 pub const MAX_EARLY_BYTES: usize = 256 * 1024;
 
-/// Notifications that came before the answer which makes their session known.
+/// The early frames of one channel, by the agent's session ids.
 #[derive(Clone, Debug, Default)]
 pub struct Early {
     frames: BTreeMap<Box<str>, VecDeque<Frame>>,
@@ -19,7 +19,7 @@ pub struct Early {
 }
 
 impl Early {
-    /// Holds a frame; `false` if there is no room.
+    /// Holds a frame for a session; `false`: a limit is reached, and the frame is not held.
     pub fn hold(&mut self, id: &str, frame: &Frame) -> bool {
         let size = frame.bytes().len();
         let is_known = self.frames.contains_key(id);
@@ -37,26 +37,26 @@ impl Early {
         true
     }
 
-    /// Takes what is held for a session.
+    /// Takes the frames that are held for a session, in the order in which they came.
     pub fn take(&mut self, id: &str) -> VecDeque<Frame> {
         let frames = self.frames.remove(id).unwrap_or_default();
         self.bytes -= frames.iter().map(|frame| frame.bytes().len()).sum::<usize>();
         frames
     }
 
-    /// Throws everything away and says how many frames that were.
+    /// Throws all frames away and returns how many there were.
     pub fn clear(&mut self) -> usize {
         let count = self.frames.values().map(VecDeque::len).sum();
         *self = Early::default();
         count
     }
 
-    /// Whether nothing is held.
+    /// Whether no frame is held.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// Whether it is within its bounds and its sum is right.
+    /// Whether every limit is kept, and the number of bytes is right.
     pub fn is_sound(&self) -> bool {
         let bytes: usize = self.frames.values().flatten().map(|frame| frame.bytes().len()).sum();
         bytes == self.bytes
@@ -70,7 +70,7 @@ impl Early {
 mod tests {
     use super::*;
 
-    /// A notification of so many bytes.
+    /// A notification of `size` bytes.
     fn frame(size: usize) -> Frame {
         let line = r#"{"jsonrpc":"2.0","method":"session/update"}"#;
         let padded = format!("{line}{}", " ".repeat(size.saturating_sub(line.len())));

@@ -1,5 +1,5 @@
 //! The fence (I12): a conversation that one channel may still hold is not opened
-//! on another. Two holders of one conversation lose turns.
+//! on another. If two agents held one conversation, turns would be lost.
 
 use std::cmp::Reverse;
 
@@ -11,22 +11,23 @@ use crate::bridge::id::{AgentId, ChannelId, ClientId};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 
-/// Whether a channel may still be holding a conversation.
+/// Whether a channel may still hold a conversation.
 pub enum Fence {
-    /// None does.
+    /// No channel holds it.
     Open,
-    /// This one does, and can go on with it.
+    /// This channel holds it as a husk, and can go on with it.
     Reinstate(ChannelId),
-    /// One is about to let go of it.
+    /// This channel holds it now, but stops, or a close of it is under way: ask again later.
     Soon(ChannelId),
-    /// One that does not answer holds it.
+    /// This channel may hold it: its agent did not answer a close or a restore of it.
     Shut(ChannelId),
-    /// It is live, and known by another id.
+    /// A live session has this id of the agent; clients know that session by another id.
     Live,
 }
 
 impl Books {
-    /// The channel that had a closed session last, and the agent's id of it.
+    /// The newest channel with a tombstone of the session that clients knew by `public`,
+    /// and the agent's id of that session.
     pub fn last_home(&self, client: ClientId, public: &str) -> Option<(ChannelId, Box<str>)> {
         let agent = self.client(client)?.agent;
         let channels = self.channels.iter().rev().filter(|(_, row)| row.agent == agent);
@@ -36,8 +37,9 @@ impl Books {
         })
     }
 
-    /// Who holds a conversation. Where agents number their sessions per process,
-    /// several hold that id: then the one that clients know by the public id.
+    /// Whether a channel may still hold the conversation that the agent knows by `id`.
+    /// Where agents number their sessions per process, several channels may hold that id:
+    /// then the one counts whose session clients knew by `public`, else the oldest.
     pub fn fence(&self, agent: AgentId, id: &str, public: Option<&str>) -> Fence {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::OpenFencedId) {
@@ -64,7 +66,7 @@ impl Books {
         }
     }
 
-    /// The channel of the live session that a client wants to open or copy.
+    /// The channel of the session that an open names; `None`: that session is not live.
     pub fn owner(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
         let key = self.agent(agent).aliases.live(opening.public.as_ref()?)?;
         self.sessions.get(&key).map(|session| session.channel)

@@ -1,9 +1,9 @@
 //! A set of ids, in order.
 //!
-//! Ids count up, so the next one goes to the end, and the one that goes is
-//! mostly the oldest. Such a set takes one piece of memory, and none if it was
-//! never used; sets of what is pending are small and change with every request.
-//! Where many rows come and go in any order (sessions), a tree is better.
+//! Ids count up, so a new one goes to the end, and the one that is removed is
+//! mostly the oldest. Such a set takes one allocation, and none before its first id;
+//! sets of open requests are small and change with every request. Where many rows
+//! come and go in any order (sessions), a tree is better.
 
 use std::collections::{VecDeque, vec_deque};
 
@@ -12,7 +12,7 @@ use std::collections::{VecDeque, vec_deque};
 pub struct Ids<T>(VecDeque<T>);
 
 impl<T: Copy + Ord> Ids<T> {
-    /// Puts one in, if it is not there.
+    /// Inserts an id, if it is not in the set.
     pub fn insert(&mut self, id: T) {
         match self.0.back() {
             Some(last) if *last == id => {}
@@ -25,7 +25,7 @@ impl<T: Copy + Ord> Ids<T> {
         }
     }
 
-    /// Takes one out; says whether it was there.
+    /// Removes an id; returns whether it was in the set.
     pub fn remove(&mut self, id: &T) -> bool {
         if self.0.front() == Some(id) {
             return self.0.pop_front().is_some();
@@ -33,27 +33,27 @@ impl<T: Copy + Ord> Ids<T> {
         self.0.binary_search(id).is_ok_and(|place| self.0.remove(place).is_some())
     }
 
-    /// Takes out the oldest.
+    /// Removes and returns the lowest id, which is the oldest.
     pub fn pop_first(&mut self) -> Option<T> {
         self.0.pop_front()
     }
 
-    /// Whether it is there.
+    /// Whether an id is in the set.
     pub fn contains(&self, id: &T) -> bool {
         self.0.binary_search(id).is_ok()
     }
 
-    /// How many there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set has no id.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All, the oldest first.
+    /// All ids, the oldest first.
     pub fn iter(&self) -> vec_deque::Iter<'_, T> {
         self.0.iter()
     }

@@ -1,5 +1,6 @@
-//! The rows left to settle in a step, and the moments at which rows come up: how other
-//! rooms use [`touched_rows`](super::touched_rows) and [`deadlines`](super::deadlines).
+//! The touched rows that are left to settle, and the moments at which rows come up: the
+//! methods by which other rooms use [`touched_rows`](super::touched_rows) and
+//! [`deadlines`](super::deadlines).
 
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;
@@ -7,17 +8,17 @@ use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
 use crate::bridge::time::Moment;
 
 impl Books {
-    /// The next session to settle.
+    /// Takes the next session to settle.
     pub fn next_touched_session(&mut self) -> Option<SessionKey> {
         self.touched.sessions.pop_first()
     }
 
-    /// The next channel to settle.
+    /// Takes the next channel to settle.
     pub fn next_touched_channel(&mut self) -> Option<ChannelId> {
         self.touched.channels.pop_first()
     }
 
-    /// The next request in parts to settle.
+    /// Takes the next fan-out to settle.
     pub fn next_touched_fanout(&mut self) -> Option<FanoutId> {
         self.touched.fanouts.pop_first()
     }
@@ -29,12 +30,13 @@ impl Books {
             && self.touched.fanouts.is_empty()
     }
 
-    /// Something changed that every channel may depend on.
+    /// Touches every channel, after a change that any of them may depend on.
     pub fn touch_all_channels(&mut self) {
         self.touched.channels.extend(self.channels.keys().copied());
     }
 
-    /// Everything is settled: the rows that were touched come up when they are due.
+    /// Makes the touched rows that need no settling come up when they are due. To be called
+    /// when everything is settled.
     pub fn watch_touched(&mut self) {
         for place in 0..self.touched.rows.len() {
             self.watch(self.touched.rows[place]);
@@ -42,12 +44,13 @@ impl Books {
         self.touched.rows.clear();
     }
 
-    /// A session that was settled comes up at this moment at the latest.
+    /// Makes a session come up at this moment at the latest.
     pub fn watch_session(&mut self, key: SessionKey, at: Moment) {
         self.deadlines.watch(Due::Session(key), at);
     }
 
-    /// A channel that was settled comes up when it is due.
+    /// Makes a channel come up when it is due, and when its agent has been silent for an
+    /// interval.
     pub fn watch_channel(&mut self, id: ChannelId) {
         self.watch(Due::Channel(id));
         self.watch(Due::Silence(id));
@@ -59,8 +62,9 @@ impl Books {
         }
     }
 
-    /// The next row that is due. On the way the bounds of rows that are not due any more
-    /// are corrected; each row that is looked at is one of `looks`.
+    /// Takes the next row that is due out of the index. `None`: no row is due, or `looks`,
+    /// the number of rows that may still be looked at, is used up. A row whose bound was too
+    /// early gets a new bound on the way.
     pub fn next_due(&mut self, now: Moment, looks: &mut usize) -> Option<Due> {
         while *looks > 0 {
             *looks -= 1;
@@ -82,12 +86,12 @@ impl Books {
         self.deadline(due).is_some_and(|at| at <= now)
     }
 
-    /// When the first bound is reached.
+    /// The earliest bound; `None`: no row is watched.
     pub fn first_bound(&self) -> Option<Moment> {
         self.deadlines.first()
     }
 
-    /// The bound of a row.
+    /// The bound of a row; `None`: it is not watched.
     pub fn bound(&self, due: Due) -> Option<Moment> {
         self.deadlines.bound(due)
     }

@@ -1,5 +1,5 @@
-//! The rows that a step has touched: at its end they are settled, and their deadlines
-//! are looked at again.
+//! The rows that a step has touched: at the end of the step they are settled, and their
+//! deadlines are computed again.
 
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::id_set::Ids;
@@ -12,8 +12,9 @@ pub struct Touched {
     pub sessions: Ids<SessionKey>,
     /// Channels to settle.
     pub channels: Ids<ChannelId>,
-    /// Requests of which a part was answered.
+    /// Fan-outs of which a part has ended.
     pub fanouts: Ids<FanoutId>,
-    /// Rows of which nothing follows but a deadline; some of them are gone meanwhile.
+    /// Rows that need no settling, but have a deadline: calls, questions, the shutdown.
+    /// Some of these rows may be gone meanwhile.
     pub rows: Vec<Due>,
 }

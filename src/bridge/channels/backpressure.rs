@@ -1,8 +1,8 @@
-//! Pressure: peers that do not take what is written for them.
+//! Backpressure: what follows when a peer does not read, so that its outbox fills.
 //!
 //! A slow client pauses the agents that feed it. A client is never paused for an
-//! agent: what is for an agent that does not read is refused or, past a bound,
-//! thrown away and counted.
+//! agent: requests for an agent that does not read are refused, and notifications
+//! beyond `MAX_UNREAD` bytes are dropped and counted.
 
 use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::notice::Notice;
@@ -11,7 +11,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
-/// A client's outbox went over its mark, or under it.
+/// Records that a client's outbox is over its high mark (`over`), or under its low mark.
 pub fn client_saturated(step: &mut Step<'_>, client: ClientId, over: bool) {
     if let Some(row) = step.books.client_mut(client) {
         row.saturated = over;
@@ -19,9 +19,9 @@ pub fn client_saturated(step: &mut Step<'_>, client: ClientId, over: bool) {
     step.books.touch_all_channels();
 }
 
-/// An agent's outbox went over its mark, or under it.
+/// Records that an agent's outbox is over its high mark (`over`), or under its low mark.
 pub fn channel_saturated(step: &mut Step<'_>, channel: ChannelId, over: bool) {
-    // It may have exited meanwhile.
+    // The channel may have exited meanwhile.
     let Some(row) = step.books.channel_mut(channel) else { return };
     row.unread = over.then_some(0);
     if over {

@@ -1,4 +1,5 @@
-//! A process is started: the crash limit, the limit on channels, the spawn.
+//! How a channel's process is started: within the restart limit and the limit on
+//! channels.
 
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::restarts::Start;
@@ -10,7 +11,8 @@ use crate::bridge::notice::Notice;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 
-/// A new channel whose handshake the bridge itself begins.
+/// Starts a channel, or takes a preheated one, and begins its handshake with the
+/// `initialize` that the pool keeps.
 pub fn with_handshake(
     step: &mut Step<'_>,
     pool: PoolId,
@@ -25,7 +27,7 @@ pub fn with_handshake(
     Ok(channel)
 }
 
-/// A process without a handshake: one that was preheated, or a new one.
+/// A channel whose handshake has not begun: a preheated one, or a new one.
 pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId, NoRoom> {
     let now = step.now;
     let Some(agent) = step.books.pool(pool).map(|row| row.agent) else {
@@ -51,14 +53,14 @@ pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId
 
 fn spawn(step: &mut Step<'_>, agent: AgentId, cwd: &str) -> ChannelId {
     let now = step.now;
-    // The row is there before the process: a kill in between finds it.
+    // The row is there before the process, so that a kill in between finds the row.
     let channel = step.books.add_channel(Channel::new(agent, now));
     step.publish(Notice::ChannelSpawning { channel });
     step.effect(Effect::Spawn { channel, cwd: cwd.to_owned() });
     channel
 }
 
-/// Starts the process that is wanted before any client asks.
+/// Preheats the default agent, unless there is a channel already.
 pub fn preheat(step: &mut Step<'_>, cwd: &str) {
     if !step.books.is_ending() && step.books.channels().is_empty() {
         let agent = step.books.default_agent();

@@ -7,7 +7,8 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{compose, send};
 use crate::bridge::step::Step;
 
-/// Sends a call as soon as its channel is ready for it.
+/// Sends a call, or answers an `initialize`, if its channel is ready for it; otherwise
+/// the call stays held.
 pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     let Some(channel) = call.channel else { return step.books.absent(id) };
@@ -21,7 +22,7 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
     }
 }
 
-/// Sends everything that waited for this channel to become ready.
+/// Sends the calls that waited for this channel to become ready.
 pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
     for id in step.books.calls_on(channel) {
         if step.books.call(id).is_some_and(Call::waits_for_channel) {
@@ -33,7 +34,7 @@ pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
 /// Answers an `initialize` with the answer that the pool keeps.
 pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
-    // The handshakes of further channels are the bridge's own.
+    // The bridge's own `initialize` to a further channel needs no answer.
     let Asker::Client(client, token) = call.asker else { return };
     let pool = step.books.client(client).and_then(|row| step.books.pool(row.pool?));
     let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {

@@ -1,4 +1,4 @@
-//! Answers to those who asked: a result, a refusal, or what the agent said.
+//! Answers to askers: a result, a refusal, or the answer of the agent.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::id::{CallId, ClientId};
@@ -26,7 +26,8 @@ pub fn refuse(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Re
     step.send_to_client(client, compose::failure(token, refusal));
 }
 
-/// Answers one who asked, if it is still there.
+/// Sends an asker the answer that `answer` makes from the asker's own id. Nothing is sent
+/// if the asker is no client, or gone.
 pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> OutgoingFrame) {
     if let Asker::Client(client, token) = asker {
         step.send_to_client(*client, answer(token));
@@ -40,8 +41,8 @@ pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
     Some(call)
 }
 
-/// Ends a call with a refusal. If it is one of several parts of a request, that is
-/// what its channel has said.
+/// Ends a call with a refusal. If the call is a part of a fan-out, the refusal counts as
+/// the answer of its channel.
 pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> {
     let call = step.books.take_call(id)?;
     if let Purpose::Part(fanout) = call.purpose

@@ -1,4 +1,4 @@
-//! Updates of a session, for all who are attached to it.
+//! Updates of a session, for all attached clients.
 
 use crate::bridge::effect::Effect;
 use crate::bridge::id::SessionKey;
@@ -12,7 +12,7 @@ fn announced_child(frame: &Frame) -> Option<Box<str>> {
     (frame.update_kind()? == "subagent_update").then(|| child.into())
 }
 
-/// A notification of a live session, for all who are attached to it.
+/// Sends a notification of a live session to all attached clients.
 pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let now = step.now;
     if let Some(child) = announced_child(&frame) {
@@ -21,7 +21,7 @@ pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.seq += 1;
-    // Nobody is attached.
+    // No client is attached.
     let Some((last, others)) = session.clients().split_last() else { return };
     let frame = for_client(session, frame);
     for client in others {

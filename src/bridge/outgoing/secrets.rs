@@ -1,20 +1,22 @@
-//! What a client's request holds that no message of ours may show: values of the
-//! environments and headers of MCP servers, and everything that a login carries.
+//! Secrets in clients' requests, which no message of the bridge may show: values of the
+//! environments and headers of MCP servers, and the credentials of logins and providers.
 //!
-//! Agents repeat such values in their last words, which an error then quotes.
+//! Agents may repeat such values on stderr, and an error may quote the end of it.
 
 use crate::bridge::effect::Effect;
 use crate::bridge::id::ChannelId;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, Span, json};
 
-/// A shorter text is no secret, in bytes: hidden, it would only garble what is quoted.
+/// The shortest text that counts as a secret, in bytes. To hide shorter ones would only
+/// garble what is quoted.
 const SHORTEST: usize = 8;
 
-/// A longer one is not looked for, in bytes.
+/// The longest text that is hidden, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// Sees to it that what a request holds is not quoted from its agent's last words.
+/// Makes the runtime hide the secrets of a request where it quotes the stderr of the
+/// channel's agent.
 pub fn conceal(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let secrets = secrets_in(frame);
     if !secrets.is_empty() {

@@ -1,5 +1,4 @@
-//! What is sent to an agent: requests that waited, requests in a session,
-//! notifications.
+//! Messages to agents: calls that were held, requests in a session, notifications.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::MAX_UNREAD;
@@ -10,7 +9,7 @@ use crate::bridge::outgoing::{compose, secrets};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, OutgoingFrame, Token};
 
-/// A client's request in a live session becomes a call and is sent.
+/// Makes a client's request in a live session a call, and sends it.
 pub fn in_session(
     step: &mut Step<'_>,
     client: ClientId,
@@ -37,7 +36,8 @@ pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     step.send_to_channel(channel, compose::notification(Method::SessionCancel.name(), &params));
 }
 
-/// Sends an agent a client's notification, unless it has left too many unread.
+/// Sends an agent a client's notification. If the agent does not read, at most
+/// `MAX_UNREAD` bytes are sent; further notifications are dropped and counted.
 pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: OutgoingFrame) {
     let row = step.books.channel_in_passing(channel);
     if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
@@ -58,7 +58,7 @@ pub fn held(step: &mut Step<'_>, id: CallId) {
     let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
         return;
     };
-    // What is about a session names it as the agent does.
+    // The frame must name its session by the agent's own id.
     let agent_id = match (call.opening(), call.session) {
         (Some(opening), _) => opening.source.clone(),
         (None, Some(key)) => {

@@ -1,8 +1,8 @@
-//! Ids and session ids, exchanged on the way through. Nothing else of a message
-//! is touched.
+//! Exchanges the request ids and session ids of messages that pass through. Nothing else
+//! of a message is touched.
 //!
-//! Session ids pass verbatim except where two conversations have the same one:
-//! then clients know the newcomer by an alias, and it is exchanged in every
+//! Session ids pass verbatim except where two conversations have the same one: then
+//! clients know the later one by an alias, which is exchanged for the agent's id in every
 //! place where a session id occurs.
 
 use bytes::Bytes;
@@ -20,7 +20,8 @@ pub fn for_agent(books: &Books, key: SessionKey, frame: &Frame) -> OutgoingFrame
     to_agent(frame, None, session.and_then(|session| renamed(session, frame)))
 }
 
-/// The answer of an agent, for the one who asked.
+/// The answer of an agent as the asker gets it: with the asker's own id, and with the
+/// session's alias if it has one.
 pub fn for_asker(books: &Books, call: &Call, frame: &Frame, token: &Token) -> OutgoingFrame {
     let Some(alias) = call.session.and_then(|key| alias(books, key, call.channel)) else {
         return frame.with_id(token.clone());
@@ -39,8 +40,8 @@ fn alias(books: &Books, key: SessionKey, channel: Option<ChannelId>) -> Option<&
     books.channel(channel?)?.tombstones.of(key)?.alias()
 }
 
-/// What the agent calls the session that a client's frame names, where that
-/// differs. The frame may name a sub-agent's session too, which has one name.
+/// The agent's id of the session that a client's frame names. `None`: the id needs no
+/// change; so it is for the session of a sub-agent, too, which has no alias.
 pub fn renamed<'a>(session: &'a Session, frame: &Frame) -> Option<&'a str> {
     let names_it = || frame.session().is_some_and(|named| *named == *session.id);
     (session.is_aliased() && names_it()).then_some(&*session.agent_id)
@@ -62,16 +63,16 @@ pub fn question_for_client(session: &Session, frame: &Frame, id: Token) -> Outgo
     }
 }
 
-/// Where a frame names a session as its agent does, and what clients call it, if
-/// that differs.
+/// Where an agent's frame names the session, and the alias to put there. `None`: the
+/// session has no alias, or the frame does not name it.
 fn alias_in(session: &Session, frame: &Frame) -> Option<(Span, Bytes)> {
     let names_it = || frame.session().is_some_and(|named| *named == *session.agent_id);
     let place = frame.session_place().filter(|_| session.is_aliased() && names_it())?;
     Some((place, Bytes::from(quoted(&session.id))))
 }
 
-/// A frame of a client as the agent gets it: under another id, and naming the
-/// session as the agent does where that differs.
+/// A frame of a client as the agent gets it: with the request id `id` and the session id
+/// `agent_id`. `None` leaves an id as it is.
 pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> OutgoingFrame {
     let differs = |agent_id: &&str| frame.session().is_some_and(|named| named != *agent_id);
     match (agent_id.filter(differs), frame.session_place(), id) {
@@ -83,7 +84,7 @@ pub fn to_agent(frame: &Frame, id: Option<Token>, agent_id: Option<&str>) -> Out
     }
 }
 
-/// A frame with another id and with other parts.
+/// A frame with another request id, and with other bytes at the places in `edits`.
 pub fn with_edits(
     frame: &Frame,
     id: Option<Token>,
@@ -95,7 +96,8 @@ pub fn with_edits(
     OutgoingFrame::ready(splice::replace(frame.bytes(), edits))
 }
 
-/// A frame whose `params.requestId` names a request of the other wire.
+/// A `$/cancel_request` for the other wire: `request` is put in place of its
+/// `params.requestId`.
 pub fn with_request_id(frame: &Frame, id: Option<Token>, request: &[u8]) -> OutgoingFrame {
     let edits = frame.request().map(|(_, place)| (place, Bytes::copy_from_slice(request)));
     with_edits(frame, id, edits.into_iter().collect())

@@ -9,15 +9,17 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Token};
 
-/// A client withdraws a request of its own.
+/// Handles a client's `$/cancel_request`: refuses the call if it is not sent yet;
+/// otherwise passes the withdrawal on to each agent that has the request.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
-    // It names no request.
+    // The notification names no request.
     let Some((token, _)) = frame.request() else { return };
     let asker = Asker::Client(client, token);
     let open = step.books.client(client).map(|row| row.calls.clone());
     let found = open.into_iter().flatten().find_map(|id| {
         let call = step.books.call(id)?;
-        // An agent that cannot close never heard of the close that waits for its turn.
+        // An agent that cannot close is never sent a close. Such a call counts as sent
+        // while it waits in its tombstone: there is no request at the agent to withdraw.
         let is_told = |row: &Channel| {
             row.is_open() && (row.capabilities.close || !matches!(call.purpose, Purpose::Close(_)))
         };

@@ -7,10 +7,11 @@ use crate::bridge::id::{ChannelId, ClientId, SessionKey};
 use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 
-/// A client's connection is over. Nobody can tell a quit from a crash, so
-/// its sessions stay; prompts go on, questions go to others or wait.
+/// Removes a client whose connection is over. A quit cannot be told from a crash, so its
+/// sessions stay live: their prompts go on, and questions that only this client was asked
+/// go to other clients or wait.
 pub fn gone(step: &mut Step<'_>, client: ClientId) {
-    // Its connection may have ended in two ways.
+    // The end of a connection may be reported twice.
     let Some(row) = step.books.client(client) else { return };
     let (calls, pool) = (row.calls.clone(), row.pool);
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();

@@ -9,8 +9,7 @@ use crate::bridge::outgoing::answer;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token};
 
-/// A request that every channel of the client's pool must hear: it succeeds
-/// if all of them say so.
+/// Sends a client's request to every channel of its pool that is open.
 pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
@@ -20,7 +19,8 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return backpressure::refuse(step, client, frame);
     }
     let (Some(pool), false) = (pool, channels.is_empty()) else {
-        // None runs: one is started for it, and the others will hear it at their start.
+        // No channel is open: the request waits for one, and further channels hear it at
+        // their start.
         let purpose = Purpose::Shared(Box::new(frame.detached()));
         step.books.wait_for_channel(client, purpose, frame, now);
         return;
@@ -41,7 +41,7 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
 }
 
-/// The end of a step in which a channel answered: if all have, so is the request.
+/// Answers the client, at the end of a step, if every channel has answered.
 pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     // Another channel has not answered yet.
     let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
@@ -52,8 +52,9 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     }
 }
 
-/// Every channel that was told said yes: further ones hear the same at their
-/// start, those that became ready meanwhile hear it now.
+/// Handles a request that succeeded on every channel in `told`. Further channels hear a
+/// setting of providers at their start, and channels that became ready meanwhile hear it
+/// now; a logout makes the pool forget its logins.
 pub fn agreed(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[ChannelId]) {
     match request.method {
         Method::ProvidersSet | Method::ProvidersDisable => {

@@ -13,10 +13,10 @@ use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Malformed, Method};
 
-/// A line of an agent.
+/// Handles a line of an agent.
 pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malformed>) {
     let now = step.now;
-    // Its exit may have been told before its last lines were read.
+    // The channel's exit may be reported before its last lines.
     let Some(row) = step.books.channel_in_passing(channel) else { return };
     row.clock.heard(now);
     let frame = match frame {
@@ -73,8 +73,8 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     }
 }
 
-/// A notification that names no live session of its channel. It is part of a replay,
-/// or comes before the answer that opens its session, or too late.
+/// Handles a notification that names no live session of its channel: it belongs to a
+/// restore that is open, or is an early frame or a late frame.
 fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, frame: &Frame) {
     let now = step.now;
     let is_buried =
@@ -90,10 +90,11 @@ fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, f
     let Some(call) = step.books.call_in_passing(id) else { return step.books.absent(id) };
     let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
     match restored {
-        // A replay precedes the answer; while it comes, the agent is at work.
+        // The agent replays the history before it answers. That shows that it works, so
+        // the timeout of the restore begins anew.
         Some(opening) => {
             call.stage = Stage::Sent(now);
-            // The client may be gone: the replay is for nobody.
+            // The client may be gone: then the notification is dropped.
             let Some(client) = call.client() else { return };
             let differs = opening.public.filter(|public| Some(public) != opening.source.as_ref());
             let outgoing = match (differs, frame.session_place()) {

@@ -11,10 +11,10 @@ use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_e
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Malformed, Method, Token};
 
-/// A line of a client.
+/// Handles a line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
     if step.books.client(client).is_none() {
-        // Its end may have been told before its last lines were read.
+        // The end of the connection may be reported before its last lines.
         return;
     }
     let frame = match frame {
@@ -52,7 +52,8 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
 fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     if let Some(kind) = OpenKind::of(frame.method) {
-        // What names no live session is looked at when it is placed.
+        // For an open that names no live session, the placement checks whether the agent
+        // reads.
         if step.books.names_clogged(client, frame) {
             backpressure::refuse(step, client, frame);
         } else {
@@ -149,8 +150,8 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
 }
 
-/// The session that a request for its agent names; if there is none for this
-/// client, or its agent does not read, the request is refused.
+/// The session that a client's request names. `None`: the request was refused, because
+/// the client is not attached to such a session, or because the agent does not read.
 fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option<SessionKey> {
     let named = match frame.session() {
         Some(id) => step.books.attached_session(client, &id),
@@ -184,7 +185,8 @@ fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
                 Some(id) if glimpse.has_method => {
                     answer::refuse(step, client, &id, &Refusal::TooLong { length });
                 }
-                // An answer that the agent waits for: it gets an error in its place.
+                // The line may be the answer to a question: then the agent gets an error
+                // instead.
                 Some(id) => fail_question(step, client, &id, length),
                 None => {}
             }

@@ -1,6 +1,5 @@
-//! Connections whose protocol version the bridge does not keep books for: one
-//! client, one channel, only request ids are translated. No sharing, no queue,
-//! no reaping.
+//! Connections whose protocol version is not 1, called carried: one client, one channel,
+//! only request ids are translated. No sharing, no queue, no reaping.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
 use crate::bridge::channels::backpressure;
@@ -10,7 +9,7 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Token};
 
-/// A request or notification of a client that is carried.
+/// Passes a request or notification of a carried client on to its agent.
 pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
@@ -38,7 +37,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
     }
 }
 
-/// A request of an agent whose client is carried.
+/// Passes a request of an agent on to its carried client.
 pub fn to_client(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let now = step.now;
     let Some(client) = step.books.client_behind(channel) else {

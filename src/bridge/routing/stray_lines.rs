@@ -9,14 +9,14 @@ use crate::bridge::step::Step;
 use crate::wire::frame::Glimpse;
 use crate::wire::{Frame, Malformed};
 
-/// Of an agent's stray lines, this many are reported in [`STRAY_WINDOW`].
+/// How many stray lines of a channel are reported within [`STRAY_WINDOW`].
 const STRAY_REPORTS: u32 = 3;
 
-/// See [`STRAY_REPORTS`] (ms).
+/// The window for [`STRAY_REPORTS`] (ms).
 const STRAY_WINDOW: u64 = 60_000;
 
-/// A line of an agent that is no message. An answer that was too long is given back
-/// as the failure that stands in its place.
+/// Handles a line of an agent that is no message. Returns the failure that takes the
+/// place of an answer that was too long; `None`: nothing is left to handle.
 pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) -> Option<Frame> {
     let what = match malformed {
         Malformed::TooLong { length, glimpse } => {
@@ -41,7 +41,8 @@ pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) -> Op
     None
 }
 
-/// A line of an agent was too long: whoever waits for it is told.
+/// Handles a line of an agent that was too long. A request is refused; for an answer,
+/// returns the failure that takes its place, unless the open was ended here.
 fn overlong(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -62,7 +63,7 @@ fn overlong(
             call.channel == Some(channel) && call.is_sent() && restores
         })
     });
-    // Nobody can tell whether it was restored: the agent may hold it.
+    // It is not known whether the restore succeeded: the agent may hold the session.
     if let Some(id) = call {
         open::timed_out(step, id, &refusal);
         return None;

@@ -1,9 +1,9 @@
 //! Opening sessions: new, load, resume, fork.
 //!
-//! The answer registers the session before it is forwarded. What the agent says
-//! about a session before that: notifications are held and follow the answer
-//! (some editors hang on an update for a session they do not know), requests go
-//! on at once, because the agent may wait for them before it answers.
+//! The session is registered before the agent's answer is forwarded. Early frames
+//! of a new session are held and follow the answer (some editors hang on an update
+//! for a session they do not know). Questions are passed on at once, because the
+//! agent may wait for them before it answers the open.
 
 use bytes::Bytes;
 
@@ -22,7 +22,8 @@ use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind};
 
-/// A client wants to open a session.
+/// Handles a client's open: the call waits for a channel, or, for a load or resume of a
+/// live session, goes to that session.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
     let now = step.now;
     let named = frame.session();
@@ -56,7 +57,8 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
     step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
 }
 
-/// The agent answered an open.
+/// Handles the agent's answer to an open: the session is registered, or closed again if
+/// no client waits for it.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let Some(opening) = call.opening() else { return step.books.absent(id) };
@@ -65,7 +67,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             if frame.error_code() == Some(-32000) {
                 row.login = Login::Wanted;
             }
-            // Refused late: it does not hold the conversation.
+            // A restore refused after its timeout: the agent does not hold the conversation.
             let late = opening.restores().filter(|_| call.stage == Stage::Overdue);
             if let Some(restored) = late {
                 let can_close = row.capabilities.close;
@@ -95,7 +97,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             forward_opened(step, key, &call, frame);
             after_opened(step, key, &agent_id, opening);
         }
-        // Nobody waits for it any more: it must not live on unseen.
+        // No client waits for the session any more: it must not live on unseen.
         None => {
             let id = step.books.public_id(call.agent, opening, &agent_id);
             close_unseen(step, channel, id, &agent_id);
@@ -112,7 +114,7 @@ fn register(
 ) -> SessionKey {
     let now = step.now;
     let public = step.books.public_id(agent, opening, agent_id);
-    // What a tombstone of that id still waits for is settled; the id lives again.
+    // Calls that wait in a tombstone of that id are answered: the id is live again.
     close::flush_tombstone(step, channel, agent_id, false);
     if let Some(row) = step.books.channel_mut(channel) {
         row.tombstones.remove(agent_id);
@@ -139,7 +141,8 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
     step.publish(Notice::SessionOpened { session: key, id, channel });
 }
 
-/// What came before the answer follows it.
+/// Delivers the early frames of a session that was opened, and makes the questions that
+/// named it belong to it.
 fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &Opening) {
     let Some(channel) = step.books.session(key).map(|row| row.channel) else {
         return step.books.absent(key);
@@ -147,7 +150,7 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     let mut early = row.early.take(agent_id);
     if opening.restores().is_some() {
-        // They were held for a new session and are older than the replay.
+        // These frames were held for a new session and are older than the replay.
         step.outgoing.counters.early_frames += early.len() as u64;
         early.clear();
     }
@@ -163,7 +166,7 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
     }
 }
 
-/// Closes a session at the agent that no client ever heard of.
+/// Closes, at its agent, a session that no client waits for and that has no row.
 fn close_unseen(step: &mut Step<'_>, channel: ChannelId, id: Box<str>, agent_id: &str) {
     step.publish(Notice::LateOpenClosed { channel, id: agent_id.to_owned() });
     close::flush_tombstone(step, channel, agent_id, false);
@@ -172,7 +175,7 @@ fn close_unseen(step: &mut Step<'_>, channel: ChannelId, id: Box<str>, agent_id:
     close::ask_to_close(step, channel, key, agent_id, None);
 }
 
-/// The tombstone of a session that no client ever heard of.
+/// Makes the tombstone of a session that has no row, and drops its early frames.
 fn bury_unseen(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -186,8 +189,8 @@ fn bury_unseen(
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
 }
 
-/// An open has timed out. The agent may still answer: a session that
-/// comes then is closed again.
+/// Refuses an open that has timed out. The agent may still answer: a session that
+/// it opens then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);
     let Some(call) = step.books.mark_overdue(id) else { return step.books.absent(id) };
@@ -199,7 +202,7 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     answer::give(step, &asker, |token| compose::failure(token, refusal));
     if let Some(channel) = channel {
         if let Some((public, agent_id)) = restored {
-            // Nobody knows whether it holds the conversation by now: it is fenced.
+            // The agent may hold the conversation by now: it is fenced.
             close::flush_tombstone(step, channel, &agent_id, false);
             let key = step.books.next_session_key();
             bury_unseen(step, channel, key, (public, &agent_id));

@@ -1,8 +1,9 @@
 //! Questions: requests of agents to clients.
 //!
 //! A permission goes to the client whose prompt runs, or to all; everything
-//! else to exactly one client. A question that nobody can see waits for
-//! somebody, within a limit. The bridge never says "allow" of its own.
+//! else to exactly one client. If there is no client to ask, a permission, an
+//! elicitation or a file access waits for one, within a limit. The bridge never
+//! says "allow" by itself.
 
 use crate::bridge::books::call::{Asker, Question};
 use crate::bridge::books::client::MAX_PENDING;
@@ -34,7 +35,7 @@ pub fn refused(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
     is_full
 }
 
-/// A request of an agent.
+/// Puts a request of an agent to the clients that it is for, or refuses it.
 pub fn asked(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let Some(named) = frame.session() else {
@@ -69,7 +70,7 @@ pub fn asked(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     }
 }
 
-/// Answers a request that no client will see.
+/// Refuses a request of an agent that no client will see.
 fn turn_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame, refusal: &Refusal) {
     step.outgoing.counters.refused += 1;
     let answer = match Question::withdrawal(frame.method) {
@@ -85,7 +86,7 @@ fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, fram
     session.last_seen = now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let asked = step.books.whom_to_ask(session, frame.method);
-    // Who left on purpose does not come back to answer.
+    // A client that left on purpose does not come back to answer.
     let is_left = session.audience == Audience::Left;
     if is_left || (asked.is_empty() && !may_wait(frame.method)) {
         let method = frame.method_name().into_owned();
@@ -162,7 +163,7 @@ pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     }
 }
 
-/// Whether a question in a session waits while nobody is there to answer it.
+/// Whether a question in a session waits while there is no client to answer it.
 pub fn may_wait(method: Method) -> bool {
     matches!(
         method,

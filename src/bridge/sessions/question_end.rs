@@ -11,7 +11,7 @@ use crate::bridge::sessions::question::may_wait;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token, json};
 
-/// A client answered a question.
+/// Handles a client's answer to a question.
 pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let id = frame.number().map(QuestionId);
     let open = id.filter(|id| {
@@ -23,13 +23,13 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     };
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     if question.asked.len() > 1 && !is_decisive(question, frame) {
-        // Others were asked too: this one only says that it cannot answer.
+        // Other clients were asked, too: this answer only says that its client cannot.
         return unask_one(step, id, client, Some(frame));
     }
     settle_question(step, id, Some(client), frame);
 }
 
-/// Gives the agent its answer; clients other than the winner are told.
+/// Gives the agent the answer, and withdraws the question from all clients but the winner.
 fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>, answer: &Frame) {
     let now = step.now;
     let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
@@ -44,7 +44,9 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
     }
 }
 
-/// One of several clients cannot or will not answer.
+/// Takes a client out of a question that it cannot or will not answer. If it was the last
+/// one asked, the agent gets the last error that a client gave; without one, other
+/// clients are asked, or the question waits or is withdrawn.
 fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
     let now = step.now;
     step.books.unask_client(id, client);
@@ -74,8 +76,8 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
     question::ask_these(step, id, others);
 }
 
-/// A client leaves: of one session, or altogether. Its questions go to
-/// others, or wait.
+/// Takes a client that leaves out of its questions: of one session, or, with `None`, of
+/// all, because it is gone.
 pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let open: Vec<QuestionId> = row.questions.iter().copied().collect();
@@ -90,7 +92,7 @@ pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>)
     }
 }
 
-/// A question's limit is over.
+/// Withdraws a question that was not answered in time.
 pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let now = step.now;
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
@@ -98,11 +100,12 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let was_cancelled = question.cancelled_at.is_some();
     let is_permission = question.method == Method::RequestPermission;
     withdraw(step, id);
-    // Its agent goes on now.
+    // The agent goes on now, so the session is in use.
     if let Some(session) = session.and_then(|key| step.books.session_mut(key)) {
         session.last_seen = now;
     }
-    // A permission that nobody gave in time ends the turn, so that `cancelled` is true.
+    // The agent was told that the permission is cancelled: cancelling the turn makes
+    // that true.
     if is_permission
         && !was_cancelled
         && let Some(session) = session.and_then(|key| step.books.session(key))
@@ -112,9 +115,10 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     }
 }
 
-/// An agent withdraws a request of its own.
+/// Handles an agent's `$/cancel_request`: the clients that were asked get it, too; if
+/// there are none, the question ends.
 pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    // It names no request.
+    // The notification names no request.
     let Some((token, _)) = frame.request() else { return };
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let found = row
@@ -140,9 +144,9 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
     }
 }
 
-/// Whether an answer settles a question that several clients were asked: a
-/// result, and for a permission one that was offered, or a "cancelled" where
-/// the turn is being cancelled.
+/// Whether an answer settles a question that several clients were asked. It must be a
+/// result; for a permission it must choose an offered option, or, while the turn is
+/// being cancelled, none.
 fn is_decisive(question: &Question, answer: &Frame) -> bool {
     if answer.kind != FrameKind::Success {
         return false;
@@ -165,8 +169,8 @@ fn is_decisive(question: &Question, answer: &Frame) -> bool {
     }
 }
 
-/// Ends a question without anybody's consent, each in its own kind, and
-/// tells the clients that still show it.
+/// Ends a question without a client's answer: the agent gets the result that ends
+/// such a question, or an error, and the clients that were asked get `$/cancel_request`.
 pub fn withdraw(step: &mut Step<'_>, id: QuestionId) {
     let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
     for client in &question.asked {

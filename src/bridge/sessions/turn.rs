@@ -9,7 +9,7 @@ use crate::bridge::sessions::close;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
-/// A client's `session/prompt`.
+/// Sends a client's `session/prompt`, or queues it behind a running turn.
 pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
     let now = step.now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
@@ -42,7 +42,7 @@ fn began(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// The agent answered a prompt.
+/// Forwards the agent's answer to a prompt, and ends the turn.
 pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
     let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
     match call.session.filter(|key| step.books.session(*key).is_some()) {
@@ -51,10 +51,11 @@ pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
     }
 }
 
-/// A prompt was answered, or given up: the next one may run.
+/// Ends a turn whose prompt was answered or has timed out. If no other prompt runs, the
+/// next queued one is sent.
 fn ended(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
-    // It may be closed, with the prompt in its tombstone.
+    // The session may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
     session.last_seen = now;
     session.turn_ended(now);
@@ -68,7 +69,7 @@ fn ended(step: &mut Step<'_>, key: SessionKey) {
     }
 }
 
-/// A prompt has timed out: the turn is cancelled and the asker told.
+/// Refuses a prompt that has timed out, and cancels its turn.
 pub fn timed_out(step: &mut Step<'_>, id: CallId) {
     let agent = step.books.agent_name_of(id);
     let Some(call) = answer::fail(step, id, &Refusal::PromptTimeout { agent }) else {
