@@ -14,7 +14,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 /// The rules for an agent's environment: which variables of the bridge's own are
 /// passed on, and which are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passing {
+pub struct EnvironmentRules {
     /// Names of variables that are passed on.
     pub pass: Patterns,
     /// Names of variables that are not passed on, even if `pass` holds them.
@@ -23,9 +23,9 @@ pub struct Passing {
     pub set: Assignments,
 }
 
-impl Default for Passing {
+impl Default for EnvironmentRules {
     fn default() -> Self {
-        Passing {
+        EnvironmentRules {
             pass: Patterns::of("*"),
             ignore: Patterns::of(
                 "PWD,OLDPWD,SHLVL,_,TERM*,COLORTERM,COLUMNS,LINES,WINDOWID,TMUX*,STY",
@@ -35,9 +35,9 @@ impl Default for Passing {
     }
 }
 
-impl Passing {
+impl EnvironmentRules {
     /// The environment of an agent, made by these rules from `environment`.
-    pub fn through(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Variables {
+    pub fn apply(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Variables {
         let passes = |name: &OsStr| self.pass.hold(name) && !self.ignore.hold(name);
         let mut variables: Variables = environment
             .filter(|(name, _)| {
@@ -124,25 +124,26 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn through(passing: &Passing, names: &[&str]) -> Vec<String> {
+    fn through(passing: &EnvironmentRules, names: &[&str]) -> Vec<String> {
         let environment = names.iter().map(|name| ((*name).into(), "here".into()));
         let shown = |(name, value): (OsString, OsString)| {
             format!("{}={}", name.to_string_lossy(), value.to_string_lossy())
         };
-        passing.through(environment).into_iter().map(shown).collect()
+        passing.apply(environment).into_iter().map(shown).collect()
     }
 
     #[test]
     fn what_belongs_to_a_terminal_stays_behind() {
         let names = ["PATH", "TERM", "TERM_PROGRAM", "SHLVL", "SHLVL_OF_MINE", "COLUMNS"];
-        let passed = through(&Passing::default(), &names);
+        let passed = through(&EnvironmentRules::default(), &names);
         assert_eq!(passed, ["PATH=here", "SHLVL_OF_MINE=here"]);
     }
 
     #[test]
     fn what_is_set_takes_the_place_of_what_was_there() {
         let set = Assignments::of("PATH=/a,b,NEW=x=y,EMPTY=").unwrap();
-        let passing = Passing { pass: Patterns::of("PATH,HO*"), set, ..Passing::default() };
+        let passing =
+            EnvironmentRules { pass: Patterns::of("PATH,HO*"), set, ..EnvironmentRules::default() };
         let passed = through(&passing, &["PATH", "HOME", "OTHER"]);
         assert_eq!(passed, ["HOME=here", "PATH=/a,b", "NEW=x=y", "EMPTY="]);
         assert_eq!(format!("{passing:?}").matches("/a").count(), 0, "values are not shown");

@@ -119,15 +119,15 @@ impl Bridge {
             Event::ChannelFrame { channel, frame } => from_agent::frame(step, channel, frame),
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),
-            Event::ClientSaturated { client, over } => {
-                backpressure::client_saturated(step, client, over);
+            Event::ClientMarkPassed { client, over } => {
+                backpressure::client_mark_passed(step, client, over);
             }
-            Event::ChannelSaturated { channel, over } => {
-                backpressure::channel_saturated(step, channel, over);
+            Event::ChannelMarkPassed { channel, over } => {
+                backpressure::channel_mark_passed(step, channel, over);
             }
             Event::Surveyed { channel, processes, worked } => {
                 reaper::surveyed(step, channel, &processes);
-                liveness::listened(step, channel, worked);
+                liveness::surveyed(step, channel, worked);
             }
             Event::HostPaused => {
                 step.books.host_paused(step.now.plus_millis(PAUSE_GRACE));

@@ -7,14 +7,14 @@
 //! every orphan of the agent's tree; it holds no end of the agent's stdio. It does
 //! not know what a message is.
 //!
-//! Bridge and keeper share one lifeline ([`message::Link`]). While that is open,
+//! Bridge and keeper share one lifeline ([`message::Lifeline`]). While that is open,
 //! the bridge says when to end the agent. When it breaks, or when the keeper gets
 //! SIGTERM, SIGINT or SIGHUP, the keeper goes down the stop ladder by itself. It
 //! has one thread, which wakes up only for a signal, an order, or its next rung.
 
 mod agent;
+mod descendants;
 pub mod message;
-mod orphans;
 pub mod task;
 mod watch;
 
@@ -32,7 +32,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use self::message::{Link, Need, Report};
+use self::message::{Lifeline, Need, Report};
 use self::task::Task;
 use self::watch::Watch;
 
@@ -81,16 +81,16 @@ pub fn main() -> ExitCode {
     let Some(task) = Task::read(env::args_os().skip(1)) else {
         return ExitCode::from(NOT_BY_HAND);
     };
-    let Ok(link) = adopt(task.link) else { return ExitCode::from(NOT_BY_HAND) };
-    if let Err(report) = keep(&task, &link) {
-        link.report(&report);
+    let Ok(lifeline) = adopt(task.lifeline) else { return ExitCode::from(NOT_BY_HAND) };
+    if let Err(report) = keep(&task, &lifeline) {
+        lifeline.report(&report);
     }
     ExitCode::SUCCESS
 }
 
 /// Starts the agent and stays until nothing is left of its tree. An error is the
 /// report that says why the agent was not started.
-fn keep(task: &Task, link: &Link) -> Result<(), Report> {
+fn keep(task: &Task, lifeline: &Lifeline) -> Result<(), Report> {
     let refused = |need| move |error: nix::Error| Report::Refused(need, error as i32);
     let mut awaited = SigSet::empty();
     SIGNALS.into_iter().for_each(|signal| awaited.add(signal));
@@ -107,30 +107,30 @@ fn keep(task: &Task, link: &Link) -> Result<(), Report> {
     agent::let_go_of_stdio();
     // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
-    link.report(&Report::Started(agent.as_raw().cast_unsigned()));
-    Watch::new(link, signals, agent, task).run();
+    lifeline.report(&Report::Started(agent.as_raw().cast_unsigned()));
+    Watch::new(lifeline, signals, agent, task).run();
     Ok(())
 }
 
 /// Takes over the keeper's end of the lifeline, which must not reach the agent.
 /// Closes all other inherited descriptors but those of stdio: they belong to the
 /// program that started the bridge.
-fn adopt(link: RawFd) -> io::Result<Link> {
+fn adopt(lifeline: RawFd) -> io::Result<Lifeline> {
     let inherited = inherited()?;
-    if link < FIRST || !inherited.contains(&link) {
+    if lifeline < FIRST || !inherited.contains(&lifeline) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for number in inherited {
-        if number >= FIRST && number != link {
+        if number >= FIRST && number != lifeline {
             let _ = nix::unistd::close(number);
         }
     }
     // SAFETY: the descriptor is open, and the bridge has opened it for us;
     // nothing else in this process knows of it.
     #[allow(unsafe_code)] // an inherited descriptor has no owner yet
-    let link = unsafe { OwnedFd::from_raw_fd(link) };
-    fcntl(&link, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    Ok(Link::of(link))
+    let lifeline = unsafe { OwnedFd::from_raw_fd(lifeline) };
+    fcntl(&lifeline, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(Lifeline::of(lifeline))
 }
 
 /// The numbers of all open descriptors.

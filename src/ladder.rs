@@ -12,12 +12,12 @@ const LEAST_KILL_GRACE: u64 = 250;
 /// cut to `bound`; if their sum is still longer, all are scaled down by the same
 /// factor.
 pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [u64; STEPS] {
-    let capped = graces.map(|grace| grace.map_or(bound, |millis| millis.min(bound)));
-    let whole: u128 = capped.iter().copied().map(u128::from).sum();
+    let limited = graces.map(|grace| grace.map_or(bound, |millis| millis.min(bound)));
+    let whole: u128 = limited.iter().copied().map(u128::from).sum();
     if whole <= u128::from(bound) {
-        return capped;
+        return limited;
     }
-    capped.map(|grace| {
+    limited.map(|grace| {
         let scaled = u128::from(grace) * u128::from(bound) / whole;
         u64::try_from(scaled).unwrap_or(bound)
     })
@@ -25,20 +25,20 @@ pub fn fitted<const STEPS: usize>(graces: [Option<u64>; STEPS], bound: u64) -> [
 
 /// The part of the bound `shutdown` in which agents can answer closes, before the
 /// ladder begins: a quarter.
-pub const fn left_to_closes(shutdown: u64) -> u64 {
+pub const fn closes_share(shutdown: u64) -> u64 {
     shutdown / 4
 }
 
 /// The part of the bound `shutdown` that is left for the ladder.
-const fn left_by_closes(shutdown: u64) -> u64 {
-    shutdown - left_to_closes(shutdown)
+const fn ladder_share(shutdown: u64) -> u64 {
+    shutdown - closes_share(shutdown)
 }
 
 /// The graces for stdin, SIGTERM and SIGKILL in a shutdown with the bound `shutdown`:
 /// fitted into the part that the closes leave. The last grace has a least length,
 /// even beyond the bound: an agent that is just dying of SIGKILL is no survivor.
 pub fn in_shutdown(graces: [Option<u64>; 3], shutdown: u64) -> [u64; 3] {
-    let [stdin, term, kill] = fitted(graces, left_by_closes(shutdown));
+    let [stdin, term, kill] = fitted(graces, ladder_share(shutdown));
     [stdin, term, kill.max(LEAST_KILL_GRACE)]
 }
 
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn three_quarters_of_a_shutdown_are_for_the_ladder() {
-        assert_eq!(left_by_closes(2_500), 1_875);
-        assert_eq!(left_by_closes(800), 600);
-        assert_eq!(left_by_closes(3), 3);
-        assert_eq!(left_by_closes(0), 0);
+        assert_eq!(ladder_share(2_500), 1_875);
+        assert_eq!(ladder_share(800), 600);
+        assert_eq!(ladder_share(3), 3);
+        assert_eq!(ladder_share(0), 0);
     }
 
     #[test]

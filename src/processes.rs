@@ -146,7 +146,7 @@ pub struct Swept {
     /// of the agent is gone (ledger), the agent itself counts, too.
     pub ended: u32,
     /// The names of the processes that were left alone.
-    pub left: Vec<String>,
+    pub spared: Vec<String>,
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Loop {
         }
         let orders = Orders {
             command: setup.agent,
-            environment: setup.passing.through(env::vars_os()),
+            environment: setup.passing.apply(env::vars_os()),
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
@@ -215,7 +215,7 @@ impl Loop {
     }
 
     async fn tick(&mut self, wake: Moment, now: Moment) {
-        if self.clock.slept_since() || now.since(wake) > STOOD_STILL {
+        if self.clock.slept_since_last_call() || now.since(wake) > STOOD_STILL {
             self.happened(Event::HostPaused);
         }
         if now.since(wake) > LATE {
@@ -326,10 +326,10 @@ impl Loop {
             self.client_gone(client);
         }
         for (client, over) in self.clients.marks_passed() {
-            self.happened(Event::ClientSaturated { client, over });
+            self.happened(Event::ClientMarkPassed { client, over });
         }
         for (channel, over) in self.children.marks_passed() {
-            self.happened(Event::ChannelSaturated { channel, over });
+            self.happened(Event::ChannelMarkPassed { channel, over });
         }
     }
 

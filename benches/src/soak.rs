@@ -5,8 +5,8 @@
 //! about as much memory? It fails if one of the answers is no.
 
 mod chance;
+mod client;
 mod deeds;
-mod seat;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chance::Chance;
-use seat::Seat;
+use client::SoakClient;
 
 use crate::paths::Programs;
 use crate::process::memory;
@@ -90,7 +90,7 @@ pub fn run(seconds: u64, seed: u64) -> io::Result<()> {
     bridge.envs(ALLOCATOR).args(OPTIONS).args(["--log-file", "off", "--"]);
     bridge.arg(programs.drawbridge.with_file_name("agent-stub"));
     bridge.args(["--session-ids", "random", "--leak", "100"]).env(MARK, &mark);
-    let mut seat = Seat::take(bridge, folders, Chance::new(seed))?;
+    let mut seat = SoakClient::take(bridge, folders, Chance::new(seed))?;
 
     let pid = seat.bridge();
     seat.warm_up()?;

@@ -196,8 +196,8 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
 /// Adds two rows for a peer that does not read: the peak memory, and whether everything came
 /// afterwards.
 fn peak(who: &str, then: &str, stalled: &memory::Stalled, lines: &mut Vec<TargetRow>) {
-    let (cap, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
-    let what = format!("peak with a stalled {who}, outboxes of {cap}");
+    let (limit, bound) = (bytes(stalled.outbox as f64), stalled.bound() as f64);
+    let what = format!("peak with a stalled {who}, outboxes of {limit}");
     let target = format!("≤ base + 2 limits = {}", bytes(bound));
     lines.push(within(&what, stalled.peak as f64, bound, bytes, target));
     lines.push(TargetRow {
@@ -244,11 +244,11 @@ fn life(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let target = format!("agent's own exit ({}) + ≤ 50 ms", time(life.exit));
     lines.push(within("last close to tree gone, added", added, 50e-3, time, target));
     let what = format!("shutdown with {} stuck agents", life::STUCK);
-    let target = format!("the ladder ({}), once", time(life::LADDER));
+    let target = format!("the ladder ({}), once", time(life::SHUTDOWN_BOUND));
     // The bound, and 0.1 s for the last look at the processes that are left.
     lines.push(TargetRow {
         ratio: format!("{} with one", times(life.all_stuck / life.one_stuck)),
-        ..within(&what, life.all_stuck, life::LADDER + 0.1, time, target)
+        ..within(&what, life.all_stuck, life::SHUTDOWN_BOUND + 0.1, time, target)
     });
     let limit = f64::from(8 << 20);
     lines.push(within("size of the binary", life.size as f64, limit, bytes, "≤ 8 MiB".to_owned()));

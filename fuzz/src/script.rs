@@ -12,12 +12,12 @@ mod world;
 
 use bytes::Bytes;
 use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus, Process, ShutdownCause};
-use drawbridge::wire::frame::Glimpse;
+use drawbridge::wire::frame::OverlongHead;
 use drawbridge::wire::{Frame, Malformed, Method, Token};
 
 use limits::limits;
 use text::Text;
-use words::{NOTICES, QUESTIONS, REQUESTS, SESSIONS, params, question, reply, result};
+use words::{NOTIFICATIONS, QUESTIONS, REQUESTS, SESSIONS, params, question, reply, result};
 use world::{Channel, World, nth};
 
 /// The steps in time that a script can choose from (ms).
@@ -121,7 +121,7 @@ impl Script<'_> {
     fn client(&mut self, word: u8, client: ClientId) {
         match word {
             b'r' | b'd' | b'n' => {
-                let method = self.text.letter(if word == b'n' { NOTICES } else { REQUESTS });
+                let method = self.text.letter(if word == b'n' { NOTIFICATIONS } else { REQUESTS });
                 let (session, how) = self.session();
                 let params = params(method, session.as_deref(), how);
                 let id = match word {
@@ -167,7 +167,7 @@ impl Script<'_> {
             }
             _ => {
                 let over = self.text.choose(&[false, true]);
-                self.world.event(Event::ClientSaturated { client, over });
+                self.world.event(Event::ClientMarkPassed { client, over });
             }
         }
     }
@@ -248,7 +248,7 @@ impl Script<'_> {
             b'k' => self.world.event(Event::ChannelLost { channel }),
             b'F' => {
                 let over = self.text.choose(&[false, true]);
-                self.world.event(Event::ChannelSaturated { channel, over });
+                self.world.event(Event::ChannelMarkPassed { channel, over });
             }
             b'y' => {
                 let process = Process { pid: 8, name: "sleep".to_owned(), born: self.world.now() };
@@ -325,7 +325,7 @@ fn too_long(how: usize, asked: u64) -> Malformed {
         0 => None,
         _ => Some(Token::new(b"\"long\"")),
     };
-    Malformed::TooLong { length: 1 << 25, glimpse: Glimpse { id, has_method: how > 7 } }
+    Malformed::TooLong { length: 1 << 25, glimpse: OverlongHead { id, has_method: how > 7 } }
 }
 
 /// Whether `how` makes a line over the limit the answer to the request that the peer was sent.

@@ -209,7 +209,7 @@ fn fence(books: &Books) -> Result<(), String> {
             .filter(|call| matches!(call.stage, Stage::Sent(_)))
             .filter_map(|call| call.opening());
         for opening in opening {
-            let (Some(restored), Some(public)) = (opening.restores(), &opening.public) else {
+            let (Some(restored), Some(public)) = (opening.restores(), &opening.public_id) else {
                 continue;
             };
             let holds = |row: &Channel| {

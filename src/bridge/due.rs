@@ -20,7 +20,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Call(id) => call_due(step, id),
         Due::Question(id) => question_end::timed_out(step, id),
         Due::Session(key) => reaper::reap(step, key),
-        Due::Silence(id) => liveness::listen_closely(step, id),
+        Due::Silence(id) => liveness::ask_survey(step, id),
         Due::Start(_) => {} // The end of the step places the calls that wait.
         Due::Shutdown => shutdown::force(step),
     }

@@ -62,14 +62,14 @@ pub enum Event {
         channel: ChannelId,
     },
     /// The outbox of a client went over its high mark, or under its low mark.
-    ClientSaturated {
+    ClientMarkPassed {
         /// The client.
         client: ClientId,
         /// `true`: over the high mark; `false`: under the low mark.
         over: bool,
     },
     /// The outbox of a channel went over its high mark, or under its low mark.
-    ChannelSaturated {
+    ChannelMarkPassed {
         /// The channel.
         channel: ChannelId,
         /// `true`: over the high mark; `false`: under the low mark.

@@ -47,7 +47,7 @@ pub enum Notice {
     LateOpenClosed { channel: ChannelId, id: String },
     BackgroundWork { session: SessionKey, id: String, processes: String },
     CapabilitiesChanged { channel: ChannelId, before: String, after: String },
-    CarriedTransparently { client: ClientId, version: String },
+    ClientPassthrough { client: ClientId, version: String },
     StrayLine { channel: ChannelId, what: String },
     OverlongLine { from: String, length: u64 },
     AgentNotReading { channel: ChannelId },
@@ -162,7 +162,7 @@ impl fmt::Display for Notice {
                 "{channel}: the agent was updated while you worked: \
                  it offered {before}, now {after}"
             ),
-            CarriedTransparently { client, version } => write!(
+            ClientPassthrough { client, version } => write!(
                 f,
                 "{client}: speaks protocol version {version}; its messages pass unchanged to an \
                  agent of its own, without sharing and without a reaper"

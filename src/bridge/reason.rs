@@ -105,7 +105,7 @@ pub enum StopReason {
     LoginElsewhere,
     /// It refused settings that the other agents of its kind have.
     SettingsRefused,
-    /// The client it was carried for is gone.
+    /// The passthrough client of the channel is gone.
     ClientGone,
     /// The bridge ends.
     Shutdown,

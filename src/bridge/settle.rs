@@ -64,13 +64,13 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
     // The channel may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
-    let row = if row.has_loose_ends() {
+    let row = if row.has_unanswered_or_husks() {
         if retirement::retire(step, id) {
             return;
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
         if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
-            close::ask_again(step, id);
+            close::resend_blocked_closes(step, id);
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
         row

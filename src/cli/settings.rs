@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::error::ConfigError;
-use crate::agent_environment::Passing;
+use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
@@ -23,7 +23,7 @@ pub struct Settings {
     /// Processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
     /// Which variables agents get.
-    pub passing: Passing,
+    pub passing: EnvironmentRules,
     /// The levels of the log, and its places.
     pub log: LogSettings,
     /// The agent's command and its arguments; empty where a command needs none.
@@ -38,7 +38,7 @@ impl Default for Settings {
             outbox_bytes: 64 << 20,
             no_keeper: false,
             spare: Spare::default(),
-            passing: Passing::default(),
+            passing: EnvironmentRules::default(),
             log: LogSettings::default(),
             agent: Vec::new(),
         }

@@ -13,7 +13,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use crate::processes::Swept;
 
 /// The size of the receive buffer in bytes: more than any datagram has.
-const ROOM: usize = 2048;
+const RECEIVE_BYTES: usize = 2048;
 /// The most names in one report. A name has at most 15 bytes; one that is not
 /// UTF-8 becomes at most three times as long.
 const NAMES: usize = 32;
@@ -93,9 +93,9 @@ impl Report {
             Report::Exited(End::Code(code)) => tagged([3, 0], *code),
             Report::Exited(End::Signal(signal)) => tagged([3, 1], *signal),
             Report::Gone(swept) => {
-                let left = swept.left.len().min(NAMES);
+                let spared = swept.spared.len().min(NAMES);
                 let mut bytes = tagged([4, 0], swept.ended.cast_signed());
-                bytes.extend_from_slice(swept.left[..left].join("\n").as_bytes());
+                bytes.extend_from_slice(swept.spared[..spared].join("\n").as_bytes());
                 bytes
             }
         }
@@ -117,9 +117,9 @@ impl Report {
             (3, 1) => Report::Exited(End::Signal(number)),
             (4, _) => {
                 let names = String::from_utf8_lossy(rest);
-                let left = names.split('\n').filter(|name| !name.is_empty());
-                let left = left.map(str::to_owned).collect();
-                Report::Gone(Swept { ended: number.cast_unsigned(), left })
+                let spared = names.split('\n').filter(|name| !name.is_empty());
+                let spared = spared.map(str::to_owned).collect();
+                Report::Gone(Swept { ended: number.cast_unsigned(), spared })
             }
             _ => return None,
         })
@@ -129,7 +129,7 @@ impl Report {
 /// One end of the lifeline between a bridge and a keeper. Datagrams that the other
 /// side sent before it closed its end are received before [`Received::End`].
 #[derive(Debug)]
-pub struct Link(OwnedFd);
+pub struct Lifeline(OwnedFd);
 
 /// The result of one attempt to receive a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,28 +142,28 @@ pub enum Received<T> {
     End,
 }
 
-impl Link {
+impl Lifeline {
     /// Creates a lifeline: the bridge's end, and the keeper's. Both are close-on-exec.
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn pair() -> io::Result<(Link, Link)> {
+    pub fn pair() -> io::Result<(Lifeline, Lifeline)> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        Ok((Link(pair.0), Link(pair.1)))
+        Ok((Lifeline(pair.0), Lifeline(pair.1)))
     }
 
     /// The end that has this descriptor.
-    pub fn of(descriptor: OwnedFd) -> Link {
-        Link(descriptor)
+    pub fn of(descriptor: OwnedFd) -> Lifeline {
+        Lifeline(descriptor)
     }
 
     /// A second handle of the same end.
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub fn again(&self) -> io::Result<Link> {
-        self.0.try_clone().map(Link)
+    pub fn again(&self) -> io::Result<Lifeline> {
+        self.0.try_clone().map(Lifeline)
     }
 
     /// The descriptor.
@@ -202,7 +202,7 @@ impl Link {
     }
 
     fn hear<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Received<T> {
-        let mut room = [0; ROOM];
+        let mut room = [0; RECEIVE_BYTES];
         loop {
             return match recv(self.0.as_raw_fd(), &mut room, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => read(&room[..length]).map_or(Received::End, Received::Message),
@@ -214,7 +214,7 @@ impl Link {
     }
 }
 
-impl AsRawFd for Link {
+impl AsRawFd for Lifeline {
     fn as_raw_fd(&self) -> i32 {
         self.0.as_raw_fd()
     }
@@ -226,8 +226,8 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard_and_then_the_end() -> io::Result<()> {
-        let (bridge, keeper) = Link::pair()?;
-        let left = vec!["tmux: server".to_owned(), "ssh".to_owned()];
+        let (bridge, keeper) = Lifeline::pair()?;
+        let spared = vec!["tmux: server".to_owned(), "ssh".to_owned()];
         let reports = [
             Report::Refused(Need::Signals, 1),
             Report::Refused(Need::Orphans, 22),
@@ -238,7 +238,7 @@ mod tests {
             Report::Exited(End::Code(255)),
             Report::Exited(End::Signal(9)),
             Report::Gone(Swept::default()),
-            Report::Gone(Swept { ended: 3, left }),
+            Report::Gone(Swept { ended: 3, spared }),
         ];
         for report in &reports {
             keeper.report(report);
@@ -259,10 +259,10 @@ mod tests {
 
     #[test]
     fn a_report_of_many_names_fits() -> io::Result<()> {
-        let (bridge, keeper) = Link::pair()?;
-        let left = vec!["\u{fffd}".repeat(15); 1000];
-        keeper.report(&Report::Gone(Swept { ended: 1, left: left.clone() }));
-        let heard = Swept { ended: 1, left: left[..NAMES].to_vec() };
+        let (bridge, keeper) = Lifeline::pair()?;
+        let spared = vec!["\u{fffd}".repeat(15); 1000];
+        keeper.report(&Report::Gone(Swept { ended: 1, spared: spared.clone() }));
+        let heard = Swept { ended: 1, spared: spared[..NAMES].to_vec() };
         assert_eq!(bridge.hear_report(), Received::Message(Report::Gone(heard)));
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::processes::Spare;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The descriptor of the keeper's end of the lifeline.
-    pub link: RawFd,
+    pub lifeline: RawFd,
     /// The graces of the keeper's own ladder.
     pub graces: Graces,
     /// The processes that are left alone when the tree is ended.
@@ -47,7 +47,7 @@ impl Task {
     /// The keeper's arguments, without its name.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         let numbers = [
-            self.link.to_string(),
+            self.lifeline.to_string(),
             self.graces.stdin.as_millis().to_string(),
             self.graces.term.as_millis().to_string(),
         ];
@@ -59,7 +59,7 @@ impl Task {
     /// Reads the keeper's arguments, without its name; `None` if they are no task.
     pub fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Task> {
         let mut next = || arguments.next()?.into_string().ok();
-        let link = next()?.parse().ok()?;
+        let lifeline = next()?.parse().ok()?;
         let stdin = Duration::from_millis(next()?.parse().ok()?);
         let term = Duration::from_millis(next()?.parse().ok()?);
         let spare = Spare::of(&next()?);
@@ -67,7 +67,7 @@ impl Task {
         let cwd = arguments.next()?;
         let command: Vec<OsString> = arguments.collect();
         let graces = Graces { stdin, term };
-        (!command.is_empty()).then_some(Task { link, graces, spare, cookie, cwd, command })
+        (!command.is_empty()).then_some(Task { lifeline, graces, spare, cookie, cwd, command })
     }
 
     /// The agent's program and its arguments.
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let task = Task {
-            link: 7,
+            lifeline: 7,
             graces: Graces { stdin: Duration::from_millis(5), term: Duration::ZERO },
             spare: Spare::of("tmux,ssh"),
             cookie: ("MARK".into(), "a=b".into()),

@@ -13,8 +13,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::message::{Link, Order, Received, Report};
-use super::orphans::{self, Dead, Sweep, TreeState};
+use super::descendants::{self, Dead, Sweep, TreeState};
+use super::message::{Lifeline, Order, Received, Report};
 use super::task::{Graces, Task};
 
 /// After SIGKILL the tree is looked at whenever a child ends, and after this
@@ -37,7 +37,7 @@ enum LadderState {
 
 pub(super) struct Watch<'a> {
     /// `None`: the bridge is gone.
-    link: Option<&'a Link>,
+    lifeline: Option<&'a Lifeline>,
     signals: SignalFd,
     /// The id of the agent's process and group; `None`: the agent is reaped.
     agent: Option<Pid>,
@@ -51,9 +51,14 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(link: &'a Link, signals: SignalFd, agent: Pid, task: &'a Task) -> Self {
+    pub(super) fn new(
+        lifeline: &'a Lifeline,
+        signals: SignalFd,
+        agent: Pid,
+        task: &'a Task,
+    ) -> Self {
         Watch {
-            link: Some(link),
+            lifeline: Some(lifeline),
             signals,
             agent: Some(agent),
             state: LadderState::Serving,
@@ -78,8 +83,8 @@ impl<'a> Watch<'a> {
     }
 
     fn report(&self, report: &Report) {
-        if let Some(link) = self.link {
-            link.report(report);
+        if let Some(lifeline) = self.lifeline {
+            lifeline.report(report);
         }
     }
 
@@ -87,18 +92,18 @@ impl<'a> Watch<'a> {
     /// SIGKILL while it has a child, then while the tree has processes to be ended.
     fn is_needed(&mut self) -> bool {
         loop {
-            match orphans::next_dead() {
+            match descendants::next_dead() {
                 Ok(Some(dead)) => {
                     if self.agent == Some(dead.pid) {
                         self.agent_ended(dead);
                     } else {
-                        orphans::reap(dead.pid);
+                        descendants::reap(dead.pid);
                     }
                 }
                 Ok(None) => break,
                 Err(Errno::EINTR) => {}
                 Err(_) => {
-                    self.sweep.swept.left.clear();
+                    self.sweep.swept.spared.clear();
                     return false;
                 }
             }
@@ -108,8 +113,8 @@ impl<'a> Watch<'a> {
         }
         // The table changes while it is read: one look may miss a process that is to
         // be ended, so two looks must agree.
-        self.sweep.look() == TreeState::Alive
-            || self.sweep.look() == TreeState::Alive
+        self.sweep.kill_found() == TreeState::Alive
+            || self.sweep.kill_found() == TreeState::Alive
             || self.agent.is_some()
     }
 
@@ -117,7 +122,7 @@ impl<'a> Watch<'a> {
         // The rest of its group is killed before the reaping, after which the id could
         // belong to another group.
         self.signal_group(Signal::SIGKILL);
-        orphans::reap(dead.pid);
+        descendants::reap(dead.pid);
         self.agent = None;
         self.kill_from_now_on();
         self.report(&Report::Exited(dead.end));
@@ -126,8 +131,8 @@ impl<'a> Watch<'a> {
     /// Waits for a signal, an order, or the time `due`.
     fn wait(&self) {
         let mut sources = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        if let Some(link) = self.link {
-            sources.push(PollFd::new(link.descriptor().as_fd(), PollFlags::POLLIN));
+        if let Some(lifeline) = self.lifeline {
+            sources.push(PollFd::new(lifeline.descriptor().as_fd(), PollFlags::POLLIN));
         }
         let timeout = match self.due {
             // `poll` counts whole milliseconds: one more, so as not to wake before `due`.
@@ -153,19 +158,19 @@ impl<'a> Watch<'a> {
     }
 
     fn heed_orders(&mut self) {
-        while let Some(link) = self.link {
-            match link.hear_order() {
+        while let Some(lifeline) = self.lifeline {
+            match lifeline.hear_order() {
                 Received::Message(Order::Terminate) => self.terminate(),
                 Received::Message(Order::Kill) => self.kill(),
                 Received::Nothing => return,
-                Received::End => self.left_alone(),
+                Received::End => self.bridge_gone(),
             }
         }
     }
 
     /// The bridge is gone: the keeper goes down the rest of the ladder by itself.
-    fn left_alone(&mut self) {
-        self.link = None;
+    fn bridge_gone(&mut self) {
+        self.lifeline = None;
         match self.state {
             LadderState::Serving => {
                 self.state = LadderState::ClosingStdin;

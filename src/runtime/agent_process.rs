@@ -17,9 +17,9 @@ pub(super) enum AgentProcess {
     Starting(Box<Starting>),
     /// The keeper of a running agent, and the agent's process id.
     #[cfg(target_os = "linux")]
-    Kept(Keeper, u32),
+    WithKeeper(Keeper, u32),
     /// The agent itself, a child of the bridge without a keeper.
-    Own(Child),
+    WithoutKeeper(Child),
 }
 
 /// The state until a keeper has reported how the agent's start went.
@@ -38,8 +38,10 @@ impl AgentProcess {
     pub(super) fn terminate(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
-            AgentProcess::Starting(_) | AgentProcess::Kept(..) => self.order(Order::Terminate),
-            AgentProcess::Own(child) => child.terminate(),
+            AgentProcess::Starting(_) | AgentProcess::WithKeeper(..) => {
+                self.order(Order::Terminate)
+            }
+            AgentProcess::WithoutKeeper(child) => child.terminate(),
         }
     }
 
@@ -47,8 +49,8 @@ impl AgentProcess {
     pub(super) fn kill(&mut self) {
         match self {
             #[cfg(target_os = "linux")]
-            AgentProcess::Starting(_) | AgentProcess::Kept(..) => self.order(Order::Kill),
-            AgentProcess::Own(child) => child.kill(),
+            AgentProcess::Starting(_) | AgentProcess::WithKeeper(..) => self.order(Order::Kill),
+            AgentProcess::WithoutKeeper(child) => child.kill(),
         }
     }
 
@@ -59,8 +61,8 @@ impl AgentProcess {
                 starting.asked = starting.asked.max(Some(order));
                 starting.kept.order(order);
             }
-            AgentProcess::Kept(kept, _) => kept.order(order),
-            AgentProcess::Own(child) => match order {
+            AgentProcess::WithKeeper(kept, _) => kept.order(order),
+            AgentProcess::WithoutKeeper(child) => match order {
                 Order::Terminate => child.terminate(),
                 Order::Kill => child.kill(),
             },
@@ -72,8 +74,8 @@ impl AgentProcess {
     pub(super) fn keeper(&mut self) -> Option<&mut Keeper> {
         match self {
             AgentProcess::Starting(starting) => Some(&mut starting.kept),
-            AgentProcess::Kept(kept, _) => Some(kept),
-            AgentProcess::Own(_) => None,
+            AgentProcess::WithKeeper(kept, _) => Some(kept),
+            AgentProcess::WithoutKeeper(_) => None,
         }
     }
 
@@ -82,8 +84,8 @@ impl AgentProcess {
     pub(super) fn into_keeper(self) -> Option<std::process::Child> {
         match self {
             AgentProcess::Starting(starting) => Some(starting.kept.let_go()),
-            AgentProcess::Kept(kept, _) => Some(kept.let_go()),
-            AgentProcess::Own(_) => None,
+            AgentProcess::WithKeeper(kept, _) => Some(kept.let_go()),
+            AgentProcess::WithoutKeeper(_) => None,
         }
     }
 
@@ -93,8 +95,8 @@ impl AgentProcess {
             #[cfg(target_os = "linux")]
             AgentProcess::Starting(_) => None,
             #[cfg(target_os = "linux")]
-            AgentProcess::Kept(_, pid) => Some(*pid),
-            AgentProcess::Own(child) => Some(child.pid()),
+            AgentProcess::WithKeeper(_, pid) => Some(*pid),
+            AgentProcess::WithoutKeeper(child) => Some(child.pid()),
         }
     }
 
@@ -104,8 +106,8 @@ impl AgentProcess {
             #[cfg(target_os = "linux")]
             AgentProcess::Starting(starting) => Trace::Keeper(starting.kept.pid()),
             #[cfg(target_os = "linux")]
-            AgentProcess::Kept(kept, _) => Trace::Keeper(kept.pid()),
-            AgentProcess::Own(child) => Trace::Cookie(child.cookie().to_owned()),
+            AgentProcess::WithKeeper(kept, _) => Trace::Keeper(kept.pid()),
+            AgentProcess::WithoutKeeper(child) => Trace::Cookie(child.cookie().to_owned()),
         }
     }
 }

@@ -125,14 +125,14 @@ impl Children {
         let (child, stdios) = match spawned {
             Ok(started) => started,
             Err(error) => {
-                ledger.strike(channel);
+                ledger.remove(channel);
                 return Event::SpawnFailed { channel, error };
             }
         };
         let pid = child.pid();
         ledger.started(channel, pid);
         let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
-        self.insert(channel, Row::new(AgentProcess::Own(child), peer, &parts));
+        self.insert(channel, Row::new(AgentProcess::WithoutKeeper(child), peer, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -143,7 +143,7 @@ impl Children {
 
     fn remove(&mut self, channel: ChannelId) -> Option<Row> {
         let row = self.rows.remove(&channel)?;
-        self.orders.ledger.strike(channel);
+        self.orders.ledger.remove(channel);
         for stream in &row.streams {
             stream.abort();
         }
@@ -258,7 +258,7 @@ impl Children {
         self.reap_keepers();
         let mut ended = Vec::new();
         for (channel, row) in &mut self.rows {
-            if let AgentProcess::Own(child) = &mut row.process
+            if let AgentProcess::WithoutKeeper(child) = &mut row.process
                 && let Some(status) = child.try_reap()
             {
                 ended.push((*channel, status, child.cookie().to_owned()));
@@ -342,9 +342,9 @@ fn tell_swept(of: impl Display, swept: &Swept) {
         let ended = counted(swept.ended as usize, "process");
         tracing::info!("{of}: ended {ended} that the agent left behind");
     }
-    if !swept.left.is_empty() {
-        let names = swept.left.join(", ");
-        let left = counted(swept.left.len(), "process");
+    if !swept.spared.is_empty() {
+        let names = swept.spared.join(", ");
+        let left = counted(swept.spared.len(), "process");
         tracing::info!("{of}: left {left} alone: {names}");
     }
 }

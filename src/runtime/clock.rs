@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::bridge::Moment;
 
 /// Shorter sleeps of the host are ignored (ms).
-const PAUSE: u64 = 5_000;
+const SHORTEST_SLEEP: u64 = 5_000;
 
 /// Counts milliseconds from the start of the bridge, without the time that the host
 /// sleeps.
@@ -15,14 +15,14 @@ const PAUSE: u64 = 5_000;
 pub(super) struct Clock {
     start: Instant,
     /// The time that the host has slept, from its start to the last call of
-    /// `slept_since` (ms).
+    /// `slept_since_last_call` (ms).
     slept: u64,
 }
 
 impl Clock {
     #[allow(clippy::disallowed_methods)] // the one clock
     pub(super) fn new() -> Self {
-        Clock { start: Instant::now(), slept: asleep() }
+        Clock { start: Instant::now(), slept: total_sleep() }
     }
 
     #[allow(clippy::disallowed_methods)] // the one clock
@@ -32,9 +32,9 @@ impl Clock {
     }
 
     /// Whether the host slept since the last call.
-    pub(super) fn slept_since(&mut self) -> bool {
-        let now = asleep();
-        let slept = now.saturating_sub(self.slept) > PAUSE;
+    pub(super) fn slept_since_last_call(&mut self) -> bool {
+        let now = total_sleep();
+        let slept = now.saturating_sub(self.slept) > SHORTEST_SLEEP;
         self.slept = now;
         slept
     }
@@ -53,7 +53,7 @@ const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
 #[cfg(not(target_os = "linux"))]
 const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
 
-fn asleep() -> u64 {
+fn total_sleep() -> u64 {
     milliseconds(BOOT).saturating_sub(milliseconds(ClockId::CLOCK_MONOTONIC))
 }
 

@@ -22,7 +22,7 @@ use super::input::Input;
 use super::stdio::watched;
 use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::{ChannelId, Config};
-use crate::keeper::message::{Link, Need, Order, Received};
+use crate::keeper::message::{Lifeline, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
 use crate::processes::Spare;
@@ -64,10 +64,10 @@ impl KeeperStarter {
         cwd: &str,
         cookie: &str,
     ) -> io::Result<(Keeper, Stdios)> {
-        let (link, its_link) = Link::pair()?;
-        let number = its_link.as_raw_fd();
+        let (lifeline, its_lifeline) = Lifeline::pair()?;
+        let number = its_lifeline.as_raw_fd();
         let task = Task {
-            link: number,
+            lifeline: number,
             graces: self.graces,
             spare: self.spare.clone(),
             cookie: (COOKIE.to_owned(), cookie.to_owned()),
@@ -87,7 +87,7 @@ impl KeeperStarter {
         let prepare = move || {
             // In a session of its own before a signal to the bridge's group can reach it.
             unistd::setsid()?;
-            fcntl(its_link.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+            fcntl(its_lifeline.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
             Ok(())
         };
         // SAFETY: between fork and exec only two system calls are made, both of
@@ -98,7 +98,7 @@ impl KeeperStarter {
         }
         let mut process = command.spawn()?;
         let stdios = Stdios::of(&mut process)?;
-        Ok((Keeper { process, link, cookie: cookie.to_owned() }, stdios))
+        Ok((Keeper { process, lifeline, cookie: cookie.to_owned() }, stdios))
     }
 }
 
@@ -115,7 +115,7 @@ fn graces(config: &Config) -> Graces {
 #[derive(Debug)]
 pub(super) struct Keeper {
     process: process::Child,
-    link: Link,
+    lifeline: Lifeline,
     cookie: String,
 }
 
@@ -131,7 +131,7 @@ impl Keeper {
     }
 
     pub(super) fn order(&mut self, order: Order) {
-        self.link.order(order);
+        self.lifeline.order(order);
         self.wake();
     }
 
@@ -149,10 +149,10 @@ impl Keeper {
         channel: ChannelId,
         to_loop: mpsc::UnboundedSender<Input>,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
-        let link = watched(self.link.again()?, Interest::READABLE)?;
+        let lifeline = watched(self.lifeline.again()?, Interest::READABLE)?;
         Ok(async move {
-            while let Ok(mut guard) = link.readable().await {
-                match link.get_ref().hear_report() {
+            while let Ok(mut guard) = lifeline.readable().await {
+                match lifeline.get_ref().hear_report() {
                     Received::Message(report) => {
                         let _ = to_loop.send(Input::FromKeeper(channel, Some(report)));
                     }

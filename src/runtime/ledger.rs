@@ -89,7 +89,7 @@ impl Ledger {
     }
 
     /// Removes an agent, after its exit or if its start has failed.
-    pub(super) fn strike(&mut self, channel: ChannelId) {
+    pub(super) fn remove(&mut self, channel: ChannelId) {
         if self.agents.remove(&channel).is_some() {
             self.write();
         }
@@ -165,7 +165,7 @@ impl Left {
             }
             let tree = tree::sweep(&agent.cookie, spare, signalled);
             swept.ended += tree.ended;
-            swept.left.extend(tree.left);
+            swept.spared.extend(tree.spared);
         }
         swept
     }
@@ -188,7 +188,7 @@ pub(super) fn sweep(folder: &Path, spare: &Spare) -> Swept {
             }
             let tree = left.end(spare);
             swept.ended += tree.ended;
-            swept.left.extend(tree.left);
+            swept.spared.extend(tree.spared);
         }
         // It fails if another bridge has removed the file first.
         let _ = fs::remove_file(file);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::agent_environment::Passing;
+use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
 use crate::logs::StderrSink;
 use crate::processes::Spare;
@@ -24,7 +24,7 @@ pub struct Setup {
     /// The processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
     /// Which variables agents get.
-    pub passing: Passing,
+    pub passing: EnvironmentRules,
     /// The folder of the ledgers of all bridges; `None`: no ledger is kept.
     pub ledgers: Option<PathBuf>,
     /// Where the agents' stderr goes.

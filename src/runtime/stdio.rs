@@ -23,7 +23,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 /// The least free memory in the buffer for one read, in bytes.
-const ROOM: usize = 16 * 1024;
+const LEAST_FREE: usize = 16 * 1024;
 /// The memory that is added when there is less, in bytes.
 const CHUNK: usize = 64 * 1024;
 /// The most memory that is added at once for the rest of a long line, in bytes.
@@ -106,7 +106,7 @@ impl Source {
     /// Appends the bytes that are there to `buffer`, and waits for the first. Returns
     /// their number; 0: the end.
     pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        if buffer.capacity() - buffer.len() < ROOM {
+        if buffer.capacity() - buffer.len() < LEAST_FREE {
             // The buffer grows by its length, so that a long line is copied less often.
             buffer.reserve(buffer.len().clamp(CHUNK, LARGEST_STEP));
         }

@@ -59,7 +59,7 @@ pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -
         let found = Trace::Cookie(cookie.to_owned()).living();
         let (spared, left): (Vec<ProcessEntry>, Vec<ProcessEntry>) =
             found.into_iter().partition(|entry| spare.holds(&entry.name));
-        swept.left = spared.into_iter().map(|entry| entry.name).collect();
+        swept.spared = spared.into_iter().map(|entry| entry.name).collect();
         empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
         if empty_looks == 2 {
             break;

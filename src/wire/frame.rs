@@ -58,13 +58,13 @@ pub enum Malformed {
         /// How long, in bytes.
         length: u64,
         /// What could be seen of it.
-        glimpse: Glimpse,
+        glimpse: OverlongHead,
     },
 }
 
 /// What could be seen of a line that was too long to keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glimpse {
+pub struct OverlongHead {
     /// The message's id, found in the beginning or at the very end of the line.
     pub id: Option<Token>,
     /// Whether it named a method, so that it is no answer.
@@ -128,12 +128,12 @@ impl Frame {
     }
 
     /// What can be seen of an over-long line: its beginning and its end.
-    pub fn glimpse(beginning: &[u8], end: &[u8]) -> Glimpse {
+    pub fn glimpse(beginning: &[u8], end: &[u8]) -> OverlongHead {
         let mut walk = Walk::default();
         // The beginning breaks off somewhere: the members before that count.
         let _ = walk.over(beginning);
         let id = walk.places.of(Member::Id).map(|id| id.of(beginning)).or_else(|| last_id(end));
-        Glimpse {
+        OverlongHead {
             id: id.filter(|id| is_id(id)).map(Token::new),
             has_method: walk.places.of(Member::Method).is_some(),
         }

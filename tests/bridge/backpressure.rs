@@ -11,7 +11,7 @@ fn an_agent_that_does_not_read_is_sent_no_more_requests() {
     world.open(editor, channel, "a");
     let turn = world.prompt(editor, channel, "a", 1);
     let question = world.ask(channel, editor, "a", "50");
-    world.event(Event::ChannelSaturated { channel, over: true });
+    world.event(Event::ChannelMarkPassed { channel, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     world.request(editor, 2, "session/prompt", &prompt("a"));
     let data = world.expect_refusal(editor, 2, -32603, "agent_not_reading");
@@ -26,7 +26,7 @@ fn an_agent_that_does_not_read_is_sent_no_more_requests() {
     world.answer(channel, turn, END_TURN);
     world.expect_answer(editor, 1, END_TURN);
     world.close(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: false });
+    world.event(Event::ChannelMarkPassed { channel, over: false });
     world.open(editor, channel, "b");
 }
 
@@ -35,7 +35,7 @@ fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: true });
+    world.event(Event::ChannelMarkPassed { channel, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     let long = format!(r#"{{"sessionId":"a","text":"{}"}}"#, "x".repeat(300_000));
     for count in 1..=5 {
@@ -48,7 +48,7 @@ fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
     // There is still room for what matters.
     world.notify(editor, "session/cancel", &session("a"));
     world.expect_notification(channel, "session/cancel", &session("a"));
-    world.event(Event::ChannelSaturated { channel, over: false });
+    world.event(Event::ChannelMarkPassed { channel, over: false });
     world.notify(editor, "_x/said", &long);
     world.expect_notification(channel, "_x/said", &long);
     world.assert_nothing_left();
@@ -63,7 +63,7 @@ fn a_request_for_all_is_refused_if_one_agent_does_not_read() {
     let second = world.expect_spawn("/home");
     world.handshake(second);
     world.opened(editor, second, "b", "1");
-    world.event(Event::ChannelSaturated { channel: second, over: true });
+    world.event(Event::ChannelMarkPassed { channel: second, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     for (id, method) in [(2, "providers/set"), (3, "logout")] {
         world.request(editor, id, method, "{}");
@@ -76,7 +76,7 @@ fn a_load_of_a_live_session_is_refused_if_its_agent_does_not_read() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: true });
+    world.event(Event::ChannelMarkPassed { channel, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     for (id, method) in ["session/load", "session/resume"].iter().enumerate() {
         world.request(editor, id, method, &stored("a"));
@@ -89,7 +89,7 @@ fn requests_about_a_live_session_are_refused_if_its_agent_does_not_read() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.event(Event::ChannelSaturated { channel, over: true });
+    world.event(Event::ChannelMarkPassed { channel, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     // Also a deletion, which does not close it then.
     for (id, method) in ["session/set_title", "session/status", "session/delete"].iter().enumerate()
@@ -109,14 +109,14 @@ fn a_slow_client_pauses_the_channels_that_feed_it_and_no_others() {
     let second = world.expect_spawn("/home");
     world.handshake(second);
     world.opened(fast, second, "b", "1");
-    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.event(Event::ClientMarkPassed { client: slow, over: true });
     world.expect(first, Deed::Pause);
     world.prompt(fast, second, "b", 2);
     world.assert_nothing_left();
-    world.event(Event::ClientSaturated { client: slow, over: false });
+    world.event(Event::ClientMarkPassed { client: slow, over: false });
     world.expect(first, Deed::Resume);
     // Also when it is gone, or when the channel is to leave.
-    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.event(Event::ClientMarkPassed { client: slow, over: true });
     world.expect(first, Deed::Pause);
     world.gone(slow);
     world.expect(first, Deed::Resume);
@@ -129,10 +129,10 @@ fn an_agent_without_sessions_is_paused_for_a_slow_client_of_its_own_pool() {
     let others = INITIALIZE.replace("\"terminal\":true", "\"terminal\":false");
     world.start_with(&others);
     for _ in 0..2 {
-        world.event(Event::ClientSaturated { client: slow, over: true });
+        world.event(Event::ClientMarkPassed { client: slow, over: true });
         world.expect(channel, Deed::Pause);
         world.assert_nothing_left();
-        world.event(Event::ClientSaturated { client: slow, over: false });
+        world.event(Event::ClientMarkPassed { client: slow, over: false });
         world.expect(channel, Deed::Resume);
     }
 }
@@ -145,7 +145,7 @@ fn an_agent_is_paused_for_a_slow_client_that_waits_for_its_answer() {
     world.open(first, channel, "a");
     world.request(second, 1, "session/list", "{}");
     world.expect_request(channel, "session/list", "{}");
-    world.event(Event::ClientSaturated { client: second, over: true });
+    world.event(Event::ClientMarkPassed { client: second, over: true });
     world.expect(channel, Deed::Pause);
 }
 
@@ -154,7 +154,7 @@ fn an_agent_without_sessions_goes_on_when_its_slow_client_is_gone() {
     let mut world = World::new();
     let (slow, channel) = world.start();
     world.join();
-    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.event(Event::ClientMarkPassed { client: slow, over: true });
     world.expect(channel, Deed::Pause);
     world.gone(slow);
     world.expect(channel, Deed::Resume);
@@ -167,7 +167,7 @@ fn an_agent_goes_on_when_its_slow_client_leaves_the_session() {
     let slow = world.join();
     world.open(first, channel, "a");
     world.load(slow, channel, "a");
-    world.event(Event::ClientSaturated { client: slow, over: true });
+    world.event(Event::ClientMarkPassed { client: slow, over: true });
     world.expect(channel, Deed::Pause);
     world.request(slow, 2, "_drawbridge/detach", &session("a"));
     world.expect_answer(slow, 2, "{}");
@@ -179,7 +179,7 @@ fn an_agent_that_is_to_end_is_read_on() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.event(Event::ClientSaturated { client: editor, over: true });
+    world.event(Event::ClientMarkPassed { client: editor, over: true });
     world.expect(channel, Deed::Pause);
     world.event(Event::ChannelLost { channel });
     world.expect(channel, Deed::CloseStdin);

@@ -117,8 +117,8 @@ fn what_touches_an_idle_channel_without_work_does_not_keep_it() {
     world.close(editor, channel, "a");
     world.wait(300_000);
     let other = world.connect();
-    world.event(Event::ClientSaturated { client: other, over: true });
-    world.event(Event::ClientSaturated { client: other, over: false });
+    world.event(Event::ClientMarkPassed { client: other, over: true });
+    world.event(Event::ClientMarkPassed { client: other, over: false });
     world.wait(300_000);
     world.expect(channel, Deed::CloseStdin);
 }

@@ -207,7 +207,7 @@ fn another_version_is_carried_transparently() {
     let id = world.expect_request(of_second, "initialize", &params);
     world.answer(of_second, id, v2);
     world.expect_answer(second, 1, v2);
-    let carried = |notice: &&Notice| matches!(notice, Notice::CarriedTransparently { .. });
+    let carried = |notice: &&Notice| matches!(notice, Notice::ClientPassthrough { .. });
     assert_eq!(world.notices.iter().filter(carried).count(), 2);
 
     for (client, channel) in [(first, of_first), (second, of_second)] {
@@ -336,7 +336,7 @@ fn a_carried_agent_that_does_not_read_is_sent_no_more_requests() {
     world.answer(agent, id, r#"{"protocolVersion":2}"#);
     world.next_line(editor);
 
-    world.event(Event::ChannelSaturated { channel: agent, over: true });
+    world.event(Event::ChannelMarkPassed { channel: agent, over: true });
     world.expect_warning(|notice| matches!(notice, Notice::AgentNotReading { .. }));
     world.request(editor, 2, "session/prompt", &prompt("a"));
     let data = world.expect_refusal(editor, 2, -32603, "agent_not_reading");
@@ -344,7 +344,7 @@ fn a_carried_agent_that_does_not_read_is_sent_no_more_requests() {
     // A cancel gets in.
     world.notify(editor, "session/cancel", &session("a"));
     world.expect_notification(agent, "session/cancel", &session("a"));
-    world.event(Event::ChannelSaturated { channel: agent, over: false });
+    world.event(Event::ChannelMarkPassed { channel: agent, over: false });
     world.request(editor, 3, "session/prompt", &prompt("a"));
     world.expect_request(agent, "session/prompt", &prompt("a"));
 }

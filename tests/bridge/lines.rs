@@ -1,13 +1,13 @@
 //! Lines that are no messages, from both sides.
 
 use drawbridge::bridge::Notice;
-use drawbridge::wire::frame::Glimpse;
+use drawbridge::wire::frame::OverlongHead;
 use drawbridge::wire::{Malformed, Token};
 
 use crate::harness::{END_TURN, NEW, World, session};
 
 fn too_long(id: Option<&str>, has_method: bool) -> Malformed {
-    let glimpse = Glimpse { id: id.map(|id| Token::new(id.as_bytes())), has_method };
+    let glimpse = OverlongHead { id: id.map(|id| Token::new(id.as_bytes())), has_method };
     Malformed::TooLong { length: 70_000_000, glimpse }
 }
 

@@ -14,7 +14,7 @@ use crate::stats::median;
 /// The number of stuck agents in the shutdown that is compared with one of a single stuck agent.
 pub const STUCK: usize = 8;
 /// The bound of a shutdown by default, in seconds.
-pub const LADDER: f64 = 2.5;
+pub const SHUTDOWN_BOUND: f64 = 2.5;
 
 /// The figures, in seconds unless a field says otherwise.
 #[derive(Debug)]

@@ -30,7 +30,7 @@ pub const REQUESTS: &[(u8, Method)] = &[
 ];
 
 /// The notifications of a client, by their letter.
-pub const NOTICES: &[(u8, Method)] =
+pub const NOTIFICATIONS: &[(u8, Method)] =
     &[(b'c', SessionCancel), (b'h', BridgeHeartbeat), (b'x', Other)];
 
 /// The questions of an agent, by their letter.

@@ -75,9 +75,9 @@ pub struct Opening {
     pub kind: OpenKind,
     /// The agent's id of the conversation that is restored or copied; `None` for
     /// `session/new`.
-    pub source: Option<Box<str>>,
+    pub agent_id: Option<Box<str>>,
     /// The id by which the client names that same conversation.
-    pub public: Option<Box<str>>,
+    pub public_id: Option<Box<str>>,
     /// The working directory of the session; empty if the request names none.
     pub cwd: Box<str>,
 }
@@ -87,7 +87,7 @@ impl Opening {
     /// a copy, and only the answer tells its id.
     pub fn restores(&self) -> Option<&str> {
         match self.kind {
-            OpenKind::Load | OpenKind::Resume => self.source.as_deref(),
+            OpenKind::Load | OpenKind::Resume => self.agent_id.as_deref(),
             OpenKind::New | OpenKind::Fork => None,
         }
     }
@@ -96,7 +96,7 @@ impl Opening {
     /// clients know. `None`: the open restores none.
     pub fn restored_ids(&self) -> Option<(&str, &str)> {
         let source = self.restores()?;
-        Some((source, self.public.as_deref().unwrap_or(source)))
+        Some((source, self.public_id.as_deref().unwrap_or(source)))
     }
 }
 
@@ -129,7 +129,7 @@ pub enum Purpose {
     Part(FanoutId),
     /// A request that every channel of the pool must hear, made while none was open: one
     /// channel answers it. Carries the request, for the other channels.
-    Shared(Box<Frame>),
+    FanoutOfOne(Box<Frame>),
     /// A request about a stored conversation, such as `session/delete`.
     Stored {
         /// The agent's id of the conversation.
@@ -144,9 +144,9 @@ pub enum Purpose {
         attached: bool,
     },
     /// Any other request in a session.
-    Session,
+    InSession,
     /// Any other request without a session.
-    Connection {
+    WithoutSession {
         /// Whether the bridge does not know the method: the agent may then hold something
         /// for the client, so that success gives the client a lease.
         unknown: bool,

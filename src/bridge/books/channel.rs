@@ -117,7 +117,7 @@ pub struct Channel {
     pub pool: Option<PoolId>,
     /// The working directory of all its sessions. `None`: no session was placed here yet,
     /// or sessions with different directories may share a channel (`Share::Agent`).
-    pub key: Option<Box<str>>,
+    pub shared_cwd: Option<Box<str>>,
     /// Whether a session was ever opened here.
     pub used: bool,
     /// What its agent offered in its answer to `initialize`.
@@ -162,7 +162,7 @@ impl Channel {
             state: ChannelState::Spawned,
             agent,
             pool: None,
-            key: None,
+            shared_cwd: None,
             used: false,
             capabilities: Capabilities::default(),
             login: Login::Unknown,
@@ -197,7 +197,7 @@ impl Channel {
     }
 
     /// Whether its agent left an open or a close unanswered, or holds husks.
-    pub fn has_loose_ends(&self) -> bool {
+    pub fn has_unanswered_or_husks(&self) -> bool {
         let closed = &self.tombstones;
         !self.overdue.is_empty()
             || closed.has_unanswered()

@@ -14,14 +14,14 @@ enum Silence {
     #[default]
     Unknown,
     /// A survey runs; with the result of the one before, if that still counts.
-    Asked(Option<Look>),
+    Asked(Option<Survey>),
     /// The last survey had this result.
-    Seen(Look),
+    Seen(Survey),
 }
 
 /// The result of one survey of a silent agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+struct Survey {
     at: Moment,
     /// The time that the tree has spent on the processor until `at` (ms); `None`: it
     /// could not be seen.
@@ -92,7 +92,7 @@ impl ChannelClock {
     }
 
     /// Notes that the runtime is asked for a survey.
-    pub fn look(&mut self) {
+    pub fn survey_asked(&mut self) {
         // A survey before the agent was waited for, or before its last line, says nothing.
         let since = self.waited_for_since.map_or(self.heard_at, |since| since.max(self.heard_at));
         let before = match self.silence {
@@ -105,12 +105,12 @@ impl ChannelClock {
     /// Notes the result of a survey: `worked` is the time that the tree has spent on the
     /// processor in all (ms). Returns the number of strikes in a row if this survey adds
     /// one; `None` if it adds none, or if no survey was asked for.
-    pub fn looked(&mut self, worked: Option<u64>, now: Moment) -> Option<usize> {
+    pub fn surveyed(&mut self, worked: Option<u64>, now: Moment) -> Option<usize> {
         let Silence::Asked(before) = self.silence else { return None };
         let before = before.filter(|look| look.at > self.heard_at);
         let so_far = before.map_or(0, |look| look.strikes);
         let strikes = match (before, worked) {
-            (Some(Look { at, worked: Some(then), .. }), Some(worked)) => {
+            (Some(Survey { at, worked: Some(then), .. }), Some(worked)) => {
                 // Less than before: a process of the tree has ended, which is a sign of life.
                 let idle =
                     worked.checked_sub(then).filter(|work| *work <= now.since(at) / WORK_PART);
@@ -119,7 +119,7 @@ impl ChannelClock {
             // Without two times to compare there is no new strike, and none is forgotten.
             _ => so_far,
         };
-        self.silence = Silence::Seen(Look { at: now, worked, strikes });
+        self.silence = Silence::Seen(Survey { at: now, worked, strikes });
         (strikes > so_far).then_some(strikes)
     }
 
@@ -150,9 +150,9 @@ mod tests {
 
     /// One survey, whose result comes at `now` (ms): `worked` goes in, the strikes come
     /// out.
-    fn look(clock: &mut ChannelClock, worked: Option<u64>, now: u64) -> Option<usize> {
-        clock.look();
-        clock.looked(worked, at(now))
+    fn survey(clock: &mut ChannelClock, worked: Option<u64>, now: u64) -> Option<usize> {
+        clock.survey_asked();
+        clock.surveyed(worked, at(now))
     }
 
     #[test]
@@ -195,9 +195,9 @@ mod tests {
     #[test]
     fn the_next_interval_of_silence_begins_with_the_last_look() {
         let mut clock = waited_for();
-        clock.look();
+        clock.survey_asked();
         assert_eq!(clock.silent_since(), None, "it is looked at");
-        assert_eq!(clock.looked(Some(7), at(1_000)), None);
+        assert_eq!(clock.surveyed(Some(7), at(1_000)), None);
         assert_eq!(clock.silent_since(), Some(at(1_000)));
         clock.heard(at(1_500));
         assert_eq!(clock.silent_since(), Some(at(1_500)));
@@ -206,100 +206,100 @@ mod tests {
     #[test]
     fn each_interval_without_work_is_a_strike() {
         let mut clock = waited_for();
-        assert_eq!(look(&mut clock, Some(7), 10_000), None, "there is nothing to compare with");
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
-        assert_eq!(look(&mut clock, Some(17), 30_000), Some(2), "a thousandth is no work");
-        assert_eq!(look(&mut clock, Some(17), 40_000), Some(3));
+        assert_eq!(survey(&mut clock, Some(7), 10_000), None, "there is nothing to compare with");
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(17), 30_000), Some(2), "a thousandth is no work");
+        assert_eq!(survey(&mut clock, Some(17), 40_000), Some(3));
     }
 
     #[test]
     fn work_begins_the_count_again() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
-        assert_eq!(look(&mut clock, Some(18), 30_000), None);
-        assert_eq!(look(&mut clock, Some(18), 40_000), Some(1));
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(18), 30_000), None);
+        assert_eq!(survey(&mut clock, Some(18), 40_000), Some(1));
     }
 
     #[test]
     fn less_work_than_before_is_a_sign_of_life() {
         let mut clock = waited_for();
-        look(&mut clock, Some(700), 10_000);
-        assert_eq!(look(&mut clock, Some(700), 20_000), Some(1));
-        assert_eq!(look(&mut clock, Some(300), 30_000), None);
-        assert_eq!(look(&mut clock, Some(300), 40_000), Some(1));
+        survey(&mut clock, Some(700), 10_000);
+        assert_eq!(survey(&mut clock, Some(700), 20_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(300), 30_000), None);
+        assert_eq!(survey(&mut clock, Some(300), 40_000), Some(1));
     }
 
     #[test]
     fn without_evidence_there_is_no_strike_and_none_is_forgotten() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
-        assert_eq!(look(&mut clock, None, 30_000), None);
-        assert_eq!(look(&mut clock, Some(7), 40_000), None, "the last look saw nothing");
-        assert_eq!(look(&mut clock, Some(7), 50_000), Some(2));
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
+        assert_eq!(survey(&mut clock, None, 30_000), None);
+        assert_eq!(survey(&mut clock, Some(7), 40_000), None, "the last look saw nothing");
+        assert_eq!(survey(&mut clock, Some(7), 50_000), Some(2));
     }
 
     #[test]
     fn a_line_begins_the_count_again() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
         clock.heard(at(25_000));
-        assert_eq!(look(&mut clock, Some(7), 30_000), None);
-        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(7), 30_000), None);
+        assert_eq!(survey(&mut clock, Some(7), 40_000), Some(1));
     }
 
     #[test]
     fn a_line_during_a_look_begins_the_count_again() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
-        clock.look();
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
+        clock.survey_asked();
         clock.heard(at(30_000));
-        assert_eq!(clock.looked(Some(7), at(30_001)), None);
-        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+        assert_eq!(clock.surveyed(Some(7), at(30_001)), None);
+        assert_eq!(survey(&mut clock, Some(7), 40_000), Some(1));
     }
 
     #[test]
     fn what_was_seen_before_it_was_waited_for_says_nothing() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
         clock.set_waited_for(false, at(21_000));
         clock.set_waited_for(true, at(25_000));
-        assert_eq!(look(&mut clock, Some(7), 35_000), None);
-        assert_eq!(look(&mut clock, Some(7), 45_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(7), 35_000), None);
+        assert_eq!(survey(&mut clock, Some(7), 45_000), Some(1));
     }
 
     #[test]
     fn a_look_that_nobody_asked_for_says_nothing() {
         let mut clock = waited_for();
-        assert_eq!(clock.looked(Some(7), at(10_000)), None);
+        assert_eq!(clock.surveyed(Some(7), at(10_000)), None);
         assert_eq!(clock.silent_since(), Some(at(0)));
-        look(&mut clock, Some(7), 20_000);
-        assert_eq!(clock.looked(Some(7), at(30_000)), None);
-        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+        survey(&mut clock, Some(7), 20_000);
+        assert_eq!(clock.surveyed(Some(7), at(30_000)), None);
+        assert_eq!(survey(&mut clock, Some(7), 40_000), Some(1));
     }
 
     #[test]
     fn after_the_host_stood_still_the_count_begins_again() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        assert_eq!(look(&mut clock, Some(7), 20_000), Some(1));
+        survey(&mut clock, Some(7), 10_000);
+        assert_eq!(survey(&mut clock, Some(7), 20_000), Some(1));
         clock.forget_silence();
-        assert_eq!(look(&mut clock, Some(7), 30_000), None);
-        assert_eq!(look(&mut clock, Some(7), 40_000), Some(1));
+        assert_eq!(survey(&mut clock, Some(7), 30_000), None);
+        assert_eq!(survey(&mut clock, Some(7), 40_000), Some(1));
     }
 
     #[test]
     fn a_look_during_which_the_host_stood_still_is_the_first() {
         let mut clock = waited_for();
-        look(&mut clock, Some(7), 10_000);
-        clock.look();
+        survey(&mut clock, Some(7), 10_000);
+        clock.survey_asked();
         clock.forget_silence();
         assert_eq!(clock.silent_since(), None, "it is still looked at");
-        assert_eq!(clock.looked(Some(7), at(20_000)), None);
-        assert_eq!(look(&mut clock, Some(7), 30_000), Some(1));
+        assert_eq!(clock.surveyed(Some(7), at(20_000)), None);
+        assert_eq!(survey(&mut clock, Some(7), 30_000), Some(1));
     }
 }

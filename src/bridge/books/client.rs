@@ -39,7 +39,7 @@ pub struct Client {
     pub ended: Ended,
     /// Whether it is slow: its outbox went over the high mark, and is not yet under the
     /// low one.
-    pub saturated: bool,
+    pub is_over_mark: bool,
 }
 
 /// What a client offers to agents in `clientCapabilities`.
@@ -88,7 +88,7 @@ impl Client {
             questions: Ids::default(),
             served_by: None,
             ended: Ended::default(),
-            saturated: false,
+            is_over_mark: false,
         }
     }
 }

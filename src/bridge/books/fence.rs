@@ -14,13 +14,13 @@ use crate::bridge::seeded;
 /// Whether a channel may still hold a conversation.
 pub enum Fence {
     /// No channel holds it.
-    Open,
+    Free,
     /// This channel holds it as a husk, and can go on with it.
     Reinstate(ChannelId),
     /// This channel holds it now, but stops, or a close of it is under way: ask again later.
-    Soon(ChannelId),
+    Leaving(ChannelId),
     /// This channel may hold it: its agent did not answer a close or a restore of it.
-    Shut(ChannelId),
+    Unanswered(ChannelId),
     /// A live session has this id of the agent; clients know that session by another id.
     Live,
 }
@@ -43,7 +43,7 @@ impl Books {
     pub fn fence(&self, agent: AgentId, id: &str, public: Option<&str>) -> Fence {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::OpenFencedId) {
-            return Fence::Open;
+            return Fence::Free;
         }
         let channels = || self.channels.iter().filter(|(_, row)| row.agent == agent);
         if channels().any(|(_, row)| row.names.contains(id)) {
@@ -55,20 +55,20 @@ impl Books {
         let Some((channel, row)) =
             holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)))
         else {
-            return Fence::Open;
+            return Fence::Free;
         };
         let hold = row.tombstones.get(id).map_or(Hold::Nothing, Tombstone::hold);
         match hold {
-            _ if row.is_stopping() => Fence::Soon(*channel),
+            _ if row.is_stopping() => Fence::Leaving(*channel),
             Hold::Husk if row.is_open() => Fence::Reinstate(*channel),
-            Hold::Unanswered => Fence::Shut(*channel),
-            _ => Fence::Soon(*channel),
+            Hold::Unanswered => Fence::Unanswered(*channel),
+            _ => Fence::Leaving(*channel),
         }
     }
 
     /// The channel of the session that an open names; `None`: that session is not live.
-    pub fn owner(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
-        let key = self.agent(agent).aliases.live(opening.public.as_ref()?)?;
+    pub fn channel_of(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
+        let key = self.agent(agent).aliases.live(opening.public_id.as_ref()?)?;
         self.sessions.get(&key).map(|session| session.channel)
     }
 }

@@ -15,7 +15,7 @@ pub enum Carry {
     /// Protocol v1: the bridge keeps the books of its sessions.
     Sessions,
     /// Any other version: one client, one channel, only ids are translated.
-    Transparent,
+    Passthrough,
 }
 
 /// Which clients may join a pool.

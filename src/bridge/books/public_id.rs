@@ -14,7 +14,7 @@ impl Books {
     /// The id under which clients know, or would know, what was opened. That of a new
     /// conversation is the agent's own, unless it is another conversation's.
     pub fn public_id(&self, agent: AgentId, opening: &Opening, agent_id: &str) -> Box<str> {
-        if let (Some(_), Some(id)) = (opening.restores(), &opening.public) {
+        if let (Some(_), Some(id)) = (opening.restores(), &opening.public_id) {
             return id.clone();
         }
         let channels = || self.channels.values().filter(|row| row.agent == agent);

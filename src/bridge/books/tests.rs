@@ -30,8 +30,8 @@ pub fn frame() -> Frame {
 }
 
 fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
-    let (source, public) = (source.map(Into::into), public.map(Into::into));
-    Opening { kind, source, public, cwd: Box::default() }
+    let (agent_id, public_id) = (source.map(Into::into), public.map(Into::into));
+    Opening { kind, agent_id, public_id, cwd: Box::default() }
 }
 
 /// Books with two agents, and a client of the first.
@@ -88,10 +88,10 @@ fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hold: H
 #[track_caller]
 fn check_fence(books: &Books, public: Option<&str>, expected: &str) {
     let found = match books.fence(AGENT, "s", public) {
-        Fence::Open => "open".to_owned(),
+        Fence::Free => "open".to_owned(),
         Fence::Reinstate(channel) => format!("reinstate {channel}"),
-        Fence::Soon(channel) => format!("soon {channel}"),
-        Fence::Shut(channel) => format!("shut {channel}"),
+        Fence::Leaving(channel) => format!("soon {channel}"),
+        Fence::Unanswered(channel) => format!("shut {channel}"),
         Fence::Live => "live".to_owned(),
     };
     assert_eq!(found, expected);

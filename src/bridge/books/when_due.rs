@@ -76,8 +76,8 @@ impl Books {
             }
             ChannelState::Ready => {
                 let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
-                // What is carried as it is may hold what nobody can see from outside.
-                if self.is_carried(id) { None } else { self.not_in_pause(at) }
+                // A passthrough agent may hold sessions that the books do not know.
+                if self.is_passthrough(id) { None } else { self.not_in_pause(at) }
             }
             ChannelState::Stopping { rung, since, .. } => since.plus(self.grace(row.agent, *rung)?),
         }
@@ -133,7 +133,7 @@ impl Books {
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
-                Some(since.plus_millis(ladder::left_to_closes(self.limits.shutdown_timeout)))
+                Some(since.plus_millis(ladder::closes_share(self.limits.shutdown_timeout)))
             }
             Phase::Running | Phase::Over => None,
         }

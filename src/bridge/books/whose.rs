@@ -90,10 +90,10 @@ impl Books {
         }
     }
 
-    /// The pool of a client whose frames are carried without books.
-    pub fn carried_pool(&self, client: ClientId) -> Option<PoolId> {
+    /// The pool of a client whose frames pass through without books.
+    pub fn passthrough_pool(&self, client: ClientId) -> Option<PoolId> {
         let pool = self.clients.get(&client)?.pool?;
         let carry = self.pools.get(&pool)?.carry;
-        (carry == Carry::Transparent).then_some(pool)
+        (carry == Carry::Passthrough).then_some(pool)
     }
 }

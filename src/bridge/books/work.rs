@@ -49,39 +49,39 @@ impl Books {
         self.agent(row.agent).config.liveness_interval.zero_is_never() != Limit::Never
             && row.is_open()
             && row.questions.is_empty()
-            && !self.is_carried(id)
+            && !self.is_passthrough(id)
             && row.calls.iter().any(is_sent)
     }
 
     /// Whether a channel's agent has something for a client that is slow to take it.
     pub fn feeds_slow_client(&self, row: &Channel) -> bool {
-        if row.is_stopping() || !self.clients.values().any(|client| client.saturated) {
+        if row.is_stopping() || !self.clients.values().any(|client| client.is_over_mark) {
             return false;
         }
-        let is_slow = |id: ClientId| self.clients.get(&id).is_some_and(|row| row.saturated);
+        let is_slow = |id: ClientId| self.clients.get(&id).is_some_and(|row| row.is_over_mark);
         let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
         let listeners = sessions.flat_map(Session::clients).copied();
         let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
         // Without a session an agent speaks to all of its pool.
-        let in_pool = |client: &Client| client.saturated && client.pool == row.pool;
+        let in_pool = |client: &Client| client.is_over_mark && client.pool == row.pool;
         listeners.chain(askers).any(is_slow)
             || (row.sessions.is_empty() && self.clients.values().any(in_pool))
     }
 
     /// Whether the outbox of a channel is full, because its agent does not read.
-    pub fn is_clogged(&self, channel: ChannelId) -> bool {
+    pub fn does_not_read(&self, channel: ChannelId) -> bool {
         self.channel(channel).is_some_and(|row| row.unread.is_some())
     }
 
     /// Whether the agent of a live session does not read.
-    pub fn is_clogged_in(&self, key: SessionKey) -> bool {
-        self.session(key).is_some_and(|session| self.is_clogged(session.channel))
+    pub fn does_not_read_in(&self, key: SessionKey) -> bool {
+        self.session(key).is_some_and(|session| self.does_not_read(session.channel))
     }
 
     /// Whether a client's frame names a live session whose agent does not read.
-    pub fn names_clogged(&self, client: ClientId, frame: &Frame) -> bool {
+    pub fn names_session_not_read(&self, client: ClientId, frame: &Frame) -> bool {
         let named = frame.session().and_then(|id| self.live(client, &id));
-        named.is_some_and(|key| self.is_clogged_in(key))
+        named.is_some_and(|key| self.does_not_read_in(key))
     }
 
     /// The calls on a channel.
@@ -119,7 +119,7 @@ impl Books {
     }
 
     /// Whether a client has as many requests open as it may have.
-    pub fn is_at_pending_cap(&self, client: ClientId) -> bool {
+    pub fn has_too_many_requests(&self, client: ClientId) -> bool {
         let open = |row: &Client| row.calls.len() + row.fanouts.len();
         self.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
@@ -150,11 +150,11 @@ impl Books {
             .map(|(id, _)| *id)
     }
 
-    /// Whether a channel's frames are carried without books.
-    pub fn is_carried(&self, channel: ChannelId) -> bool {
+    /// Whether a channel's frames pass through without books.
+    pub fn is_passthrough(&self, channel: ChannelId) -> bool {
         let pool = self.channel(channel).and_then(|row| row.pool);
         pool.and_then(|pool| self.pools.get(&pool))
-            .is_some_and(|pool| pool.carry == Carry::Transparent)
+            .is_some_and(|pool| pool.carry == Carry::Passthrough)
     }
 
     /// The parts of a client's request that channels have not answered.

@@ -12,15 +12,15 @@ use crate::bridge::step::Step;
 use crate::wire::Frame;
 
 /// Records that a client's outbox is over its high mark (`over`), or under its low mark.
-pub fn client_saturated(step: &mut Step<'_>, client: ClientId, over: bool) {
+pub fn client_mark_passed(step: &mut Step<'_>, client: ClientId, over: bool) {
     if let Some(row) = step.books.client_mut(client) {
-        row.saturated = over;
+        row.is_over_mark = over;
     }
     step.books.touch_all_channels();
 }
 
 /// Records that an agent's outbox is over its high mark (`over`), or under its low mark.
-pub fn channel_saturated(step: &mut Step<'_>, channel: ChannelId, over: bool) {
+pub fn channel_mark_passed(step: &mut Step<'_>, channel: ChannelId, over: bool) {
     // The channel may have exited meanwhile.
     let Some(row) = step.books.channel_mut(channel) else { return };
     row.unread = over.then_some(0);

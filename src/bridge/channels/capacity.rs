@@ -14,9 +14,9 @@ use crate::bridge::step::Step;
 /// Why one more session or channel is not possible.
 pub enum NoRoom {
     /// Not now: the call that needs it waits, and is tried again.
-    Yet,
+    Wait,
     /// Not at all: the call that needs it is refused with this.
-    AtAll(Refusal),
+    Refuse(Refusal),
 }
 
 /// Checks that one more channel is within `max_channels`. At the limit the longest-idle
@@ -30,22 +30,22 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
     }
     let will_leave = |row: &Channel| row.is_stopping() || step.books.is_only_closing(row);
     if step.books.channels().values().filter(counts).any(will_leave) {
-        return Err(NoRoom::Yet);
+        return Err(NoRoom::Wait);
     }
     let idle = step
         .books
         .channels()
         .iter()
         .filter(|(_, row)| row.state == ChannelState::Ready && step.books.is_without_work(row))
-        .filter(|(id, _)| !step.books.is_carried(**id))
+        .filter(|(id, _)| !step.books.is_passthrough(**id))
         .min_by_key(|(_, row)| row.clock.idle_since())
         .map(|(id, _)| *id);
     match idle {
         Some(channel) => {
             stop::begin(step, channel, StopReason::MakeRoom);
-            Err(NoRoom::Yet)
+            Err(NoRoom::Wait)
         }
-        None => Err(NoRoom::AtAll(Refusal::ChannelLimit { count })),
+        None => Err(NoRoom::Refuse(Refusal::ChannelLimit { count })),
     }
 }
 
@@ -69,7 +69,7 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
             retirement::retire(step, channel);
             Ok(())
         }
-        Eviction::Looking => Err(NoRoom::Yet),
-        Eviction::Impossible => Err(NoRoom::AtAll(Refusal::SessionLimit { count: count - 1 })),
+        Eviction::Looking => Err(NoRoom::Wait),
+        Eviction::Impossible => Err(NoRoom::Refuse(Refusal::SessionLimit { count: count - 1 })),
     }
 }

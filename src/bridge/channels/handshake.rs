@@ -37,7 +37,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let agent = row.agent;
     let pool = step.books.pool_of(agent, Pool::identity(frame), frame);
     let before = step.books.client_mut(client).and_then(|row| row.pool.replace(pool));
-    stop::end_carried(step, before);
+    stop::end_passthrough(step, before);
     step.books.wait_for_channel(client, Purpose::Initialize, frame, now);
 }
 
@@ -92,7 +92,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         let is_v1 = version == b"1";
         known.version = version.into();
         known.capabilities = capabilities;
-        known.carry = if is_v1 { Carry::Sessions } else { Carry::Transparent };
+        known.carry = if is_v1 { Carry::Sessions } else { Carry::Passthrough };
         known.answer = Some(if is_v1 { advertise(&result) } else { result });
         if !is_v1 {
             keep_private(step, pool, channel, id);

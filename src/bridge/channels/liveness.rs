@@ -17,21 +17,21 @@ use crate::bridge::reason::StopReason;
 use crate::bridge::step::Step;
 
 /// Asks for a survey of a channel whose agent was silent for an interval.
-pub fn listen_closely(step: &mut Step<'_>, id: ChannelId) {
+pub fn ask_survey(step: &mut Step<'_>, id: ChannelId) {
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
-    row.clock.look();
+    row.clock.survey_asked();
     step.effect(Effect::Survey(id));
 }
 
 /// Handles a survey of a channel. `worked` is the processor time that its tree has used
 /// in all (ms); `None`: unknown.
-pub fn listened(step: &mut Step<'_>, id: ChannelId, worked: Option<u64>) {
+pub fn surveyed(step: &mut Step<'_>, id: ChannelId, worked: Option<u64>) {
     let now = step.now;
     // The channel may have exited during the survey.
     let Some(row) = step.books.channel_mut(id) else { return };
     let (agent, silent_ms) = (row.agent, row.clock.silent_for(now));
     // No strike: the survey is not for liveness, or found a sign of life, or no evidence.
-    let Some(strikes) = row.clock.looked(worked, now) else { return };
+    let Some(strikes) = row.clock.surveyed(worked, now) else { return };
     // During the survey the agent may have answered, or asked a question.
     if step.books.liveness_deadline(id).is_none() {
         return;

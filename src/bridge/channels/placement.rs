@@ -38,8 +38,8 @@ enum Placement {
 impl From<NoRoom> for Placement {
     fn from(no_room: NoRoom) -> Self {
         match no_room {
-            NoRoom::Yet => Placement::Wait,
-            NoRoom::AtAll(refusal) => Placement::Refuse(refusal),
+            NoRoom::Wait => Placement::Wait,
+            NoRoom::Refuse(refusal) => Placement::Refuse(refusal),
         }
     }
 }
@@ -76,7 +76,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
         _ => place_anywhere(step, client, pool),
     };
     match placement {
-        Placement::On(channel) if step.books.is_clogged(channel) => {
+        Placement::On(channel) if step.books.does_not_read(channel) => {
             let agent = step.books.agent(agent).config.name.clone();
             answer::fail(step, id, &Refusal::AgentNotReading { agent });
         }
@@ -91,7 +91,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
         Placement::Refuse(refusal) => {
             answer::fail(step, id, &refusal);
         }
-        Placement::AlreadyLive => attach::reopen(step, id),
+        Placement::AlreadyLive => attach::reload_waiting(step, id),
     }
 }
 
@@ -126,7 +126,7 @@ fn place_open(
             Err(placement) => return placement,
         },
         // A live session is forked on its own channel.
-        (None, OpenKind::Fork) => step.books.owner(agent, opening),
+        (None, OpenKind::Fork) => step.books.channel_of(agent, opening),
         (None, _) => None,
     };
     if let Err(no_room) = capacity::for_session(step, id) {
@@ -155,7 +155,7 @@ fn home_of_restore(
     source: &str,
 ) -> Result<Option<ChannelId>, Placement> {
     let aliases = &step.books.agent(agent).aliases;
-    if opening.public.as_ref().is_some_and(|id| aliases.live(id).is_some()) {
+    if opening.public_id.as_ref().is_some_and(|id| aliases.live(id).is_some()) {
         return Err(Placement::AlreadyLive);
     }
     let earlier = aliases
@@ -168,15 +168,15 @@ fn home_of_restore(
         Some(_) => return Err(Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() })),
         None => {}
     }
-    match step.books.fence(agent, source, opening.public.as_deref()) {
-        Fence::Open => Ok(None),
+    match step.books.fence(agent, source, opening.public_id.as_deref()) {
+        Fence::Free => Ok(None),
         Fence::Reinstate(channel) => Ok(Some(channel)),
-        Fence::Soon(channel) => {
+        Fence::Leaving(channel) => {
             stop::hurry(step, id, channel);
             Err(Placement::Wait)
         }
-        Fence::Shut(channel) => {
-            close::again(step, channel, source);
+        Fence::Unanswered(channel) => {
+            close::resend_close(step, channel, source);
             Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() }))
         }
         Fence::Live => Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() })),
@@ -206,11 +206,11 @@ fn place_stored(
     };
     match step.books.fence(agent, stored, None) {
         Fence::Reinstate(channel) => Placement::On(channel),
-        Fence::Soon(_) => Placement::Wait,
+        Fence::Leaving(_) => Placement::Wait,
         // A live session has this id at its agent, but clients know it by another: the
         // request means another conversation, and must not reach this one.
         Fence::Live => Placement::Refuse(Refusal::SessionFenced { id: stored.to_owned() }),
-        Fence::Open | Fence::Shut(_) => place_anywhere(step, client, pool),
+        Fence::Free | Fence::Unanswered(_) => place_anywhere(step, client, pool),
     }
 }
 
@@ -261,13 +261,13 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
         .channels()
         .iter()
         .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
-        .filter(|(_, row)| row.key.is_none() || row.key == key)
+        .filter(|(_, row)| row.shared_cwd.is_none() || row.shared_cwd == key)
         .filter(|(_, row)| step.books.has_room(row))
         .max_by_key(|(id, row)| (row.is_open(), step.books.load(row), Reverse(**id)));
     if let Some((channel, _)) = found {
         let channel = *channel;
         if let Some(row) = step.books.channel_mut(channel) {
-            row.key = key;
+            row.shared_cwd = key;
         }
         return Placement::On(channel);
     }

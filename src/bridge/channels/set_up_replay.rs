@@ -91,7 +91,7 @@ pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
 pub fn logged_in(
     step: &mut Step<'_>,
     channel: ChannelId,
-    again: Option<Box<Frame>>,
+    to_repeat: Option<Box<Frame>>,
     frame: &Frame,
 ) {
     let now = step.now;
@@ -103,7 +103,7 @@ pub fn logged_in(
     let pool = row.pool;
     // A login with `_meta` carries its credentials. Any other may open a browser
     // and is not repeated.
-    if let (Some(pool), Some(frame)) = (pool, again) {
+    if let (Some(pool), Some(frame)) = (pool, to_repeat) {
         remember(step, pool, &frame);
     }
 }

@@ -21,7 +21,7 @@ pub fn with_handshake(
 ) -> Result<ChannelId, NoRoom> {
     let channel = process(step, pool, cwd)?;
     if let Some(row) = step.books.channel_mut(channel) {
-        row.key = key;
+        row.shared_cwd = key;
     }
     handshake::begin(step, channel, pool, None);
     Ok(channel)
@@ -32,7 +32,7 @@ pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId
     let now = step.now;
     let Some(agent) = step.books.pool(pool).map(|row| row.agent) else {
         step.books.absent(pool);
-        return Err(NoRoom::Yet);
+        return Err(NoRoom::Wait);
     };
     let is_preheated = |row: &Channel| row.agent == agent && row.state == ChannelState::Spawned;
     let preheated = step.books.channels().iter().find(|(_, row)| is_preheated(row));
@@ -41,10 +41,10 @@ pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId
     }
     match step.books.may_start(pool, now) {
         Start::Now => {}
-        Start::Later => return Err(NoRoom::Yet),
+        Start::Later => return Err(NoRoom::Wait),
         Start::Refused { last, retry_after_ms } => {
             let agent = step.books.agent(agent).config.name.clone();
-            return Err(NoRoom::AtAll(Refusal::RestartLimit { agent, last, retry_after_ms }));
+            return Err(NoRoom::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
         }
     }
     capacity::for_channel(step)?;

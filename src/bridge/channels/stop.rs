@@ -50,7 +50,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         step.books.crashed(channel, &reason.to_string(), now);
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
-    settle_accounts(step, channel, end, &refusal);
+    end_open_work(step, channel, end, &refusal);
     step.books.set_state(
         channel,
         ChannelState::Stopping { reason, rung: Rung::ClosingStdin, since: now },
@@ -75,7 +75,7 @@ fn stop_refusal(config: &AgentConfig, reason: &StopReason) -> Refusal {
 
 /// Everything that is open on a channel ends now: its sessions, the requests
 /// on it, and the questions of its agent.
-fn settle_accounts(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, refusal: &Refusal) {
+fn end_open_work(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, refusal: &Refusal) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
     for key in sessions {
@@ -171,7 +171,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     if is_crash {
         step.books.crashed(channel, &refusal.message(), step.now);
     }
-    settle_accounts(step, channel, EndReason::ChannelClosed, &refusal);
+    end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     let (status, tail) = (exit.status, exit.stderr_tail);
     step.publish(Notice::ChannelExited { channel, status, is_crash, tail });
@@ -181,17 +181,17 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
 pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     let refusal =
         Refusal::SpawnFailed { agent: step.books.agent_name_on(channel), error: error.clone() };
-    settle_accounts(step, channel, EndReason::ChannelClosed, &refusal);
+    end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     step.publish(Notice::SpawnFailed { channel, error });
 }
 
 /// Stops the channels of this pool if its protocol version is not 1: its one client has
 /// left it.
-pub fn end_carried(step: &mut Step<'_>, pool: Option<PoolId>) {
+pub fn end_passthrough(step: &mut Step<'_>, pool: Option<PoolId>) {
     for channel in step.books.all_channels() {
         let its = step.books.channel(channel).is_some_and(|row| row.pool == pool);
-        if its && step.books.is_carried(channel) {
+        if its && step.books.is_passthrough(channel) {
             begin(step, channel, StopReason::ClientGone);
         }
     }

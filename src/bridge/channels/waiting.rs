@@ -40,14 +40,14 @@ pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {
         return step.books.absent(client);
     };
-    let carried = pool.carry == Carry::Transparent;
+    let is_passthrough = pool.carry == Carry::Passthrough;
     let version = String::from_utf8_lossy(&pool.version).into_owned();
     if let Some(row) = step.books.client_mut(client) {
         row.initialized = true;
         row.served_by = call.channel;
     }
     step.send_to_client(client, compose::success(&token, &answer));
-    if carried {
-        step.publish(Notice::CarriedTransparently { client, version });
+    if is_passthrough {
+        step.publish(Notice::ClientPassthrough { client, version });
     }
 }

@@ -60,7 +60,7 @@ pub fn held(step: &mut Step<'_>, id: CallId) {
     };
     // The frame must name its session by the agent's own id.
     let agent_id = match (call.opening(), call.session) {
-        (Some(opening), _) => opening.source.clone(),
+        (Some(opening), _) => opening.agent_id.clone(),
         (None, Some(key)) => {
             let session = step.books.session(key);
             session.and_then(|session| renamed(session, &frame)).map(Into::into)

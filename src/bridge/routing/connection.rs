@@ -26,7 +26,7 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     for key in sessions {
         step.books.detach(client, key, Audience::Lost);
     }
-    question_end::unask(step, client, None);
+    question_end::take_from_client(step, client, None);
     let channels: Vec<ChannelId> = step
         .books
         .channels()
@@ -40,5 +40,5 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
             row.leases.remove(&client);
         }
     }
-    stop::end_carried(step, pool);
+    stop::end_passthrough(step, pool);
 }

@@ -15,13 +15,13 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let (agent, pool) = (row.agent, row.pool);
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
-    if channels.iter().any(|id| step.books.is_clogged(*id)) {
+    if channels.iter().any(|id| step.books.does_not_read(*id)) {
         return backpressure::refuse(step, client, frame);
     }
     let (Some(pool), false) = (pool, channels.is_empty()) else {
         // No channel is open: the request waits for one, and further channels hear it at
         // their start.
-        let purpose = Purpose::Shared(Box::new(frame.detached()));
+        let purpose = Purpose::FanoutOfOne(Box::new(frame.detached()));
         step.books.wait_for_channel(client, purpose, frame, now);
         return;
     };
@@ -48,14 +48,14 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     let Some(answer) = fanout.answer else { return step.books.absent(id) };
     answer::give(step, &fanout.asker, |token| answer.with_id(token.clone()));
     if answer.kind == FrameKind::Success {
-        agreed(step, fanout.pool, &fanout.request, &fanout.told);
+        all_succeeded(step, fanout.pool, &fanout.request, &fanout.told);
     }
 }
 
 /// Handles a request that succeeded on every channel in `told`. Further channels hear a
 /// setting of providers at their start, and channels that became ready meanwhile hear it
 /// now; a logout makes the pool forget its logins.
-pub fn agreed(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[ChannelId]) {
+pub fn all_succeeded(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[ChannelId]) {
     match request.method {
         Method::ProvidersSet | Method::ProvidersDisable => {
             set_up_replay::remember(step, pool, request);

@@ -37,7 +37,7 @@ fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     if question::refused(step, channel, frame) {
         return;
     }
-    if step.books.is_carried(channel) {
+    if step.books.is_passthrough(channel) {
         passthrough::to_client(step, channel, frame);
     } else {
         question::asked(step, channel, frame);
@@ -48,7 +48,7 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     if frame.method == Method::CancelRequest {
         return question_end::withdrawn_by_agent(step, channel, &frame);
     }
-    let is_carried = step.books.is_carried(channel);
+    let is_passthrough = step.books.is_passthrough(channel);
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
     };
@@ -56,11 +56,11 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         step.outgoing.counters.late_frames += 1;
         return;
     }
-    if let Some(key) = row.names.named_in(&frame).filter(|_| !is_carried) {
+    if let Some(key) = row.names.named_in(&frame).filter(|_| !is_passthrough) {
         return deliver::update(step, key, frame);
     }
     match frame.session() {
-        Some(named) if !is_carried => of_no_live_session(step, channel, &named, &frame),
+        Some(named) if !is_passthrough => of_no_live_session(step, channel, &named, &frame),
         _ => {
             let clients = step.books.clients_of(channel);
             if clients.is_empty() {
@@ -96,7 +96,8 @@ fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, f
             call.stage = Stage::Sent(now);
             // The client may be gone: then the notification is dropped.
             let Some(client) = call.client() else { return };
-            let differs = opening.public.filter(|public| Some(public) != opening.source.as_ref());
+            let differs =
+                opening.public_id.filter(|public| Some(public) != opening.agent_id.as_ref());
             let outgoing = match (differs, frame.session_place()) {
                 (Some(public), Some(place)) => {
                     with_edits(frame, None, vec![(place, Bytes::from(quoted(&public)))])
@@ -137,11 +138,11 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             step.books.take_call(id);
             step.books.part_answered(fanout, frame);
         }
-        Purpose::Shared(request) => {
+        Purpose::FanoutOfOne(request) => {
             answer::forward(step, id, frame);
             let pool = step.books.channel(channel).and_then(|row| row.pool);
             if let (FrameKind::Success, Some(pool)) = (frame.kind, pool) {
-                fanout::agreed(step, pool, &request, &[channel]);
+                fanout::all_succeeded(step, pool, &request, &[channel]);
             }
         }
         Purpose::SetUpReplay { needed } => {
@@ -149,14 +150,14 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             set_up_replay::answered(step, channel, needed, frame);
         }
         Purpose::Prompt => turn::answered(step, id, frame),
-        Purpose::Login(again) => {
+        Purpose::Login(to_repeat) => {
             answer::forward(step, id, frame);
-            set_up_replay::logged_in(step, channel, again, frame);
+            set_up_replay::logged_in(step, channel, to_repeat, frame);
         }
         Purpose::List { first, cwd } => {
             session_list::answered(step, channel, id, first, cwd.as_deref(), frame);
         }
-        Purpose::Connection { unknown } => {
+        Purpose::WithoutSession { unknown } => {
             let client = answer::forward(step, id, frame).and_then(|call| call.client());
             if unknown
                 && let Some(client) = client
@@ -168,7 +169,7 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         }
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
-        Purpose::Session => {
+        Purpose::InSession => {
             let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
             match call.session.and_then(|key| step.books.session_mut(key)) {
                 Some(session) => session.last_seen = now,

@@ -21,7 +21,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         Ok(frame) => frame,
         Err(malformed) => return bad_line(step, client, malformed),
     };
-    let carried = step.books.carried_pool(client);
+    let passthrough_pool = step.books.passthrough_pool(client);
     match frame.kind {
         FrameKind::Success | FrameKind::Failure => question_end::answered(step, client, &frame),
         FrameKind::Notification if frame.method == Method::CancelRequest => {
@@ -39,11 +39,13 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
             }
         }
         FrameKind::Request
-            if step.books.is_at_pending_cap(client) && frame.method != Method::SessionClose =>
+            if step.books.has_too_many_requests(client) && frame.method != Method::SessionClose =>
         {
             answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
         }
-        _ if carried.is_some() => passthrough::to_agent(step, client, carried, &frame),
+        _ if passthrough_pool.is_some() => {
+            passthrough::to_agent(step, client, passthrough_pool, &frame)
+        }
         FrameKind::Request => request(step, client, &frame),
         FrameKind::Notification => notification(step, client, &frame),
     }
@@ -54,7 +56,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     if let Some(kind) = OpenKind::of(frame.method) {
         // For an open that names no live session, the placement checks whether the agent
         // reads.
-        if step.books.names_clogged(client, frame) {
+        if step.books.names_session_not_read(client, frame) {
             backpressure::refuse(step, client, frame);
         } else {
             open::by_client(step, client, kind, frame);
@@ -73,7 +75,7 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::SessionUnarchive
         | Method::SessionStatus
         | Method::SessionSetTitle => {
-            if step.books.names_clogged(client, frame) {
+            if step.books.names_session_not_read(client, frame) {
                 backpressure::refuse(step, client, frame);
             } else {
                 stored_sessions::by_client(step, client, frame);
@@ -82,13 +84,13 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Method::SessionSetMode | Method::SessionSetConfigOption => {
             if let Some(key) = named_session(step, client, frame) {
                 step.books.mark_seen(key, now);
-                send::in_session(step, client, key, Purpose::Session, frame);
+                send::in_session(step, client, key, Purpose::InSession, frame);
             }
         }
         Method::SessionList => session_list::by_client(step, client, frame),
         Method::Authenticate | Method::AuthLogin => {
-            let again = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
-            step.books.wait_for_channel(client, Purpose::Login(again), frame, now);
+            let to_repeat = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
+            step.books.wait_for_channel(client, Purpose::Login(to_repeat), frame, now);
         }
         Method::Logout
         | Method::AuthLogout
@@ -96,7 +98,12 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::ProvidersSet
         | Method::ProvidersDisable => fanout::begin(step, client, frame),
         Method::AuthStatus => {
-            step.books.wait_for_channel(client, Purpose::Connection { unknown: false }, frame, now);
+            step.books.wait_for_channel(
+                client,
+                Purpose::WithoutSession { unknown: false },
+                frame,
+                now,
+            );
         }
         Method::BridgeDetach => attach::detach(step, client, frame),
         Method::BridgeHeartbeat => heartbeat::beat(step, client, frame),
@@ -107,11 +114,16 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         _ if frame.session().is_some() => {
             if let Some(key) = named_session(step, client, frame) {
                 step.books.mark_seen(key, now);
-                send::in_session(step, client, key, Purpose::Session, frame);
+                send::in_session(step, client, key, Purpose::InSession, frame);
             }
         }
         _ => {
-            step.books.wait_for_channel(client, Purpose::Connection { unknown: true }, frame, now);
+            step.books.wait_for_channel(
+                client,
+                Purpose::WithoutSession { unknown: true },
+                frame,
+                now,
+            );
         }
     }
 }
@@ -158,7 +170,7 @@ fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option
         None => Err(Refusal::MissingField { field: "sessionId" }),
     };
     match named {
-        Ok(key) if step.books.is_clogged_in(key) => {
+        Ok(key) if step.books.does_not_read_in(key) => {
             backpressure::refuse(step, client, frame);
             None
         }

@@ -1,4 +1,4 @@
-//! Connections whose protocol version is not 1, called carried: one client, one channel,
+//! Connections whose protocol version is not 1, called passthrough: one client, one channel,
 //! only request ids are translated. No sharing, no queue, no reaping.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Question, Stage};
@@ -9,19 +9,19 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Token};
 
-/// Passes a request or notification of a carried client on to its agent.
+/// Passes a request or notification of a passthrough client on to its agent.
 pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let agent = row.agent;
     let channel = step.books.open_channels(pool).next();
     match (channel, frame.kind) {
-        (Some(channel), FrameKind::Request) if step.books.is_clogged(channel) => {
+        (Some(channel), FrameKind::Request) if step.books.does_not_read(channel) => {
             backpressure::refuse(step, client, frame);
         }
         (Some(channel), FrameKind::Request) => {
             let asker = Asker::Client(client, frame.id());
-            let purpose = Purpose::Connection { unknown: false };
+            let purpose = Purpose::WithoutSession { unknown: false };
             let place = (agent, channel);
             let call = Call::on_channel(place, asker, purpose, Stage::Sent(now), now);
             let id = step.books.add_call(call);
@@ -37,7 +37,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
     }
 }
 
-/// Passes a request of an agent on to its carried client.
+/// Passes a request of an agent on to its passthrough client.
 pub fn to_client(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let now = step.now;
     let Some(client) = step.books.client_behind(channel) else {

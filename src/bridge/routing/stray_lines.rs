@@ -6,7 +6,7 @@ use crate::bridge::outgoing::compose;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::open;
 use crate::bridge::step::Step;
-use crate::wire::frame::Glimpse;
+use crate::wire::frame::OverlongHead;
 use crate::wire::{Frame, Malformed};
 
 /// How many stray lines of a channel are reported within [`STRAY_WINDOW`].
@@ -47,7 +47,7 @@ fn overlong(
     step: &mut Step<'_>,
     channel: ChannelId,
     length: u64,
-    glimpse: &Glimpse,
+    glimpse: &OverlongHead,
 ) -> Option<Frame> {
     let token = glimpse.id.as_ref()?;
     if glimpse.has_method {

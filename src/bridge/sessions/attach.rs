@@ -36,7 +36,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     }
     match (client, frame.kind) {
         (Some(client), FrameKind::Success) => join(step, client, key),
-        (Some(client), _) if attached => unload(step, client, key),
+        (Some(client), _) if attached => detach_after_failure(step, client, key),
         _ => {}
     }
 }
@@ -54,21 +54,21 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
         session.last_seen = now;
     }
     if let (Some(client), true) = (call.client(), attached) {
-        unload(step, client, key);
+        detach_after_failure(step, client, key);
     }
 }
 
 /// Detaches a client that a failed load or resume had attached.
-fn unload(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    question_end::unask(step, client, Some(key));
+fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
+    question_end::take_from_client(step, client, Some(key));
     step.books.detach(client, key, Audience::Lost);
 }
 
 /// Turns a load or resume that waited into one of a live session, because another call
 /// has restored the conversation meanwhile.
-pub fn reopen(step: &mut Step<'_>, id: CallId) {
+pub fn reload_waiting(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
-    let public = call.opening().and_then(|opening| opening.public.as_deref());
+    let public = call.opening().and_then(|opening| opening.public_id.as_deref());
     let key = public.and_then(|id| step.books.agent(call.agent).aliases.live(id));
     if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
     {
@@ -91,7 +91,7 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// Detaches a client that leaves a session on purpose. After the last client, the open
 /// questions of the session are withdrawn.
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    question_end::unask(step, client, Some(key));
+    question_end::take_from_client(step, client, Some(key));
     let id = step.books.session(key).map(|session| session.id.clone());
     step.books.detach(client, key, Audience::Left);
     let open = step.books.session(key).filter(|row| row.audience == Audience::Left);

@@ -312,14 +312,14 @@ fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 }
 
 /// Answers the calls that wait in a tombstone: prompts as cancelled, others with a
-/// refusal. `late`: the close has timed out; in a shutdown all calls are then refused.
-pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, late: bool) {
+/// refusal. `timed_out`: the close has timed out; in a shutdown all calls are then refused.
+pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, timed_out: bool) {
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
     };
     for id in row.tombstones.take_calls(agent_id) {
         let is_prompt = step.books.call(id).is_some_and(|call| call.purpose == Purpose::Prompt);
-        if late && step.books.is_ending() {
+        if timed_out && step.books.is_ending() {
             answer::fail(step, id, &Refusal::ShuttingDown);
         } else if is_prompt {
             answer::succeed(step, id, CANCELLED_TURN);
@@ -331,16 +331,16 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
 
 /// Sends the closes again that a question may have blocked, when no question of the
 /// channel is open any more.
-pub fn ask_again(step: &mut Step<'_>, channel: ChannelId) {
+pub fn resend_blocked_closes(step: &mut Step<'_>, channel: ChannelId) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let unanswered: Vec<Box<str>> = row.tombstones.to_ask_again().map(Into::into).collect();
     for agent_id in unanswered {
-        again(step, channel, &agent_id);
+        resend_close(step, channel, &agent_id);
     }
 }
 
 /// Sends a close once more that was not answered.
-pub fn again(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
+pub fn resend_close(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     // While an overdue restore of the session may still be answered, that answer
     // decides; and an agent that cannot close is not asked.
     let is_restoring = step.books.calls_on(channel).into_iter().any(|id| {
@@ -373,7 +373,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if *session.id != *id {
         // A sub-agent's session: whether it can be closed alone is for the agent to say.
-        return send::in_session(step, client, key, Purpose::Session, frame);
+        return send::in_session(step, client, key, Purpose::InSession, frame);
     }
     if session.clients().len() > 1 {
         cancel::own(step, client, key);

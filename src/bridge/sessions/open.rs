@@ -27,7 +27,7 @@ use crate::wire::{Frame, FrameKind};
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
     let now = step.now;
     let named = frame.session();
-    let (source, public) = match (kind, named) {
+    let (agent_id, public_id) = match (kind, named) {
         (OpenKind::New, _) => (None, None),
         (_, None) => {
             let refusal = Refusal::MissingField { field: "sessionId" };
@@ -53,7 +53,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
-    let opening = Opening { kind, source, public, cwd };
+    let opening = Opening { kind, agent_id, public_id, cwd };
     step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
 }
 
@@ -74,7 +74,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
                 row.tombstones.heard(restored, Heard::RestoreRefused, can_close);
             }
         }
-        let named = opening.public.clone().filter(|_| opening.public != opening.source);
+        let named = opening.public_id.clone().filter(|_| opening.public_id != opening.agent_id);
         return answer::give(step, &call.asker, |token| {
             let place = frame.find(&["data", "sessionId"]);
             let edit = place.zip(named).map(|(place, id)| (place, Bytes::from(quoted(&id))));
@@ -197,7 +197,7 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let channel = call.channel;
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()
-        .and_then(|opening| Some((opening.public.clone()?, opening.restores()?.into())));
+        .and_then(|opening| Some((opening.public_id.clone()?, opening.restores()?.into())));
     step.outgoing.counters.refused += 1;
     answer::give(step, &asker, |token| compose::failure(token, refusal));
     if let Some(channel) = channel {

@@ -24,7 +24,7 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     if question.asked.len() > 1 && !is_decisive(question, frame) {
         // Other clients were asked, too: this answer only says that its client cannot.
-        return unask_one(step, id, client, Some(frame));
+        return take_from_one(step, id, client, Some(frame));
     }
     settle_question(step, id, Some(client), frame);
 }
@@ -47,7 +47,7 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
 /// Takes a client out of a question that it cannot or will not answer. If it was the last
 /// one asked, the agent gets the last error that a client gave; without one, other
 /// clients are asked, or the question waits or is withdrawn.
-fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
+fn take_from_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Option<&Frame>) {
     let now = step.now;
     step.books.unask_client(id, client);
     let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
@@ -78,7 +78,7 @@ fn unask_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: Optio
 
 /// Takes a client that leaves out of its questions: of one session, or, with `None`, of
 /// all, because it is gone.
-pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
+pub fn take_from_client(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>) {
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let open: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in open {
@@ -87,7 +87,7 @@ pub fn unask(step: &mut Step<'_>, client: ClientId, session: Option<SessionKey>)
             if session.is_some() {
                 step.send_to_client(client, compose::cancel_request(id.0));
             }
-            unask_one(step, id, client, None);
+            take_from_one(step, id, client, None);
         }
     }
 }

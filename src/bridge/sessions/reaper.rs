@@ -43,7 +43,7 @@ fn must_look(books: &Books, session: &Session, now: Moment) -> bool {
 }
 
 /// Asks the runtime for a survey of a session's channel, unless one is under way.
-fn look(step: &mut Step<'_>, key: SessionKey) {
+fn ask_survey(step: &mut Step<'_>, key: SessionKey) {
     // While a survey is under way the row must not be touched: calls that wait for room
     // come here at the end of each step, and would keep that step from ending.
     let is_asked = |row: &Session| row.background == Background::Asked;
@@ -61,7 +61,7 @@ pub fn reap(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if must_look(step.books, session, now) {
-        look(step, key);
+        ask_survey(step, key);
     } else {
         close::end_session(step, key, EndReason::IdleTimeout, Ending::InOrder);
     }
@@ -119,7 +119,7 @@ pub fn evict(step: &mut Step<'_>) -> Eviction {
     let Some(session) = oldest else { return Eviction::Impossible };
     let (key, channel) = (session.key, session.channel);
     if must_look(step.books, session, now) {
-        look(step, key);
+        ask_survey(step, key);
         return Eviction::Looking;
     }
     close::end_session(step, key, EndReason::Evicted, Ending::InOrder);

@@ -94,10 +94,10 @@ impl Children {
         let stdios = match row.process {
             AgentProcess::Starting(starting) => {
                 let Starting { kept, stdios, .. } = *starting;
-                row.process = AgentProcess::Kept(kept, pid);
+                row.process = AgentProcess::WithKeeper(kept, pid);
                 Some(stdios)
             }
-            AgentProcess::Kept(..) | AgentProcess::Own(_) => None,
+            AgentProcess::WithKeeper(..) | AgentProcess::WithoutKeeper(_) => None,
         };
         self.rows.insert(channel, row);
         Some(self.connect(channel, pid, stdios?, tasks))
@@ -140,7 +140,7 @@ impl Children {
                 );
                 self.start_again(channel, tasks)
             }
-            (AgentProcess::Kept(kept, _), false) => {
+            (AgentProcess::WithKeeper(kept, _), false) => {
                 let cookie = kept.cookie().to_owned();
                 tracing::warn!("{channel}: the keeper was killed; its agent is ended, too");
                 self.ended(channel, ExitStatus::Unknown, tasks);

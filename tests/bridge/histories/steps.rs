@@ -32,12 +32,12 @@ impl World {
             }
             Step::AgentFull(a, over) => {
                 if let Some(channel) = nth(self.agents.keys(), a).copied() {
-                    return self.event(Event::ChannelSaturated { channel, over });
+                    return self.event(Event::ChannelMarkPassed { channel, over });
                 }
             }
             Step::ClientSlow(a, over) => {
                 if let Some(client) = nth(self.clients.keys(), a).copied() {
-                    return self.event(Event::ClientSaturated { client, over });
+                    return self.event(Event::ClientMarkPassed { client, over });
                 }
             }
             Step::New(a, _)

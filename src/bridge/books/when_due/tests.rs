@@ -174,7 +174,7 @@ fn a_question_is_due_while_nobody_is_there_or_after_a_cancel() {
 fn a_start_is_due_after_the_pause_if_somebody_waits_for_it() {
     let mut books = books();
     let (channel, pool) = (add_channel(&mut books, AGENT), add_pool(&mut books, AGENT));
-    let connection = Purpose::Connection { unknown: true };
+    let connection = Purpose::WithoutSession { unknown: true };
     books.wait_for_channel(ALICE, connection, &frame(), at(0));
     books.client_mut(ALICE).unwrap().pool = Some(pool);
     assert_eq!(due(&books, Due::Start(pool)), None);
@@ -194,6 +194,6 @@ fn silence_is_due_an_interval_after_it_began_where_it_is_watched() {
     assert_eq!(due(&books, Due::Silence(id)), Some(1_005));
     books.channel_mut(id).unwrap().clock.heard(at(700));
     assert_eq!(due(&books, Due::Silence(id)), Some(1_700));
-    books.channel_mut(id).unwrap().clock.look();
+    books.channel_mut(id).unwrap().clock.survey_asked();
     assert_eq!(due(&books, Due::Silence(id)), None);
 }

@@ -64,39 +64,39 @@ pub(super) struct Sweep<'a> {
     group: u32,
     spare: &'a Spare,
     /// The processes that were sent SIGKILL, so that each is counted once.
-    known: BTreeSet<u32>,
+    signalled: BTreeSet<u32>,
     pub(super) swept: Swept,
 }
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(group: Pid, spare: &'a Spare) -> Self {
         let group = group.as_raw().cast_unsigned();
-        Sweep { group, spare, known: BTreeSet::new(), swept: Swept::default() }
+        Sweep { group, spare, signalled: BTreeSet::new(), swept: Swept::default() }
     }
 
     /// Sends SIGKILL to all processes below the keeper, except spared ones and those
     /// below these. To be called only while the keeper has a child.
-    pub(super) fn look(&mut self) -> TreeState {
+    pub(super) fn kill_found(&mut self) -> TreeState {
         let (group, spare) = (self.group, self.spare);
         let is_spared = |entry: &ProcessEntry| {
             // The agent's group gets SIGKILL as a whole: nothing in it is spared.
             !entry.is_zombie && entry.group != group && spare.holds(&entry.name)
         };
         let mut state = TreeState::Gone;
-        self.swept.left.clear();
+        self.swept.spared.clear();
         let own = getpid().as_raw().cast_unsigned();
         for entry in processes::below_but(own, |entry| !is_spared(entry)) {
             if is_spared(&entry) {
-                self.swept.left.push(entry.name);
+                self.swept.spared.push(entry.name);
                 continue;
             }
             match kill(Pid::from_raw(entry.pid.cast_signed()), Signal::SIGKILL) {
                 // The process belongs to another user now: the keeper may not end it.
-                Err(Errno::EPERM) => self.swept.left.push(entry.name),
+                Err(Errno::EPERM) => self.swept.spared.push(entry.name),
                 // Zombies, too: a dead main thread may have left other threads running.
                 _ => {
                     state = TreeState::Alive;
-                    let is_new = self.known.insert(entry.pid);
+                    let is_new = self.signalled.insert(entry.pid);
                     if is_new && !entry.is_zombie && entry.group != group {
                         self.swept.ended += 1;
                     }
@@ -105,6 +105,6 @@ impl<'a> Sweep<'a> {
         }
         // There is a child, so an empty look has missed it: the table changes while
         // it is read.
-        if self.swept.left.is_empty() { TreeState::Alive } else { state }
+        if self.swept.spared.is_empty() { TreeState::Alive } else { state }
     }
 }

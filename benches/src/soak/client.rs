@@ -30,7 +30,7 @@ enum Asked {
 }
 
 /// The client, its sessions, and its open requests.
-pub struct Seat {
+pub struct SoakClient {
     client: Client,
     folders: Vec<PathBuf>,
     chance: Chance,
@@ -41,19 +41,19 @@ pub struct Seat {
 }
 
 /// The counts of a soak.
-pub struct SeatReport {
+pub struct SoakCounts {
     /// How often each thing happened, by its name in the report.
     pub counts: BTreeMap<String, u64>,
     /// Answers to requests that were never sent, or were answered already.
     pub stray: u64,
 }
 
-impl Seat {
+impl SoakClient {
     /// Starts the bridge and shakes hands.
-    pub fn take(bridge: Command, folders: Vec<PathBuf>, chance: Chance) -> io::Result<Seat> {
+    pub fn take(bridge: Command, folders: Vec<PathBuf>, chance: Chance) -> io::Result<SoakClient> {
         let client = Client::connect(bridge)?;
         let (sessions, open, counts) = Default::default();
-        Ok(Seat { client, folders, chance, sessions, open, counts, stray: 0 })
+        Ok(SoakClient { client, folders, chance, sessions, open, counts, stray: 0 })
     }
 
     /// The process id of the bridge.
@@ -289,8 +289,8 @@ impl Seat {
     }
 
     /// The counts so far.
-    pub fn report(&self) -> SeatReport {
-        SeatReport { counts: self.counts.clone(), stray: self.stray }
+    pub fn report(&self) -> SoakCounts {
+        SoakCounts { counts: self.counts.clone(), stray: self.stray }
     }
 
     /// Closes the bridge's stdin and returns its exit code; `None` if it does not exit in time.
