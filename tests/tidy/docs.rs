@@ -37,11 +37,38 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     ];
     for name in ["operations.md", "lifecycle.md", "protocol.md", "architecture.md"] {
         for flag in flags(&doc(name)) {
-            assert!(in_help.contains(&flag) || others.contains(&flag), "{name} names {flag}");
+            let is_alias = in_help.contains(&format!("{flag}-ms").as_str());
+            let is_known = in_help.contains(&flag) || is_alias || others.contains(&flag);
+            assert!(is_known, "{name} names {flag}");
         }
     }
     for flag in flags(&readme) {
         assert!(in_help.contains(&flag) || others.contains(&flag), "README.md names {flag}");
+    }
+}
+
+#[test]
+fn operations_and_the_help_explain_each_option_in_the_same_words() {
+    let help = Command::new(env!("CARGO_BIN_EXE_drawbridge")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rows = doc("operations.md").replace('`', "");
+    let rows: Vec<Vec<&str>> = rows
+        .lines()
+        .filter(|line| line.starts_with("| --"))
+        .map(|r| r.split('|').collect())
+        .collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in rows {
+        let (flag, meaning) = (row[1].trim(), row[3].trim());
+        let entry = help.lines().skip_while(|line| {
+            line.trim_start().split([' ', '[']).next() != Some(flag)
+                || !line.starts_with("      --")
+        });
+        let texts = entry.skip(1).take_while(|line| line.starts_with("          "));
+        let text = words(&texts.collect::<Vec<_>>().join(" "));
+        let text = text.split(" [default: ").next().unwrap();
+        assert_eq!(meaning, text, "{flag}");
     }
 }
 

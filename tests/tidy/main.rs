@@ -9,6 +9,7 @@ mod docs;
 mod imports;
 mod lexer;
 mod rooms;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -100,13 +100,13 @@ impl Books {
     /// Whether one more session may go to a channel.
     pub fn has_room(&self, row: &Channel) -> bool {
         let config = &self.agent(row.agent).config;
-        let cap = match config.share {
+        let limit = match config.share {
             // What cannot be closed is still there: such a process is not shared either.
             Share::Session if row.tombstones.husks() > 0 => return false,
             Share::Session => 1,
             Share::Agent | Share::Cwd => config.sessions_per_channel,
         };
-        cap == 0 || self.load(row) < cap
+        limit == 0 || self.load(row) < limit
     }
 
     /// Whether all that keeps a channel is the answer to a close.

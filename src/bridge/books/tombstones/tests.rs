@@ -184,7 +184,7 @@ fn a_sub_agent_is_remembered_by_its_id_and_holds_nothing() {
 }
 
 #[test]
-fn at_the_cap_the_oldest_that_holds_nothing_gives_way() {
+fn at_the_limit_the_oldest_that_holds_nothing_gives_way() {
     let mut tombstones = buried(MAX_TOMBSTONES, |number| match number {
         0..=2 | 4 => Hold::Husk,
         _ => Hold::Nothing,
