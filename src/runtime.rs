@@ -51,6 +51,7 @@ use self::ledger::Ledger;
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
+use crate::bridge::words::counted;
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 use crate::wire::{Frame, Malformed};
 
@@ -260,7 +261,9 @@ impl Loop {
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
-                    tracing::debug!(bytes = half_line, "the editor's last line had no end");
+                    tracing::debug!(
+                        "the editor's input ended within a line; dropped {half_line} bytes of it"
+                    );
                 }
                 self.client_gone(client);
             }
@@ -381,7 +384,8 @@ impl Loop {
         }
         let unread = self.clients.unread();
         if unread > 0 {
-            tracing::warn!(bytes = unread, "the editor did not read the last answers in time");
+            let unread = counted(unread, "byte");
+            tracing::warn!("the editor did not read the last answers in time; {unread} are lost");
         }
         tell::counters(&self.bridge.counters());
     }

@@ -159,7 +159,7 @@ impl fmt::Display for Notice {
             ),
             CapabilitiesChanged { channel, before, after } => write!(
                 f,
-                "{channel}: the agent was updated while you worked: \
+                "{channel}: the agent was updated while the editor was open: \
                  it offered {before}, now {after}"
             ),
             ClientPassthrough { client, version } => write!(

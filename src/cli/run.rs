@@ -48,7 +48,7 @@ pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),
         Err(error) => {
-            tracing::error!("cannot run: {error}");
+            tracing::error!("the bridge cannot run: {error}");
             ExitCode::from(UNUSABLE)
         }
     };
@@ -56,39 +56,42 @@ pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
     code
 }
 
-/// What runs, whether the reaper does and with which thresholds, and where the log is.
+/// The first line of the log: the version, the agent, the times after which sessions and
+/// channels are closed for being idle, and the log file.
 fn startup_line(config: &Config, log: Option<&Path>) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let agent = &config.agent.name;
+    let sessions = idle_sessions(config);
+    let channel = match config.agent.channel_idle_timeout {
+        Limit::After(0) => "an agent without work stops at once".to_owned(),
+        Limit::After(millis) => format!("an agent without work stops after {}", spelled(millis)),
+        Limit::Never => "an agent without work keeps running".to_owned(),
+    };
+    let log = log
+        .map_or_else(|| "no log file".to_owned(), |path| format!("log file: {}", path.display()));
+    format!("drawbridge {version} in front of `{agent}`; {sessions}; {channel}; {log}")
+}
+
+fn idle_sessions(config: &Config) -> String {
+    let none = |option| format!("no session is closed for being idle ({option})");
     let interval = config.limits.session_reap_interval.zero_is_never();
     let detached = config.agent.session_idle_timeout.zero_is_never();
-    let reaper = match (interval, detached) {
-        (Limit::Never, _) => "no reaper (--session-reap-interval-ms)".to_owned(),
-        (_, Limit::Never) => "no reaper (--session-idle-timeout-ms)".to_owned(),
-        (Limit::After(interval), Limit::After(detached)) => {
-            let attached = match (
-                config.agent.idle_policy,
-                config.agent.attached_idle_timeout.zero_is_never(),
-            ) {
-                (IdlePolicy::Detached, _) => "attached ones never (policy detached)".to_owned(),
-                (IdlePolicy::All, Limit::Never) => "attached ones never (policy all)".to_owned(),
-                (IdlePolicy::All, Limit::After(millis)) => {
-                    format!("attached ones after {} (policy all)", spelled(millis))
-                }
-            };
-            format!(
-                "reaper every {}: sessions without a client after {}, {attached}",
-                spelled(interval),
-                spelled(detached)
-            )
-        }
+    let attached = match config.agent.idle_policy {
+        IdlePolicy::Detached => Limit::Never,
+        IdlePolicy::All => config.agent.attached_idle_timeout.zero_is_never(),
     };
-    let idle = match config.agent.channel_idle_timeout {
-        Limit::After(0) => "an idle agent stops at once".to_owned(),
-        Limit::After(millis) => format!("an idle agent stops after {}", spelled(millis)),
-        Limit::Never => "an idle agent is kept".to_owned(),
+    let closed = |idle| match idle {
+        Limit::After(millis) => format!("after {}", spelled(millis)),
+        Limit::Never => "never".to_owned(),
     };
-    let log =
-        log.map_or_else(|| "no log file".to_owned(), |path| format!("log: {}", path.display()));
-    format!("drawbridge {version} in front of `{agent}`; {reaper}; {idle}; {log}")
+    match (interval, detached, attached) {
+        (Limit::Never, ..) => none("--session-reap-interval-ms"),
+        (_, Limit::Never, Limit::Never) => none("--session-idle-timeout-ms"),
+        (Limit::After(interval), ..) => format!(
+            "idle sessions are closed {} without a client, {} with a client (checked every {})",
+            closed(detached),
+            closed(attached),
+            spelled(interval)
+        ),
+    }
 }

@@ -90,7 +90,7 @@ mod linux {
                     // The descriptor is edge-triggered, and each expiry is an edge of
                     // its own: the number of expiries need not be read.
                     Ok(mut guard) => guard.clear_ready(),
-                    Err(error) => tracing::error!("the timer is gone: {error}"),
+                    Err(error) => tracing::error!("the timer cannot be read: {error}"),
                 }
                 Poll::Ready(())
             })

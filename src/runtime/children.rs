@@ -345,7 +345,7 @@ fn tell_swept(of: impl Display, swept: &Swept) {
     if !swept.spared.is_empty() {
         let names = swept.spared.join(", ");
         let left = counted(swept.spared.len(), "process");
-        tracing::info!("{of}: left {left} alone: {names}");
+        tracing::info!("{of}: left {left} running: {names}");
     }
 }
 

@@ -98,7 +98,7 @@ impl Ledger {
     fn write(&self) {
         let Some(file) = &self.file else { return };
         if let Err(error) = self.try_write(file) {
-            tracing::debug!("no ledger at {}: {error}", file.display());
+            tracing::debug!("the ledger {} cannot be written: {error}", file.display());
         }
     }
 

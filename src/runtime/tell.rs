@@ -16,6 +16,6 @@ pub(super) fn tell(notice: &Notice) {
 /// Logs what was thrown away, if anything was.
 pub(super) fn counters(counters: &Counters) {
     if *counters != Counters::default() {
-        tracing::info!(target: "drawbridge", "thrown away or refused in this run: {counters}");
+        tracing::info!(target: "drawbridge", "dropped or refused in this run: {counters}");
     }
 }

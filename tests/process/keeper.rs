@@ -312,7 +312,7 @@ fn whoever_is_spared_is_left_alone_with_what_it_started() {
     bridge.close_stdin();
     bridge.is_gone();
     assert_eq!(spared.living(), [true; 3]);
-    bridge.logs("left 1 process alone: adb");
+    bridge.logs("left 1 process running: adb");
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn only_those_who_are_named_are_spared() {
         bridge.is_gone();
         assert_eq!(spared.living(), [true, false, false], "{switch}");
         bridge.logs("ended 2 processes that the agent left behind");
-        bridge.logs("left 1 process alone: lasting-daemon-");
+        bridge.logs("left 1 process running: lasting-daemon-");
     }
     let mut bridge = Setup::new(&["--spare", "none"], &[]).wrapped(Spared::SCRIPT).start();
     bridge.initialize();
