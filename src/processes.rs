@@ -3,6 +3,9 @@
 //!
 //! Shared by the keeper and the runtime. Where there is no `/proc`, the table is
 //! empty.
+//!
+//! Written by hand, because a keeper must stay small: a few fields of one line are read for
+//! each process.
 
 use std::fs;
 use std::path::Path;

@@ -69,7 +69,7 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
             return;
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
-        if row.tombstones.wants_asking_again() && row.questions.is_empty() && row.is_open() {
+        if row.tombstones.has_close_to_resend() && row.questions.is_empty() && row.is_open() {
             close::resend_blocked_closes(step, id);
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };

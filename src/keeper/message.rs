@@ -3,6 +3,8 @@
 //! Both ends are the same program, started from the same image, so the format
 //! need not be stable. A datagram that cannot be read counts as the end of its
 //! sender.
+//!
+//! Written by hand: so few bytes need no serialiser in the keeper.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

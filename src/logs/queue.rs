@@ -4,6 +4,9 @@
 //! Where lines are missing, one line says how many, in their place. The writer
 //! thread is never joined; before the process exits, [`Queue::flush`] gives it time
 //! to write the rest.
+//!
+//! Written by hand: the queue of tracing-appender counts lines, not bytes, and does not say
+//! in the log where lines are missing.
 
 use std::collections::VecDeque;
 use std::fmt;

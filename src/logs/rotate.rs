@@ -4,6 +4,9 @@
 //! different processes do not mix. A process renames the file at the path only
 //! while it holds the lock on it, so no two rotate the same file; the other
 //! processes see that the path leads to another file, and open that.
+//!
+//! Written by hand: the rotation of tracing-appender expects that one process writes the
+//! file.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};

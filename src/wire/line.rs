@@ -5,6 +5,9 @@
 //!   skipped as it comes, and the line is reported with its beginning and its
 //!   last bytes, so that a request can still be refused by its id.
 //! - Half a line at the end of the stream is no message; its length is reported.
+//!
+//! Written by hand: the `LinesCodec` of tokio-util ends the stream at an over-long line or
+//! one that is not UTF-8, and passes on half a line at the end.
 
 use bytes::{Bytes, BytesMut};
 

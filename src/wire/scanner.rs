@@ -3,6 +3,9 @@
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text. Strings
 //! are most of a text: they are passed over many bytes at a time (`string_ends.rs`), and
 //! looked into only where something is escaped. Nesting is bounded by [`MAX_DEPTH`].
+//!
+//! Written by hand, because a frame must keep its bytes: the JSON libraries build values
+//! and do not say where in the text a member lies.
 
 use super::span::Span;
 use super::string::{quoted, text};

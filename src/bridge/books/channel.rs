@@ -201,7 +201,7 @@ impl Channel {
         let closed = &self.tombstones;
         !self.overdue.is_empty()
             || closed.has_unanswered()
-            || closed.wants_asking_again()
+            || closed.has_close_to_resend()
             || closed.husks() > 0
     }
 

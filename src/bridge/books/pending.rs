@@ -9,7 +9,7 @@ use crate::bridge::time::Moment;
 use crate::wire::{Frame, FrameKind};
 
 impl Books {
-    /// A request of a client waits for a channel. `None`: the client is gone.
+    /// Makes a client's request a call that waits for a channel. `None`: the client is gone.
     pub fn wait_for_channel(
         &mut self,
         client: ClientId,
@@ -23,7 +23,7 @@ impl Books {
         Some(self.add_call(Call { asker, purpose, agent, channel, session, asked_at: now, stage }))
     }
 
-    /// A call enters every table that it concerns.
+    /// Enters a call into every table that it concerns.
     pub fn add_call(&mut self, call: Call) -> CallId {
         let id = CallId(self.numbers.calls.next());
         if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
@@ -42,7 +42,7 @@ impl Books {
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.begin_restore(source, public, id);
         }
-        // A close belongs to the tombstone's `hold`, not to what waits in it.
+        // A close is no call in the session: the tombstone keeps it as its `Hold::Closing`.
         if !matches!(call.purpose, Purpose::Close(_))
             && let Some(session) = call.session.and_then(|key| self.session_mut(key))
         {
@@ -58,7 +58,7 @@ impl Books {
         id
     }
 
-    /// A request that several channels answer; its parts are calls.
+    /// Enters a fan-out into the tables. Its parts are calls, which are added after it.
     pub fn add_fanout(&mut self, fanout: Fanout) -> FanoutId {
         let id = FanoutId(self.numbers.fanouts.next());
         if let Asker::Client(client, _) = &fanout.asker
@@ -70,7 +70,7 @@ impl Books {
         id
     }
 
-    /// A client is gone: nobody wants the answers to its requests in parts.
+    /// Takes a client that is gone out of its fan-outs, so that no client gets their answers.
     pub fn disown_fanouts(&mut self, client: ClientId) {
         for id in self.clients.get(&client).map(|row| row.fanouts.clone()).unwrap_or_default() {
             if let Some(fanout) = self.fanouts.get_mut(&id) {
@@ -79,8 +79,8 @@ impl Books {
         }
     }
 
-    /// What one of the channels said: the first failure counts, otherwise the first
-    /// success.
+    /// Counts the answer to one part of a fan-out: the first failure becomes the answer of
+    /// the fan-out, otherwise the first success.
     pub fn part_answered(&mut self, id: FanoutId, answer: &Frame) {
         let Some(fanout) = self.fanouts.get_mut(&id) else { return self.absent(id) };
         let is_worse = answer.kind == FrameKind::Failure
@@ -90,7 +90,7 @@ impl Books {
         }
     }
 
-    /// Takes out a request that all of its channels have answered.
+    /// Takes a fan-out out of the tables; `None`: a part of it is not answered yet.
     pub fn take_fanout_if_over(&mut self, id: FanoutId) -> Option<Fanout> {
         self.fanouts.get(&id).filter(|fanout| fanout.parts.is_empty())?;
         let fanout = self.fanouts.remove(&id)?;
@@ -102,7 +102,7 @@ impl Books {
         Some(fanout)
     }
 
-    /// Gives a waiting call a channel, or takes it away again.
+    /// Puts a call on a channel, or, with `None`, back among the calls that wait for one.
     pub fn move_call(&mut self, id: CallId, to: Option<ChannelId>) {
         let Some(call) = self.calls.get_mut(&id) else { return self.absent(id) };
         let from = std::mem::replace(&mut call.channel, to);
@@ -152,13 +152,14 @@ impl Books {
             session.calls.remove(&id);
             session.queue.retain(|queued| *queued != id);
         } else if let Some(channel) = call.channel.and_then(|id| self.channels.get_mut(&id)) {
-            // Of a session that is gone, the tombstone keeps what waits.
+            // The session is closed, and the call waits in its tombstone.
             channel.tombstones.drop_call(key, id);
         }
         Some(call)
     }
 
-    /// A call has timed out. Its answer, if it ever comes, is recognised.
+    /// Marks an open that has timed out as overdue: its row stays, so that a late answer is
+    /// recognised. `None`: the call is gone.
     pub fn mark_overdue(&mut self, id: CallId) -> Option<&Call> {
         let call = self.calls.get_mut(&id)?;
         call.stage = Stage::Overdue;
@@ -170,7 +171,8 @@ impl Books {
         self.calls.get(&id)
     }
 
-    /// The asker is answered or gone; the call goes on for the bridge's sake.
+    /// Takes the asker out of a call and returns it, because that client is gone or is
+    /// refused now. The row stays, so that the agent's answer is recognised.
     pub fn disown_call(&mut self, id: CallId) -> Asker {
         let Some(call) = self.calls.get_mut(&id) else {
             self.absent(id);
@@ -188,7 +190,7 @@ impl Books {
         asker
     }
 
-    /// A question enters every table that it concerns.
+    /// Enters a question into every table that it concerns.
     pub fn add_question(&mut self, question: Question) -> QuestionId {
         let id = QuestionId(self.numbers.questions.next());
         if let Some(channel) = self.channel_mut(question.channel) {
@@ -207,7 +209,7 @@ impl Books {
         id
     }
 
-    /// A client is asked, too; `false`: it was already.
+    /// Adds a client to those that have a question open; `false`: it has the question already.
     pub fn ask_client(&mut self, id: QuestionId, client: ClientId) -> bool {
         let Some(question) = self.question_mut(id) else {
             self.absent(id);
@@ -224,7 +226,7 @@ impl Books {
         true
     }
 
-    /// A client is asked no more.
+    /// Takes a client out of those that have a question open.
     pub fn unask_client(&mut self, id: QuestionId, client: ClientId) {
         if let Some(row) = self.clients.get_mut(&client) {
             row.questions.remove(&id);
@@ -233,7 +235,7 @@ impl Books {
         question.asked.retain(|other| *other != client);
     }
 
-    /// A question that named a session which was being opened belongs to it now.
+    /// Makes a question that named a session while that was being opened belong to it.
     pub fn adopt_question(&mut self, id: QuestionId, key: SessionKey) {
         let Some(question) = self.question_mut(id) else { return self.absent(id) };
         question.opening = None;

@@ -10,13 +10,13 @@ pub enum Phase {
     Running,
     /// Shutting down.
     Ending {
-        /// When that began.
+        /// When the shutdown began.
         since: Moment,
         /// Why.
         cause: ShutdownCause,
-        /// Every process was sent SIGKILL already.
+        /// Whether SIGKILL was sent to every process that was left.
         forced: bool,
     },
-    /// Everything is over.
+    /// The shutdown is over: every channel has exited or is stuck.
     Over,
 }

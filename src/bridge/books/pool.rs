@@ -1,4 +1,4 @@
-//! One pool: the channels that would do equally well for the same clients.
+//! One pool: the channels that can serve the same clients.
 
 use bytes::Bytes;
 
@@ -6,47 +6,48 @@ use crate::bridge::books::channel::Capabilities;
 use crate::bridge::id::AgentId;
 use crate::wire::{Frame, Scanner, json};
 
-/// Requests kept for further channels of a pool.
+/// The most requests that a pool keeps for the set-up replay.
 pub const MAX_SET_UP: usize = 64;
 
 /// How a pool's frames are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carry {
-    /// Protocol v1: the bridge keeps the books of its sessions.
+    /// Protocol version 1: its sessions stand in the books.
     Sessions,
-    /// Any other version: one client, one channel, only ids are translated.
+    /// Any other version: one client, one channel, only request ids are exchanged.
     Passthrough,
 }
 
 /// Which clients may join a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// All with its identity.
+    /// Every client with the identity of the pool.
     Shared,
-    /// None but the one that is in it.
+    /// No client but the one that is in it.
     Private,
 }
 
 /// A row: what channels must have in common to serve the same clients.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// The agent whose processes these are.
+    /// The agent of its channels.
     pub agent: AgentId,
-    /// Version, capabilities and name that its clients gave.
+    /// The identity that its clients have in common, as `Pool::identity()` reads it.
     pub identity: Box<[u8]>,
     /// Which clients may join it.
     pub access: Access,
-    /// The client's `initialize`, repeated to every further channel.
+    /// An `initialize` with its identity, sent to every further channel.
     pub initialize: Frame,
-    /// The agent's answer, as clients get it.
+    /// The result of the agent's answer to `initialize`, as clients get it; `None`: no
+    /// agent has answered yet.
     pub answer: Option<Bytes>,
-    /// The protocol version that was agreed on, as it is spelled.
+    /// The protocol version in the agent's first answer, as it is spelled there.
     pub version: Box<[u8]>,
-    /// What the agent offered in its latest answer.
+    /// The capabilities in the agent's latest answer.
     pub capabilities: Capabilities,
     /// How its frames are treated.
     pub carry: Carry,
-    /// Requests that every further channel gets before its first session.
+    /// The set-up replay: requests that every further channel gets before its first session.
     pub set_up: Vec<Frame>,
 }
 
@@ -66,8 +67,9 @@ impl Pool {
         }
     }
 
-    /// What tells one pool from another, read from a client's `initialize`: the
-    /// trace keys and our own part of `_meta` differ per connection and are left out.
+    /// The identity of a client, read from its `initialize`: protocol version, capabilities,
+    /// client name and `_meta`. The trace keys and the bridge's own part of `_meta` differ
+    /// per connection and are left out.
     pub fn identity(initialize: &Frame) -> Box<[u8]> {
         const PER_CONNECTION: [&str; 4] = ["drawbridge", "traceparent", "tracestate", "baggage"];
         let mut identity = Vec::new();
@@ -82,7 +84,7 @@ impl Pool {
         }
         if let Some(meta) = initialize.find(&["_meta"]) {
             let text = initialize.bytes();
-            // What is no object has no parts.
+            // A `_meta` that is no object adds nothing.
             let _ = Scanner::at(text, meta).object(|scanner, key| {
                 let value = scanner.value()?;
                 if !PER_CONNECTION.iter().any(|name| json::is(text, key, name)) {

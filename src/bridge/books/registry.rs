@@ -19,14 +19,14 @@ use crate::bridge::seeded;
 use crate::bridge::time::Moment;
 use crate::wire::Frame;
 
-/// Sessions of sub-agents that are known of one session.
+/// The most sub-agents' sessions that are known of one session.
 const MAX_CHILDREN: usize = 1024;
 
-/// Cursors remembered with the channel that gave them.
+/// The most cursors that are remembered, each with the channel that gave it.
 const MAX_CURSORS: usize = 256;
 
 impl Books {
-    /// A channel whose process is about to be started.
+    /// Adds a channel whose process is about to be started.
     pub fn add_channel(&mut self, channel: Channel) -> ChannelId {
         let id = ChannelId(self.numbers.channels.next());
         self.channels.insert(id, channel);
@@ -34,7 +34,7 @@ impl Books {
         id
     }
 
-    /// Removes a channel's row. Its calls, questions and sessions must be settled.
+    /// Removes a channel's row. Its calls, questions and sessions must be gone already.
     pub fn remove_channel(&mut self, id: ChannelId) -> Option<Channel> {
         self.deadlines.forget(Due::Channel(id));
         self.deadlines.forget(Due::Silence(id));
@@ -50,19 +50,20 @@ impl Books {
         row
     }
 
-    /// A client connects; it gets the agent that clients get if they say nothing else.
+    /// Adds a client that connects, and assigns it to the default agent.
     pub fn add_client(&mut self, id: ClientId, cwd: Box<str>) {
         let agent = self.default_agent();
         self.clients.insert(id, Client::new(agent, cwd));
     }
 
-    /// Removes a client's row. Its calls, questions and sessions must be settled.
+    /// Removes a client's row. No call, fan-out, question or session may name the client
+    /// any more.
     pub fn remove_client(&mut self, id: ClientId) {
         self.clients.remove(&id);
         self.forget_pools();
     }
 
-    /// A pool goes with the last client and the last channel of it.
+    /// Removes the pools that have neither a client nor a channel.
     fn forget_pools(&mut self) {
         let (clients, channels) = (&self.clients, &self.channels);
         self.pools.retain(|id, _| {
@@ -71,7 +72,7 @@ impl Books {
         });
     }
 
-    /// The pool of clients with this identity.
+    /// The shared pool for clients with this identity; it is added if there is none.
     pub fn pool_of(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
         let may_join = |row: &Pool| row.agent == agent && row.access == Access::Shared;
         let mut pools = self.pools.iter();
@@ -81,14 +82,15 @@ impl Books {
         }
     }
 
-    /// A pool that no client is in yet.
+    /// Adds a pool that no client is in yet.
     pub fn add_pool(&mut self, pool: Pool) -> PoolId {
         let id = PoolId(self.numbers.pools.next());
         self.pools.insert(id, pool);
         id
     }
 
-    /// A process of this channel crashed; `how` is for people.
+    /// Notes that the process of a channel crashed or failed in its handshake; `how` says for
+    /// people how it ended.
     pub fn crashed(&mut self, channel: ChannelId, how: &str, now: Moment) {
         let Some(row) = self.channels.get(&channel) else { return self.absent(channel) };
         let agent = &mut self.agents[row.agent.0];
@@ -97,7 +99,8 @@ impl Books {
         agent.restarts.crashed(now, agent.config.restart_window, whose, how);
     }
 
-    /// Whether a process of this pool may be started.
+    /// Whether a process for this pool may be started. If only later, the pool is watched, so
+    /// that it comes up at the end of the pause.
     pub fn may_start(&mut self, id: PoolId, now: Moment) -> Start {
         let Some(pool) = self.pools.get(&id) else {
             self.absent(id);
@@ -118,8 +121,8 @@ impl Books {
         Start::Later
     }
 
-    /// The bridge goes on to another phase. Other limits hold from then on, so every
-    /// row is looked at again.
+    /// Puts the bridge into another phase. Channels and calls have other deadlines from then
+    /// on, so all of them are touched.
     pub fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.touch_all_channels();
@@ -127,8 +130,8 @@ impl Books {
         self.touched.rows.extend(self.calls.keys().map(|id| Due::Call(*id)));
     }
 
-    /// The host stood still: nothing is reaped or timed out until then, and nobody
-    /// could give a sign of life.
+    /// Notes that the host stood still. Before `until` no session is reaped and no request,
+    /// handshake or idle channel times out, and no agent's silence before now counts.
     pub fn host_paused(&mut self, until: Moment) {
         self.paused_until = until;
         for row in self.channels.values_mut() {
@@ -137,12 +140,12 @@ impl Books {
         self.touch_all_channels();
     }
 
-    /// Which channel gave a cursor of `session/list`.
+    /// The channel that gave a cursor of `session/list`; `None`: it is not remembered.
     pub fn home_of_cursor(&self, cursor: &str) -> Option<ChannelId> {
         self.cursors.get(cursor).copied()
     }
 
-    /// A channel gave a cursor; says how many gave way for it.
+    /// Remembers that a channel gave a cursor; returns how many cursors were forgotten for it.
     pub fn remember_cursor(&mut self, cursor: &str, channel: ChannelId) -> u64 {
         let mut thrown = 0;
         if self.cursors.len() >= MAX_CURSORS {
@@ -165,7 +168,8 @@ impl Books {
         self.sessions.insert(key, session);
     }
 
-    /// Makes the session of a sub-agent part of its parent.
+    /// Notes the session id `child` of a sub-agent of the session `key`. Does nothing if the
+    /// channel knows that id already, or if the session has too many of them.
     pub fn add_child(&mut self, key: SessionKey, child: &str) {
         let Some(session) = self.sessions.get_mut(&key) else { return self.absent(key) };
         let Some(channel) = self.channels.get_mut(&session.channel) else {
@@ -180,8 +184,8 @@ impl Books {
         self.agent_mut(agent).aliases.insert_child(child, key);
     }
 
-    /// Part 1 of the close order: the session is gone from every table, and
-    /// from *its own* channel's set. What was pending in it is in the row.
+    /// Part 1 of the close order: removes the session from every table, and from *its own*
+    /// channel's set. The returned row still lists its open calls and questions.
     pub fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
@@ -205,7 +209,7 @@ impl Books {
         Some(session)
     }
 
-    /// The channel whose books a session is in: its own (I1).
+    /// The channel that lists a session: its own (I1).
     fn owner_of(&self, session: &Session) -> ChannelId {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::CloseOnCurrentChannel) {
@@ -214,7 +218,7 @@ impl Books {
         session.channel
     }
 
-    /// The channel that remembers a closed session: its own, too.
+    /// The channel that keeps the tombstone of a closed session: its own, too.
     pub fn tombstone_channel(&self, session: &Session) -> ChannelId {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::TombstoneOnWrongChannel) {
@@ -228,7 +232,7 @@ impl Books {
         self.channels.iter().rev().find(|(_, row)| row.is_open()).map(|(id, _)| *id)
     }
 
-    /// A client is attached to a session from now on.
+    /// Attaches a client to a session. Does nothing if either is gone.
     pub fn attach(&mut self, client: ClientId, key: SessionKey) {
         let (Some(session), Some(row)) =
             (self.sessions.get_mut(&key), self.clients.get_mut(&client))
@@ -247,7 +251,7 @@ impl Books {
         self.touched.channels.insert(channel);
     }
 
-    /// Ends an attachment; `then` is who is there if that was the last one.
+    /// Detaches a client from a session. If it was the last one, `then` becomes the audience.
     pub fn detach(&mut self, client: ClientId, key: SessionKey, then: Audience) {
         if let Some(row) = self.clients.get_mut(&client) {
             row.sessions.remove(&key);

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 
 use crate::bridge::time::Moment;
 
-/// Crashes that are remembered where the crash limit does not bound them.
+/// The most crashes of one agent that are remembered, however large the restart limit is.
 const MAX_CRASHES: usize = 1024;
 
-/// The crashes of one agent's processes lately, the oldest first. They count for the
-/// clients whose process it was, by the identity that these gave: who leaves and comes
-/// back does not start anew.
+/// The recent crashes of one agent's processes, the oldest first. A crash counts for the
+/// identity of the process's pool, and so also for a client that leaves and comes back.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
     crashes: VecDeque<Crash>,
@@ -18,10 +17,10 @@ pub struct Restarts {
 #[derive(Clone, Debug)]
 struct Crash {
     at: Moment,
-    /// The identity of the clients whose process it was. `None`: nobody had asked for it
-    /// yet, and it would have served any.
+    /// The identity of the process's pool. `None`: a preheated process that was in no pool
+    /// yet; its crash counts for every identity.
     whose: Option<Box<[u8]>>,
-    /// How it ended, for people.
+    /// How the process ended, for people.
     how: String,
 }
 
@@ -31,7 +30,7 @@ impl Restarts {
     /// The longest pause (ms).
     const LONGEST_PAUSE: u64 = 30_000;
 
-    /// A process crashed.
+    /// Notes a crash; `window` (ms) is how long a crash counts. See `Crash` for the others.
     pub fn crashed(&mut self, now: Moment, window: u64, whose: Option<Box<[u8]>>, how: &str) {
         self.crashes.push_back(Crash { at: now, whose, how: how.to_owned() });
         self.forget_old(now, window);
@@ -41,7 +40,7 @@ impl Restarts {
         while self.crashes.front().is_some_and(|first| now.since(first.at) >= window) {
             self.crashes.pop_front();
         }
-        // The number is bounded by the crash limit; this bounds it when there is none.
+        // The restart limit bounds only the crashes of one identity, and may be off.
         while self.crashes.len() > MAX_CRASHES {
             self.crashes.pop_front();
         }
@@ -54,19 +53,20 @@ impl Restarts {
             .filter(move |crash| crash.whose.as_deref().is_none_or(|whose| whose == identity))
     }
 
-    /// How the last one ended, for people.
+    /// How the process of the last such crash ended, for people; empty without a crash.
     pub fn last(&self, identity: &[u8]) -> &str {
         self.of(identity).next_back().map_or("", |crash| &crash.how)
     }
 
-    /// The first moment at which the next start may be tried.
+    /// The end of the pause before the next start; without a crash, the start of the bridge.
     pub fn not_before(&self, identity: &[u8]) -> Moment {
         let Some(last) = self.of(identity).next_back() else { return Moment::START };
         let doublings = (self.of(identity).count() - 1).min(16);
         last.at.plus_millis((Self::FIRST_PAUSE << doublings).min(Self::LONGEST_PAUSE))
     }
 
-    /// How long starts are refused (ms), if the crash limit is reached.
+    /// How long starts are refused yet (ms); `None`: fewer than `limit` crashes count, or
+    /// `limit` is 0, which is no limit. `window` (ms) is how long a crash counts.
     pub fn refused_for(
         &mut self,
         identity: &[u8],
@@ -89,11 +89,11 @@ pub enum Start {
     Now,
     /// After the pause that the last crash brings.
     Later,
-    /// Not for a while: the crash limit is reached.
+    /// Not for a while: the restart limit is reached.
     Refused {
-        /// How the last one ended, for people.
+        /// How the last process that crashed ended, for people.
         last: String,
-        /// When it may be tried again (ms).
+        /// After how long a start may be tried again (ms).
         retry_after_ms: u64,
     },
 }
@@ -109,7 +109,7 @@ mod tests {
         Moment::from_millis(millis)
     }
 
-    /// Crashes at these moments.
+    /// Crashes of Alice's processes at these moments (ms).
     fn crashed(crashes: &[u64]) -> Restarts {
         let mut restarts = Restarts::default();
         for crash in crashes {

@@ -6,35 +6,36 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
-/// Turns whose times are remembered; older ones are merged into one.
+/// The most turns of a session that are remembered; older ones are merged into one.
 const MAX_TURNS: usize = 16;
 
-/// Who is there.
+/// The clients that are attached to a session, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// These clients, in the order in which they came.
+    /// These clients are attached, in the order in which they came.
     Attached(Vec<ClientId>),
-    /// The last one left on purpose while a turn was running: it ends with the turn.
+    /// The last client left on purpose: the session is closed when no call is open in it.
     Left,
-    /// The last one is gone, nobody knows why: it may come back.
-    Lost,
+    /// The last client is gone without leaving the session: it may come back. Also before
+    /// the first client is attached.
+    Absent,
 }
 
-/// What is known about processes that outlived the turn they were born in.
+/// The background work of a session, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// Nobody looked.
+    /// No survey was asked for yet.
     Unknown,
-    /// The runtime is looking.
+    /// A survey is under way.
     Asked,
-    /// There were none.
+    /// The last survey found none.
     Quiet {
-        /// When that was seen.
+        /// When its result came.
         at: Moment,
     },
-    /// There were some.
+    /// The last survey found some.
     Working {
-        /// When that was seen.
+        /// When its result came.
         at: Moment,
     },
 }
@@ -42,35 +43,36 @@ pub enum Background {
 /// A row: one live session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Itself.
+    /// The key of this row.
     pub key: SessionKey,
     /// The agent that it is a conversation with.
     pub agent: AgentId,
     /// The channel it lives on, for as long as it lives.
     pub channel: ChannelId,
-    /// Its id as clients know it.
+    /// Its public id.
     pub id: Box<str>,
-    /// Its id as the agent knows it.
+    /// Its agent id.
     pub agent_id: Box<str>,
-    /// Its working directory, as it was opened with; empty if it was not said.
+    /// Its working directory, as the open names it; empty if the open names none.
     pub cwd: Box<str>,
-    /// Who is there.
+    /// The clients that are attached, or why there is none.
     pub audience: Audience,
-    /// When it last was of use.
+    /// When it was last used; its idle time counts from here.
     pub last_seen: Moment,
-    /// Requests of clients in it, sent or queued.
+    /// Open calls in it, sent or queued.
     pub calls: Ids<CallId>,
     /// Prompts that wait for the running turn, first come first served.
     pub queue: VecDeque<CallId>,
-    /// Requests of the agent in it that are open.
+    /// Open questions in it.
     pub questions: Ids<QuestionId>,
-    /// Sessions of sub-agents that live and die with it, as the agent names them.
+    /// The sessions of its sub-agents, which end with it, by the agent's ids.
     pub children: Vec<Box<str>>,
-    /// When its turns ran, the last one first; no end: it runs.
+    /// The start and end of each turn, the last turn first; `None`: the turn runs.
     turns: VecDeque<(Moment, Option<Moment>)>,
-    /// What is known about processes left over from its turns.
+    /// Its background work, as far as it is known.
     pub background: Background,
-    /// Frames that clients got of it, so that a gap can be told.
+    /// The number of notifications for its clients so far, also of those that came while no
+    /// client was attached. The message that ends the session carries it.
     pub seq: u64,
 }
 
@@ -91,7 +93,7 @@ impl Session {
             id,
             agent_id,
             cwd,
-            audience: Audience::Lost,
+            audience: Audience::Absent,
             last_seen: now,
             calls: Ids::default(),
             queue: VecDeque::new(),
@@ -107,40 +109,41 @@ impl Session {
     pub fn clients(&self) -> &[ClientId] {
         match &self.audience {
             Audience::Attached(clients) => clients,
-            Audience::Left | Audience::Lost => &[],
+            Audience::Left | Audience::Absent => &[],
         }
     }
 
-    /// Somebody waits for something: a prompt, any other request, or a question.
+    /// Whether a request is open in the session, in either direction.
     pub fn is_busy(&self) -> bool {
         !self.calls.is_empty() || !self.questions.is_empty()
     }
 
-    /// A client goes by another id than the agent.
+    /// Whether its public id is an alias.
     pub fn is_aliased(&self) -> bool {
         self.id != self.agent_id
     }
 
-    /// A turn began.
+    /// Notes that a turn began.
     pub fn turn_began(&mut self, now: Moment) {
         self.turns.push_front((now, None));
         if self.turns.len() > MAX_TURNS
             && let (Some(old), Some(older)) = (self.turns.pop_back(), self.turns.back_mut())
         {
-            // One window over both: rather a process too many than one overlooked.
+            // The two oldest turns become one, with the time between them: rather count a
+            // process too many as background work than one too few.
             older.0 = old.0;
         }
     }
 
-    /// A turn ended: the one that began last, if several run.
+    /// Notes that a turn ended: the one that began last, if several run.
     pub fn turn_ended(&mut self, now: Moment) {
         if let Some(turn) = self.turns.iter_mut().find(|(_, end)| end.is_none()) {
             turn.1 = Some(now);
         }
     }
 
-    /// Whether something born at `birth` was born in one of its turns that is over.
-    pub fn bore(&self, birth: Moment) -> bool {
+    /// Whether a process that was born at `birth` was born in a turn that is over.
+    pub fn was_born_in_ended_turn(&self, birth: Moment) -> bool {
         // Births are known to within 10 ms.
         self.turns.iter().any(|(start, end)| {
             start.as_millis() <= birth.as_millis() + 10

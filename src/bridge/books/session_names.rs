@@ -1,4 +1,4 @@
-//! Which session an agent means by the id that it writes.
+//! The session that an agent means by the id that it writes.
 
 use foldhash::HashMap;
 
@@ -9,23 +9,23 @@ use crate::wire::Frame;
 #[derive(Clone, Debug, Default)]
 pub struct SessionNames {
     by_id: HashMap<Box<str>, SessionKey>,
-    /// The one that a frame named last, as it was spelled there: who streams
-    /// names the same one again and again.
+    /// The session that a frame named last, with its id as the frame spelled it: an agent
+    /// that streams names the same session again and again.
     last: Option<(Box<[u8]>, SessionKey)>,
 }
 
 impl SessionNames {
-    /// The session with this id.
+    /// The session that the agent means by this id; for a sub-agent's, its parent.
     pub fn get(&self, id: &str) -> Option<SessionKey> {
         self.by_id.get(id).copied()
     }
 
-    /// Whether a session has this id.
+    /// Whether the agent means a live session by this id.
     pub fn contains(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
     }
 
-    /// The session that a frame is about.
+    /// The session whose id a frame names; `None`: it names none, or an unknown one.
     pub fn named_in(&mut self, frame: &Frame) -> Option<SessionKey> {
         let spelled = frame.session_place()?.of(frame.bytes());
         match &self.last {
@@ -38,19 +38,19 @@ impl SessionNames {
         }
     }
 
-    /// The id means this session from now on.
+    /// Makes an id mean this session.
     pub fn insert(&mut self, id: Box<str>, key: SessionKey) {
         self.last = None;
         self.by_id.insert(id, key);
     }
 
-    /// The id means nothing any more.
+    /// Forgets an id.
     pub fn remove(&mut self, id: &str) {
         self.last = None;
         self.by_id.remove(id);
     }
 
-    /// Whether every id means one of these.
+    /// Whether `is_one` is true of the session of every id.
     pub fn are_all(&self, is_one: impl Fn(&SessionKey) -> bool) -> bool {
         self.by_id.values().all(is_one)
     }

@@ -1,4 +1,4 @@
-//! Questions to several tables, on books without a bridge.
+//! Queries to several tables, on books without a bridge.
 
 use super::*;
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
@@ -65,7 +65,7 @@ pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &s
     key
 }
 
-/// A request of Alice on a channel.
+/// Adds a call of Alice on a channel, without a session.
 pub fn add_call(books: &mut Books, channel: ChannelId, purpose: Purpose, stage: Stage) -> CallId {
     let place = (books.channel(channel).unwrap().agent, channel);
     let asker = Asker::Client(ALICE, frame().id());
@@ -103,7 +103,7 @@ fn a_conversation_is_fenced_by_what_a_channel_of_its_agent_may_hold_of_it() {
         (Hold::Nothing, "open", "open"),
         (Hold::Husk, "reinstate ch-2", "soon ch-2"),
         (Hold::Unanswered, "shut ch-2", "soon ch-2"),
-        (Hold::AskAgain, "soon ch-2", "soon ch-2"),
+        (Hold::ResendClose, "soon ch-2", "soon ch-2"),
         (Hold::Closing(CallId(1)), "soon ch-2", "soon ch-2"),
     ];
     for (hold, expected, while_it_stops) in holds {
@@ -181,7 +181,7 @@ fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::All;
     assert_eq!(asked(&books), [ALICE, BOB]);
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::Originator;
-    books.detach(BOB, key, session::Audience::Lost);
+    books.detach(BOB, key, session::Audience::Absent);
     assert_eq!(asked(&books), [ALICE], "who prompted is gone");
 }
 
@@ -245,22 +245,22 @@ fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
 fn a_channel_has_room_for_as_many_sessions_as_the_rule_allows() {
     let mut books = books();
     let channel = add_channel(&mut books, AGENT);
-    let has_room = |books: &Books| books.has_room(books.channel(channel).unwrap());
+    let can_take_session = |books: &Books| books.can_take_session(books.channel(channel).unwrap());
     add_session(&mut books, channel, "s", "s");
-    assert!(has_room(&books), "there is no limit");
+    assert!(can_take_session(&books), "there is no limit");
     books.agent_mut(AGENT).config.sessions_per_channel = 2;
-    assert!(has_room(&books));
+    assert!(can_take_session(&books));
     let open = Purpose::Open(opening(OpenKind::New, None, None));
     let open = add_call(&mut books, channel, open, Stage::Sent(at(0)));
-    assert!(!has_room(&books), "one is opening");
+    assert!(!can_take_session(&books), "one is opening");
     books.mark_overdue(open);
-    assert!(has_room(&books));
+    assert!(can_take_session(&books));
     books.agent_mut(AGENT).config.share = Share::Session;
-    assert!(!has_room(&books));
+    assert!(!can_take_session(&books));
     let empty = add_channel(&mut books, AGENT);
-    assert!(books.has_room(books.channel(empty).unwrap()));
+    assert!(books.can_take_session(books.channel(empty).unwrap()));
     bury(&mut books, empty, "t", "t", Hold::Husk);
-    assert!(!books.has_room(books.channel(empty).unwrap()));
+    assert!(!books.can_take_session(books.channel(empty).unwrap()));
 }
 
 #[test]

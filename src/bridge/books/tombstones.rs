@@ -1,9 +1,9 @@
-//! Sessions that were closed on a channel: late frames of them are dropped, and
-//! it is known what the agent still holds of them.
+//! Tombstones of the sessions that were closed on a channel: they tell late frames, which
+//! are dropped, and say what the agent still holds of each session.
 //!
-//! What an agent holds changes only by [`Hold::after`], the one table of
-//! transitions. Every question about the closed sessions of a channel is answered
-//! from an index, so that it costs the same among a thousand of them.
+//! What an agent holds changes only by [`Hold::after`], the one table of transitions.
+//! Every query is answered from an index, so that its cost does not grow with the number
+//! of tombstones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,60 +14,64 @@ use crate::bridge::books::table::Table;
 use crate::bridge::id::{CallId, SessionKey};
 use crate::bridge::time::Moment;
 
-/// Tombstones kept per channel.
+/// The most tombstones that a channel keeps. Only those with open calls are kept beyond it.
 pub const MAX_TOMBSTONES: usize = 1024;
-/// How long a tombstone that fences nothing is kept (ms).
+/// The age from which a tombstone that fences nothing and has no open calls may give way
+/// even below the limit (ms).
 pub const TOMBSTONE_AGE: u64 = 600_000;
 
 /// What an agent holds of a session that was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// It was asked to close it (or to cancel its turn) and has not answered:
-    /// this call is open.
+    /// The close is under way, and this is its call. The agent has not answered
+    /// `session/close`, or, if it cannot close sessions, not yet the calls in the session.
     Closing(CallId),
-    /// It was asked while it showed a question, and did not answer in time: it
-    /// is asked again when no question of the channel is open.
-    AskAgain,
-    /// It cannot close sessions: it holds it until it exits, and could go on with it.
+    /// The agent did not answer the close in time, but had a question open then: the close
+    /// is sent again when no question of the channel is open.
+    ResendClose,
+    /// The agent cannot close sessions: it holds the session until it exits, and can go on
+    /// with it.
     Husk,
-    /// It did not answer the close: it holds it, nobody knows how.
+    /// Unknown: the agent did not answer a close or a restore of the session in time, or was
+    /// not asked to close it.
     Unanswered,
-    /// Nothing: it answered the close.
+    /// Nothing: the agent answered the close, or refused the restore.
     Nothing,
 }
 
-/// What is heard of an agent and a session that was closed on it.
+/// What the bridge learns about a closed session at its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It was asked to close it, or, if it cannot, to end what it does in it.
+    /// The close began, and this is its call: the agent was asked to close the session, or,
+    /// if it cannot, the open calls in the session are waited for.
     Asked(CallId),
-    /// It cannot close it, and does nothing in it.
+    /// The agent cannot close sessions, and no call is open in this one.
     CannotClose,
-    /// It answered the close.
+    /// The agent answered the close.
     Answered,
-    /// It cannot close it, and what it had left to say was said.
+    /// The agent cannot close sessions, and the last open call in this one was answered.
     Quiet,
     /// The close has timed out.
     TimedOut {
-        /// Some agents answer nothing while a question of theirs is open.
+        /// Whether the agent has a question open: some agents answer nothing meanwhile.
         behind_question: bool,
     },
-    /// It refused to restore it, after the restore had timed out.
+    /// The agent refused to restore the session, after the restore had timed out.
     RestoreRefused,
 }
 
 impl Hold {
-    /// What an agent holds after this was heard of it.
+    /// What the agent holds after `heard`; `can_close`: it can close sessions.
     fn after(self, heard: Heard, can_close: bool) -> Hold {
         match (self, heard) {
             (_, Heard::Asked(call)) => Hold::Closing(call),
             (_, Heard::CannotClose) => Hold::Husk,
             (Hold::Closing(_), Heard::Answered) => Hold::Nothing,
             (Hold::Closing(_), Heard::Quiet | Heard::TimedOut { .. }) if !can_close => Hold::Husk,
-            (Hold::Closing(_), Heard::TimedOut { behind_question: true }) => Hold::AskAgain,
+            (Hold::Closing(_), Heard::TimedOut { behind_question: true }) => Hold::ResendClose,
             (Hold::Closing(_), Heard::TimedOut { behind_question: false }) => Hold::Unanswered,
             (Hold::Unanswered, Heard::RestoreRefused) => Hold::Nothing,
-            // What is heard of an earlier close says nothing about this one.
+            // News of an earlier close says nothing about this one.
             (held, _) => held,
         }
     }
@@ -78,17 +82,17 @@ impl Hold {
     }
 }
 
-/// Which tombstone: of this session, and 0 for the session itself or the number of a
-/// sub-agent in it.
-type Place = (SessionKey, usize);
+/// The key of a tombstone: the session that was closed, and 0 for the session itself or the
+/// number of one of its sub-agents.
+type TombstoneKey = (SessionKey, usize);
 
 /// The memory of a session that was closed on this channel.
 #[derive(Clone, Debug)]
 pub struct Tombstone {
-    place: Place,
-    /// Its id as the agent knew it.
+    place: TombstoneKey,
+    /// The agent id of the session.
     pub agent_id: Box<str>,
-    /// Its id as clients knew it, if they knew it by another.
+    /// The public id of the session, if it is an alias.
     alias: Option<Box<str>>,
     since: Moment,
     hold: Hold,
@@ -96,7 +100,7 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
-    /// Of a session that clients knew by `id`, with what they still wait for.
+    /// The tombstone of a session with the public id `id`; `calls` are still open in it.
     pub fn new(
         key: SessionKey,
         id: &str,
@@ -109,33 +113,34 @@ impl Tombstone {
         Tombstone { place: (key, 0), agent_id, alias, since: now, hold, calls }
     }
 
-    /// Of a sub-agent in that session, which holds nothing of its own.
+    /// The tombstone of the sub-agent `number` (from 1 on) of the session `key`. It holds
+    /// nothing: a sub-agent's session is not closed by itself.
     pub fn of_sub_agent(key: SessionKey, number: usize, id: Box<str>, now: Moment) -> Self {
         let (hold, calls) = (Hold::Nothing, Ids::default());
         Tombstone { place: (key, number), agent_id: id, alias: None, since: now, hold, calls }
     }
 
-    /// The key that the session had.
+    /// The key of the closed session; for a sub-agent, of its parent.
     pub fn key(&self) -> SessionKey {
         self.place.0
     }
 
-    /// Its id as clients knew it.
+    /// The public id of the session.
     pub fn id(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.agent_id)
     }
 
-    /// Its id as clients knew it, if they knew it by another than the agent.
+    /// The public id of the session, if it is an alias.
     pub fn alias(&self) -> Option<&str> {
         self.alias.as_deref()
     }
 
-    /// What the agent still holds of it.
+    /// What the agent still holds of the session.
     pub fn hold(&self) -> Hold {
         self.hold
     }
 
-    /// What clients still wait for, in the order in which they asked.
+    /// The calls that are still open in the session, the oldest first.
     pub fn calls(&self) -> &Ids<CallId> {
         &self.calls
     }
@@ -144,23 +149,24 @@ impl Tombstone {
 /// The closed sessions of one channel.
 #[derive(Clone, Debug, Default)]
 pub struct Tombstones {
-    rows: Table<Place, Tombstone>,
-    by_agent_id: HashMap<Box<str>, Place>,
-    by_alias: BTreeMap<Box<str>, Place>,
-    /// Those that may give way, the oldest of those that fence nothing first.
-    giving_way: BTreeSet<(bool, Moment, Place)>,
-    husks: BTreeSet<Place>,
-    to_ask_again: BTreeSet<Place>,
-    unanswered: BTreeSet<Place>,
+    rows: Table<TombstoneKey, Tombstone>,
+    by_agent_id: HashMap<Box<str>, TombstoneKey>,
+    by_alias: BTreeMap<Box<str>, TombstoneKey>,
+    /// The tombstones without open calls, in the order in which they give way: first those
+    /// that fence nothing, then those that fence, the oldest first.
+    giving_way: BTreeSet<(bool, Moment, TombstoneKey)>,
+    husks: BTreeSet<TombstoneKey>,
+    closes_to_resend: BTreeSet<TombstoneKey>,
+    unanswered: BTreeSet<TombstoneKey>,
 }
 
 impl Tombstones {
-    /// The one with this id, as the agent knows it.
+    /// The tombstone of the session with this agent id.
     pub fn get(&self, agent_id: &str) -> Option<&Tombstone> {
         self.rows.get(self.by_agent_id.get(agent_id)?)
     }
 
-    /// Whether a session with this id, as the agent knows it, was closed here.
+    /// Whether there is a tombstone of a session with this agent id.
     pub fn contains(&self, agent_id: &str) -> bool {
         self.by_agent_id.contains_key(agent_id)
     }
@@ -170,18 +176,18 @@ impl Tombstones {
         self.rows.get(&(key, 0))
     }
 
-    /// The one that clients knew by this id.
+    /// The tombstone of the session with this public id.
     pub fn named(&self, id: &str) -> Option<&Tombstone> {
         let by_agent_id = self.get(id).filter(|row| row.alias.is_none());
         by_agent_id.or_else(|| self.rows.get(self.by_alias.get(id)?))
     }
 
-    /// Whether the agent may still hold this session although it is closed.
+    /// Whether the agent may still go on with the closed session with this agent id.
     pub fn fences(&self, agent_id: &str) -> bool {
         self.get(agent_id).is_some_and(|row| row.hold.fences())
     }
 
-    /// Closed sessions that the agent cannot free.
+    /// The number of husks.
     pub fn husks(&self) -> usize {
         self.husks.len()
     }
@@ -191,36 +197,37 @@ impl Tombstones {
         !self.unanswered.is_empty()
     }
 
-    /// Whether there are such whose close must be sent once more.
-    pub fn wants_asking_again(&self) -> bool {
-        !self.to_ask_again.is_empty()
+    /// Whether a close must be sent once more.
+    pub fn has_close_to_resend(&self) -> bool {
+        !self.closes_to_resend.is_empty()
     }
 
-    /// Those whose close must be sent once more, by the agent's ids.
-    pub fn to_ask_again(&self) -> impl Iterator<Item = &str> {
-        self.to_ask_again.iter().filter_map(|place| Some(&*self.rows.get(place)?.agent_id))
+    /// The agent ids of the sessions whose close must be sent once more.
+    pub fn closes_to_resend(&self) -> impl Iterator<Item = &str> {
+        self.closes_to_resend.iter().filter_map(|place| Some(&*self.rows.get(place)?.agent_id))
     }
 
-    /// How many there are.
+    /// The number of tombstones.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// All of them.
+    /// Every tombstone, in an order without meaning.
     pub fn iter(&self) -> impl Iterator<Item = &Tombstone> {
         self.rows.values()
     }
 
-    /// Remembers a closed session. Old tombstones that fence nothing and wait
-    /// for nothing make room; says how many did. They are looked through each time
-    /// that there are twice as many, so that a close costs the same among many.
+    /// Adds a tombstone; returns how many others gave way for it. Tombstones without open
+    /// calls give way: at the limit in the order of `giving_way`, and by their age
+    /// ([`TOMBSTONE_AGE`]) each time that the number of tombstones is a power of two.
     pub fn bury(&mut self, tombstone: Tombstone) -> usize {
         let before = self.rows.len();
         if before.is_power_of_two() {
             self.forget_old(tombstone.since);
         }
         while self.rows.len() >= MAX_TOMBSTONES {
-            // One that fences is given up only if all do: its agent is long past its limit.
+            // A tombstone that fences gives way only if all others fence, too, or have open
+            // calls: the bound (I10) goes before the fence.
             let Some((_, _, place)) = self.giving_way.first() else { break };
             self.take(*place);
         }
@@ -232,7 +239,7 @@ impl Tombstones {
             self.by_alias.insert(alias.clone(), place);
         }
         self.rows.insert(place, tombstone);
-        self.put_in_order(place);
+        self.index(place);
         thrown
     }
 
@@ -244,14 +251,15 @@ impl Tombstones {
         }
     }
 
-    /// It is open again, or nobody needs to remember it.
+    /// Forgets the closed session with this agent id.
     pub fn remove(&mut self, agent_id: &str) {
         if let Some(place) = self.by_agent_id.get(agent_id) {
             self.take(*place);
         }
     }
 
-    /// Something is heard of what the agent holds; says what it holds now.
+    /// Notes what the bridge learned about a closed session; returns what the agent holds of
+    /// it now. `None`: there is no such tombstone.
     pub fn heard(&mut self, agent_id: &str, heard: Heard, can_close: bool) -> Option<Hold> {
         self.change(agent_id, |row| {
             row.hold = row.hold.after(heard, can_close);
@@ -259,29 +267,29 @@ impl Tombstones {
         })
     }
 
-    /// What clients wait for is about to be answered.
+    /// Takes the open calls out of a tombstone, because they are about to be answered.
     pub fn take_calls(&mut self, agent_id: &str) -> Ids<CallId> {
         self.change(agent_id, |row| std::mem::take(&mut row.calls)).unwrap_or_default()
     }
 
-    /// A call in the session that this row was is over.
+    /// Takes a call that is over out of the tombstone of the session that had this key.
     pub fn drop_call(&mut self, key: SessionKey, call: CallId) {
         let Some(row) = self.rows.get_mut(&(key, 0)) else { return };
         if row.calls.remove(&call) && row.calls.is_empty() {
-            self.put_in_order((key, 0));
+            self.index((key, 0));
         }
     }
 
     fn change<R>(&mut self, agent_id: &str, change: impl FnOnce(&mut Tombstone) -> R) -> Option<R> {
         let place = *self.by_agent_id.get(agent_id)?;
-        self.take_out_of_order(place);
+        self.unindex(place);
         let result = self.rows.get_mut(&place).map(change);
-        self.put_in_order(place);
+        self.index(place);
         result
     }
 
-    fn take(&mut self, place: Place) {
-        self.take_out_of_order(place);
+    fn take(&mut self, place: TombstoneKey) {
+        self.unindex(place);
         let Some(row) = self.rows.swap_remove(&place) else { return };
         self.by_agent_id.remove(&row.agent_id);
         if let Some(alias) = row.alias
@@ -291,25 +299,25 @@ impl Tombstones {
         }
     }
 
-    fn put_in_order(&mut self, place: Place) {
+    fn index(&mut self, place: TombstoneKey) {
         let Some(row) = self.rows.get(&place) else { return };
         if row.calls.is_empty() {
             self.giving_way.insert((row.hold.fences(), row.since, place));
         }
         match row.hold {
             Hold::Husk => self.husks.insert(place),
-            Hold::AskAgain => self.to_ask_again.insert(place),
+            Hold::ResendClose => self.closes_to_resend.insert(place),
             Hold::Unanswered => self.unanswered.insert(place),
             Hold::Closing(_) | Hold::Nothing => false,
         };
     }
 
-    fn take_out_of_order(&mut self, place: Place) {
+    fn unindex(&mut self, place: TombstoneKey) {
         let Some(row) = self.rows.get(&place) else { return };
         self.giving_way.remove(&(row.hold.fences(), row.since, place));
         match row.hold {
             Hold::Husk => self.husks.remove(&place),
-            Hold::AskAgain => self.to_ask_again.remove(&place),
+            Hold::ResendClose => self.closes_to_resend.remove(&place),
             Hold::Unanswered => self.unanswered.remove(&place),
             Hold::Closing(_) | Hold::Nothing => false,
         };
@@ -318,7 +326,7 @@ impl Tombstones {
     /// Whether every index says what the rows say.
     pub fn is_sound(&self) -> bool {
         let holds = |hold| self.rows.values().filter(|row| row.hold == hold).count();
-        let is_found = |(place, row): (&Place, &Tombstone)| {
+        let is_found = |(place, row): (&TombstoneKey, &Tombstone)| {
             let waits = !row.calls.is_empty();
             self.by_agent_id.get(&row.agent_id) == Some(place)
                 && self.giving_way.contains(&(row.hold.fences(), row.since, *place)) != waits
@@ -328,7 +336,7 @@ impl Tombstones {
             && self.by_agent_id.len() == self.rows.len()
             && self.giving_way.len() + waiting == self.rows.len()
             && self.husks.len() == holds(Hold::Husk)
-            && self.to_ask_again.len() == holds(Hold::AskAgain)
+            && self.closes_to_resend.len() == holds(Hold::ResendClose)
             && self.unanswered.len() == holds(Hold::Unanswered)
             && self.by_alias.iter().all(|(alias, place)| {
                 self.rows.get(place).is_some_and(|row| row.alias.as_deref() == Some(alias))

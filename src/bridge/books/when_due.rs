@@ -1,5 +1,6 @@
-//! When a row is due: a function of its facts and of the limits, and of nothing
-//! else. It is asked again when it comes up; what is not due any more is not done.
+//! The deadline of a row: a function of the facts in the books and of the limits, and of
+//! nothing else. It is computed again when the row comes up, and if the row is not due any
+//! more, nothing is done.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, Purpose, Stage};
@@ -15,8 +16,8 @@ use crate::bridge::time::{Limit, Moment};
 use crate::ladder;
 use crate::wire::Method;
 
-/// A channel that a client started and has not used yet, or on which somebody
-/// has just logged in, is kept for at least this long (ms).
+/// The least idle timeout of a channel on which no session was opened yet, or on which a
+/// client has just logged in (ms).
 const FIRST_USE_GRACE: u64 = 60_000;
 
 /// How long `fs/*` and elicitations wait for a client (ms).
@@ -25,7 +26,7 @@ const UNATTENDED_LIMIT: u64 = 30_000;
 /// How long a client has to settle a question itself after `session/cancel` (ms).
 const CANCEL_GRACE: u64 = 1_000;
 
-/// After this long without an answer to `initialize` a person is told (ms).
+/// How long `initialize` may be unanswered until a notice says so (ms).
 const SLOW_HANDSHAKE: u64 = 20_000;
 
 impl Books {
@@ -59,7 +60,8 @@ impl Books {
         (at > Moment::START && self.unplaced.iter().any(waits)).then_some(at)
     }
 
-    /// After the host stood still, nothing is over before everybody had time to wake up.
+    /// The moment `at`, or the end of the pause after the host stood still, in which clients
+    /// and agents have time to wake up: the later one.
     fn not_in_pause(&self, at: Moment) -> Option<Moment> {
         Some(at.max(self.paused_until))
     }
@@ -109,7 +111,7 @@ impl Books {
         }
         let Stage::Sent(mut at) = call.stage else { return None };
         let limit = match call.purpose {
-            // A replay shows that the agent is at work.
+            // Each update of the replay shows that the agent is at work, and moves `last_seen`.
             Purpose::Reload { .. } => {
                 let session = call.session.and_then(|key| self.sessions.get(&key));
                 at = session.map_or(at, |session| at.max(session.last_seen));
@@ -122,14 +124,15 @@ impl Books {
         };
         let over = at.plus(limit);
         match self.last_answers_at() {
-            // What waits in a tombstone is over with its close.
+            // A shutdown closes every session: calls in a tombstone end with its close.
             Some(_) if call.session.is_some() && !matches!(call.purpose, Purpose::Close(_)) => None,
             Some(end) => Some(over.map_or(end, |over| over.min(end))),
             None => self.not_in_pause(over?),
         }
     }
 
-    /// Until when a shutdown waits for answers: a quarter of its bound.
+    /// When a shutdown stops waiting for answers: after a quarter of its bound. `None`: no
+    /// shutdown is under way.
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
@@ -151,7 +154,7 @@ impl Books {
         cancelled.into_iter().chain(alone).min()
     }
 
-    /// When the reaper may take a session: on its grid, at the first tick at
+    /// When the reaper may close a session: at the first multiple of the reap interval at
     /// which the session has been idle for long enough.
     pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
         if self.is_ending() || self.is_busy(session) {
@@ -162,7 +165,7 @@ impl Books {
         };
         let idle = session.last_seen.plus(self.session_limit(session)?)?;
         let at = match session.background {
-            // Something still ran when it was looked at: look again at the next tick.
+            // The last survey found background work: the next one is an interval later.
             Background::Working { at } => idle.max(at.plus_millis(interval)),
             Background::Asked => return None,
             _ => idle,
@@ -179,21 +182,21 @@ impl Books {
         session.is_busy()
     }
 
-    /// How long this session may be idle, if the policy lets it be reaped at all.
+    /// How long a session may be idle until it is reaped; `None`: it is never reaped.
     fn session_limit(&self, session: &Session) -> Option<Limit> {
         let config = &self.agent(session.agent).config;
         let detached = config.session_idle_timeout.zero_is_never();
         let limit = match (session.clients().is_empty(), config.idle_policy) {
             (true, _) => detached,
             (false, IdlePolicy::Detached) => return None,
-            // Reaping is off as a whole when the first limit is.
+            // Where detached sessions are never reaped, attached ones are not either.
             (false, IdlePolicy::All) if detached == Limit::Never => return None,
             (false, IdlePolicy::All) => config.attached_idle_timeout.zero_is_never(),
         };
         (limit != Limit::Never).then_some(limit)
     }
 
-    /// The rung's grace; `None`: there is nothing to wait for.
+    /// The grace of a rung; `None`: no rung follows.
     fn grace(&self, agent: AgentId, rung: Rung) -> Option<Limit> {
         let config = &self.agent(agent).config;
         let graces = [config.stdin_grace, config.term_grace, config.kill_grace];
@@ -210,7 +213,8 @@ impl Books {
         Some(Limit::After(ladder::in_shutdown(millis, self.limits.shutdown_timeout)[index]))
     }
 
-    /// When a channel is to be looked at: after an interval of silence.
+    /// When a channel is to be surveyed: after an interval of silence. `None`: its agent is
+    /// not waited for, a survey is under way, or liveness is off.
     pub fn liveness_deadline(&self, id: ChannelId) -> Option<Moment> {
         let row = self.channel(id)?;
         let Limit::After(interval @ 1..) = self.agent(row.agent).config.liveness_interval else {

@@ -1,4 +1,4 @@
-//! Which clients a request of an agent is put to.
+//! The clients that a request of an agent goes to.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::session::Session;
@@ -7,7 +7,7 @@ use crate::bridge::id::{ChannelId, ClientId};
 use crate::wire::Method;
 
 impl Books {
-    /// The clients that a question in a session goes to.
+    /// The clients that a question in a session goes to; empty: there is none to ask.
     pub fn whom_to_ask(&self, session: &Session, method: Method) -> Vec<ClientId> {
         let attached = session.clients();
         let originator = self
@@ -29,7 +29,7 @@ impl Books {
         }
     }
 
-    /// Whether a client offers what a question needs.
+    /// Whether a client offers the capability that a question with this method needs.
     fn can_answer(&self, client: ClientId, method: Method) -> bool {
         let Some(row) = self.clients.get(&client) else { return false };
         match method {
@@ -45,8 +45,9 @@ impl Books {
         }
     }
 
-    /// The client that something without a session is for: one with a session
-    /// on the channel, otherwise one that it served last, otherwise any of its pool.
+    /// The client that a question without a session goes to: one that is attached to a session
+    /// of the channel, otherwise one that this channel was the last to serve, otherwise any of
+    /// the channel's pool.
     pub fn client_behind(&self, channel: ChannelId) -> Option<ClientId> {
         let row = self.channel(channel)?;
         let with_session = row

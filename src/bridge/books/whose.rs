@@ -1,5 +1,6 @@
-//! Whose something is: the agent of a client or of a channel, the session that a client
-//! means by an id, the clients and the pool of a channel.
+//! Queries that lead from one row to another: to the agent of a client, a channel or a call,
+//! to the session that a client means by an id, to the clients of a channel, and to the pool
+//! of a passthrough client.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
@@ -9,12 +10,12 @@ use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
 
 impl Books {
-    /// The agent of a client that says nothing else.
+    /// The agent that a new client is assigned to.
     pub fn default_agent(&self) -> AgentId {
         AgentId(0)
     }
 
-    /// The agent that a client was given.
+    /// The agent that a client is assigned to.
     pub fn agent_of_client(&self, id: ClientId) -> Option<&Agent> {
         self.client(id).map(|row| self.agent(row.agent))
     }
@@ -40,12 +41,13 @@ impl Books {
         agent.cloned().unwrap_or_default()
     }
 
-    /// The live session that an id means for a client.
+    /// The live session that a client means by an id, whether or not it is attached to it.
     pub fn live(&self, client: ClientId, id: &str) -> Option<SessionKey> {
         self.agent_of_client(client)?.aliases.live(id)
     }
 
-    /// Whom a notification without a session is for: all clients of the channel's pool.
+    /// The clients that a notification without a session goes to: those of the channel's pool
+    /// whose `initialize` was answered.
     pub fn clients_of(&self, channel: ChannelId) -> Vec<ClientId> {
         let pool = self.channel(channel).and_then(|row| row.pool);
         let clients = self.clients.iter();
@@ -55,12 +57,13 @@ impl Books {
             .collect()
     }
 
-    /// Where agents of this client start unless a session says otherwise.
+    /// The directory in which a channel for this client is started, unless an open names
+    /// another one.
     pub fn client_cwd(&self, client: ClientId) -> Box<str> {
         self.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
     }
 
-    /// The session that an id means for this client: one that it is attached to.
+    /// The session that a client means by an id, if it is attached to it.
     pub fn attached_session(&self, client: ClientId, id: &str) -> Result<SessionKey, Refusal> {
         let key = self.live(client, id);
         let session = key.and_then(|key| self.sessions.get(&key));
@@ -90,7 +93,7 @@ impl Books {
         }
     }
 
-    /// The pool of a client whose frames pass through without books.
+    /// The pool of a passthrough client; `None`: the client is no passthrough.
     pub fn passthrough_pool(&self, client: ClientId) -> Option<PoolId> {
         let pool = self.clients.get(&client)?.pool?;
         let carry = self.pools.get(&pool)?.carry;

@@ -1,5 +1,5 @@
-//! The work at hand: the requests on a channel and of a client, the turns that run,
-//! the sessions being opened; and the room that is left.
+//! The work of a channel and of a client: their requests, the turns that run, the opens; and
+//! whether one more session or request is allowed.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
@@ -13,9 +13,8 @@ use crate::bridge::time::Limit;
 use crate::wire::Frame;
 
 impl Books {
-    /// The open in flight on a channel that a frame for an unknown session
-    /// belongs to: the restore of just that id, otherwise the oldest that will
-    /// bring a new one.
+    /// The sent open on a channel that a frame for an unknown session belongs to: the restore
+    /// of `agent_id`, otherwise the oldest open that makes a new session. `None`: there is none.
     pub fn open_in_flight(&self, channel: ChannelId, agent_id: Option<&str>) -> Option<CallId> {
         let row = self.channel(channel)?;
         let mut fallback = None;
@@ -32,7 +31,7 @@ impl Books {
         fallback
     }
 
-    /// See [`running_in`](Books::running_in).
+    /// The same as [`running_in`](Books::running_in), by the key of the session.
     pub fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
         self.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
     }
@@ -43,7 +42,8 @@ impl Books {
         calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
     }
 
-    /// Whether a request is on a channel that its agent can answer by itself.
+    /// Whether the agent of an open channel is waited for: it has a request to answer, and
+    /// no question open. False for passthrough, and where liveness is off.
     pub fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
         let is_sent = |id: &CallId| self.calls.get(id).is_some_and(Call::is_sent);
         self.agent(row.agent).config.liveness_interval.zero_is_never() != Limit::Never
@@ -53,7 +53,7 @@ impl Books {
             && row.calls.iter().any(is_sent)
     }
 
-    /// Whether a channel's agent has something for a client that is slow to take it.
+    /// Whether the frames of a channel's agent may be for a slow client.
     pub fn feeds_slow_client(&self, row: &Channel) -> bool {
         if row.is_stopping() || !self.clients.values().any(|client| client.is_over_mark) {
             return false;
@@ -62,13 +62,14 @@ impl Books {
         let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
         let listeners = sessions.flat_map(Session::clients).copied();
         let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
-        // Without a session an agent speaks to all of its pool.
+        // The frames of an agent without a session go to the clients of its pool.
         let in_pool = |client: &Client| client.is_over_mark && client.pool == row.pool;
         listeners.chain(askers).any(is_slow)
             || (row.sessions.is_empty() && self.clients.values().any(in_pool))
     }
 
-    /// Whether the outbox of a channel is full, because its agent does not read.
+    /// Whether the agent of a channel does not read: its outbox went over the high mark, and
+    /// is not yet under the low one.
     pub fn does_not_read(&self, channel: ChannelId) -> bool {
         self.channel(channel).is_some_and(|row| row.unread.is_some())
     }
@@ -85,23 +86,24 @@ impl Books {
     }
 
     /// The calls on a channel.
-    fn calls_of<'a>(&'a self, row: &'a Channel) -> impl Iterator<Item = &'a Call> {
+    fn call_rows<'a>(&'a self, row: &'a Channel) -> impl Iterator<Item = &'a Call> {
         row.calls.iter().filter_map(|id| self.calls.get(id))
     }
 
-    /// Sessions on a channel, live and opening.
+    /// The number of sessions on a channel that are live or being opened. Overdue opens do
+    /// not count.
     pub fn load(&self, row: &Channel) -> usize {
         let opening = self
-            .calls_of(row)
+            .call_rows(row)
             .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
         row.sessions.len() + opening.count()
     }
 
     /// Whether one more session may go to a channel.
-    pub fn has_room(&self, row: &Channel) -> bool {
+    pub fn can_take_session(&self, row: &Channel) -> bool {
         let config = &self.agent(row.agent).config;
         let limit = match config.share {
-            // What cannot be closed is still there: such a process is not shared either.
+            // The agent still holds a husk: a second session would share the process with it.
             Share::Session if row.tombstones.husks() > 0 => return false,
             Share::Session => 1,
             Share::Agent | Share::Cwd => config.sessions_per_channel,
@@ -109,9 +111,9 @@ impl Books {
         limit == 0 || self.load(row) < limit
     }
 
-    /// Whether all that keeps a channel is the answer to a close.
+    /// Whether an open channel has no session, and no calls but unanswered closes.
     pub fn is_only_closing(&self, row: &Channel) -> bool {
-        let mut calls = self.calls_of(row);
+        let mut calls = self.call_rows(row);
         row.is_open()
             && row.sessions.is_empty()
             && !row.calls.is_empty()
@@ -124,9 +126,9 @@ impl Books {
         self.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
 
-    /// Whether a channel has still to answer something of the set-up replay.
+    /// Whether a request of the set-up replay is still unanswered on a channel.
     pub fn is_being_set_up(&self, row: &Channel) -> bool {
-        self.calls_of(row).any(|call| matches!(call.purpose, Purpose::SetUpReplay { .. }))
+        self.call_rows(row).any(|call| matches!(call.purpose, Purpose::SetUpReplay { .. }))
     }
 
     /// Opens on a channel that were not sent yet, in the order in which they were asked.
@@ -150,23 +152,23 @@ impl Books {
             .map(|(id, _)| *id)
     }
 
-    /// Whether a channel's frames pass through without books.
+    /// Whether a channel is that of a passthrough client.
     pub fn is_passthrough(&self, channel: ChannelId) -> bool {
         let pool = self.channel(channel).and_then(|row| row.pool);
         pool.and_then(|pool| self.pools.get(&pool))
             .is_some_and(|pool| pool.carry == Carry::Passthrough)
     }
 
-    /// The parts of a client's request that channels have not answered.
+    /// The parts of an asker's fan-out that are not answered yet; empty without a fan-out.
     pub fn open_parts(&self, asker: &Asker) -> Vec<CallId> {
         let mut fanouts = self.fanouts.values();
         let found = fanouts.find(|fanout| fanout.asker == *asker);
         found.map_or_else(Vec::new, |fanout| fanout.parts.iter().copied().collect())
     }
 
-    /// Whether nothing keeps a channel: no session, nothing in flight, no lease.
+    /// Whether a channel has no work: no session, no call that is not overdue, no lease.
     pub fn is_without_work(&self, row: &Channel) -> bool {
-        // What an agent may hold for a client keeps it from being idle, not from being replaced.
+        // A lease keeps a ready channel from being idle, but not a draining one from its end.
         let is_leased = row.state == ChannelState::Ready && !row.leases.is_empty();
         row.sessions.is_empty() && !is_leased && row.calls.len() == row.overdue.len()
     }

@@ -197,7 +197,7 @@ fn place_stored(
         let is_closing = row
             .tombstones
             .get(stored)
-            .is_some_and(|tomb| matches!(tomb.hold(), Hold::Closing(_) | Hold::AskAgain));
+            .is_some_and(|tomb| matches!(tomb.hold(), Hold::Closing(_) | Hold::ResendClose));
         return if is_closing { Placement::Wait } else { Placement::On(channel) };
     }
     let Some(agent) = step.books.client(client).map(|row| row.agent) else {
@@ -262,7 +262,7 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
         .iter()
         .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
         .filter(|(_, row)| row.shared_cwd.is_none() || row.shared_cwd == key)
-        .filter(|(_, row)| step.books.has_room(row))
+        .filter(|(_, row)| step.books.can_take_session(row))
         .max_by_key(|(id, row)| (row.is_open(), step.books.load(row), Reverse(**id)));
     if let Some((channel, _)) = found {
         let channel = *channel;

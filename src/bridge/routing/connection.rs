@@ -24,7 +24,7 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
         }
     }
     for key in sessions {
-        step.books.detach(client, key, Audience::Lost);
+        step.books.detach(client, key, Audience::Absent);
     }
     question_end::take_from_client(step, client, None);
     let channels: Vec<ChannelId> = step

@@ -61,7 +61,7 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
 /// Detaches a client that a failed load or resume had attached.
 fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::take_from_client(step, client, Some(key));
-    step.books.detach(client, key, Audience::Lost);
+    step.books.detach(client, key, Audience::Absent);
 }
 
 /// Turns a load or resume that waited into one of a live session, because another call

@@ -333,7 +333,7 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
 /// channel is open any more.
 pub fn resend_blocked_closes(step: &mut Step<'_>, channel: ChannelId) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
-    let unanswered: Vec<Box<str>> = row.tombstones.to_ask_again().map(Into::into).collect();
+    let unanswered: Vec<Box<str>> = row.tombstones.closes_to_resend().map(Into::into).collect();
     for agent_id in unanswered {
         resend_close(step, channel, &agent_id);
     }

@@ -82,7 +82,7 @@ pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: &[Process]) 
         }
         let left: Vec<String> = processes
             .iter()
-            .filter(|process| session.bore(process.born))
+            .filter(|process| session.was_born_in_ended_turn(process.born))
             .map(|process| format!("{} ({})", process.name, process.pid))
             .collect();
         if left.is_empty() {

@@ -1,5 +1,5 @@
-//! What is remembered of closed sessions: the table of transitions, what gives way,
-//! and that the indexes agree with the rows whatever is done.
+//! Tombstones: the table of transitions, the order in which they give way, and that the
+//! indexes agree with the rows after any sequence of operations.
 
 use proptest::prelude::*;
 
@@ -16,20 +16,21 @@ fn calls(numbers: &[u64]) -> Ids<CallId> {
     numbers.iter().map(|number| CallId(*number)).collect()
 }
 
-/// Of the session with this number, known to all as `s` and its number.
+/// The tombstone of the session with this number. Its agent id and its public id are `s` and
+/// the number; the calls `waiting` are open in it, and it was closed at `since` (ms).
 fn tombstone(number: u64, hold: Hold, waiting: &[u64], since: u64) -> Tombstone {
     let id = format!("s{number}");
     let calls = calls(waiting);
     Tombstone::new(SessionKey(number), &id, id.as_str().into(), hold, calls, at(since))
 }
 
-/// Of a session that clients know by another id than the agent.
+/// The tombstone of a session with these public and agent ids.
 fn aliased(number: u64, id: &str, agent_id: &str) -> Tombstone {
     let calls = Ids::default();
     Tombstone::new(SessionKey(number), id, agent_id.into(), Hold::Nothing, calls, at(0))
 }
 
-/// A row of closed sessions, one for each moment from 0 on.
+/// The tombstones of `count` sessions, closed one in each millisecond from 0 on.
 fn buried(count: usize, hold: impl Fn(u64) -> Hold) -> Tombstones {
     let mut tombstones = Tombstones::default();
     for number in 0..count as u64 {
@@ -59,12 +60,15 @@ fn check_transitions(can_close: bool, table: [(Hold, [Hold; 7]); 5]) {
 
 #[test]
 fn what_an_agent_that_can_close_holds_follows_the_table() {
-    use Hold::{AskAgain, Husk, Nothing, Unanswered};
+    use Hold::{Husk, Nothing, ResendClose, Unanswered};
     check_transitions(
         true,
         [
-            (BEFORE, [ASKED, Husk, Nothing, BEFORE, AskAgain, Unanswered, BEFORE]),
-            (AskAgain, [ASKED, Husk, AskAgain, AskAgain, AskAgain, AskAgain, AskAgain]),
+            (BEFORE, [ASKED, Husk, Nothing, BEFORE, ResendClose, Unanswered, BEFORE]),
+            (
+                ResendClose,
+                [ASKED, Husk, ResendClose, ResendClose, ResendClose, ResendClose, ResendClose],
+            ),
             (Husk, [ASKED, Husk, Husk, Husk, Husk, Husk, Husk]),
             (Unanswered, [ASKED, Husk, Unanswered, Unanswered, Unanswered, Unanswered, Nothing]),
             (Nothing, [ASKED, Husk, Nothing, Nothing, Nothing, Nothing, Nothing]),
@@ -74,12 +78,15 @@ fn what_an_agent_that_can_close_holds_follows_the_table() {
 
 #[test]
 fn what_an_agent_that_cannot_close_holds_follows_the_table() {
-    use Hold::{AskAgain, Husk, Nothing, Unanswered};
+    use Hold::{Husk, Nothing, ResendClose, Unanswered};
     check_transitions(
         false,
         [
             (BEFORE, [ASKED, Husk, Nothing, Husk, Husk, Husk, BEFORE]),
-            (AskAgain, [ASKED, Husk, AskAgain, AskAgain, AskAgain, AskAgain, AskAgain]),
+            (
+                ResendClose,
+                [ASKED, Husk, ResendClose, ResendClose, ResendClose, ResendClose, ResendClose],
+            ),
             (Husk, [ASKED, Husk, Husk, Husk, Husk, Husk, Husk]),
             (Unanswered, [ASKED, Husk, Unanswered, Unanswered, Unanswered, Unanswered, Nothing]),
             (Nothing, [ASKED, Husk, Nothing, Nothing, Nothing, Nothing, Nothing]),
@@ -89,7 +96,7 @@ fn what_an_agent_that_cannot_close_holds_follows_the_table() {
 
 #[test]
 fn every_hold_but_that_of_nothing_fences() {
-    for hold in [BEFORE, Hold::AskAgain, Hold::Husk, Hold::Unanswered, Hold::Nothing] {
+    for hold in [BEFORE, Hold::ResendClose, Hold::Husk, Hold::Unanswered, Hold::Nothing] {
         let mut tombstones = Tombstones::default();
         tombstones.bury(tombstone(1, hold, &[], 0));
         assert_eq!(tombstones.fences("s1"), hold != Hold::Nothing, "{hold:?}");
@@ -104,12 +111,12 @@ fn what_is_heard_moves_a_session_from_index_to_index() {
     let mut heard = |heard| {
         let hold = tombstones.heard("s1", heard, true);
         assert!(tombstones.is_sound());
-        let asked: Vec<&str> = tombstones.to_ask_again().collect();
-        assert_eq!(tombstones.wants_asking_again(), asked == ["s1"]);
+        let asked: Vec<&str> = tombstones.closes_to_resend().collect();
+        assert_eq!(tombstones.has_close_to_resend(), asked == ["s1"]);
         (hold, tombstones.husks(), asked.len(), tombstones.has_unanswered())
     };
     let behind = |behind_question| Heard::TimedOut { behind_question };
-    assert_eq!(heard(behind(true)), (Some(Hold::AskAgain), 0, 1, false));
+    assert_eq!(heard(behind(true)), (Some(Hold::ResendClose), 0, 1, false));
     assert_eq!(heard(Heard::Asked(CallId(2))), (Some(ASKED), 0, 0, false));
     assert_eq!(heard(behind(false)), (Some(Hold::Unanswered), 0, 0, true));
     assert_eq!(heard(Heard::CannotClose), (Some(Hold::Husk), 1, 0, false));
@@ -226,7 +233,7 @@ fn what_somebody_waits_for_never_gives_way() {
     assert_eq!(tombstones.len(), MAX_TOMBSTONES + 1);
     tombstones.drop_call(SessionKey(4), CallId(4));
     assert_eq!(tombstones.take_calls("s9"), calls(&[9]));
-    // Both give way now, and only then is the number below the limit.
+    // The tombstones of s4 and s9 may give way now, and both must, to get below the limit.
     assert_eq!(tombstones.bury(tombstone(5_000, Hold::Nothing, &[], 5_000)), 2);
     assert!(!tombstones.contains("s4") && !tombstones.contains("s9"));
     assert!(tombstones.is_sound());
@@ -269,7 +276,7 @@ fn calls_that_wait_are_taken_once_and_dropped_one_by_one() {
     assert_eq!(tombstones.get("s1").map(Tombstone::hold), Some(BEFORE));
 }
 
-/// What may be done to the closed sessions of a channel.
+/// An operation on the tombstones of a channel.
 #[derive(Clone, Debug)]
 enum Deed {
     Bury { name: u8, alias: Option<u8>, hold: Hold, waiting: Vec<u64>, pause: u64 },
@@ -285,7 +292,7 @@ const NAMES: u8 = 12;
 fn hold() -> impl Strategy<Value = Hold> {
     prop_oneof![
         (1_u64..4).prop_map(|call| Hold::Closing(CallId(call))),
-        Just(Hold::AskAgain),
+        Just(Hold::ResendClose),
         Just(Hold::Husk),
         Just(Hold::Unanswered),
         Just(Hold::Nothing),

@@ -1,4 +1,4 @@
-//! When rows are due, each by its facts.
+//! The deadlines of rows, each by its facts.
 
 use super::*;
 use crate::bridge::books::call::Question;
@@ -10,7 +10,7 @@ use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::SessionKey;
 use crate::bridge::reason::StopReason;
 
-/// Books with one session, last seen a little after the start.
+/// Books with one session that was last used 1 ms after the start.
 fn with_session() -> (Books, ChannelId, SessionKey) {
     let mut books = books();
     let channel = add_channel(&mut books, AGENT);
@@ -55,7 +55,7 @@ fn a_session_with_a_client_is_due_only_if_the_policy_says_so() {
     books.agent_mut(AGENT).config.session_idle_timeout = Limit::Never;
     assert_eq!(due(&books, session), None);
     books.agent_mut(AGENT).config = Default::default();
-    books.detach(ALICE, key, Audience::Lost);
+    books.detach(ALICE, key, Audience::Absent);
     assert_eq!(due(&books, session), Some(1_860_000));
 }
 
