@@ -44,13 +44,13 @@ impl Opt {
         iter::once(self.name).chain(self.alias())
     }
 
-    /// The value that holds where nobody says otherwise.
+    /// The default value, as a person reads it.
     pub(super) fn default(&self) -> String {
         (self.get)(&Settings::default())
     }
 }
 
-/// The beginning of every variable.
+/// The prefix of the environment variable of every option.
 pub(super) const PREFIX: &str = "DRAWBRIDGE_";
 
 /// The environment variable of the option `name`: `DRAWBRIDGE_TERM_GRACE_MS`.
@@ -64,7 +64,7 @@ pub(super) fn find(name: &str) -> Option<usize> {
 }
 
 const LIMIT: Timeout = Timeout { at_least: 0 };
-// A timeout of 0 would fail all that it is for; who writes 0 there means `never`.
+// 0 is refused: it would fail every request at once, and is probably meant as `never`.
 const TIMEOUT: Timeout = Timeout { at_least: 1 };
 
 const IDLE_POLICY: Words<IdlePolicy> = Words {
@@ -106,7 +106,7 @@ const STOPPING: &str = "Stopping";
 const ENVIRONMENT: &str = "Environment of agents";
 const QUESTIONS: &str = "Prompts and questions";
 const WIRE: &str = "Messages";
-/// Also the heading of `--config`, which is no row: it says where rows come from.
+/// Also the heading of `--config`, which has no row: it names the file that sets options.
 pub(super) const LOGS: &str = "Logs and configuration";
 
 macro_rules! option {
@@ -129,8 +129,8 @@ macro_rules! option {
 pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.session_idle_timeout,
-        "Idle time after which a session without a client is closed. 0 or never: no session \
-         without a client is closed for being idle"
+        "Idle time after which a session without a client is closed. 0 or never: no session is \
+         closed for being idle"
     ),
     option!(
         "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.attached_idle_timeout,
@@ -250,9 +250,9 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "spare", STOPPING, ProgramNames => spare,
-        "Programs that keep running when everything that an agent has started is ended, with all \
-         that they have started: daemons that serve others too. none: no program. Processes in \
-         the agent's own process group always end with it"
+        "Programs that keep running when everything that an agent has started is ended: daemons \
+         that serve others too. With a keeper, all that they have started keeps running with \
+         them. none: no program. Processes in the agent's own process group always end with it"
     ),
     option!(
         "no-keeper", STOPPING, Switch => no_keeper,

@@ -17,10 +17,10 @@ use crate::runtime::{Outcome, Setup, run_embedded};
 const UNUSABLE: u8 = 1;
 /// The exit code when processes of agents would not die.
 const SURVIVORS: u8 = 70;
-/// What the log's writers get at the exit.
+/// The time that the log's writers get at the exit.
 const LAST_LINES: Duration = Duration::from_millis(200);
 
-/// Runs a bridge until its editor is gone.
+/// Runs a bridge until its end.
 pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
     let logs = match Logs::start(&settings.log) {
         Ok(logs) => logs,
@@ -86,7 +86,7 @@ fn idle_sessions(config: &Config) -> String {
     };
     match (interval, detached, attached) {
         (Limit::Never, ..) => none("--session-reap-interval-ms"),
-        (_, Limit::Never, Limit::Never) => none("--session-idle-timeout-ms"),
+        (_, Limit::Never, _) => none("--session-idle-timeout-ms"),
         (Limit::After(interval), ..) => format!(
             "idle sessions are closed {} without a client, {} with a client (checked every {})",
             closed(detached),
