@@ -1,7 +1,7 @@
 //! The command line: from arguments to one command and its exit code.
 //!
-//! It knows every option and where its value came from; what it hands on are
-//! [`Settings`] that make sense. Nothing here touches the protocol.
+//! It knows every option and where its value came from, and hands on checked
+//! [`Settings`]. Nothing here touches the protocol.
 
 mod args;
 pub mod demo;
@@ -46,7 +46,7 @@ const NOT_RUN: u8 = 126;
 pub fn main() -> ExitCode {
     let mut arguments = env::args_os().peekable();
     let program = arguments.next().unwrap_or_else(|| "drawbridge".into());
-    // The demonstration's agent is ours alone and reads its own arguments.
+    // `demo-agent` is for `drawbridge demo` alone; it reads its own arguments.
     if arguments.next_if(|first| first == "demo-agent").is_some() {
         return demo::agent(arguments.collect());
     }
@@ -111,9 +111,9 @@ fn print_manual() -> ExitCode {
     }
 }
 
-/// What the parser has to say: an error, or the help or version that was asked for.
+/// Prints the error of the parser, or the help or version that was asked for.
 fn explain(error: &clap::Error) -> ExitCode {
-    // A reader that has left had enough of it.
+    // If the reader has closed the pipe, it has read enough.
     let _ = error.print();
     if let Some(tip) = args::tip(error) {
         let _ = io::stderr().lock().write_all(tip.as_bytes());

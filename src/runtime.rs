@@ -3,9 +3,9 @@
 //! The loop never waits for a peer. It serves, in this order: signals and the
 //! ends of processes, one batch of frames (agents before clients; one read is
 //! one batch), what is due, and then runs every effect before it waits again.
-//! Readers, writers and the like know nothing of sessions; each is tracked, and
-//! ends by saying so. The end of a peer travels in that peer's own queue, behind
-//! its last frame.
+//! Readers, writers and other tasks know nothing of sessions; one `JoinSet` holds
+//! them all. The end of a peer's stream comes to the loop in the same queue as its
+//! frames, behind the last one.
 
 mod agent_process;
 mod agent_stderr;
@@ -40,7 +40,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::children::{Children, Orders};
+use self::children::{AgentSetup, Children};
 use self::clients::Clients;
 use self::clock::Clock;
 use self::flow::{Batch, Rest};
@@ -55,48 +55,49 @@ use crate::bridge::words::counted;
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 use crate::wire::{Frame, Malformed};
 
-/// Turns of tasks between two looks at who has something to read: a look for every
-/// other batch of a peer that floods. With many more of them the others wait for
-/// whole rounds of it; with fewer, the looks cost the flood more than they bring.
-const TURNS: u32 = 3;
-/// Signals that may wait for the loop; of each kind, one stands for many.
+/// The number of task polls after which the scheduler looks which streams are ready.
+/// With 3 it looks once for every second batch of a peer that floods. With many more,
+/// other peers wait for several of its batches; with fewer, the looks slow it down
+/// more than they help the others.
+const POLLS_PER_LOOK: u32 = 3;
+/// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
-/// If the loop is later than this, frames that lie there are served before
-/// anything is declared overdue (ms).
+/// If the loop is later than this (ms), it serves the frames in the pipes and queues
+/// before it declares anything overdue.
 const LATE: u64 = 1_000;
-/// How often the readers then get a chance to read.
+/// How often such a late loop lets the readers read, and serves their batches.
 const ROUNDS: usize = 4;
-/// If a wait took this much longer than it should have, the host stood still (ms).
+/// If the loop is later than this (ms), the host has stood still.
 const STOOD_STILL: u64 = 10_000;
 /// How long the last answers may take to reach the editor.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// The one client of embedded mode: the editor that has started us.
+/// The one client of embedded mode: the editor that has started the bridge.
 const EDITOR: ClientId = ClientId(1);
 
-/// What the loop wakes for.
+/// Why the loop wakes.
 enum Cause {
     Signal(Signal),
     Input(Input),
-    /// An outbox may have gone over or under its marks.
+    /// An outbox may have gone over or under its marks, or its peer is gone.
     Marks,
-    /// Nothing but the time has come.
+    /// The alarm has rung.
     Due,
 }
 
-/// Runs a bridge whose one client is our own stdio, until it is over.
+/// Runs a bridge until its end. Its one client is at the other end of its own stdio.
 ///
 /// # Errors
-/// If our own stdio or the system's signals cannot be used at all.
+/// If the bridge's own stdio, the alarm or the system's signals cannot be used at all.
 pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
     let runtime = Builder::new_current_thread()
         .enable_all()
-        .event_interval(TURNS)
+        .event_interval(POLLS_PER_LOOK)
         .build_local(LocalOptions::default())?;
-    // A task like the others: the scheduler looks for new events each time that
-    // its outermost future is woken, and for a task only when all have rested.
+    // The loop is a task like the others: as the outermost future it would run only
+    // once between two looks of the scheduler at the streams.
     let outcome = runtime.spawn_local(async { Loop::new(setup)?.run().await });
     let outcome = runtime.block_on(outcome);
-    // A thread may still be waiting in a read of our stdin; nobody waits for it.
+    // A thread may still block in a read of the bridge's stdin; it is not waited for.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
@@ -137,7 +138,7 @@ impl Loop {
         if let Some(folder) = setup.ledgers.clone().filter(|folder| folder.is_dir()) {
             tasks.spawn_local(children::sweep_ledgers(folder, setup.spare.clone()));
         }
-        let orders = Orders {
+        let agents = AgentSetup {
             command: setup.agent,
             environment: setup.passing.apply(env::vars_os()),
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
@@ -148,7 +149,7 @@ impl Loop {
         };
         Ok(Loop {
             bridge: Bridge::new(setup.config),
-            children: Children::new(orders, limit, setup.stderr, to_loop, marks.clone()),
+            children: Children::new(agents, limit, setup.stderr, to_loop, marks.clone()),
             clock,
             alarm: Alarm::new()?,
             signals,
@@ -164,9 +165,9 @@ impl Loop {
     async fn run(mut self) -> io::Result<Outcome> {
         let cwd = env::current_dir().unwrap_or_else(|_| "/".into()).to_string_lossy().into_owned();
         let preheat = self.bridge.wants_preheat();
-        self.happened(Event::ClientConnected { client: EDITOR, cwd: cwd.clone() });
+        self.handle_event(Event::ClientConnected { client: EDITOR, cwd: cwd.clone() });
         if preheat {
-            self.happened(Event::Preheat { cwd });
+            self.handle_event(Event::Preheat { cwd });
         }
         loop {
             self.run_effects();
@@ -175,12 +176,12 @@ impl Loop {
                 self.last_words().await;
                 return Ok(outcome);
             }
-            // What a peer has written in one go is sent on in one go.
+            // The outboxes are flushed only when all lines of one read are served.
             while matches!(self.wait_and_serve().await?, Rest::Waits) {}
         }
     }
 
-    /// Waits for the first thing that happens, serves it, then what is due; says
+    /// Waits for the next cause and serves it, then the rows that are due. Returns
     /// whether the rest of the same read comes next.
     async fn wait_and_serve(&mut self) -> io::Result<Rest> {
         let wake = self.bridge.poll_timeout();
@@ -198,18 +199,18 @@ impl Loop {
             Cause::Input(input) => self.serve(input, now),
             Cause::Signal(signal) => {
                 self.signalled(signal);
-                Rest::None
+                Rest::Over
             }
             Cause::Marks => {
                 self.tell_marks();
-                Rest::None
+                Rest::Over
             }
-            Cause::Due => Rest::None,
+            Cause::Due => Rest::Over,
         };
         match wake.filter(|wake| *wake <= now) {
             Some(wake) => {
                 self.tick(wake, now).await;
-                Ok(Rest::None)
+                Ok(Rest::Over)
             }
             None => Ok(rest),
         }
@@ -217,7 +218,7 @@ impl Loop {
 
     async fn tick(&mut self, wake: Moment, now: Moment) {
         if self.clock.slept_since_last_call() || now.since(wake) > STOOD_STILL {
-            self.happened(Event::HostPaused);
+            self.handle_event(Event::HostPaused);
         }
         if now.since(wake) > LATE {
             self.catch_up().await;
@@ -225,8 +226,8 @@ impl Loop {
         self.bridge.handle_timeout(self.clock.now());
     }
 
-    /// Serves what lies in the pipes and the queues: it is not timed out because
-    /// we are late.
+    /// Serves the frames in the pipes and queues, so that no request times out whose
+    /// answer is already there.
     async fn catch_up(&mut self) {
         for _ in 0..ROUNDS {
             // Meanwhile the readers read, each at most one batch.
@@ -240,21 +241,21 @@ impl Loop {
         }
     }
 
-    fn happened(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event) {
         self.bridge.handle(self.clock.now(), event);
         self.run_effects();
     }
 
     fn signalled(&mut self, signal: Signal) {
         match signal {
-            Signal::End => self.happened(Event::Shutdown(ShutdownCause::Signal)),
+            Signal::End => self.handle_event(Event::Shutdown(ShutdownCause::Signal)),
             Signal::ChildEnded => self.children.reap(&mut self.tasks),
         }
         self.report_exits();
     }
 
     fn serve(&mut self, input: Input, now: Moment) -> Rest {
-        let mut rest = Rest::None;
+        let mut rest = Rest::Over;
         match input {
             Input::FromClient(client, batch) => {
                 rest = self.serve_batch(batch, now, |frame| Event::ClientFrame { client, frame });
@@ -276,17 +277,17 @@ impl Loop {
             Input::DrainOver(channel) => self.children.drain_over(channel),
             Input::StillRunning(channel) => {
                 if self.children.is_running(channel) {
-                    self.happened(Event::ChannelLost { channel });
+                    self.handle_event(Event::ChannelLost { channel });
                 }
             }
             Input::Surveyed(channel, found) => {
                 let agent = self.children.pid(channel);
-                self.happened(survey::event(channel, found, agent, &self.clock));
+                self.handle_event(survey::event(channel, found, agent, &self.clock));
             }
             #[cfg(target_os = "linux")]
             Input::FromKeeper(channel, report) => {
                 if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {
-                    self.happened(event);
+                    self.handle_event(event);
                 }
             }
         }
@@ -300,43 +301,43 @@ impl Loop {
         now: Moment,
         event: impl Fn(Result<Frame, Malformed>) -> Event,
     ) -> Rest {
-        let (frames, turn) = batch.begin();
+        let (frames, serving) = batch.begin();
         for frame in frames {
             self.bridge.handle(now, event(frame));
-            // At once, while it is at hand; it is written with the rest.
+            // The effects follow each frame; the outboxes are flushed after the whole read.
             self.run_effects();
         }
-        turn.end()
+        serving.end()
     }
 
-    /// The bridge of embedded mode ends with its editor.
+    /// Begins the shutdown if the editor is gone, which is the one client.
     fn client_gone(&mut self, client: ClientId) {
         if client == EDITOR {
-            self.happened(Event::Shutdown(ShutdownCause::StdinEnded));
+            self.handle_event(Event::Shutdown(ShutdownCause::StdinEnded));
         }
     }
 
     fn report_exits(&mut self) {
         while let Some((channel, exit)) = self.children.next_exit() {
-            self.happened(Event::ChannelExited { channel, exit });
+            self.handle_event(Event::ChannelExited { channel, exit });
         }
     }
 
     /// Tells the core which outboxes went over or under their marks.
     fn tell_marks(&mut self) {
         for client in self.clients.broken() {
-            // It does not read us any more: it is gone, whatever our stdin says.
+            // The client takes no bytes any more: it is gone, even if it still writes.
             self.client_gone(client);
         }
         for (client, over) in self.clients.marks_passed() {
-            self.happened(Event::ClientMarkPassed { client, over });
+            self.handle_event(Event::ClientMarkPassed { client, over });
         }
         for (channel, over) in self.children.marks_passed() {
-            self.happened(Event::ChannelMarkPassed { channel, over });
+            self.handle_event(Event::ChannelMarkPassed { channel, over });
         }
     }
 
-    /// Does everything that the core asks for.
+    /// Carries out all effects of the core.
     fn run_effects(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
@@ -363,15 +364,15 @@ impl Loop {
         }
     }
 
-    /// Writes what came of it.
+    /// Writes the queued messages, as far as the peers take them at once.
     fn flush(&mut self) {
         self.clients.flush();
         self.children.flush();
-        // Tasks that ended are forgotten; each has said its last word already.
+        // Removes the tasks that have ended; their last messages are in the queues.
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// The last answers go out, if the editor still takes them.
+    /// Gives the editor [`LAST_WORDS`] to take the last answers, and logs the counters.
     async fn last_words(&mut self) {
         self.clients.end();
         let deadline = tokio::time::sleep(LAST_WORDS);

@@ -4,15 +4,16 @@ use std::fmt;
 
 use super::words::counted;
 
-/// What was thrown away or refused, and why. Nothing is lost without a count.
+/// Counts of what was thrown away or refused, and of strikes. Whatever a limit throws
+/// away is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Notifications of an agent for a session that was closed, or of one that stops.
+    /// Notifications for a closed session, or from a channel that is stopping.
     pub late_frames: u64,
-    /// Notifications of an agent for a session that nobody knows.
+    /// Notifications of an agent for a session that the books do not know.
     pub unknown_session_frames: u64,
-    /// Notifications before the answer that makes their session known: over the limit, or
-    /// of a session that never came.
+    /// Early frames that were dropped: over the limit, or held for a new session that was
+    /// not opened.
     pub early_frames: u64,
     /// Answers under an unknown id, and second answers.
     pub stray_answers: u64,
@@ -20,19 +21,20 @@ pub struct Counters {
     pub stray_lines: u64,
     /// Lines over the frame limit.
     pub overlong_lines: u64,
-    /// Bytes of unfinished last lines.
+    /// Bytes that agents wrote to stdout behind their last line end.
     pub half_line_bytes: u64,
-    /// Tombstones that gave way.
+    /// Tombstones that were forgotten at their limit.
     pub tombstones: u64,
-    /// Notifications that had nowhere to go, or whose agent does not read.
+    /// Notifications without a receiver, or for an agent that does not read.
     pub unrouted: u64,
-    /// Requests that were refused, whoever sent them.
+    /// Requests of clients and agents that were refused.
     pub refused: u64,
-    /// Intervals in which an agent gave no sign of life.
+    /// Strikes of all agents.
     pub strikes: u64,
-    /// Cursors of `session/list` that gave way: who goes on with one is refused.
+    /// Cursors of `session/list` that were forgotten at their limit: a request with one of
+    /// them is refused.
     pub cursors: u64,
-    /// Settings that further channels will not be told.
+    /// Requests over the limit of the set-up replay: further channels will not get them.
     pub set_up_requests: u64,
 }
 

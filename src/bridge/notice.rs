@@ -14,17 +14,17 @@ use super::words::counted;
 /// The level of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// A turn off the happy path.
+    /// A detail that helps to find a fault.
     Debug,
     /// A change of state that a person notices.
     Info,
-    /// Worth waking somebody.
+    /// A fault that a person should look at.
     Warn,
-    /// Broken.
+    /// A failure that the bridge cannot mend.
     Error,
 }
 
-/// Something that happened and that somebody may want to know.
+/// One thing that happened and that a person may want to know.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the texts below say what each field is
 pub enum Notice {

@@ -10,13 +10,13 @@ use super::words::counted;
 pub enum EndReason {
     /// A client sent `session/close`.
     ClientClose,
-    /// The reaper.
+    /// The session was idle for too long.
     IdleTimeout,
-    /// The last client left on purpose.
+    /// The last client left the session on purpose.
     LastClientDetached,
-    /// It gave way at the limit.
+    /// The session was evicted.
     Evicted,
-    /// A client deleted or archived it.
+    /// A client deleted or archived the session.
     Deleted,
     /// Its channel's process ended.
     ChannelClosed,
@@ -91,19 +91,19 @@ impl LossReason {
 /// Why a channel is taken out of service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// Nothing to do for longer than the limit, in milliseconds.
+    /// The channel had no work for this time (ms).
     Idle(u64),
-    /// Room was needed for another channel.
+    /// Its place was needed for another channel.
     MakeRoom,
     /// The agent did not answer a close in time.
     CloseUnanswered,
     /// The agent did not answer an open in time.
     OpenUnanswered,
-    /// It holds too many closed sessions that it cannot free.
+    /// The agent holds too many husks.
     Husks,
-    /// It wants a login that may have happened elsewhere meanwhile.
+    /// The agent wants a login, which may have been made outside the bridge meanwhile.
     LoginElsewhere,
-    /// It refused settings that the other agents of its kind have.
+    /// The agent refused a needed setting of the set-up replay.
     SettingsRefused,
     /// The passthrough client of the channel is gone.
     ClientGone,
@@ -111,16 +111,16 @@ pub enum StopReason {
     Shutdown,
     /// The agent closed its stdio and went on running.
     StdioClosed,
-    /// The agent was waited for and gave no sign of life for so many intervals.
+    /// The agent got too many strikes in a row.
     Lifeless {
-        /// How many.
+        /// The number of strikes.
         strikes: usize,
-        /// How long each of them was.
+        /// The interval of one strike.
         interval: Limit,
     },
     /// The handshake took longer than its timeout.
     HandshakeTimeout,
-    /// The agent refused `initialize`, or answered it with nonsense.
+    /// The agent refused `initialize`, or answered it without a protocol version.
     HandshakeRefused,
     /// A later process of the agent speaks another protocol version.
     VersionChanged,

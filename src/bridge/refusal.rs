@@ -12,57 +12,59 @@ use crate::bridge::time::spelled;
 pub enum Refusal {
     /// The line is not JSON.
     NotJson,
-    /// The line is an array.
+    /// The line is an array, and so a batch of JSON-RPC.
     Batch,
     /// The line is JSON, but no message.
     NotMessage,
     /// The line is longer than the frame limit.
     TooLong {
-        /// Its length in bytes.
+        /// The length of the line, in bytes.
         length: u64,
     },
-    /// Something came before `initialize`.
+    /// A request came before `initialize`.
     BeforeInitialize,
-    /// A second `initialize` after work began.
+    /// An `initialize` of a client that has sessions or open requests.
     Reinitialize,
-    /// Nobody to forward this method to.
+    /// A method with the prefix `_drawbridge/` that the bridge does not have.
     NoRoute {
         /// The method.
         method: String,
     },
-    /// A needed field is missing or odd.
+    /// A needed field is missing or not a string.
     MissingField {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// A cursor whose agent process is gone.
+    /// A cursor that is not remembered, or whose channel takes no requests any more.
     StaleCursor,
-    /// The session is not known, or not this client's.
+    /// The session is not known, or the client is not attached to it. Towards an agent: its
+    /// question names no session that is live or being opened.
     UnknownSession {
-        /// As the client names it.
+        /// The id of the session, as the peer writes it.
         id: String,
     },
-    /// The session was ended by the bridge.
+    /// The session ended while the client was attached, or the client left it.
     SessionEnded {
-        /// As the client names it.
+        /// The public id of the session.
         id: String,
-        /// Why.
+        /// Why the client cannot use the session any more.
         reason: LossReason,
     },
-    /// The request was withdrawn by the one who made it.
+    /// The request was withdrawn by the peer that sent it, or is a question that the bridge
+    /// withdraws or asks no client.
     Cancelled,
     /// The session was closed while the request was open.
     SessionClosing,
     /// The bridge ends.
     ShuttingDown,
-    /// No more sessions.
+    /// `--max-sessions` is reached, and no session may be evicted.
     SessionLimit {
-        /// Live and opening sessions.
+        /// The number of live and opening sessions.
         count: usize,
     },
-    /// No more processes.
+    /// `--max-channels` is reached, and no channel is without work.
     ChannelLimit {
-        /// Processes, dying ones included.
+        /// The number of channels, without those that are stuck.
         count: usize,
     },
     /// Too many prompts wait already.
@@ -72,7 +74,7 @@ pub enum Refusal {
     },
     /// Too many requests of this peer are open.
     TooManyRequests,
-    /// The agent does not read what it is sent.
+    /// The agent does not read its stdin.
     AgentNotReading {
         /// The agent's name.
         agent: String,
@@ -81,25 +83,25 @@ pub enum Refusal {
     SpawnFailed {
         /// The agent's name.
         agent: String,
-        /// The system's words.
+        /// The message of the system.
         error: String,
     },
     /// The agent's process ended.
     AgentExited {
         /// The agent's name.
         agent: String,
-        /// How.
+        /// How the process ended.
         status: ExitStatus,
-        /// The last lines of its stderr.
+        /// The agent's last words.
         stderr_tail: String,
-        /// While it was starting.
+        /// Whether the process ended before its handshake was over.
         in_handshake: bool,
     },
     /// The agent was ended by the bridge.
     AgentStopped {
         /// The agent's name.
         agent: String,
-        /// Why.
+        /// The end of the sentence "the agent was stopped, because …".
         reason: String,
     },
     /// The agent did not answer `initialize` in time.
@@ -113,16 +115,16 @@ pub enum Refusal {
     ProtocolBroken {
         /// The agent's name.
         agent: String,
-        /// What.
+        /// What is wrong with the answer.
         what: String,
     },
     /// The agent crashed too often.
     RestartLimit {
         /// The agent's name.
         agent: String,
-        /// How it ended the last time.
+        /// How its process ended in the last crash.
         last: String,
-        /// When it may be tried again.
+        /// The time until the agent may be started again (ms).
         retry_after_ms: u64,
     },
     /// The agent did not open the session in time.
@@ -135,27 +137,28 @@ pub enum Refusal {
         /// The agent's name.
         agent: String,
     },
-    /// Another restore of the same conversation is under way.
+    /// A restore of the same conversation by the other method is under way: a load during a
+    /// resume, or a resume during a load.
     RestoreUnderWay {
-        /// The conversation.
+        /// The id of the conversation.
         id: String,
     },
-    /// An agent process that does not answer still holds the conversation.
+    /// The conversation is fenced: a channel holds it, or may still hold it.
     SessionFenced {
-        /// The conversation.
+        /// The id of the conversation.
         id: String,
     },
-    /// The session has a turn or a question open.
+    /// The session is busy, so it cannot be loaded or resumed.
     SessionBusy {
-        /// The session.
+        /// The public id of the session.
         id: String,
     },
     /// The answer was longer than the frame limit.
     AnswerTooLong {
-        /// Its length in bytes.
+        /// The length of the answer, in bytes.
         length: u64,
     },
-    /// Towards an agent: no client can answer this.
+    /// Towards an agent: there is no client that can answer its question.
     NobodyToAsk {
         /// The method.
         method: String,

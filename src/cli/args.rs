@@ -77,21 +77,21 @@ pub(super) struct RunArgs {
     pub(super) agent: Vec<OsString>,
 }
 
-/// What was given for the options of the table, and the file.
+/// The options of the table and the configuration file, as given by flags.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flags {
-    /// Index of [`OPTIONS`] and the text.
+    /// For each flag that was given, its index in [`OPTIONS`] and its text.
     given: Vec<(usize, OsString)>,
     config_file: Option<OsString>,
 }
 
 impl Flags {
-    /// What was given: an index of [`OPTIONS`] and the text.
+    /// For each flag that was given, its index in [`OPTIONS`] and its text.
     pub(super) fn given(&self) -> impl Iterator<Item = (usize, &OsStr)> {
         self.given.iter().map(|(index, value)| (*index, value.as_os_str()))
     }
 
-    /// The file that was named.
+    /// The configuration file that `--config` names.
     pub(super) fn config_file(&self) -> Option<&OsStr> {
         self.config_file.as_deref()
     }
@@ -150,7 +150,7 @@ fn argument(option: &'static Opt) -> Arg {
         .help(format!("{} [default: {}]", option.help, option.default()))
         .hide_possible_values(true)
         .action(ArgAction::Set)
-        // So that a negative number reaches the reader, which can say what is accepted.
+        // A negative number reaches `ValueKind::read`, whose error says what is accepted.
         .allow_negative_numbers(true)
         .value_parser(Raw { words: face.words });
     match face.bare {

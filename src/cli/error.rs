@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The option is set nowhere.
     Default,
     /// The flag of this name, without its dashes.
     Flag(&'static str),
@@ -61,7 +61,7 @@ pub enum ConfigError {
         origin: Origin,
         /// The value.
         value: String,
-        /// What would be taken instead, or why it is not.
+        /// The values that the option takes, or why it does not take this one.
         reason: String,
     },
     /// An option that is set under both of its names in one place.
@@ -81,21 +81,21 @@ pub enum ConfigError {
     TooFewChannels {
         /// The limit on channels.
         channels: usize,
-        /// Where it came from.
+        /// Where that limit came from.
         channels_origin: Box<Origin>,
         /// The limit on sessions.
         sessions: usize,
-        /// Where it came from.
+        /// Where that limit came from.
         sessions_origin: Box<Origin>,
         /// Where the rule for sharing came from.
         share_origin: Box<Origin>,
     },
-    /// A file that was named and cannot be read, or one that is there and cannot.
+    /// A file that cannot be read. A file at the default path may be absent.
     #[error("the configuration file {}{} cannot be read: {error}", .path.display(), named_by(.origin))]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Who named it.
+        /// Where the file was named.
         origin: Origin,
         /// What the system said.
         error: io::Error,
@@ -117,9 +117,9 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What stands there.
+        /// The name of the key or table, and why the file may not have it.
         what: String,
-        /// What may have been meant, with its punctuation; empty if nothing is near.
+        /// Advice behind `what`, such as a near name, with its punctuation; may be empty.
         hint: String,
     },
     /// A command without an agent to run.

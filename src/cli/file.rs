@@ -1,8 +1,8 @@
 //! The configuration file: one table, `[defaults]`, whose keys are the options.
 //!
-//! Reading it yields texts with their places; what they mean is decided where
-//! flags and variables are read too. Whatever is not understood is an error: a
-//! typo must not silently switch a limit off.
+//! Reading the file yields texts with their places; `resolve` reads the values, as it
+//! does those of flags and variables. Whatever is not understood is an error: a typo
+//! must not silently switch a limit off.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -22,20 +22,21 @@ use super::options::{OPTIONS, Opt, find};
 /// One key of the file.
 #[derive(Debug)]
 pub(super) struct FileEntry {
-    /// Which option it is, as an index of [`OPTIONS`].
+    /// The option, as an index of [`OPTIONS`].
     pub(super) option: usize,
-    /// Its value, in the spelling of flags and variables.
+    /// The value, in the spelling of flags and variables.
     pub(super) value: OsString,
-    /// Where it stands.
+    /// The path, the line and the key.
     pub(super) origin: Origin,
 }
 
-/// The entries of the file at `path`, in its order; `None` if there is no such
-/// file and nobody named it.
+/// The entries of the file at `path`, in its order. `None`: there is no file at
+/// `path`, which is the default path.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, is not TOML, or holds what it may not hold.
+/// A file that cannot be read, is not TOML, or has an unknown or repeated key, or a
+/// value of a type that the key does not take.
 pub(super) fn load(path: &Path, named_by: &Origin) -> Result<Option<Vec<FileEntry>>, ConfigError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -109,7 +110,7 @@ impl FileText<'_> {
         }
     }
 
-    /// The error for something at the top that is not `[defaults]`.
+    /// The error for an entry at the top level that is not the table `[defaults]`.
     fn stranger(&self, name: &str, span: &Range<usize>, value: &DeValue<'_>) -> ConfigError {
         let nothing = String::new;
         match (name, value) {
@@ -155,7 +156,7 @@ fn in_order<'a, 'text>(table: &'a DeTable<'text>) -> Vec<Pair<'a, 'text>> {
     pairs
 }
 
-/// The value as it would be written for a flag, or what the key takes instead.
+/// The value as it would be written for a flag, or the types that the key takes instead.
 fn as_text(value: &DeValue<'_>, bare: Bare) -> Result<String, String> {
     match (value, bare) {
         (DeValue::String(text), _) => Ok(text.clone().into_owned()),

@@ -1,7 +1,7 @@
 //! The kinds of values an option can have: how each is read and written.
 //!
 //! A kind knows nothing of flags, variables or files. It turns text into a
-//! value or into the end of a sentence that says why not; whoever asked knows
+//! value or into the end of a sentence that says why not; the caller knows
 //! where the text came from and puts that in front.
 
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use crate::processes::Spare;
 pub(super) struct Face {
     /// The placeholder in the help, such as `DURATION`.
     pub(super) value_name: &'static str,
-    /// Which TOML types are taken besides a string.
+    /// Which TOML type the kind takes besides a string.
     pub(super) bare: Bare,
     /// The words to choose from, if there is a choice of words.
     pub(super) words: Vec<&'static str>,
@@ -37,7 +37,7 @@ pub(super) enum Bare {
 
 /// A kind of value.
 pub(super) trait ValueKind {
-    /// What the text becomes.
+    /// The type of the values.
     type Value;
 
     /// The value that `text` stands for, or why it is refused.
@@ -52,7 +52,7 @@ pub(super) trait ValueKind {
 
 /// A duration that may be `never`.
 pub(super) struct Timeout {
-    /// The shortest that makes sense, in milliseconds.
+    /// The shortest duration that is accepted, in milliseconds.
     pub(super) at_least: u64,
 }
 
@@ -81,9 +81,9 @@ impl ValueKind for Timeout {
     }
 }
 
-/// A duration that must end, in milliseconds.
+/// A duration in milliseconds that cannot be `never`.
 pub(super) struct Millis {
-    /// The shortest that makes sense, in milliseconds.
+    /// The shortest duration that is accepted, in milliseconds.
     pub(super) at_least: u64,
 }
 
@@ -130,7 +130,7 @@ impl ValueKind for Count {
 
 /// A number of bytes.
 pub(super) struct Bytes {
-    /// The smallest that makes sense.
+    /// The smallest number that is accepted.
     pub(super) at_least: usize,
 }
 
@@ -260,7 +260,7 @@ impl ValueKind for Filter {
     }
 }
 
-/// Where the log file is.
+/// The place of the log file: a path, `auto` or `off`.
 pub(super) struct LogPath;
 
 impl ValueKind for LogPath {
@@ -292,7 +292,7 @@ fn at_least(millis: u64) -> String {
     if millis == 0 { String::new() } else { format!("; at least {}", spelled(millis)) }
 }
 
-/// `a, b or c`.
+/// The words as a list for people: `a, b or c`.
 fn listed(words: &[&str]) -> String {
     match words {
         [] => String::new(),

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Whether stdin and stdout are a terminal, so that a person uses it and no editor:
-/// editors log in by running our command line again, with more arguments, in a
-/// terminal.
+/// Whether stdin and stdout are terminals, so that a person, and not an editor, uses this
+/// process. For a login, editors run the bridge's own command line again in a terminal,
+/// with more arguments.
 pub(super) fn in_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }

@@ -1,12 +1,12 @@
-//! Which known name a misspelled one is near to.
+//! The known name that a misspelled name is nearest to.
 
 use strsim::levenshtein;
 
-/// At so many edits a name is no longer taken for a misspelling; dropping the
-/// `-ms` of a duration is three.
+/// A name that is this many edits away is not taken for a misspelling; a duration
+/// without its `-ms` is three edits away.
 const FAR: usize = 4;
 
-/// The nearest of `known` to `name`, if one is near.
+/// The name in `known` that is nearest to `name`. `None`: no name is near.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     known

@@ -1,7 +1,7 @@
-//! The surroundings of the process: variables and the user's directories.
+//! The environment variables of the process, and the user's directories.
 //!
-//! Taken once, so that everything below works on the same values and a test
-//! can hand in its own.
+//! They are read once, so that all callers work on the same values and a test can
+//! pass its own.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,7 +16,7 @@ pub(super) struct ProcessEnvironment {
 }
 
 impl ProcessEnvironment {
-    /// That of this process.
+    /// The environment of this process.
     pub(super) fn of_process() -> Self {
         ProcessEnvironment {
             variables: env::vars_os().collect(),
@@ -24,7 +24,7 @@ impl ProcessEnvironment {
         }
     }
 
-    /// The value of a variable.
+    /// The value of a variable; `None`: it is not set.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
@@ -34,7 +34,7 @@ impl ProcessEnvironment {
         self.variables.keys().map(OsString::as_os_str)
     }
 
-    /// Where the configuration file is when nobody says; `None` without a home.
+    /// The default path of the configuration file; `None`: no directory for it is known.
     pub(super) fn config_file(&self) -> Option<PathBuf> {
         let directory = if cfg!(target_os = "macos") {
             self.home.as_ref()?.join("Library/Application Support")
@@ -44,7 +44,7 @@ impl ProcessEnvironment {
         Some(directory.join("drawbridge/config.toml"))
     }
 
-    /// Where the log file is when nobody says; `None` without a home.
+    /// The state directory, where the log file is by default; `None`: none is known.
     pub(super) fn log_directory(&self) -> Option<PathBuf> {
         let directory = if cfg!(target_os = "macos") {
             self.home.as_ref()?.join("Library/Logs")
@@ -66,7 +66,7 @@ impl ProcessEnvironment {
 
 #[cfg(test)]
 impl ProcessEnvironment {
-    /// One with these variables and without a home.
+    /// An environment with these variables and without a home directory.
     pub(super) fn of(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         ProcessEnvironment { variables, home: None }

@@ -1,8 +1,9 @@
 //! From flags, variables and the file to settings that make sense.
 //!
 //! Later layers win: defaults, file, environment, flags. A value is checked
-//! even if another one overrules it, since it will be used one day. `RUST_LOG`
-//! belongs to every program and is asked last.
+//! even if another one overrules it, since it counts once the other one is removed.
+//! `RUST_LOG` is read by other programs, too, and so counts only if nothing else sets
+//! the filter.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -31,8 +32,8 @@ pub(super) struct Resolved {
     pub(super) unknown: Vec<UnknownVariable>,
 }
 
-/// A variable with the beginning of the bridge's own, which is no option: a misspelled one
-/// must not go unnoticed.
+/// An environment variable with the prefix [`PREFIX`] that is no option: a person is told,
+/// since it may be a misspelled one.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the variable {name} is no option of drawbridge{}", meant(.near.as_deref()))]
 pub(super) struct UnknownVariable {
@@ -51,16 +52,16 @@ pub(super) struct ConfigFile {
     pub(super) path: PathBuf,
     /// The place where it was named.
     pub(super) origin: Origin,
-    /// Whether it is there.
+    /// Whether the file is there.
     pub(super) presence: Presence,
 }
 
 /// Whether a file is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It was read.
+    /// The file was read.
     Read,
-    /// It is not, and need not be.
+    /// The file does not exist, and need not exist.
     Absent,
 }
 
@@ -68,7 +69,8 @@ pub(super) enum Presence {
 ///
 /// # Errors
 ///
-/// The first value that does not parse, or values that exclude each other.
+/// A configuration file that cannot be used, the first value that does not parse, or
+/// values that exclude each other.
 pub(super) fn resolve(
     flags: &Flags,
     environment: &ProcessEnvironment,
@@ -99,7 +101,7 @@ fn unknown_variables(environment: &ProcessEnvironment) -> Vec<UnknownVariable> {
         .collect()
 }
 
-/// Settings in the making.
+/// The settings and origins while they are still being read.
 struct Draft {
     settings: Settings,
     origins: Vec<Origin>,
@@ -196,7 +198,8 @@ impl Draft {
     }
 }
 
-/// The path of the configuration file, and who named it.
+/// The path of the configuration file, and where it was named. `None`: it is named
+/// nowhere, and there is no default path.
 fn file_to_read(flags: &Flags, environment: &ProcessEnvironment) -> Option<(PathBuf, Origin)> {
     let name = variable("config");
     if let Some(path) = flags.config_file() {

@@ -13,7 +13,7 @@ use crate::bridge::time::spelled;
 use crate::logs::{Logs, STARTUP};
 use crate::runtime::{Outcome, Setup, run_embedded};
 
-/// The exit code when our own stdio, the logs or the system's signals cannot be used.
+/// The exit code when the bridge's own stdio, the logs or the system's signals cannot be used.
 const UNUSABLE: u8 = 1;
 /// The exit code when processes of agents would not die.
 const SURVIVORS: u8 = 70;

@@ -1,4 +1,4 @@
-//! The settings: all that one run is told, with the defaults.
+//! The settings of one run, with their defaults.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,22 +9,22 @@ use crate::bridge::Config;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
 
-/// All that one run is told.
+/// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What the core is told.
+    /// The configuration of the core.
     pub config: Config,
     /// The longest message taken from a peer, in bytes.
     pub max_frame_bytes: usize,
     /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
-    /// Agents run without keepers.
+    /// Whether agents run without keepers.
     pub no_keeper: bool,
     /// Processes that are left alone when the tree of an agent is ended.
     pub spare: Spare,
     /// Which variables agents get.
     pub passing: EnvironmentRules,
-    /// The levels of the log, and its places.
+    /// The settings of the log.
     pub log: LogSettings,
     /// The agent's command and its arguments; empty where a command needs none.
     pub agent: Vec<OsString>,

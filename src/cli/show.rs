@@ -3,7 +3,7 @@
 use super::options::OPTIONS;
 use super::resolve::{Presence, Resolved};
 
-/// The aligned table.
+/// The table of all options, one line each, in aligned columns.
 pub(super) fn table(resolved: &Resolved) -> String {
     let mut rows = vec![["OPTION".to_owned(), "VALUE".to_owned(), "FROM".to_owned()]];
     for (option, origin) in OPTIONS.iter().zip(&resolved.origins) {
@@ -20,7 +20,7 @@ pub(super) fn table(resolved: &Resolved) -> String {
     aligned(&rows)
 }
 
-/// Columns two spaces apart, the last as long as it is.
+/// The rows as lines, with two spaces between columns; the last column is not padded.
 fn aligned(rows: &[[String; 3]]) -> String {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()

@@ -31,7 +31,7 @@ impl ValueKind for VariableNames {
     }
 }
 
-/// Variables and what they are set to.
+/// Variables with their values.
 pub(super) struct VariableValues;
 
 impl ValueKind for VariableValues {
@@ -46,7 +46,7 @@ impl ValueKind for VariableValues {
         }
     }
 
-    /// Values may be secrets: names only.
+    /// The names only, since the values may be secrets.
     fn write(&self, value: &Assignments) -> String {
         let names: Vec<String> = value.names().map(|name| format!("{name}=***")).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(",") }

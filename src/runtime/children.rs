@@ -1,4 +1,4 @@
-//! The agents' processes: their start, what they are sent and told, their end.
+//! The agents' processes: their start, the frames and signals for them, and their end.
 
 #[cfg(target_os = "linux")]
 mod keepers;
@@ -31,31 +31,31 @@ use crate::logs::StderrSink;
 use crate::processes::{Spare, Swept};
 use crate::wire::OutgoingFrame;
 
-/// What is needed to start agents and to end them.
-pub(super) struct Orders {
+/// The settings for the start and the end of agents.
+pub(super) struct AgentSetup {
     /// The agent's command and arguments.
     pub(super) command: Vec<OsString>,
-    /// What it finds in its environment, beside what is about its channel.
+    /// The agent's environment, without the cookie of its channel and `PWD`.
     pub(super) environment: Variables,
     /// The limit of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
     /// Processes that are left alone when a tree is ended.
     pub(super) spare: Spare,
-    /// Of agents that have no keeper.
+    /// The ledger of the agents that have no keeper.
     pub(super) ledger: Ledger,
-    /// How keepers are started, if agents have any.
+    /// The starter of keepers; `None`: agents run without keepers.
     #[cfg(target_os = "linux")]
     pub(super) keepers: Option<super::keeper_process::KeeperStarter>,
 }
 
 /// All agents' processes.
 pub(super) struct Children {
-    orders: Orders,
+    setup: AgentSetup,
     wiring: Wiring,
     marks: Rc<Notify>,
     secrets: Vec<String>,
     rows: BTreeMap<ChannelId, Row>,
-    /// Channels that were sent something since the last flush.
+    /// The channels that were sent a frame since the last flush.
     unsent: Vec<ChannelId>,
     exits: VecDeque<(ChannelId, Exit)>,
     /// Keepers whose rows are gone, until they are reaped.
@@ -65,16 +65,21 @@ pub(super) struct Children {
 
 impl Children {
     pub(super) fn new(
-        orders: Orders,
+        setup: AgentSetup,
         limit: usize,
         stderr: StderrSink,
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
     ) -> Self {
-        let secrets = agent_stderr::secrets(&orders.environment);
+        let secrets = agent_stderr::secrets(&setup.environment);
         Children {
-            orders,
-            wiring: Wiring { limit, stderr, to_loop, is_crowded: watch::Sender::new(false) },
+            setup,
+            wiring: Wiring {
+                limit,
+                stderr,
+                to_loop,
+                has_several_agents: watch::Sender::new(false),
+            },
             marks,
             secrets,
             rows: BTreeMap::new(),
@@ -85,8 +90,8 @@ impl Children {
         }
     }
 
-    /// Starts an agent for a channel, and says what came of it as soon as that
-    /// is known: at once, or when its keeper has told us.
+    /// Starts an agent for a channel, and returns the outcome. `None`: the agent has a
+    /// keeper, whose report will tell the outcome.
     pub(super) fn spawn(
         &mut self,
         channel: ChannelId,
@@ -106,11 +111,11 @@ impl Children {
 
     /// The outbox of an agent that is about to start, and its flow control.
     fn new_peer(&self) -> (Outbox, Flow) {
-        let outbox = Outbox::new(self.orders.outbox_bytes, self.marks.clone());
+        let outbox = Outbox::new(self.setup.outbox_bytes, self.marks.clone());
         (outbox.clone(), Flow::new(outbox))
     }
 
-    /// Starts an agent as a child of our own.
+    /// Starts an agent without a keeper, as a child of the bridge.
     fn spawn_own(
         &mut self,
         channel: ChannelId,
@@ -119,7 +124,7 @@ impl Children {
         peer: (Outbox, Flow),
         tasks: &mut JoinSet<()>,
     ) -> Event {
-        let Orders { command, environment, spare, ledger, .. } = &mut self.orders;
+        let AgentSetup { command, environment, spare, ledger, .. } = &mut self.setup;
         ledger.announce(channel, &cookie);
         let spawned = Child::spawn(command, environment, cwd, cookie, spare.clone());
         let (child, stdios) = match spawned {
@@ -138,20 +143,21 @@ impl Children {
 
     fn insert(&mut self, channel: ChannelId, row: Row) {
         self.rows.insert(channel, row);
-        self.wiring.is_crowded.send_replace(self.rows.len() > 1);
+        self.wiring.has_several_agents.send_replace(self.rows.len() > 1);
     }
 
     fn remove(&mut self, channel: ChannelId) -> Option<Row> {
         let row = self.rows.remove(&channel)?;
-        self.orders.ledger.remove(channel);
+        self.setup.ledger.remove(channel);
         for stream in &row.streams {
             stream.abort();
         }
-        self.wiring.is_crowded.send_replace(self.rows.len() > 1);
+        self.wiring.has_several_agents.send_replace(self.rows.len() > 1);
         Some(row)
     }
 
-    /// The agent runs: from here on its streams are served.
+    /// Starts the tasks for the streams of an agent that runs, and returns the outcome
+    /// of its start.
     fn connect(
         &mut self,
         channel: ChannelId,
@@ -169,14 +175,15 @@ impl Children {
                 Event::ChannelSpawned { channel, pid }
             }
             Err(error) => {
-                self.forget(channel);
+                self.release(channel);
                 Event::SpawnFailed { channel, error: error.to_string() }
             }
         }
     }
 
-    /// Lets go of an agent that has ended, or whose start has failed.
-    fn forget(&mut self, channel: ChannelId) {
+    /// Removes the row of an agent that has ended, or whose start has failed. Its keeper,
+    /// if there is one, is still reaped.
+    fn release(&mut self, channel: ChannelId) {
         let row = self.remove(channel);
         #[cfg(target_os = "linux")]
         self.leaving.extend(row.and_then(|row| row.process.into_keeper()));
@@ -193,14 +200,14 @@ impl Children {
         }
     }
 
-    /// Keeps these texts out of what is quoted of this channel's agent.
+    /// Keeps these texts out of the last words of this channel's agent.
     pub(super) fn conceal(&mut self, channel: ChannelId, secrets: Vec<Box<str>>) {
         if let Some(row) = self.rows.get_mut(&channel) {
             row.conceal(secrets);
         }
     }
 
-    /// Writes what was sent since this was called last, as far as it is taken at once.
+    /// Writes the frames since the last flush, as far as the agents take them at once.
     pub(super) fn flush(&mut self) {
         for channel in self.unsent.drain(..) {
             if let Some(row) = self.rows.get(&channel) {
@@ -227,7 +234,7 @@ impl Children {
         }
     }
 
-    /// Stops reading a channel, or goes on.
+    /// Stops reading an agent's stdout (`true`), or goes on (`false`).
     pub(super) fn set_paused(&self, channel: ChannelId, is_paused: bool) {
         if let Some(row) = self.rows.get(&channel) {
             row.flow.set_paused(is_paused);
@@ -242,7 +249,7 @@ impl Children {
         self.rows.get(&channel).is_some_and(|row| !row.exit.is_reaped())
     }
 
-    /// Looks at a channel's process tree, aside from the loop.
+    /// Starts a survey of a channel; [`Input::Surveyed`] brings the result to the loop.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
         let trace = self.rows.get(&channel).map(|row| row.process.trace());
         let to_loop = self.wiring.to_loop.clone();
@@ -252,7 +259,8 @@ impl Children {
         });
     }
 
-    /// Reaps what ended; what is left of the tree of an agent of our own is ended, too.
+    /// Reaps keepers and agents that have ended, and ends the rest of the tree of each
+    /// such agent that has no keeper.
     pub(super) fn reap(&mut self, tasks: &mut JoinSet<()>) {
         #[cfg(target_os = "linux")]
         self.reap_keepers();
@@ -265,13 +273,13 @@ impl Children {
             }
         }
         for (channel, status, cookie) in ended {
-            self.ended(channel, status, tasks);
+            self.agent_ended(channel, status, tasks);
             self.sweep(channel, cookie, tasks);
         }
     }
 
-    /// The agent itself is reaped: what it has written is still to be read.
-    fn ended(&mut self, channel: ChannelId, status: ExitStatus, tasks: &mut JoinSet<()>) {
+    /// Notes that an agent has ended. The other parts of its exit get [`EXIT_DRAIN`].
+    fn agent_ended(&mut self, channel: ChannelId, status: ExitStatus, tasks: &mut JoinSet<()>) {
         let Some(row) = self.rows.get_mut(&channel) else { return };
         row.exit.reaped(status);
         row.flow.set_exited();
@@ -282,10 +290,11 @@ impl Children {
         });
     }
 
-    /// Ends what carries a cookie.
+    /// Ends the processes that have this cookie. Then the part [`ExitPart::Tree`] of the
+    /// channel's exit is done.
     fn sweep(&self, channel: ChannelId, cookie: String, tasks: &mut JoinSet<()>) {
-        let (spare, to_loop) = (self.orders.spare.clone(), self.wiring.to_loop.clone());
-        // A task of its own: to look at a process that hangs in the system may hang, too.
+        let (spare, to_loop) = (self.setup.spare.clone(), self.wiring.to_loop.clone());
+        // Not in the loop: a look at a process that hangs in the system may hang, too.
         tasks.spawn_local(async move {
             let swept = spawn_blocking(move || tree::sweep(&cookie, &spare, BTreeSet::new())).await;
             tell_swept(channel, &swept.unwrap_or_default());
@@ -293,7 +302,8 @@ impl Children {
         });
     }
 
-    /// One of the things that an exit waits for is done.
+    /// Notes that a part of a channel's exit is done; `half_line` bytes without a line
+    /// end were left in its stream.
     pub(super) fn part_done(&mut self, channel: ChannelId, part: ExitPart, half_line: u64) {
         if let Some(row) = self.rows.get_mut(&channel) {
             row.exit.part_done(part, half_line);
@@ -301,7 +311,7 @@ impl Children {
         }
     }
 
-    /// The exit has waited long enough.
+    /// Notes that [`EXIT_DRAIN`] is over: the channel's exit waits for no other part.
     pub(super) fn drain_over(&mut self, channel: ChannelId) {
         if let Some(row) = self.rows.get_mut(&channel) {
             row.exit.drain_over();
@@ -313,7 +323,7 @@ impl Children {
         let exit = self.rows.get(&channel).and_then(|row| row.exit(&self.secrets));
         if let Some(exit) = exit {
             self.exits.push_back((channel, exit));
-            self.forget(channel);
+            self.release(channel);
         }
     }
 
@@ -322,21 +332,21 @@ impl Children {
         self.exits.pop_front()
     }
 
-    /// Which outboxes went over or under their marks.
+    /// The channels whose outboxes went over their high mark (`true`) or under their low one.
     pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
         let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
         self.rows.iter().filter_map(passed).collect()
     }
 }
 
-/// Ends what bridges that were killed have left behind, as the ledgers in this
-/// folder say.
+/// Ends the agents and trees that killed bridges have left, as listed in the ledgers in
+/// this folder.
 pub(super) async fn sweep_ledgers(folder: PathBuf, spare: Spare) {
     let swept = spawn_blocking(move || ledger::sweep(&folder, &spare)).await;
     tell_swept("a bridge that was killed", &swept.unwrap_or_default());
 }
 
-/// Logs what became of a tree.
+/// Logs the processes that a sweep has ended or spared. `of` names the channel or bridge.
 fn tell_swept(of: impl Display, swept: &Swept) {
     if swept.ended > 0 {
         let ended = counted(swept.ended as usize, "process");
@@ -349,7 +359,7 @@ fn tell_swept(of: impl Display, swept: &Swept) {
     }
 }
 
-/// A name for the tree of a channel that no other tree has.
+/// Makes the cookie of a channel, which no other channel of any bridge has.
 #[allow(clippy::disallowed_methods)] // a name, not a measurement
 fn cookie(channel: ChannelId) -> String {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -15,9 +15,9 @@ use crate::wire::OutgoingFrame;
 
 /// All clients.
 pub(super) struct Clients {
-    /// The longest line that is taken from one, in bytes.
+    /// The longest line that is taken from a client, in bytes.
     limit: usize,
-    /// The limit of the outbox of one, in bytes.
+    /// The limit of the outbox of one client, in bytes.
     outbox_bytes: usize,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
@@ -34,7 +34,7 @@ impl Clients {
         Clients { limit, outbox_bytes, to_loop, marks, outboxes: BTreeMap::new() }
     }
 
-    /// From here on the client's streams are served.
+    /// Adds a client, and starts the tasks that serve its streams.
     pub(super) fn connect(
         &mut self,
         client: ClientId,
@@ -45,7 +45,7 @@ impl Clients {
         let outbox = Outbox::new(self.outbox_bytes, self.marks.clone());
         let writer = outbox.clone();
         tasks.spawn_local(async move {
-            // If it breaks, the outbox says so.
+            // If a write fails, `Outbox::is_broken` tells that.
             writer.write_to(sink).await;
         });
         let flow = Flow::new(outbox.clone());
@@ -62,14 +62,14 @@ impl Clients {
         }
     }
 
-    /// Writes what was sent, as far as it is taken at once.
+    /// Writes the queued messages, as far as the clients take them at once.
     pub(super) fn flush(&self) {
         for outbox in self.outboxes.values() {
             outbox.flush();
         }
     }
 
-    /// Clients that take nothing any more, although their outboxes were not ended.
+    /// The clients to which a write has failed: they get nothing any more.
     pub(super) fn broken(&self) -> Vec<ClientId> {
         let broken = self.outboxes.iter().filter(|(_, outbox)| outbox.is_broken());
         broken.map(|(id, _)| *id).collect()
@@ -81,19 +81,19 @@ impl Clients {
         self.outboxes.iter().filter_map(passed).collect()
     }
 
-    /// Ends every outbox behind what is queued.
+    /// Ends every client's stream behind the messages that are queued.
     pub(super) fn end(&self) {
         for outbox in self.outboxes.values() {
             outbox.end();
         }
     }
 
-    /// Whether nothing is left to be written, or nobody to take it.
+    /// Whether every outbox is empty, or its client gone.
     pub(super) fn are_done(&self) -> bool {
         self.outboxes.values().all(|outbox| outbox.is_done())
     }
 
-    /// How much waits for those who might still take it, in bytes.
+    /// The bytes that wait for clients that may still take them.
     pub(super) fn unread(&self) -> usize {
         let alive = self.outboxes.values().filter(|outbox| !outbox.is_broken());
         alive.map(|outbox| outbox.waiting()).sum()

@@ -1,16 +1,16 @@
 //! Flow control: whether one peer is read.
 //!
-//! [`Flow`] is the one type that decides it. A peer is not read
-//! - while the loop has not served the lines of it that were read last: nobody gets
-//!   more than one batch ahead of the others;
-//! - while the core has paused it;
-//! - while it leaves too many answers to its own lines unread, its debt.
+//! Only [`Flow`] decides that. A peer is not read
+//! - while the loop has not served the peer's last batch: no peer gets more than one
+//!   batch ahead of the others;
+//! - while the core has paused the peer;
+//! - while its debt is too high: the bytes in its outbox that answer its own lines.
 //!
-//! What other peers have for it is no reason: it may be blocked in a write to the bridge,
-//! and read on only behind that. A peer that has hung up, and an agent that has exited,
-//! is read to the end whatever the reasons are.
+//! Messages of other peers in its outbox are no reason: the peer may be blocked in a write
+//! to the bridge, and read on only after that write. A peer that has hung up, and an agent
+//! that has exited, is read to the end, also if the core has paused it or its debt is high.
 //!
-//! The reader asks, the loop serves, and both are on one thread.
+//! The reader and the loop run on one thread, so the state needs no lock.
 
 mod reader;
 #[cfg(test)]
@@ -43,14 +43,14 @@ struct State {
     has_exited: Cell<bool>,
     /// Whether the loop has served all that was read.
     is_served: Cell<bool>,
-    /// The bytes that the peer's own lines have added to its outbox since that was last
-    /// under its low mark.
+    /// The bytes that the peer's own lines have added to its outbox since the outbox was
+    /// last under its low mark.
     debt: Cell<u64>,
     changed: Notify,
 }
 
 impl Flow {
-    /// The flow control of a peer that is read until something speaks against it.
+    /// The flow control of a peer that is not paused and has no debt.
     pub(super) fn new(outbox: Outbox) -> Flow {
         Flow(Rc::new(State {
             outbox,
@@ -62,13 +62,13 @@ impl Flow {
         }))
     }
 
-    /// Stops reading the peer, or goes on, as the core wants it.
+    /// Notes whether the core wants the peer not to be read.
     pub(super) fn set_paused(&self, is_paused: bool) {
         self.0.is_paused.set(is_paused);
         self.0.changed.notify_one();
     }
 
-    /// The process has exited: from now on nothing speaks against reading.
+    /// Notes that the process has exited: from now on it is read to the end.
     pub(super) fn set_exited(&self) {
         self.0.has_exited.set(true);
         self.0.changed.notify_one();
@@ -83,7 +83,7 @@ impl Flow {
         let State { outbox, debt, .. } = &*self.0;
         let most = outbox.limit() / DEBT_PART;
         if debt.get() >= most {
-            // The answers may still wait for the end of this read.
+            // The answers may be unwritten only because the loop flushes after a whole read.
             outbox.flush();
         }
         if outbox.is_low() {
@@ -114,10 +114,10 @@ impl Flow {
         }
     }
 
-    /// A batch of these lines, which is to be served before anything else is read.
+    /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
-        Batch { frames, turn: Turn { flow: self.clone(), queued_before: 0, rest } }
+        Batch { frames, serving: Serving { flow: self.clone(), queued_before: 0, rest } }
     }
 }
 
@@ -125,58 +125,59 @@ impl Flow {
 #[derive(Debug)]
 pub(super) struct Batch {
     frames: Vec<Result<Frame, Malformed>>,
-    turn: Turn,
+    serving: Serving,
 }
 
 impl Batch {
-    /// Begins to serve it: the frames, and the turn that ends with the last of them.
-    pub(super) fn begin(self) -> (Vec<Result<Frame, Malformed>>, Turn) {
-        let Batch { frames, mut turn } = self;
-        turn.queued_before = turn.flow.0.outbox.queued();
-        (frames, turn)
+    /// Begins to serve the batch: returns its frames, and the serving, which the caller ends
+    /// after the last frame.
+    pub(super) fn begin(self) -> (Vec<Result<Frame, Malformed>>, Serving) {
+        let Batch { frames, mut serving } = self;
+        serving.queued_before = serving.flow.0.outbox.ever_queued();
+        (frames, serving)
     }
 }
 
-/// The turn of one peer: its reader waits until this is dropped.
-pub(super) struct Turn {
+/// The serving of one batch: the reader of its peer waits until this is dropped.
+pub(super) struct Serving {
     flow: Flow,
-    /// All bytes that were queued for the peer before its turn.
+    /// The number of bytes that were ever queued for the peer before this serving.
     queued_before: u64,
     rest: Rest,
 }
 
-impl Turn {
-    /// Every frame is served; what the bridge queued for the peer meanwhile is added to
-    /// its debt. Says whether the rest of the same read comes next.
+impl Serving {
+    /// Ends the serving, since every frame is served: the bytes that were queued for the peer
+    /// meanwhile are added to its debt. Returns whether the rest of the same read comes next.
     pub(super) fn end(self) -> Rest {
         let State { outbox, debt, .. } = &*self.flow.0;
-        debt.set(debt.get() + outbox.queued() - self.queued_before);
+        debt.set(debt.get() + outbox.ever_queued() - self.queued_before);
         match self.rest {
             Rest::Waits if self.flow.may_read() => Rest::Waits,
-            Rest::Waits | Rest::None => Rest::None,
+            Rest::Waits | Rest::Over => Rest::Over,
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for Serving {
     fn drop(&mut self) {
         self.flow.0.is_served.set(true);
         self.flow.0.changed.notify_one();
     }
 }
 
-impl fmt::Debug for Turn {
+impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("rest", &self.rest).finish_non_exhaustive()
+        f.debug_struct("Serving").field("rest", &self.rest).finish_non_exhaustive()
     }
 }
 
-/// The lines of a read that are left behind a batch. The loop writes what came of a read
-/// when all of it is served: a write for each batch costs a flood 7 %.
+/// Whether lines of the same read are left behind a batch. The loop flushes the outboxes
+/// when all of a read is served: a flush after each batch makes a flood 7 % slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// More lines, in the next batch, which comes at once.
     Waits,
-    /// No line.
-    None,
+    /// No line is left, or the peer may not be read now.
+    Over,
 }

@@ -13,25 +13,26 @@ use crate::processes::ProcessEntry;
 #[derive(Debug)]
 pub(super) enum Input {
     FromClient(ClientId, Batch),
-    /// A client's stream is read to its end; with the bytes of a half line.
+    /// A client's stream is read to its end; the number is the length of its last line if
+    /// that has no line end, in bytes.
     ClientEnded(ClientId, u64),
     FromChannel(ChannelId, Batch),
-    /// One of the streams of an exiting channel is read to its end, or its tree
-    /// is swept; with the bytes of a half line.
+    /// A part of a channel's exit is done; the number is the length of the stream's last
+    /// line if that has no line end, in bytes.
     PartDone(ChannelId, ExitPart, u64),
-    /// A channel's exit has waited long enough for its streams.
+    /// `EXIT_DRAIN` has passed since a channel's agent ended.
     DrainOver(ChannelId),
-    /// An agent closed its stdin or stdout, and a moment later it may still run.
+    /// An agent closed its stdin or stdout `EXIT_DRAIN` ago, and may still run.
     StillRunning(ChannelId),
     Surveyed(ChannelId, Vec<ProcessEntry>),
-    /// What the keeper of a channel reports; `None`: it is gone.
+    /// A report of the keeper of a channel; `None`: the keeper is gone.
     #[cfg(target_os = "linux")]
     FromKeeper(ChannelId, Option<Report>),
 }
 
-/// A way for tasks to tell the loop something. It is bounded by those who tell: a
-/// reader has at most one batch in it, and everything else is said once by each.
-#[allow(clippy::disallowed_methods)] // counting it once more costs each frame a lock
+/// Makes a queue from the tasks to the loop. It has no limit of its own, and needs none:
+/// a reader has at most one batch in it, and every other task sends a message only once.
+#[allow(clippy::disallowed_methods)] // a limit costs each frame a lock
 pub(super) fn inputs() -> (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>) {
     mpsc::unbounded_channel()
 }

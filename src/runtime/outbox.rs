@@ -1,7 +1,7 @@
 //! The write queue of one peer: counted in bytes, written in bursts.
 //!
-//! What the peer takes at once is written by the loop itself ([`Outbox::flush`]);
-//! only when the peer is slow does a task wait for it.
+//! The loop itself writes the short messages that the peer takes at once
+//! ([`Outbox::flush`]). A task writes the long ones, and waits for a slow peer.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use crate::wire::OutgoingFrame;
 /// The most bytes of one burst: short messages are gathered in it while the burst before
 /// it is being written.
 const BURST: usize = 64 * 1024;
-/// A message of at least this length is written from its own bytes, in bytes.
+/// A message of at least this length (bytes) is written from its own memory.
 const LONG: usize = 16 * 1024;
 
 /// A handle on the outbox of one peer.
@@ -27,11 +27,12 @@ pub(super) struct Outbox(Rc<Shared>);
 
 struct Shared {
     state: RefCell<State>,
-    /// The task has something to write, or the end was asked for.
+    /// Wakes the task: a piece is queued, or the stream is to end.
     work: Notify,
-    /// The loop is to look at the marks, or at the end of the peer.
+    /// Wakes the loop: a mark may be passed, bytes were written after the end was asked
+    /// for, or the outbox is closed.
     marks: Rc<Notify>,
-    /// The low mark was reached, or there is nobody to write to any more.
+    /// Wakes the reader: the low mark is reached, or the outbox is closed.
     relieved: Notify,
     limit: usize,
     high: usize,
@@ -43,29 +44,29 @@ struct State {
     sink: Option<Rc<Sink>>,
     queue: VecDeque<Piece>,
     /// The memory of a burst that was written, for the next one.
-    spare: BytesMut,
+    reusable: BytesMut,
     /// The weight of all pieces that are queued or being written, in bytes.
     bytes: usize,
     fate: Fate,
     /// The task is writing a piece: nothing may overtake it.
     is_writing: bool,
-    /// All bytes that were ever queued.
+    /// The number of bytes that were ever queued.
     queued: u64,
-    /// What the core was last told.
+    /// Whether the core was last told that the outbox is over its high mark.
     over: bool,
 }
 
 /// One entry of the queue.
 #[derive(Debug)]
 enum Piece {
-    /// Short messages, with their line ends: nobody else's bytes are held by them.
+    /// Copies of short messages, with their line ends.
     Burst(BytesMut),
-    /// A message that is not copied.
+    /// A long message, which is not copied.
     Long(OutgoingFrame),
 }
 
 impl Piece {
-    /// The memory that it holds while it waits, in bytes.
+    /// The memory that the piece holds while it waits, in bytes.
     fn weight(&self) -> usize {
         match self {
             Piece::Burst(burst) => burst.len(),
@@ -79,7 +80,7 @@ impl State {
         State {
             sink: None,
             queue: VecDeque::new(),
-            spare: BytesMut::new(),
+            reusable: BytesMut::new(),
             bytes: 0,
             queued: 0,
             fate: Fate::Open,
@@ -105,7 +106,7 @@ impl State {
             }
             return frame.write_line_to(burst);
         }
-        let mut burst = mem::take(&mut self.spare);
+        let mut burst = mem::take(&mut self.reusable);
         frame.write_line_to(&mut burst);
         self.queue.push_back(Piece::Burst(burst));
     }
@@ -113,10 +114,10 @@ impl State {
     /// Keeps the memory of a piece that was written for the next burst.
     fn recycle(&mut self, piece: Piece) {
         if let Piece::Burst(mut burst) = piece
-            && self.spare.capacity() == 0
+            && self.reusable.capacity() == 0
         {
             burst.clear();
-            self.spare = burst;
+            self.reusable = burst;
         }
     }
 }
@@ -126,15 +127,15 @@ enum Fate {
     Open,
     /// The stream is to end behind the last queued message.
     Ending,
-    /// The peer takes no bytes any more.
+    /// A write has failed: the peer takes no bytes any more.
     Broken,
-    /// Everything is written, and it is closed.
+    /// Everything is written, and the stream is closed.
     Closed,
 }
 
 impl Outbox {
-    /// An outbox of at most `limit` bytes, with the high mark at three quarters of it and
-    /// the low mark at three eighths. `marks` is notified when the core must be told.
+    /// An outbox with this limit (bytes), the high mark at three quarters of it and the low
+    /// mark at three eighths. `marks` wakes the loop, which tells the core.
     pub(super) fn new(limit: usize, marks: Rc<Notify>) -> Self {
         let (high, low) = (limit / 4 * 3, limit / 8 * 3);
         let (work, relieved) = (Notify::new(), Notify::new());
@@ -142,8 +143,9 @@ impl Outbox {
         Outbox(Rc::new(Shared { state, work, marks, relieved, limit, high, low }))
     }
 
-    /// Queues a message for the next [`Outbox::flush`], also while the end is asked
-    /// for and not reached; after the end of the peer it is dropped.
+    /// Queues a message for the next [`Outbox::flush`], also after [`Outbox::end`] while
+    /// the stream is open. If the outbox is closed or broken, the message is dropped.
+    /// The limit is not enforced here: the core reacts to the marks.
     pub(super) fn push(&self, frame: OutgoingFrame) {
         let mut state = self.0.state.borrow_mut();
         if !matches!(state.fate, Fate::Open | Fate::Ending) {
@@ -155,13 +157,13 @@ impl Outbox {
         }
     }
 
-    /// Writes what the peer takes at once; the task waits with the rest.
+    /// Writes the bursts that the peer takes at once, and wakes the task for the rest.
     pub(super) fn flush(&self) {
         let mut state = self.0.state.borrow_mut();
         while !state.is_writing
             && let Some(sink) = &state.sink
             && let Some(Piece::Burst(burst)) = state.queue.front()
-            // Whatever is wrong with the peer, the task finds out.
+            // An error is left to the task, whose own write fails, too.
             && let Ok(written) = sink.write_now(&[IoSlice::new(burst)])
         {
             match state.queue.pop_front() {
@@ -183,7 +185,7 @@ impl Outbox {
         }
     }
 
-    /// Ends the stream behind what is queued.
+    /// Ends the stream behind the messages that are queued.
     pub(super) fn end(&self) {
         let mut state = self.0.state.borrow_mut();
         if state.fate == Fate::Open {
@@ -192,44 +194,45 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing is left to be written, or nobody to take it.
+    /// Whether the outbox is empty, or its peer gone.
     pub(super) fn is_done(&self) -> bool {
         let state = self.0.state.borrow();
         state.bytes == 0 || matches!(state.fate, Fate::Broken | Fate::Closed)
     }
 
-    /// How much waits, in bytes.
+    /// The bytes that wait.
     pub(super) fn waiting(&self) -> usize {
         self.0.state.borrow().bytes
     }
 
-    /// Whether the peer takes nothing any more, although it was not ended.
+    /// Whether a write has failed: the peer takes nothing any more.
     pub(super) fn is_broken(&self) -> bool {
         self.0.state.borrow().fate == Fate::Broken
     }
 
-    /// All bytes that were ever queued.
-    pub(super) fn queued(&self) -> u64 {
+    /// The number of bytes that were ever queued.
+    pub(super) fn ever_queued(&self) -> u64 {
         self.0.state.borrow().queued
     }
 
-    /// The most bytes that it is meant to hold.
+    /// The limit of the outbox, in bytes.
     pub(super) fn limit(&self) -> u64 {
         self.0.limit as u64
     }
 
-    /// Whether it is under its low mark.
+    /// Whether the outbox is at or under its low mark.
     pub(super) fn is_low(&self) -> bool {
         self.waiting() <= self.0.low
     }
 
-    /// Waits until it comes under its low mark, or may have done so before.
+    /// Waits until the outbox comes down to its low mark, or is closed. Returns at once if
+    /// that happened since the last call.
     pub(super) async fn relieved(&self) {
         self.0.relieved.notified().await;
     }
 
-    /// Whether it went over or under its mark since this was last asked, behind
-    /// what the peer takes at once.
+    /// `Some(true)`: the outbox went over its high mark since the last call, and a flush did
+    /// not help. `Some(false)`: it went under its low mark. `None`: neither.
     pub(super) fn mark_passed(&self) -> Option<bool> {
         if self.waiting() >= self.0.high {
             self.flush();
@@ -242,7 +245,7 @@ impl Outbox {
         })
     }
 
-    /// The next piece for the task. `None`: the end.
+    /// Waits for the next piece that the task is to write. `None`: the stream is to end.
     async fn take(&self) -> Option<(Rc<Sink>, Piece)> {
         loop {
             {
@@ -261,7 +264,8 @@ impl Outbox {
         }
     }
 
-    /// The peer has taken this much of what waited.
+    /// Subtracts bytes that the peer has taken, and wakes the reader and the loop if they
+    /// wait for that.
     fn taken(&self, state: &mut State, bytes: usize) {
         let was_low = state.bytes <= self.0.low;
         state.bytes -= bytes;
@@ -284,8 +288,8 @@ impl Outbox {
         self.0.relieved.notify_one();
     }
 
-    /// Writes what the peer does not take at once, until the end: the one task of
-    /// this outbox. `false`: the peer took no more before that.
+    /// Runs the one task of this outbox, which writes what [`Outbox::flush`] leaves, until
+    /// the end that [`Outbox::end`] asks for. `false`: a write failed before that.
     pub(super) async fn write_to(self, sink: Sink) -> bool {
         self.0.state.borrow_mut().sink = Some(Rc::new(sink));
         while let Some((sink, piece)) = self.take().await {

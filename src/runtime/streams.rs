@@ -15,14 +15,14 @@ use super::stdio::{Sink, Source};
 use crate::bridge::ChannelId;
 use crate::logs::StderrSink;
 
-/// What the streams of all agents have in common.
+/// The settings and queues that the streams of all agents share.
 pub(super) struct Wiring {
-    /// The longest line that is taken, in bytes.
+    /// The longest line that is taken from an agent's stdout, in bytes.
     pub(super) limit: usize,
     pub(super) stderr: StderrSink,
     pub(super) to_loop: mpsc::UnboundedSender<Input>,
-    /// More than one process runs: lines on stderr say whose they are.
-    pub(super) is_crowded: watch::Sender<bool>,
+    /// Whether there is more than one agent: then stderr lines begin with their channel.
+    pub(super) has_several_agents: watch::Sender<bool>,
 }
 
 impl Wiring {
@@ -86,10 +86,10 @@ impl Wiring {
         tasks: &mut JoinSet<()>,
     ) -> AbortHandle {
         let (sink, to_loop) = (self.stderr.clone(), self.to_loop.clone());
-        let is_crowded = self.is_crowded.subscribe();
+        let has_several_agents = self.has_several_agents.subscribe();
         tasks.spawn_local(async move {
             let prefix = || {
-                if *is_crowded.borrow() { format!("{channel}: ") } else { String::new() }
+                if *has_several_agents.borrow() { format!("{channel}: ") } else { String::new() }
             };
             agent_stderr::forward(source, tail, sink, prefix).await;
             let _ = to_loop.send(Input::PartDone(channel, ExitPart::Stderr, 0));
@@ -97,8 +97,8 @@ impl Wiring {
     }
 }
 
-/// An agent that closed its stdin or stdout is of no use to anybody: if it did
-/// not do so in order to leave, the core is told.
+/// Makes the loop check, [`EXIT_DRAIN`] after an agent closed its stdin or stdout, whether
+/// the agent still runs. If it does, the channel is lost.
 async fn still_running(channel: ChannelId, to_loop: &mpsc::UnboundedSender<Input>) {
     tokio::time::sleep(EXIT_DRAIN).await;
     let _ = to_loop.send(Input::StillRunning(channel));

@@ -13,7 +13,7 @@ pub(super) fn tell(notice: &Notice) {
     }
 }
 
-/// Logs what was thrown away, if anything was.
+/// Logs the counters, if any of them is not 0.
 pub(super) fn counters(counters: &Counters) {
     if *counters != Counters::default() {
         tracing::info!(target: "drawbridge", "dropped or refused in this run: {counters}");

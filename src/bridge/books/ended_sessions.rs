@@ -42,7 +42,7 @@ mod tests {
     const KILLED: LossReason = LossReason::Ended(EndReason::Killed);
     const EVICTED: LossReason = LossReason::Ended(EndReason::Evicted);
 
-    /// So many ended, one after the other.
+    /// `count` sessions that ended one after the other.
     fn ended(count: usize) -> Ended {
         let mut ended = Ended::default();
         for number in 0..count {

@@ -1,9 +1,9 @@
 //! Messages that the bridge writes itself: the envelope around a params, a result or an
 //! error.
 //!
-//! The envelope is put together from bytes, since the id in it is somebody else's: `1`,
-//! `1.0` and thirty digits go back as they came, and so does a kept answer. What is ours
-//! inside of it is a structure of [`messages`].
+//! The envelope is put together from bytes, since a peer chose the id in it: `1`, `1.0`
+//! and thirty digits go back as they came, and so does a kept result of an agent. The
+//! params, results and errors of the bridge are structures of [`messages`].
 //!
 //! [`messages`]: super::messages
 
@@ -20,7 +20,7 @@ pub fn success(token: &Token, result: &[u8]) -> OutgoingFrame {
     message(&[b"\"id\":", token.as_bytes(), b",\"result\":", result])
 }
 
-/// A refusal.
+/// The answer that refuses a request.
 pub fn failure(token: &Token, refusal: &Refusal) -> OutgoingFrame {
     let error = written(&ErrorObject::from(refusal));
     message(&[b"\"id\":", token.as_bytes(), b",\"error\":", &error])

@@ -35,9 +35,10 @@ pub struct SessionEndedParams<'a> {
     /// How the agent's process ended, if that ended the session.
     #[serde(flatten)]
     pub exit: ExitFields,
-    /// Whether the session can be opened again: not yet.
+    /// Whether the bridge restores the session by itself: always `false`.
     pub restorable: bool,
-    /// The number of updates that the bridge has passed on for the session.
+    /// The number of notifications in the session for its clients, also while no client was
+    /// attached.
     pub seq: u64,
 }
 

@@ -21,7 +21,8 @@ fn is_array(text: &[u8], place: Span) -> bool {
     place.of(text).starts_with(b"[")
 }
 
-/// A client's `session/list`. A cursor goes back to the channel that gave it.
+/// Handles a client's `session/list`. A request with a cursor goes to the channel that
+/// gave the cursor.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let cursor = frame.find_text(&["cursor"]);
@@ -40,8 +41,8 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     waiting::send_when_ready(step, id);
 }
 
-/// A page of stored conversations: live sessions that the agent does not
-/// list yet are added to the first one, aliases take the place of ids.
+/// Handles an agent's answer, which is one page. Aliases take the place of agent ids, and
+/// the live sessions that the agent does not list yet are added to the `first` page.
 pub fn answered(
     step: &mut Step<'_>,
     channel: ChannelId,
@@ -51,13 +52,13 @@ pub fn answered(
     frame: &Frame,
 ) {
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
-    // The client may be gone, or have withdrawn it.
+    // The client may be gone.
     let Asker::Client(client, token) = &call.asker else { return };
     if let Some(cursor) = frame.find_text(&["nextCursor"]) {
         step.outgoing.counters.cursors += step.books.remember_cursor(&cursor, channel);
     }
     let text = frame.bytes();
-    // Some spell an empty list `null`; what else is no list passes as it is.
+    // Some agents write an empty list as `null`. An answer without a list passes unchanged.
     let place = frame.find(&["sessions"]).filter(|place| {
         frame.kind == FrameKind::Success && (is_array(text, *place) || place.of(text) == b"null")
     });
@@ -91,7 +92,7 @@ pub fn answered(
             };
         }
     }
-    // What we have written is JSON; should it not be, the agent's own page is.
+    // The edited page is JSON. Should it not be, the agent's own page is sent.
     let page = Frame::parse(outgoing);
     step.send_to_client(*client, page.as_ref().unwrap_or(frame).with_id(token.clone()));
 }

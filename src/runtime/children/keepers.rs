@@ -1,5 +1,5 @@
-//! Agents that have a keeper: what its reports mean for a row, and what is done
-//! when there is none any more.
+//! Agents that have a keeper: the effect of the keeper's reports on a row, and what
+//! follows when a keeper is gone.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -17,10 +17,10 @@ use crate::runtime::exit::ExitPart;
 use crate::runtime::keeper_process::{missing, tell_refused};
 
 impl Children {
-    /// Starts a keeper for a channel. `false`: there are none.
+    /// Starts a keeper for a channel. `false`: agents run without keepers.
     ///
     /// # Errors
-    /// The system's words, if it is short of something just now.
+    /// The message of the system, if it is short of a resource at the moment.
     pub(super) fn spawn_keeper(
         &mut self,
         channel: ChannelId,
@@ -28,9 +28,9 @@ impl Children {
         cookie: &str,
         tasks: &mut JoinSet<()>,
     ) -> Result<bool, String> {
-        let Some(keepers) = &self.orders.keepers else { return Ok(false) };
+        let Some(keepers) = &self.setup.keepers else { return Ok(false) };
         let started = keepers
-            .start(&self.orders.command, &self.orders.environment, cwd, cookie)
+            .start(&self.setup.command, &self.setup.environment, cwd, cookie)
             .and_then(|(kept, stdios)| {
                 let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
                 Ok((kept, stdios, reports))
@@ -54,16 +54,17 @@ impl Children {
     }
 
     fn program(&self) -> &OsStr {
-        self.orders.command.first().map_or(OsStr::new(""), OsString::as_os_str)
+        self.setup.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
 
     fn do_without_keepers(&mut self, why: &str) {
-        if self.orders.keepers.take().is_some() {
+        if self.setup.keepers.take().is_some() {
             tell_refused(why);
         }
     }
 
-    /// A keeper has said something, or is gone.
+    /// Handles a report of a keeper; `None`: the keeper is gone. Returns the event for the
+    /// core, if there is one.
     pub(in crate::runtime) fn reported(
         &mut self,
         channel: ChannelId,
@@ -79,10 +80,10 @@ impl Children {
                 return self.start_again(channel, tasks);
             }
             Report::Exited(End::Code(code)) => {
-                self.ended(channel, ExitStatus::Code(code), tasks);
+                self.agent_ended(channel, ExitStatus::Code(code), tasks);
             }
             Report::Exited(End::Signal(signal)) => {
-                self.ended(channel, ExitStatus::Signal(signal), tasks);
+                self.agent_ended(channel, ExitStatus::Signal(signal), tasks);
             }
             Report::Gone(swept) => tell_swept(channel, &swept),
         }
@@ -111,11 +112,11 @@ impl Children {
             }
             _ => not_started(self.program(), &io::Error::from_raw_os_error(errno)),
         };
-        self.forget(channel);
+        self.release(channel);
         Some(Event::SpawnFailed { channel, error })
     }
 
-    /// Starts an agent without a keeper, since its keeper could not start it.
+    /// Starts an agent without a keeper, since its keeper could not start it or was killed.
     fn start_again(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.remove(channel)?;
         let AgentProcess::Starting(starting) = row.process else { return None };
@@ -129,12 +130,12 @@ impl Children {
         Some(event)
     }
 
-    /// A keeper is gone, after its last report or without it.
+    /// Handles the end of a keeper, after its last report or without it.
     fn keeper_gone(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.rows.get(&channel)?;
         match (&row.process, row.exit.is_reaped()) {
             (AgentProcess::Starting(_), _) => {
-                // Somebody killed it. That says nothing of the next one.
+                // That one keeper was killed is no reason to do without further keepers.
                 tracing::warn!(
                     "{channel}: the keeper was killed before it had started its agent, which runs without one"
                 );
@@ -143,7 +144,7 @@ impl Children {
             (AgentProcess::WithKeeper(kept, _), false) => {
                 let cookie = kept.cookie().to_owned();
                 tracing::warn!("{channel}: the keeper was killed; its agent is ended, too");
-                self.ended(channel, ExitStatus::Unknown, tasks);
+                self.agent_ended(channel, ExitStatus::Unknown, tasks);
                 self.sweep(channel, cookie, tasks);
                 None
             }
@@ -172,7 +173,8 @@ impl Children {
     }
 }
 
-/// Whether an error may be over in a moment, so that it says nothing of keepers.
+/// Whether an error is a shortage that may soon be over, and so no reason to do without
+/// keepers.
 fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
     error.raw_os_error().is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))

@@ -12,26 +12,26 @@ use crate::runtime::exit::{AwaitedExit, ExitPart};
 use crate::runtime::flow::Flow;
 use crate::runtime::outbox::Outbox;
 
-/// Texts that are kept out of one agent's last words; more than these are not
+/// The most texts that are kept out of one agent's last words; further ones are not
 /// remembered.
 const MOST_SECRETS: usize = 1024;
 
 pub(super) struct Row {
     pub(super) process: AgentProcess,
-    /// The tasks of its streams: ended with the row, should somebody else still
-    /// hold the other ends.
+    /// The tasks of the agent's streams. They are aborted with the row, since another
+    /// process may still hold the other ends of the streams.
     pub(super) streams: Vec<AbortHandle>,
     pub(super) outbox: Outbox,
-    /// Whether its stdout is read.
+    /// The flow control of the agent's stdout.
     pub(super) flow: Flow,
     pub(super) tail: Tail,
-    /// Texts that its tail must not show, beside the secrets of the environment.
+    /// Texts that the last words must not show, beside the secrets of the environment.
     secrets: BTreeSet<Box<str>>,
     pub(super) exit: AwaitedExit,
 }
 
 impl Row {
-    /// A process has just been started; its exit will wait for these parts.
+    /// The row of a process that has just been started; its exit waits for these parts.
     pub(super) fn new(
         process: AgentProcess,
         (outbox, flow): (Outbox, Flow),
@@ -48,14 +48,14 @@ impl Row {
         }
     }
 
-    /// Keeps these texts out of what is quoted of it.
+    /// Keeps these texts out of the agent's last words.
     pub(super) fn conceal(&mut self, secrets: Vec<Box<str>>) {
         let room = MOST_SECRETS.saturating_sub(self.secrets.len());
         self.secrets.extend(secrets.into_iter().take(room));
     }
 
-    /// Its exit, once that is complete; its last words without its own secrets and
-    /// those of the `environment`.
+    /// The exit of the agent, without the row's secrets and those of the `environment` in
+    /// its last words. `None`: the exit is not complete.
     pub(super) fn exit(&self, environment: &[String]) -> Option<Exit> {
         let (status, half_line) = self.exit.complete()?;
         let environment = environment.iter().map(String::as_str);

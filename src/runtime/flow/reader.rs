@@ -8,8 +8,8 @@ use crate::runtime::stdio::Source;
 use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// The most lines of one batch: another peer waits for no more of them, and a read of
-/// many tiny lines must not become a mountain of answers at once.
+/// The most lines of one batch: other peers wait for no more of them, and one read of
+/// many tiny lines does not make too many answers at once.
 const LONGEST_BATCH: usize = 128;
 
 /// The task that reads one peer.
@@ -20,12 +20,13 @@ pub(in crate::runtime) struct Reader {
     pub(in crate::runtime) limit: usize,
     /// The loop.
     pub(in crate::runtime) to: mpsc::UnboundedSender<Input>,
-    /// Whether the peer is read.
+    /// The flow control of the peer.
     pub(in crate::runtime) flow: Flow,
 }
 
 impl Reader {
-    /// Reads until the end; says at last how many bytes of a half line were left.
+    /// Reads to the end of the stream, and sends each batch to the loop, through `wrap`. At
+    /// the end it sends, through `ended`, the length in bytes of a last line without an end.
     pub(in crate::runtime) async fn run(
         mut self,
         wrap: impl Fn(Batch) -> Input,
@@ -34,18 +35,18 @@ impl Reader {
         let mut lines = LineSplitter::new(self.limit);
         let mut reader = FrameReader::default();
         loop {
-            // First this: mostly the last batch is served long before there is more.
+            // Input is awaited first: mostly the last batch is served long before more comes.
             if self.source.ready().await.is_err() {
                 break;
             }
-            // Until the last batch is served its bytes are in use: behind it the
-            // same memory can be read into again.
+            // The frames of the last batch hold the memory of the buffer. Once they are
+            // served, the next read uses the same memory again.
             self.flow.wait(self.source.hung_up()).await;
             match self.source.read(lines.buffer()).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            let mut rest = Rest::None;
+            let mut rest = Rest::Over;
             loop {
                 let expected = if rest == Rest::Waits { LONGEST_BATCH } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
@@ -54,17 +55,18 @@ impl Reader {
                 {
                     frames.push(parse(&mut reader, line));
                 }
-                // A full one has promised another, be it empty.
-                if frames.is_empty() && rest == Rest::None {
+                // After a full batch, whose rest waits, the loop expects another, even if
+                // that is empty.
+                if frames.is_empty() && rest == Rest::Over {
                     break;
                 }
-                rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::None };
-                // Of several batches each waits for the one before it.
+                rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::Over };
+                // Each batch of a read waits until the one before it is served.
                 self.flow.wait(self.source.hung_up()).await;
                 if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {
                     return;
                 }
-                if rest == Rest::None {
+                if rest == Rest::Over {
                     break;
                 }
             }

@@ -60,9 +60,9 @@ impl Peer {
 
     /// A batch of the peer is served, which brings about an answer of so many bytes.
     fn served(&self, answer: usize, rest: Rest) -> Rest {
-        let (_, turn) = self.flow.batch(Vec::new(), rest).begin();
+        let (_, serving) = self.flow.batch(Vec::new(), rest).begin();
         self.push(answer);
-        turn.end()
+        serving.end()
     }
 }
 
@@ -79,13 +79,13 @@ fn a_peer_is_read_unless_the_core_has_paused_it() {
 #[test]
 fn what_was_read_is_served_before_more_is_read() {
     let peer = Peer::new();
-    let batch = peer.flow.batch(Vec::new(), Rest::None);
+    let batch = peer.flow.batch(Vec::new(), Rest::Over);
     assert!(!peer.is_read());
-    let (_, turn) = batch.begin();
+    let (_, serving) = batch.begin();
     assert!(!peer.is_read());
-    assert_eq!(turn.end(), Rest::None);
+    assert_eq!(serving.end(), Rest::Over);
     assert!(peer.is_read());
-    drop(peer.flow.batch(Vec::new(), Rest::None));
+    drop(peer.flow.batch(Vec::new(), Rest::Over));
     assert!(peer.is_read(), "a batch that nobody serves is no reason");
 }
 
@@ -94,18 +94,18 @@ fn too_many_answers_to_its_own_lines_stop_a_peer_and_those_of_others_do_not() {
     let peer = Peer::new();
     peer.push(900);
     assert!(peer.is_read(), "all of it came from others");
-    peer.served(255, Rest::None);
+    peer.served(255, Rest::Over);
     assert!(peer.is_read());
-    peer.served(1, Rest::None);
+    peer.served(1, Rest::Over);
     assert!(!peer.is_read());
 }
 
 #[test]
 fn a_debt_under_the_low_mark_is_none() {
     let peer = Peer::new();
-    peer.served(384, Rest::None);
+    peer.served(384, Rest::Over);
     assert!(peer.is_read());
-    peer.served(255, Rest::None);
+    peer.served(255, Rest::Over);
     assert!(peer.is_read(), "the debt began anew");
 }
 
@@ -114,17 +114,17 @@ fn the_rest_of_a_read_comes_only_from_a_peer_that_is_read() {
     let peer = Peer::new();
     assert_eq!(peer.served(10, Rest::Waits), Rest::Waits);
     peer.flow.set_paused(true);
-    assert_eq!(peer.served(10, Rest::Waits), Rest::None);
+    assert_eq!(peer.served(10, Rest::Waits), Rest::Over);
     peer.flow.set_paused(false);
-    assert_eq!(peer.served(600, Rest::Waits), Rest::None);
+    assert_eq!(peer.served(600, Rest::Waits), Rest::Over);
 }
 
 #[test]
 fn an_agent_that_has_exited_is_read_to_its_end_when_its_lines_are_served() {
     let peer = Peer::new();
     peer.flow.set_paused(true);
-    peer.served(600, Rest::None);
-    let batch = peer.flow.batch(Vec::new(), Rest::None);
+    peer.served(600, Rest::Over);
+    let batch = peer.flow.batch(Vec::new(), Rest::Over);
     peer.flow.set_exited();
     assert!(!peer.is_read());
     drop(batch);
@@ -136,7 +136,7 @@ fn a_peer_that_has_hung_up_is_read_to_its_end_when_its_lines_are_served() {
     let peer = Peer::new();
     peer.flow.set_paused(true);
     assert!(peer.poll(pin!(peer.flow.wait(ready(())))).is_ready());
-    let _batch = peer.flow.batch(Vec::new(), Rest::None);
+    let _batch = peer.flow.batch(Vec::new(), Rest::Over);
     assert!(peer.poll(pin!(peer.flow.wait(ready(())))).is_pending());
 }
 
@@ -144,7 +144,7 @@ fn a_peer_that_has_hung_up_is_read_to_its_end_when_its_lines_are_served() {
 fn a_reader_that_waits_is_woken_for_every_reason_that_ends() {
     let peer = Peer::new();
     peer.flow.set_paused(true);
-    let batch = peer.flow.batch(Vec::new(), Rest::None);
+    let batch = peer.flow.batch(Vec::new(), Rest::Over);
     let mut wait = pin!(peer.flow.wait(pending()));
     assert!(peer.poll(wait.as_mut()).is_pending() && !peer.is_woken());
     drop(batch);
@@ -171,7 +171,7 @@ async fn written_to(peer: &Peer, writer: OwnedFd) -> io::Result<()> {
 #[tokio::test]
 async fn a_reader_in_debt_is_woken_when_the_peer_has_taken_its_answers() -> io::Result<()> {
     let peer = Peer::new();
-    peer.served(600, Rest::None);
+    peer.served(600, Rest::Over);
     let (_reader, writer) = nix::unistd::pipe()?;
     written_to(&peer, writer).await
 }
@@ -179,7 +179,7 @@ async fn a_reader_in_debt_is_woken_when_the_peer_has_taken_its_answers() -> io::
 #[tokio::test]
 async fn a_reader_in_debt_is_woken_when_the_peer_takes_nothing_any_more() -> io::Result<()> {
     let peer = Peer::new();
-    peer.served(600, Rest::None);
+    peer.served(600, Rest::Over);
     let (reader, writer) = nix::unistd::pipe()?;
     drop(reader);
     written_to(&peer, writer).await
