@@ -7,27 +7,17 @@
 //! them all. The end of a peer's stream comes to the loop in the same queue as its
 //! frames, behind the last one.
 
-mod agent_process;
-mod agent_stderr;
 mod alarm;
-mod child;
 mod children;
 mod clients;
 mod clock;
-mod exit;
 mod flow;
 mod input;
-#[cfg(target_os = "linux")]
-mod keeper_process;
-mod ledger;
 mod outbox;
 mod setup;
 mod signals;
 mod stdio;
-mod streams;
-mod survey;
 mod tell;
-mod tree;
 
 use std::env;
 use std::io;
@@ -40,14 +30,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
+#[cfg(target_os = "linux")]
+use self::children::keeper_process::KeeperStarter;
+use self::children::ledger::Ledger;
 use self::children::{AgentSetup, Children};
 use self::clients::Clients;
 use self::clock::Clock;
 use self::flow::{Batch, Rest};
 use self::input::{Input, inputs};
-#[cfg(target_os = "linux")]
-use self::keeper_process::KeeperStarter;
-use self::ledger::Ledger;
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
@@ -282,7 +272,7 @@ impl Loop {
             }
             Input::Surveyed(channel, found) => {
                 let agent = self.children.pid(channel);
-                self.handle_event(survey::event(channel, found, agent, &self.clock));
+                self.handle_event(children::survey::event(channel, found, agent, &self.clock));
             }
             #[cfg(target_os = "linux")]
             Input::FromKeeper(channel, report) => {

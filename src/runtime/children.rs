@@ -1,8 +1,18 @@
 //! The agents' processes: their start, the frames and signals for them, and their end.
 
+mod agent_process;
+mod agent_stderr;
+mod child;
+pub(super) mod exit;
+#[cfg(target_os = "linux")]
+pub(super) mod keeper_process;
 #[cfg(target_os = "linux")]
 mod keepers;
+pub(super) mod ledger;
 mod row;
+mod streams;
+pub(super) mod survey;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -14,16 +24,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use self::agent_process::AgentProcess;
+use self::child::{Child, Stdios};
+use self::exit::{EXIT_DRAIN, ExitPart};
+use self::ledger::Ledger;
 use self::row::Row;
-use super::agent_process::AgentProcess;
-use super::child::{Child, Stdios};
-use super::exit::{EXIT_DRAIN, ExitPart};
+use self::streams::Wiring;
 use super::flow::Flow;
 use super::input::Input;
-use super::ledger::{self, Ledger};
 use super::outbox::Outbox;
-use super::streams::Wiring;
-use super::{agent_stderr, survey, tree};
 use crate::agent_environment::Variables;
 use crate::bridge::words::counted;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
@@ -45,7 +54,7 @@ pub(super) struct AgentSetup {
     pub(super) ledger: Ledger,
     /// The starter of keepers; `None`: agents run without keepers.
     #[cfg(target_os = "linux")]
-    pub(super) keepers: Option<super::keeper_process::KeeperStarter>,
+    pub(super) keepers: Option<keeper_process::KeeperStarter>,
 }
 
 /// All agents' processes.

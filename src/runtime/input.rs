@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::exit::ExitPart;
+use super::children::exit::ExitPart;
 use super::flow::Batch;
 use crate::bridge::{ChannelId, ClientId};
 #[cfg(target_os = "linux")]

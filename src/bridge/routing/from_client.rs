@@ -44,7 +44,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
             answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
         }
         _ if passthrough_pool.is_some() => {
-            passthrough::to_agent(step, client, passthrough_pool, &frame)
+            passthrough::to_agent(step, client, passthrough_pool, &frame);
         }
         FrameKind::Request => request(step, client, &frame),
         FrameKind::Notification => notification(step, client, &frame),

@@ -7,14 +7,14 @@ use std::io;
 use nix::errno::Errno;
 use tokio::task::JoinSet;
 
+use super::agent_process::{AgentProcess, Starting};
+use super::child::{no_directory, not_started};
+use super::exit::ExitPart;
+use super::keeper_process::{missing, tell_refused};
 use super::row::Row;
 use super::{Children, tell_swept};
 use crate::bridge::{ChannelId, Event, ExitStatus};
 use crate::keeper::message::{End, Report, StartFault};
-use crate::runtime::agent_process::{AgentProcess, Starting};
-use crate::runtime::child::{no_directory, not_started};
-use crate::runtime::exit::ExitPart;
-use crate::runtime::keeper_process::{missing, tell_refused};
 
 impl Children {
     /// Starts a keeper for a channel. `false`: agents run without keepers.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use tokio::task::AbortHandle;
 
+use super::agent_process::AgentProcess;
+use super::agent_stderr::Tail;
+use super::exit::{AwaitedExit, ExitPart};
 use crate::bridge::Exit;
-use crate::runtime::agent_process::AgentProcess;
-use crate::runtime::agent_stderr::Tail;
-use crate::runtime::exit::{AwaitedExit, ExitPart};
 use crate::runtime::flow::Flow;
 use crate::runtime::outbox::Outbox;
 

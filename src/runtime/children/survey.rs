@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::clock::Clock;
 use super::tree::{self, Trace};
 use crate::bridge::{ChannelId, Event, Process};
 use crate::processes::ProcessEntry;
+use crate::runtime::clock::Clock;
 
 /// The timeout of a look at a process tree.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ pub(super) async fn look(trace: Option<Trace>) -> Vec<ProcessEntry> {
 
 /// The event that tells the core which processes were found in the tree of a channel.
 /// `agent` is the id of the agent's own process.
-pub(super) fn event(
+pub(in crate::runtime) fn event(
     channel: ChannelId,
     found: Vec<ProcessEntry>,
     agent: Option<u32>,

@@ -8,12 +8,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::agent_stderr::{self, Tail};
 use super::child::Stdios;
 use super::exit::{EXIT_DRAIN, ExitPart};
-use super::flow::{Flow, Reader};
-use super::input::Input;
-use super::outbox::Outbox;
-use super::stdio::{Sink, Source};
 use crate::bridge::ChannelId;
 use crate::logs::StderrSink;
+use crate::runtime::flow::{Flow, Reader};
+use crate::runtime::input::Input;
+use crate::runtime::outbox::Outbox;
+use crate::runtime::stdio::{Sink, Source};
 
 /// The settings and queues that the streams of all agents share.
 pub(super) struct Wiring {

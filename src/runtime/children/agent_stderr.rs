@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
-use super::stdio::Source;
 use crate::agent_environment::Variables;
 use crate::logs::StderrSink;
+use crate::runtime::stdio::Source;
 
 /// How much of an agent's stderr is kept, in bytes.
 const KEPT: usize = 64 * 1024;

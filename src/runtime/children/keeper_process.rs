@@ -18,18 +18,18 @@ use tokio::io::Interest;
 use tokio::sync::mpsc;
 
 use super::child::Stdios;
-use super::input::Input;
-use super::stdio::watched;
 use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::{ChannelId, Config};
 use crate::keeper::message::{Lifeline, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
 use crate::processes::Spare;
+use crate::runtime::input::Input;
+use crate::runtime::stdio::watched;
 
 /// What is needed to start keepers, the same for every agent.
 #[derive(Debug)]
-pub(super) struct KeeperStarter {
+pub(in crate::runtime) struct KeeperStarter {
     image: Image,
     graces: Graces,
     spare: Spare,
@@ -38,7 +38,11 @@ pub(super) struct KeeperStarter {
 impl KeeperStarter {
     /// Prepares to start keepers. `None`: they are not wanted, or the executable of this
     /// process cannot be opened (WARN).
-    pub(super) fn wanted(is_wanted: bool, config: &Config, spare: &Spare) -> Option<KeeperStarter> {
+    pub(in crate::runtime) fn wanted(
+        is_wanted: bool,
+        config: &Config,
+        spare: &Spare,
+    ) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
         }

@@ -39,7 +39,7 @@ impl AgentProcess {
         match self {
             #[cfg(target_os = "linux")]
             AgentProcess::Starting(_) | AgentProcess::WithKeeper(..) => {
-                self.order(Order::Terminate)
+                self.order(Order::Terminate);
             }
             AgentProcess::WithoutKeeper(child) => child.terminate(),
         }

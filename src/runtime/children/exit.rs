@@ -12,7 +12,7 @@ pub(super) const EXIT_DRAIN: Duration = Duration::from_millis(500);
 
 /// The parts of an exit, beside the reaping of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ExitPart {
+pub(in crate::runtime) enum ExitPart {
     Stdout,
     Stderr,
     /// The rest of the agent's tree is ended.

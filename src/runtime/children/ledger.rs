@@ -54,7 +54,7 @@ struct LedgerAgent {
 /// The ledger of this bridge. `file` is `None`, and nothing is written, without a
 /// folder for it or where there is no `/proc`.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(in crate::runtime) struct Ledger {
     file: Option<PathBuf>,
     heading: String,
     agents: BTreeMap<ChannelId, LedgerAgent>,
@@ -62,7 +62,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// An empty ledger in this folder. The first agent makes the folder.
-    pub(super) fn in_folder(folder: Option<&Path>) -> Ledger {
+    pub(in crate::runtime) fn in_folder(folder: Option<&Path>) -> Ledger {
         let own = Identity::of(std::process::id());
         let (file, heading) = match (folder, own, machines_start()) {
             (Some(folder), Some(own), Some(start)) => (
