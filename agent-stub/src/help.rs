@@ -40,7 +40,8 @@ Order
   --updates-after-close N      send N updates after the answer to a close
   --ask-after-close            ask for a permission in a session that was just closed
   --block-while-asking         answer no request while a permission is open
-  --second-prompt concurrent|queue|refuse|merge      a prompt during a turn; default concurrent
+  --second-prompt concurrent|queue|refuse|merge
+                               treatment of a prompt during a turn; default concurrent
   --ignore-cancel              ignore session/cancel
   --cancel-means-end-turn      end a cancelled turn with end_turn
 
@@ -54,17 +55,18 @@ Process
   --log FILE                   append `< LINE` in, `> LINE` out, `= start PID`, `= eof`, `= exit`
   --version, --help
 
-Commands in a prompt, one a line (another line is answered with `you said: LINE`)
-  say TEXT                     an agent_message_chunk
-  stream N SIZE                N agent_message_chunks of SIZE bytes
-  think TEXT                   an agent_thought_chunk
-  plan | tool NAME | usage     the update of that name
-  ask-permission               permission: selected ID | cancelled | error CODE
-  read PATH                    read: TEXT | error CODE
-  write PATH TEXT              write: ok | error CODE
-  terminal CMD ARG…            create, wait, output, release; terminal: exit CODE: OUTPUT
-  elicit                       elicit: accept {…} | decline | cancel | error CODE
-  request METHOD JSON          any request ($SESSION is the session id); answer: JSON | error …
+Commands in a prompt, one a line, and what is said of their result after `;` (another line is
+answered with `you said: LINE`)
+  say TEXT                     send an agent_message_chunk
+  stream N SIZE                send N agent_message_chunks of SIZE bytes
+  think TEXT                   send an agent_thought_chunk
+  plan | tool NAME | usage     send the update of that name
+  ask-permission               ask; permission: selected ID | cancelled | error CODE
+  read PATH                    read a file through the client; read: TEXT | error CODE
+  write PATH TEXT              write it through the client; write: ok | error CODE
+  terminal CMD ARG…            run it in a terminal of the client; terminal: exit CODE: OUTPUT
+  elicit                       ask by elicitation; elicit: accept {…} | decline | cancel | error CODE
+  request METHOD JSON          send any request ($SESSION is the session id); answer: JSON | error …
   sleep MS                     wait so many milliseconds, or until a cancel
   stop REASON                  the stop reason of this turn
   echo-params | env NAME | pid say the params of the prompt, a variable, the process id

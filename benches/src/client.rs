@@ -157,7 +157,7 @@ impl Client {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.code());
             }
-            // Its output is not read here: a process that is blocked in a write never ends.
+            // Nothing reads its stdout here: a process that is blocked in a write to it never exits.
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(None)

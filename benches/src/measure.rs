@@ -54,7 +54,7 @@ pub struct Figures {
     pub speed: speed::Speed,
     /// Round trips and floods with many sessions on one channel.
     pub growth: growth::Growth,
-    /// Round trips beside a flood.
+    /// Round trips of one session while another session floods another channel.
     pub fairness: fairness::Fairness,
     /// Resident memory.
     pub memory: memory::MemoryFigures,

@@ -51,7 +51,7 @@ pub struct AgentConfig {
     pub attached_idle_timeout: Limit,
     /// Which idle sessions may be reaped.
     pub idle_policy: IdlePolicy,
-    /// What background work means for its session.
+    /// Whether background work keeps a session from being closed for being idle.
     pub background_work: BackgroundWork,
     /// Which sessions may share a channel.
     pub share: Share,

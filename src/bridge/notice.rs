@@ -101,7 +101,7 @@ impl fmt::Display for Notice {
             }
             HandshakeSlow { channel, after_ms } => write!(
                 f,
-                "{channel}: no answer to initialize after {} \
+                "{channel}: still waiting for the answer to initialize after {} \
                  (a first start with npx or uvx downloads the agent)",
                 spelled(*after_ms)
             ),
@@ -160,7 +160,7 @@ impl fmt::Display for Notice {
             CapabilitiesChanged { channel, before, after } => write!(
                 f,
                 "{channel}: the agent was updated while the editor was open: \
-                 it offered {before}, now {after}"
+                 its capabilities were {before}, and are {after} now"
             ),
             ClientPassthrough { client, version } => write!(
                 f,
@@ -186,7 +186,9 @@ impl fmt::Display for Notice {
                 )?;
                 if *limit > 0 { write!(f, " of {limit})") } else { f.write_str(")") }
             }
-            HostPaused => f.write_str("the machine was suspended; no timeout passes for 60s"),
+            HostPaused => {
+                f.write_str("the machine was suspended; no timeout passes in the next 60s")
+            }
             ShuttingDown { cause, channels, sessions } => write!(
                 f,
                 "shutting down, because {}: {}, {}",
@@ -202,7 +204,7 @@ impl fmt::Display for Notice {
             ),
             Survivors { channels } => {
                 let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
-                write!(f, "agents that still exist after SIGKILL: {}", names.join(", "))
+                write!(f, "channels whose agents still exist after SIGKILL: {}", names.join(", "))
             }
         }
     }

@@ -47,7 +47,7 @@ impl EndReason {
             EndReason::ClientClose => "a client closed it",
             EndReason::IdleTimeout => "it was idle for too long",
             EndReason::LastClientDetached => "its last client left it",
-            EndReason::Evicted => "a new session needed its place at --max-sessions",
+            EndReason::Evicted => "--max-sessions was reached and a new session took its place",
             EndReason::Deleted => "a client deleted or archived it",
             EndReason::ChannelClosed => "the agent's process ended",
             EndReason::Killed => "the agent failed and was stopped",
@@ -145,14 +145,16 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopReason::Idle(millis) => write!(f, "it had no work for {}", spelled(*millis)),
-            StopReason::MakeRoom => f.write_str("a new channel needs its place at --max-channels"),
+            StopReason::MakeRoom => {
+                f.write_str("--max-channels is reached and a new channel takes its place")
+            }
             StopReason::CloseUnanswered => {
                 f.write_str("the agent did not answer session/close in time")
             }
             StopReason::OpenUnanswered => f.write_str("the agent did not open a session in time"),
             StopReason::Husks => f.write_str("the agent holds --max-husks closed sessions"),
             StopReason::LoginElsewhere => {
-                f.write_str("the agent wants a login, which a new process may find done")
+                f.write_str("the agent asks for a login; a new process may already be logged in")
             }
             StopReason::SettingsRefused => {
                 f.write_str("the agent refused provider settings that its other processes have")

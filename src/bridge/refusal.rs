@@ -281,12 +281,12 @@ impl Refusal {
                  Check the command behind `--` in the editor's settings."
             ),
             Refusal::AgentExited { agent, status, stderr_tail, in_handshake } => {
-                let during = if *in_handshake { "while it was starting " } else { "" };
+                let how = if *in_handshake { "while it was starting" } else { "unexpectedly" };
                 let words = stderr_tail
                     .lines()
                     .rfind(|line| !line.trim().is_empty())
                     .map_or_else(String::new, |line| format!(" Its last words: {line}"));
-                format!("The agent `{agent}` ended {during}with {status}.{words}")
+                format!("The agent `{agent}` exited {how}: {status}.{words}")
             }
             Refusal::AgentStopped { agent, reason } => {
                 format!("The agent `{agent}` was stopped, because {reason}.")
@@ -300,7 +300,7 @@ impl Refusal {
                 format!("The agent `{agent}` broke the protocol: {what}.")
             }
             Refusal::RestartLimit { agent, last, .. } => format!(
-                "The agent `{agent}` crashed too often and is not started for a while. Last: {last}"
+                "The agent `{agent}` crashed too often and is not started for a while. The last crash: {last}"
             ),
             Refusal::OpenTimeout { agent } => format!(
                 "The agent `{agent}` did not open the session in time; \

@@ -33,7 +33,7 @@ pub enum Bug {
     LoseAnswersOnExit,
 }
 
-/// Every bug.
+/// Every bug that can be seeded, for the test that finds them all.
 pub const ALL: [Bug; 12] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,

@@ -77,7 +77,7 @@ pub(super) struct RunArgs {
     pub(super) agent: Vec<OsString>,
 }
 
-/// The options of the table and the configuration file, as given by flags.
+/// The flags of a command line: options of [`OPTIONS`], and the configuration file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flags {
     /// For each flag that was given, its index in [`OPTIONS`] and its text.

@@ -220,17 +220,17 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "stdin-grace-ms", STOPPING, LIMIT => config.agent.stdin_grace,
-        "Time from the end of an agent's stdin to SIGTERM. 0: none. never: SIGTERM only at a \
-         shutdown"
+        "Time from the end of an agent's stdin to SIGTERM. 0: SIGTERM at once. never: SIGTERM \
+         only at a shutdown"
     ),
     option!(
         "term-grace-ms", STOPPING, LIMIT => config.agent.term_grace,
-        "Time from SIGTERM to SIGKILL. 0: none. never: SIGKILL only at a shutdown"
+        "Time from SIGTERM to SIGKILL. 0: SIGKILL at once. never: SIGKILL only at a shutdown"
     ),
     option!(
         "kill-grace-ms", STOPPING, LIMIT => config.agent.kill_grace,
-        "Time from SIGKILL to the error line about a process that still exists. 0: none. never: \
-         no such line"
+        "Time from SIGKILL to the error line about a process that still exists. 0: the line comes \
+         at once. never: it never comes"
     ),
     option!(
         "shutdown-timeout-ms", STOPPING, Millis { at_least: 0 } => config.limits.shutdown_timeout,
@@ -291,7 +291,8 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "permission-timeout-ms", QUESTIONS, LIMIT => config.limits.permission_timeout,
         "Time that a request for a permission waits while no client is attached, before it is \
-         answered as cancelled. 0: none. never: no limit. File requests and elicitations wait 30s"
+         answered as cancelled. 0: it does not wait. never: it waits without limit. File requests \
+         and elicitations wait 30s"
     ),
     option!(
         "max-frame-bytes", WIRE, Bytes { at_least: 1024 } => max_frame_bytes,
@@ -309,8 +310,9 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "log", LOGS, Filter => log.filter,
         "Lines that are logged: a level, or a list of TARGET=LEVEL such as drawbridge=debug. off: \
-         none. RUST_LOG is read where nothing else sets it. A stderr that is no terminal gets \
-         warnings, errors and the startup line only"
+         none. RUST_LOG is read where nothing else sets it. Whatever the level, a stderr that is \
+         no terminal gets no more than warnings, errors and the startup line; the log file gets \
+         the rest"
     ),
     option!(
         "log-format", LOGS, LOG_FORMAT => log.format,

@@ -36,7 +36,7 @@ pub enum Report {
     Gone(Swept),
 }
 
-/// What a keeper needs of the system.
+/// A facility of the operating system that a keeper cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// To read signals from a descriptor.

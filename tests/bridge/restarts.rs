@@ -303,5 +303,5 @@ fn a_refusal_at_the_restart_limit_says_how_the_last_process_ended() {
     world.crashed(channel);
     world.request(editor, 1, "session/new", NEW);
     let line = world.next_line(editor);
-    assert!(line.contains("ended with exit code 1"), "{line}");
+    assert!(line.contains("exited unexpectedly: exit code 1"), "{line}");
 }

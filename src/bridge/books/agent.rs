@@ -10,7 +10,7 @@ use crate::bridge::config::AgentConfig;
 pub struct Agent {
     /// Its name, and the limits that are its own.
     pub config: AgentConfig,
-    /// The ids by which clients know its conversations.
+    /// The public ids of its conversations, aliases and others.
     pub aliases: Aliases,
     /// The recent crashes of its processes.
     pub restarts: Restarts,

@@ -254,7 +254,7 @@ pub struct Fanout {
     pub request: Frame,
     /// The channels that the request was sent to.
     pub told: Vec<ChannelId>,
-    /// The calls to these channels that are not answered yet.
+    /// The parts of the fan-out that are not answered yet.
     pub parts: Ids<CallId>,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,

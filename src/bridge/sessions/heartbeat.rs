@@ -17,7 +17,7 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Err(refusal) if is_request => {
             return answer::refuse(step, client, &frame.id(), &refusal);
         }
-        // A notification is answered by nobody.
+        // The heartbeat was a notification, which has no answer to put an error into.
         Err(_) => return,
     };
     let mut sessions = Vec::new();

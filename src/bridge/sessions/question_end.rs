@@ -100,7 +100,7 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let was_cancelled = question.cancelled_at.is_some();
     let is_permission = question.method == Method::RequestPermission;
     withdraw(step, id);
-    // The agent goes on now, so the session is in use.
+    // The agent goes on now, so the idle time of the session starts again.
     if let Some(session) = session.and_then(|key| step.books.session_mut(key)) {
         session.last_seen = now;
     }

@@ -14,7 +14,7 @@ use crate::runtime::stdio::Source;
 
 /// How much of an agent's stderr is kept, in bytes.
 const KEPT: usize = 64 * 1024;
-/// How much of that a message shows, in bytes.
+/// The most bytes of the tail that an error quotes as the agent's last words.
 const SHOWN: usize = 1024;
 /// With this many bytes of a line in the buffer and no line end, they are passed on as
 /// a line of their own.

@@ -165,8 +165,8 @@ impl Drop for Child {
     }
 }
 
-/// Makes the process lead a session of its own, and on Linux get SIGTERM when the
-/// bridge dies.
+/// Makes the process lead a new process session (`setsid`), and on Linux get SIGTERM when
+/// the bridge dies.
 fn lead_a_session(command: &mut Command) {
     let prepare = || {
         nix::unistd::setsid()?;

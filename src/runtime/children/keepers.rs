@@ -137,7 +137,7 @@ impl Children {
             (AgentProcess::Starting(_), _) => {
                 // That one keeper was killed is no reason to do without further keepers.
                 tracing::warn!(
-                    "{channel}: the keeper was killed before it had started its agent, which runs without one"
+                    "{channel}: the keeper was killed before it started the agent; the agent is started without a keeper"
                 );
                 self.start_again(channel, tasks)
             }
