@@ -1,4 +1,4 @@
-//! What a frame is: lines in, heads out, bytes untouched.
+//! Frames: lines in, heads out, bytes untouched.
 //!
 //! One JSON-RPC message is one line. [`mod@line`] cuts a byte stream into lines within a
 //! bound; [`frame`] reads the few fields of a line that the bridge must know ([`acp`]

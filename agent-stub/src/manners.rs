@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::message::Fault;
 
-/// What the arguments ask for.
+/// The request of the arguments.
 pub(crate) enum Invocation {
     Serve(Box<Manners>),
     Help,

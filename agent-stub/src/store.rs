@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::manners::{Manners, SessionIds};
 use crate::message::{Fault, text};
 
-/// Who said something.
+/// The speaker of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {
     User,

@@ -1,4 +1,4 @@
-//! What a frame costs on the hot path, in allocations: a check that any machine
+//! The cost of a frame on the hot path, in allocations: a check that any machine
 //! can do, since it looks at no clock.
 //!
 //! Frames go through the same steps as in the bridge (lines, frame, core, effect,

@@ -1,4 +1,4 @@
-//! What the figures were measured on and with.
+//! The machine and the programs of a measurement.
 
 use std::fs;
 use std::io;
@@ -22,7 +22,7 @@ pub fn pin() -> io::Result<usize> {
     Ok(first)
 }
 
-/// What a reader must know about where the figures come from: name and value.
+/// The facts that a reader needs about the origin of the figures: name and value.
 pub fn facts(programs: &Programs, cpu: usize) -> io::Result<Vec<(&'static str, String)>> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));

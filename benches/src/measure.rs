@@ -1,4 +1,4 @@
-//! What is measured: one module for each kind of figure.
+//! The measurements: one module for each kind of figure.
 
 pub mod core;
 pub mod fairness;
@@ -38,7 +38,7 @@ impl Effort {
     }
 }
 
-/// What every measurement needs.
+/// The things that every measurement needs.
 #[derive(Debug)]
 pub struct Lab {
     /// The programs of the paths.

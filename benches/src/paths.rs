@@ -76,7 +76,7 @@ impl Programs {
         Path::ALL.into_iter().filter(there).collect()
     }
 
-    /// What a client starts to talk to a polite agent over `path`.
+    /// The command that a client starts to talk to a polite agent over `path`.
     pub fn command(&self, path: Path) -> Command {
         match path {
             Path::Direct => self.agent(),

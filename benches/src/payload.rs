@@ -22,7 +22,7 @@ const SOURCE: &str = r#"    /// Appends `text` to the log, one entry a line.
 /// Digits of the number that every update carries.
 pub const DIGITS: usize = 8;
 
-/// What sort of text fills an update.
+/// The sort of text that fills an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Style {
     /// Prose without escapes.

@@ -1,4 +1,4 @@
-//! What the system knows of a process.
+//! Figures of a process, as the system knows them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// What a pipe holds: no read returns more.
+/// The capacity of a pipe: no read returns more.
 const CHUNK: usize = 64 * 1024;
 
 /// One direction of copying.

@@ -1,6 +1,6 @@
 //! The lines of a file, read one after the other as the lines of one peer.
 //!
-//! What holds: the lines before do not change how a line is read; the scanner
+//! These things must hold: the lines before do not change how a line is read; the scanner
 //! accepts the lines that a JSON library accepts, and finds the same members;
 //! exchanging the id changes nothing but the id.
 

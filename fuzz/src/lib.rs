@@ -1,4 +1,4 @@
-//! What must hold for arbitrary bytes.
+//! The promises for arbitrary bytes.
 //!
 //! Each function here takes the bytes of one file and panics if something does
 //! not hold. The targets in `fuzz_targets/` give them what libFuzzer makes up;

@@ -22,7 +22,7 @@ pub struct Limits {
     pub session_reap_interval: Limit,
     /// Sessions, live and opening together; 0: no limit.
     pub max_sessions: usize,
-    /// What happens when an open would exceed `max_sessions`.
+    /// The treatment of an open that would exceed `max_sessions`.
     pub at_capacity: AtCapacity,
     /// Channels, starting, live and dying together; 0: no limit.
     pub max_channels: usize,
@@ -144,7 +144,7 @@ pub enum IdlePolicy {
     All,
 }
 
-/// What background work means for its session.
+/// The effect of background work on its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackgroundWork {
     /// The session may still be working: it is kept while background work runs and a
@@ -154,7 +154,7 @@ pub enum BackgroundWork {
     Ignore,
 }
 
-/// What happens when an open would exceed the limit of sessions.
+/// The treatment of an open that would exceed the limit of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCapacity {
     /// The longest-idle session that the policy allows gives way.

@@ -53,7 +53,7 @@ pub enum Event {
     ChannelExited {
         /// The channel.
         channel: ChannelId,
-        /// How it ended.
+        /// The status of the process, and the end of its output.
         exit: Exit,
     },
     /// An agent closed its stdin or stdout, but still runs.

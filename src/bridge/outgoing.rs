@@ -1,4 +1,4 @@
-//! What the bridge says: messages to clients and agents, and under which ids.
+//! Messages that leave the bridge, for clients and agents, and the ids in them.
 
 pub mod answer;
 pub mod compose;

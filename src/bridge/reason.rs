@@ -154,7 +154,7 @@ impl fmt::Display for StopReason {
             StopReason::OpenUnanswered => f.write_str("the agent did not open a session in time"),
             StopReason::Husks => f.write_str("the agent holds --max-husks closed sessions"),
             StopReason::LoginElsewhere => {
-                f.write_str("the agent asks for a login; a new process may already be logged in")
+                f.write_str("the agent asks for a login; new sessions get a new process, which may be logged in already")
             }
             StopReason::SettingsRefused => {
                 f.write_str("the agent refused provider settings that its other processes have")
@@ -166,7 +166,7 @@ impl fmt::Display for StopReason {
             }
             StopReason::Lifeless { strikes, interval } => write!(
                 f,
-                "the agent gave no sign of life while requests waited, for {} of {interval}",
+                "the agent gave no sign of life for {} of {interval} while requests waited",
                 counted(*strikes, "interval")
             ),
             StopReason::HandshakeTimeout => {

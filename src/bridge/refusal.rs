@@ -115,14 +115,14 @@ pub enum Refusal {
     ProtocolBroken {
         /// The agent's name.
         agent: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         what: String,
     },
     /// The agent crashed too often.
     RestartLimit {
         /// The agent's name.
         agent: String,
-        /// How its process ended in the last crash.
+        /// The end of its process in the last crash, as a sentence.
         last: String,
         /// The time until the agent may be started again (ms).
         retry_after_ms: u64,

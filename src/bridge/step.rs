@@ -13,7 +13,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::time::Moment;
 use crate::wire::OutgoingFrame;
 
-/// What comes out of the core: effects that the runtime has not taken yet, and the
+/// The output of the core: effects that the runtime has not taken yet, and the
 /// counters.
 #[derive(Debug, Default)]
 pub struct Outgoing {

@@ -63,7 +63,7 @@ pub(super) enum Subcommands {
     Man,
 }
 
-/// What `run` takes.
+/// The arguments of `run`.
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, said to a person.
+//! The errors of a configuration, as sentences for a person.
 
 use std::fmt;
 use std::io;
@@ -97,7 +97,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where the file was named.
         origin: Origin,
-        /// What the system said.
+        /// The message of the system.
         error: io::Error,
     },
     /// A file that is not TOML.
@@ -107,7 +107,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What the parser said.
+        /// The message of the parser.
         message: String,
     },
     /// A key or table that the file may not have.

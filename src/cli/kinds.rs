@@ -14,7 +14,7 @@ use crate::bridge::time::{Limit, spelled};
 use crate::logs::LogFile;
 use crate::processes::Spare;
 
-/// What the help, the completions and the configuration file need to know of a kind.
+/// The facts about a kind that the help, the completions and the configuration file use.
 pub(super) struct Face {
     /// The placeholder in the help, such as `DURATION`.
     pub(super) value_name: &'static str,

@@ -23,9 +23,9 @@ pub(super) struct Opt {
     pub(super) name: &'static str,
     /// The heading that the help lists it under.
     pub(super) heading: &'static str,
-    /// What it means, with its edge values; the default is added from the settings.
+    /// Its meaning, with its edge values; the default is added from the settings.
     pub(super) help: &'static str,
-    /// What its values look like.
+    /// The look of its values.
     pub(super) face: fn() -> Face,
     /// Reads the text into the settings, or says why not.
     pub(super) set: fn(&mut Settings, &OsStr) -> Result<(), String>,

@@ -49,7 +49,7 @@ struct State {
     writer: Writer,
 }
 
-/// What the writer thread does.
+/// The state of the writer thread.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Writer {
     #[default]

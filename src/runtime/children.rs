@@ -336,7 +336,8 @@ impl Children {
         }
     }
 
-    /// The next channel whose exit is complete.
+    /// Takes the next exit that is complete: the agent is reaped, and its streams and its tree
+    /// have ended or had time enough. Each exit is given out once.
     pub(super) fn next_exit(&mut self) -> Option<(ChannelId, Exit)> {
         self.exits.pop_front()
     }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 
-/// What a signal means for the bridge.
+/// The meaning of a signal for the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// SIGTERM, SIGINT or SIGHUP: the bridge is asked to end.

@@ -25,7 +25,7 @@ use super::{json, string};
 /// How much of a line that is no message is shown to people (bytes).
 const SHOWN: usize = 256;
 
-/// What sort of message a frame is.
+/// The sort of message that a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// Method and id: wants an answer.
@@ -57,12 +57,12 @@ pub enum Malformed {
     TooLong {
         /// How long, in bytes.
         length: u64,
-        /// What could be seen of it.
+        /// The fields that were in the kept parts of the line.
         glimpse: OverlongHead,
     },
 }
 
-/// What could be seen of a line that was too long to keep.
+/// The fields that were found in the beginning and the end of a line over the limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OverlongHead {
     /// The message's id, found in the beginning or at the very end of the line.
@@ -127,7 +127,7 @@ impl Frame {
         Ok(Frame { places, kind, method: method.unwrap_or(Method::Other), bytes })
     }
 
-    /// What can be seen of an over-long line: its beginning and its end.
+    /// Reads the beginning and the end of a line over the limit.
     pub fn glimpse(beginning: &[u8], end: &[u8]) -> OverlongHead {
         let mut walk = Walk::default();
         // The beginning breaks off somewhere: the members before that count.

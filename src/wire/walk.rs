@@ -81,7 +81,7 @@ impl Places {
     }
 }
 
-/// What a walk has found so far, and what it is in the middle of.
+/// The state of a walk: the places found so far, and the member that it is in.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Walk {
     /// How many of the objects message, `params` and `update` the walk is in; 0 before

@@ -21,7 +21,7 @@ struct Recipe {
     variables: &'static [(&'static str, &'static str)],
 }
 
-/// What a recipe does.
+/// The action of a recipe.
 enum Work {
     Steps(&'static [Step]),
     /// A function, where a list of programs is not enough; it returns `false` if it fails.

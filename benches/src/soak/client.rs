@@ -20,7 +20,7 @@ use crate::client::Client;
 /// cancelled or its session is closed, at random.
 const LONG: Duration = Duration::from_secs(3);
 
-/// What a request asked for; a turn with its session id.
+/// The purpose of a request; a turn with its session id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Open,

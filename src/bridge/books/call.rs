@@ -100,7 +100,7 @@ impl Opening {
     }
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
     /// The handshake.

@@ -31,12 +31,12 @@ pub enum ChannelState {
     Ready,
     /// Takes no new sessions; ends when the last work is gone.
     Draining {
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// The stop ladder runs.
     Stopping {
-        /// Why.
+        /// The reason.
         reason: StopReason,
         /// The rung that is reached.
         rung: Rung,
@@ -67,7 +67,7 @@ pub enum Login {
     Wanted,
     /// A client authenticated here.
     Done {
-        /// When.
+        /// The time of the login.
         at: Moment,
     },
 }
@@ -120,9 +120,9 @@ pub struct Channel {
     pub shared_cwd: Option<Box<str>>,
     /// Whether a session was ever opened here.
     pub used: bool,
-    /// What its agent offered in its answer to `initialize`.
+    /// The capabilities in its agent's answer to `initialize`.
     pub capabilities: Capabilities,
-    /// What is known about its login.
+    /// The state of its login, as far as that is known.
     pub login: Login,
     /// Its live sessions.
     pub sessions: BTreeSet<SessionKey>,

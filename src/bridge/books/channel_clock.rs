@@ -7,7 +7,7 @@ use crate::bridge::time::Moment;
 /// no work: the timers of a language runtime tick even in an idle process.
 const WORK_PART: u64 = 1_000;
 
-/// What surveys found out about an agent that is silent.
+/// The findings of surveys about an agent that is silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Silence {
     /// Nothing: there is no result of a survey.

@@ -42,7 +42,7 @@ pub struct Client {
     pub is_over_mark: bool,
 }
 
-/// What a client offers to agents in `clientCapabilities`.
+/// The offers of a client to agents, from `clientCapabilities`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offers {
     /// `fs.readTextFile`.

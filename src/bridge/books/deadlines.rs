@@ -1,6 +1,6 @@
 //! When something may be due: an ordered index over rows.
 //!
-//! Nobody starts or cancels a timer. Rows hold facts, limits come from the
+//! There are no timers to start or cancel. Rows hold facts, limits come from the
 //! configuration, and a deadline is a function of both. The index holds a
 //! *lower bound* of the deadline: the use of a session moves only the fact in its row,
 //! and the bound is corrected when it comes up. So a tick costs what is due, not what

@@ -12,7 +12,7 @@ pub enum Phase {
     Ending {
         /// When the shutdown began.
         since: Moment,
-        /// Why.
+        /// The cause.
         cause: ShutdownCause,
         /// Whether SIGKILL was sent to every process that was left.
         forced: bool,

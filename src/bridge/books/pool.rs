@@ -45,7 +45,7 @@ pub struct Pool {
     pub version: Box<[u8]>,
     /// The capabilities in the agent's latest answer.
     pub capabilities: Capabilities,
-    /// How its frames are treated.
+    /// The treatment of its frames.
     pub carry: Carry,
     /// The set-up replay: requests that every further channel gets before its first session.
     pub set_up: Vec<Frame>,

@@ -1,7 +1,8 @@
 //! Tombstones of the sessions that were closed on a channel: they tell late frames, which
 //! are dropped, and say what the agent still holds of each session.
 //!
-//! What an agent holds changes only by [`Hold::after`], the one table of transitions.
+//! The hold of an agent on a session changes only by [`Hold::after`], the one table of
+//! transitions.
 //! Every query is answered from an index, so that its cost does not grow with the number
 //! of tombstones.
 
@@ -20,7 +21,7 @@ pub const MAX_TOMBSTONES: usize = 1024;
 /// even below the limit (ms).
 pub const TOMBSTONE_AGE: u64 = 600_000;
 
-/// What an agent holds of a session that was closed.
+/// The hold of an agent on a session that was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// The close is under way, and this is its call. The agent has not answered
@@ -39,7 +40,7 @@ pub enum Hold {
     Nothing,
 }
 
-/// What the bridge learns about a closed session at its agent.
+/// News about a closed session at its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// The close began, and this is its call: the agent was asked to close the session, or,
@@ -61,7 +62,7 @@ pub enum Heard {
 }
 
 impl Hold {
-    /// What the agent holds after `heard`; `can_close`: it can close sessions.
+    /// The hold of the agent after `heard`; `can_close`: it can close sessions.
     fn after(self, heard: Heard, can_close: bool) -> Hold {
         match (self, heard) {
             (_, Heard::Asked(call)) => Hold::Closing(call),
@@ -135,7 +136,7 @@ impl Tombstone {
         self.alias.as_deref()
     }
 
-    /// What the agent still holds of the session.
+    /// The hold of the agent on the session.
     pub fn hold(&self) -> Hold {
         self.hold
     }

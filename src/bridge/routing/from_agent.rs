@@ -1,4 +1,4 @@
-//! What happens to each message of an agent.
+//! The treatment of each message of an agent.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What happens to each message of a client.
+//! The treatment of each message of a client.
 
 use crate::bridge::books::call::{OpenKind, Purpose};
 use crate::bridge::channels::{backpressure, handshake};

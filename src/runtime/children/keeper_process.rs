@@ -27,7 +27,7 @@ use crate::processes::Spare;
 use crate::runtime::input::Input;
 use crate::runtime::stdio::watched;
 
-/// What is needed to start keepers, the same for every agent.
+/// The settings for the start of keepers, the same for every agent.
 #[derive(Debug)]
 pub(in crate::runtime) struct KeeperStarter {
     image: Image,

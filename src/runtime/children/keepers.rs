@@ -17,10 +17,12 @@ use crate::bridge::{ChannelId, Event, ExitStatus};
 use crate::keeper::message::{End, Report, StartFault};
 
 impl Children {
-    /// Starts a keeper for a channel. `false`: agents run without keepers.
+    /// Starts a keeper for a channel. Returns `false` if there are no keepers, or from now on
+    /// none: then the caller starts the agent without one.
     ///
     /// # Errors
-    /// The message of the system, if it is short of a resource at the moment.
+    /// The message of the system, if it is short of a resource at the moment. A later start
+    /// may succeed.
     pub(super) fn spawn_keeper(
         &mut self,
         channel: ChannelId,
