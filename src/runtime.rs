@@ -1,8 +1,7 @@
 //! The loop that owns the core, and the dumb tasks around it.
 //!
 //! The loop never waits for a peer. It serves, in this order: signals and the
-//! ends of processes, one batch of frames (agents before clients; one read is
-//! one batch), what is due, and then runs every effect before it waits again.
+//! ends of processes, one batch of frames (agents before clients), what is due, and then runs every effect before it waits again.
 //! Readers, writers and other tasks know nothing of sessions; one `JoinSet` holds
 //! them all. The end of a peer's stream comes to the loop in the same queue as its
 //! frames, behind the last one.
@@ -41,7 +40,6 @@ use self::input::{Input, inputs};
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
-use crate::bridge::words::counted;
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 use crate::wire::{Frame, Malformed};
 
@@ -252,9 +250,7 @@ impl Loop {
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
-                    tracing::debug!(
-                        "the editor's input ended within a line; dropped {half_line} bytes of it"
-                    );
+                    tracing::debug!(bytes = half_line, "the editor's input ended within a line");
                 }
                 self.client_gone(client);
             }
@@ -375,8 +371,7 @@ impl Loop {
         }
         let unread = self.clients.unread();
         if unread > 0 {
-            let unread = counted(unread, "byte");
-            tracing::warn!("the editor did not read the last answers in time; {unread} are lost");
+            tracing::warn!(bytes = unread, "the editor did not read the last answers in time");
         }
         tell::counters(&self.bridge.counters());
     }

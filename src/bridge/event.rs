@@ -109,7 +109,7 @@ impl ShutdownCause {
     /// The end of the sentence "the bridge shuts down, because …".
     pub const fn phrase(self) -> &'static str {
         match self {
-            ShutdownCause::StdinEnded => "the editor closed the bridge's stdin",
+            ShutdownCause::StdinEnded => "the editor closed the bridge's stdin or stdout",
             ShutdownCause::Signal => "a signal came",
         }
     }
@@ -142,7 +142,7 @@ impl std::fmt::Display for ExitStatus {
         match self {
             ExitStatus::Code(code) => write!(f, "exit code {code}"),
             ExitStatus::Signal(signal) => write!(f, "signal {signal}"),
-            ExitStatus::Unknown => f.write_str("an unknown status"),
+            ExitStatus::Unknown => f.write_str("status unknown"),
         }
     }
 }

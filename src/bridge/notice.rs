@@ -164,8 +164,8 @@ impl fmt::Display for Notice {
             ),
             ClientPassthrough { client, version } => write!(
                 f,
-                "{client}: speaks protocol version {version}; its messages pass unchanged to an \
-                 agent of its own, without sharing and without a reaper"
+                "{client}: speaks protocol version {version}; its messages pass to an agent of its \
+                 own, with nothing but request ids exchanged, without sharing and without a reaper"
             ),
             StrayLine { channel, what } => {
                 write!(f, "{channel}: a line on the agent's stdout is no message: {what}")
@@ -186,9 +186,9 @@ impl fmt::Display for Notice {
                 )?;
                 if *limit > 0 { write!(f, " of {limit})") } else { f.write_str(")") }
             }
-            HostPaused => {
-                f.write_str("the machine was suspended; no timeout passes in the next 60s")
-            }
+            HostPaused => f.write_str(
+                "the machine or drawbridge was suspended; no timeout passes in the next 60s",
+            ),
             ShuttingDown { cause, channels, sessions } => write!(
                 f,
                 "shutting down, because {}: {}, {}",

@@ -104,6 +104,11 @@ pub enum Refusal {
         /// The end of the sentence "the agent was stopped, because …".
         reason: String,
     },
+    /// The process that this client was passed through to has ended.
+    AgentGone {
+        /// The agent's name.
+        agent: String,
+    },
     /// The agent did not answer `initialize` in time.
     HandshakeTimeout {
         /// The agent's name.
@@ -207,7 +212,7 @@ impl Refusal {
             Refusal::AgentNotReading { .. } => "agent_not_reading",
             Refusal::SpawnFailed { .. } => "agent_spawn_failed",
             Refusal::AgentExited { .. } => "agent_exited",
-            Refusal::AgentStopped { .. } => "agent_stopped",
+            Refusal::AgentStopped { .. } | Refusal::AgentGone { .. } => "agent_stopped",
             Refusal::HandshakeTimeout { .. } => "handshake_timeout",
             Refusal::ProtocolBroken { .. } => "protocol_broken",
             Refusal::RestartLimit { .. } => "restart_limit",
@@ -291,6 +296,9 @@ impl Refusal {
             Refusal::AgentStopped { agent, reason } => {
                 format!("The agent `{agent}` was stopped, because {reason}.")
             }
+            Refusal::AgentGone { agent } => {
+                format!("The process of the agent `{agent}` has ended; open a new connection.")
+            }
             Refusal::HandshakeTimeout { agent, millis } => format!(
                 "The agent `{agent}` did not answer `initialize` within {}; \
                  start it by hand to see what it does, or raise --initialize-timeout-ms.",
@@ -300,7 +308,9 @@ impl Refusal {
                 format!("The agent `{agent}` broke the protocol: {what}.")
             }
             Refusal::RestartLimit { agent, last, .. } => format!(
-                "The agent `{agent}` crashed too often and is not started for a while. The last crash: {last}"
+                "The agent `{agent}` crashed too often and is not started for a while. The last \
+                 crash: {}.",
+                last.trim_end_matches('.')
             ),
             Refusal::OpenTimeout { agent } => format!(
                 "The agent `{agent}` did not open the session in time; \

@@ -27,7 +27,7 @@ mod tests {
             (2, "process", "2 processes"),
             (1, "byte of unfinished lines", "1 byte of unfinished lines"),
             (2, "byte of unfinished lines", "2 bytes of unfinished lines"),
-            (3, "early notification over the limit", "3 early notifications over the limit"),
+            (3, "tombstone over the limit", "3 tombstones over the limit"),
         ] {
             assert_eq!(counted(count, noun), said);
         }

@@ -35,10 +35,11 @@ pub(super) struct CommandLine {
 
 /// Ends the help, and is a section of the manual page.
 pub(super) const PRECEDENCE: &str = "\
-Every option except --acp and --config is also a key of the table [defaults] in the configuration
-file (max-sessions = 8). A flag wins over an environment variable, a variable over the file.
-A DURATION has units (250ms, 30s, 1h30m, 5 minutes) or is a whole number of milliseconds. Flags,
-variables and keys that end in -ms may be written without it.";
+Every option except --acp is also an environment variable (DRAWBRIDGE_MAX_SESSIONS) and, except
+--config, a key of the table [defaults] in the configuration file (max-sessions = 8).
+A flag wins over a variable, a variable over the file.
+A DURATION has units (250ms, 30s, 1h30m, 5 minutes) or is a whole number of milliseconds.
+An option that ends in -ms has an alias without it, as flag, variable and key.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Subcommands {
@@ -205,7 +206,7 @@ pub(super) fn tip(error: &clap::Error) -> Option<String> {
         (Some(_), _) => {
             format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n")
         }
-        (None, Some(near)) => format!("Did you mean the command drawbridge {near}?\n{agent}"),
+        (None, Some(near)) => format!("{agent}Or is the command drawbridge {near} meant?\n"),
         (None, None) => agent,
     })
 }

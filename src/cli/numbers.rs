@@ -20,12 +20,24 @@ pub(super) fn millis(text: &OsStr) -> Option<u64> {
         return Some(number);
     }
     let mut numbers = text.split(|letter: char| !letter.is_ascii_digit());
-    let is_in_bounds =
-        text.len() <= LONGEST_TEXT && numbers.all(|number| number.len() <= MOST_DIGITS);
+    let is_in_bounds = text.len() <= LONGEST_TEXT
+        && numbers.all(|number| number.len() <= MOST_DIGITS)
+        && !holds_split_number(text)
+        // A month, where minutes are `m`: more likely a mistake.
+        && !text.contains('M');
     let text = Some(text).filter(|text| is_in_bounds && text.trim() == *text)?;
     let duration = parse_duration(text).ok()?;
     let is_whole = duration.subsec_nanos().is_multiple_of(1_000_000);
     is_whole.then(|| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Whether white space stands within a number, where humantime would pass over it.
+fn holds_split_number(text: &str) -> bool {
+    let is_of_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words
+        .windows(2)
+        .any(|pair| pair[0].ends_with(is_of_number) && pair[1].starts_with(is_of_number))
 }
 
 /// A number of nothing but digits; one too large is the largest there is.
@@ -103,6 +115,11 @@ mod tests {
             "1.0000000001s",
             "18446744073709551615s 1000ms",
             "999999999999y",
+            "1844674407 3709551615s 1000ms",
+            "1 0s",
+            "5 0 0 ms",
+            "1. 5h",
+            "1M",
         ] {
             assert!(millis(OsStr::new(text)).is_none(), "{text:?} was taken");
         }

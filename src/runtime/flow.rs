@@ -88,6 +88,7 @@ impl Flow {
         }
         if outbox.is_low() {
             debt.set(0);
+            return false;
         }
         debt.get() >= most
     }

@@ -207,8 +207,8 @@ fn another_version_is_carried_transparently() {
     let id = world.expect_request(of_second, "initialize", &params);
     world.answer(of_second, id, v2);
     world.expect_answer(second, 1, v2);
-    let carried = |notice: &&Notice| matches!(notice, Notice::ClientPassthrough { .. });
-    assert_eq!(world.notices.iter().filter(carried).count(), 2);
+    let passthrough = |notice: &&Notice| matches!(notice, Notice::ClientPassthrough { .. });
+    assert_eq!(world.notices.iter().filter(passthrough).count(), 2);
 
     for (client, channel) in [(first, of_first), (second, of_second)] {
         for (id, method, params, result) in [

@@ -331,13 +331,13 @@ fn eviction_does_not_believe_a_look_that_is_older_than_the_last_turn() {
 #[test]
 fn at_max_channels_one_that_is_carried_does_not_make_room() {
     let mut world = World::with(|config| config.limits.max_channels = 1);
-    let carried = world.connect();
+    let passthrough = world.connect();
     let params = INITIALIZE.replacen(":1", ":2", 1);
-    world.request(carried, 0, "initialize", &params);
+    world.request(passthrough, 0, "initialize", &params);
     let channel = world.expect_spawn("/home");
     let id = world.expect_request(channel, "initialize", &params);
     world.answer(channel, id, r#"{"protocolVersion":2}"#);
-    world.next_line(carried);
+    world.next_line(passthrough);
     let other = world.connect();
     world.request(other, 1, "initialize", INITIALIZE);
     world.expect_refusal(other, 1, -32603, "channel_limit");

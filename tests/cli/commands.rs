@@ -86,6 +86,7 @@ fn the_manual_page_is_one() -> io::Result<()> {
         ".SH OPTIONS",
         ".SH CONFIGURATION",
         "session\\-idle\\-timeout\\-ms",
+        "DRAWBRIDGE_MAX_SESSIONS",
     ] {
         assert!(run.stdout.contains(part), "{part} is missing");
     }

@@ -159,7 +159,7 @@ fn misplaced_words_are_explained() -> io::Result<()> {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["stands after --: drawbridge -- claude"]);
     let run = home.run(&["confg"], &[])?;
-    assert_says(&run, &["Did you mean the command drawbridge config?", "drawbridge -- confg"]);
+    assert_says(&run, &["Or is the command drawbridge config meant?", "drawbridge -- confg"]);
     let run = home.run(&["--share", "cwd", "config"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["before its options: drawbridge config [OPTIONS]"]);

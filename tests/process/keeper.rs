@@ -372,7 +372,7 @@ fn keepers_that_are_killed_at_birth_are_missed_by_their_own_agents_alone() {
         assert_eq!(parent(agent), Some(bridge.pid()));
         // Each time one was tried.
         let log = bridge.log();
-        let warnings = log.lines().filter(|line| line.contains("before it had started its agent"));
+        let warnings = log.lines().filter(|line| line.contains("before it started the agent"));
         assert_eq!(warnings.filter(|line| line.contains("WARN")).count(), count, "{log}");
     }
     bridge.end();

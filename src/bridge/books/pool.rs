@@ -11,7 +11,7 @@ pub const MAX_SET_UP: usize = 64;
 
 /// How a pool's frames are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carry {
+pub enum Treatment {
     /// Protocol version 1: its sessions stand in the books.
     Sessions,
     /// Any other version: one client, one channel, only request ids are exchanged.
@@ -46,7 +46,7 @@ pub struct Pool {
     /// The capabilities in the agent's latest answer.
     pub capabilities: Capabilities,
     /// The treatment of its frames.
-    pub carry: Carry,
+    pub treatment: Treatment,
     /// The set-up replay: requests that every further channel gets before its first session.
     pub set_up: Vec<Frame>,
 }
@@ -62,7 +62,7 @@ impl Pool {
             answer: None,
             version: Box::default(),
             capabilities: Capabilities::default(),
-            carry: Carry::Sessions,
+            treatment: Treatment::Sessions,
             set_up: Vec::new(),
         }
     }

@@ -88,10 +88,10 @@ fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hold: H
 #[track_caller]
 fn check_fence(books: &Books, public: Option<&str>, expected: &str) {
     let found = match books.fence(AGENT, "s", public) {
-        Fence::Free => "open".to_owned(),
+        Fence::Free => "free".to_owned(),
         Fence::Reinstate(channel) => format!("reinstate {channel}"),
-        Fence::Leaving(channel) => format!("soon {channel}"),
-        Fence::Unanswered(channel) => format!("shut {channel}"),
+        Fence::Leaving(channel) => format!("leaving {channel}"),
+        Fence::Unanswered(channel) => format!("unanswered {channel}"),
         Fence::Live => "live".to_owned(),
     };
     assert_eq!(found, expected);
@@ -100,11 +100,11 @@ fn check_fence(books: &Books, public: Option<&str>, expected: &str) {
 #[test]
 fn a_conversation_is_fenced_by_what_a_channel_of_its_agent_may_hold_of_it() {
     let holds = [
-        (Hold::Nothing, "open", "open"),
-        (Hold::Husk, "reinstate ch-2", "soon ch-2"),
-        (Hold::Unanswered, "shut ch-2", "soon ch-2"),
-        (Hold::ResendClose, "soon ch-2", "soon ch-2"),
-        (Hold::Closing(CallId(1)), "soon ch-2", "soon ch-2"),
+        (Hold::Nothing, "free", "free"),
+        (Hold::Husk, "reinstate ch-2", "leaving ch-2"),
+        (Hold::Unanswered, "unanswered ch-2", "leaving ch-2"),
+        (Hold::ResendClose, "leaving ch-2", "leaving ch-2"),
+        (Hold::Closing(CallId(1)), "leaving ch-2", "leaving ch-2"),
     ];
     for (hold, expected, while_it_stops) in holds {
         let mut books = books();
@@ -112,7 +112,7 @@ fn a_conversation_is_fenced_by_what_a_channel_of_its_agent_may_hold_of_it() {
         bury(&mut books, foreign, "s", "s", Hold::Unanswered);
         add_session(&mut books, foreign, "s", "s");
         let channel = add_channel(&mut books, AGENT);
-        check_fence(&books, None, "open");
+        check_fence(&books, None, "free");
         bury(&mut books, channel, "s", "s", hold);
         check_fence(&books, None, expected);
         books.set_state(channel, STOPPING);
@@ -130,10 +130,10 @@ fn of_several_that_hold_an_id_the_one_that_is_meant_fences_or_else_the_oldest() 
         let channel = add_channel(&mut books, AGENT);
         bury(&mut books, channel, id, "s", Hold::Unanswered);
     }
-    check_fence(&books, None, "shut ch-1");
-    check_fence(&books, Some("agent:s"), "shut ch-2");
-    check_fence(&books, Some("agent:s~2"), "shut ch-3");
-    check_fence(&books, Some("unknown"), "shut ch-1");
+    check_fence(&books, None, "unanswered ch-1");
+    check_fence(&books, Some("agent:s"), "unanswered ch-2");
+    check_fence(&books, Some("agent:s~2"), "unanswered ch-3");
+    check_fence(&books, Some("unknown"), "unanswered ch-1");
     let home = |books: &Books, id| books.last_home(ALICE, id).map(|(channel, _)| channel.0);
     assert_eq!(home(&books, "agent:s"), Some(2));
     assert_eq!(home(&books, "unknown"), None);

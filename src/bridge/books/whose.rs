@@ -4,7 +4,7 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
-use crate::bridge::books::pool::Carry;
+use crate::bridge::books::pool::Treatment;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
@@ -96,7 +96,7 @@ impl Books {
     /// The pool of a passthrough client; `None`: the client is no passthrough.
     pub fn passthrough_pool(&self, client: ClientId) -> Option<PoolId> {
         let pool = self.clients.get(&client)?.pool?;
-        let carry = self.pools.get(&pool)?.carry;
-        (carry == Carry::Passthrough).then_some(pool)
+        let treatment = self.pools.get(&pool)?.treatment;
+        (treatment == Treatment::Passthrough).then_some(pool)
     }
 }

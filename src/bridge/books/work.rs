@@ -5,7 +5,7 @@ use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::client::{Client, MAX_PENDING};
-use crate::bridge::books::pool::Carry;
+use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::session::Session;
 use crate::bridge::config::Share;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
@@ -156,7 +156,7 @@ impl Books {
     pub fn is_passthrough(&self, channel: ChannelId) -> bool {
         let pool = self.channel(channel).and_then(|row| row.pool);
         pool.and_then(|pool| self.pools.get(&pool))
-            .is_some_and(|pool| pool.carry == Carry::Passthrough)
+            .is_some_and(|pool| pool.treatment == Treatment::Passthrough)
     }
 
     /// The parts of an asker's fan-out that are not answered yet; empty without a fan-out.

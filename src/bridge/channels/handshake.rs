@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Capabilities, ChannelState};
 use crate::bridge::books::client::Offers;
-use crate::bridge::books::pool::{Access, Carry, Pool};
+use crate::bridge::books::pool::{Access, Pool, Treatment};
 use crate::bridge::channels::{set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::Notice;
@@ -92,7 +92,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         let is_v1 = version == b"1";
         known.version = version.into();
         known.capabilities = capabilities;
-        known.carry = if is_v1 { Carry::Sessions } else { Carry::Passthrough };
+        known.treatment = if is_v1 { Treatment::Sessions } else { Treatment::Passthrough };
         known.answer = Some(if is_v1 { advertise(&result) } else { result });
         if !is_v1 {
             keep_private(step, pool, channel, id);

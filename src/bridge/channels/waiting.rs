@@ -1,7 +1,7 @@
 //! Requests that wait on a channel until it is ready for them.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
-use crate::bridge::books::pool::Carry;
+use crate::bridge::books::pool::Treatment;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{compose, send};
@@ -40,7 +40,7 @@ pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let Some((answer, pool)) = pool.and_then(|pool| Some((pool.answer.clone()?, pool))) else {
         return step.books.absent(client);
     };
-    let is_passthrough = pool.carry == Carry::Passthrough;
+    let is_passthrough = pool.treatment == Treatment::Passthrough;
     let version = String::from_utf8_lossy(&pool.version).into_owned();
     if let Some(row) = step.books.client_mut(client) {
         row.initialized = true;

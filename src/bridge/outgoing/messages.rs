@@ -157,6 +157,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             | Refusal::AgentNotReading { agent }
             | Refusal::SpawnFailed { agent, .. }
             | Refusal::AgentStopped { agent, .. }
+            | Refusal::AgentGone { agent }
             | Refusal::HandshakeTimeout { agent, .. }
             | Refusal::OpenTimeout { agent }
             | Refusal::PromptTimeout { agent }

@@ -30,8 +30,7 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
         (Some(channel), _) => step.send_to_channel(channel, frame.whole()),
         (None, FrameKind::Request) => {
             let agent = step.books.agent_name_for(client);
-            let reason = "its process ended; open a new connection".to_owned();
-            answer::refuse(step, client, &frame.id(), &Refusal::AgentStopped { agent, reason });
+            answer::refuse(step, client, &frame.id(), &Refusal::AgentGone { agent });
         }
         (None, _) => step.outgoing.counters.unrouted += 1,
     }

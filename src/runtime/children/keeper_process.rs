@@ -1,4 +1,4 @@
-//! The bridge's side of a keeper: its start, its setup, its reports.
+//! The bridge's side of a keeper: its start, its orders, its reports.
 //!
 //! Where there is a keeper, the bridge signals no process of the agent's tree: only
 //! the keeper can know that a process id is not used again. The end of the bridge,
@@ -139,7 +139,7 @@ impl Keeper {
         self.wake();
     }
 
-    /// Sends SIGCONT to the keeper, since a stopped keeper (SIGSTOP) reads no setup.
+    /// Sends SIGCONT to the keeper, since a stopped keeper (SIGSTOP) reads no orders.
     /// Until it is reaped, the system does not use its process id again.
     fn wake(&mut self) {
         if !self.try_reap() {
