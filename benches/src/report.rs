@@ -214,16 +214,17 @@ column stays empty.
 - Client and agent are our own (`benches/`): blocking reads and writes on pipes, plain byte \
 searches, no SDK and no JSON library, so that they hide nothing. An agent built with an SDK stops \
 near 20 000 messages a second.
-- Everything (client, agent, and what is in the middle) runs on one core: what a path costs \
+- Client, agent and the process in the middle run on one core: what a path costs \
 cannot hide on another one. Every hop is a change of process.
 - The client finds every line and looks at its method and its session, as any client must.
 - The bare relay is one thread around `epoll` with reads and writes of up to 64 KiB; two threads \
 with blocking reads, and `poll`, are slower.
 - In every repetition all paths are measured one after the other, then the next repetition \
-begins. Figures are medians of five repetitions; a p99 is the median of five p99s.
+begins. Figures are medians of five repetitions; a p99 is the median of five p99s. Memory, \
+wake-ups and sizes are measured once, a shutdown with stuck agents up to three times.
 - A round trip is a `session/prompt` that the agent answers at once. A flood is one prompt with \
 that many `session/update`s before its answer; the clock stops at the answer. Updates are 200 B \
-long, or as long as the line says. Plain text needs no escapes in JSON; escaped text is Rust \
+long, or as long as the row says. Plain text needs no escapes in JSON; escaped text is Rust \
 source with its line ends, quotes and backslashes.
 - Fairness: `--share session`, so that two sessions have an agent each. One floods without a \
 pause, the other is prompted a millisecond after each answer. The floor is the same client \
