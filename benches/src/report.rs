@@ -214,8 +214,8 @@ column stays empty.
 - Client and agent are our own (`benches/`): blocking reads and writes on pipes, plain byte \
 searches, no SDK and no JSON library, so that they hide nothing. An agent built with an SDK stops \
 near 20 000 messages a second.
-- Client, agent and the process in the middle run on one core: what a path costs \
-cannot hide on another one. Every hop is a change of process.
+- Client, agent and the process in the middle run on one core: the cost of a path cannot \
+hide on another core. Every hop is a change of process.
 - The client finds every line and looks at its method and its session, as any client must.
 - The bare relay is one thread around `epoll` with reads and writes of up to 64 KiB; two threads \
 with blocking reads, and `poll`, are slower.
