@@ -35,13 +35,12 @@ use self::children::ledger::Ledger;
 use self::children::{AgentSetup, Children};
 use self::clients::Clients;
 use self::clock::Clock;
-use self::flow::{Batch, Rest};
+use self::flow::Rest;
 use self::input::{Input, inputs};
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
-use crate::wire::{Frame, Malformed};
 
 /// The number of task polls after which the scheduler looks which streams are ready.
 /// With 3 it looks once for every second batch of a peer that floods. With many more,
@@ -230,7 +229,12 @@ impl Loop {
     }
 
     fn handle_event(&mut self, event: Event) {
-        self.bridge.handle(self.clock.now(), event);
+        self.handle_at(self.clock.now(), event);
+    }
+
+    /// Hands an event to the core and runs its effects. The outboxes are flushed later.
+    fn handle_at(&mut self, now: Moment, event: Event) {
+        self.bridge.handle(now, event);
         self.run_effects();
     }
 
@@ -246,7 +250,8 @@ impl Loop {
         let mut rest = Rest::Over;
         match input {
             Input::FromClient(client, batch) => {
-                rest = self.serve_batch(batch, now, |frame| Event::ClientFrame { client, frame });
+                rest =
+                    batch.serve(|frame| self.handle_at(now, Event::ClientFrame { client, frame }));
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
@@ -255,7 +260,8 @@ impl Loop {
                 self.client_gone(client);
             }
             Input::FromChannel(channel, batch) => {
-                rest = self.serve_batch(batch, now, |frame| Event::ChannelFrame { channel, frame });
+                rest = batch
+                    .serve(|frame| self.handle_at(now, Event::ChannelFrame { channel, frame }));
             }
             Input::PartDone(channel, part, half_line) => {
                 self.children.part_done(channel, part, half_line);
@@ -279,21 +285,6 @@ impl Loop {
         }
         self.report_exits();
         rest
-    }
-
-    fn serve_batch(
-        &mut self,
-        batch: Batch,
-        now: Moment,
-        event: impl Fn(Result<Frame, Malformed>) -> Event,
-    ) -> Rest {
-        let (frames, serving) = batch.begin();
-        for frame in frames {
-            self.bridge.handle(now, event(frame));
-            // The effects follow each frame; the outboxes are flushed after the whole read.
-            self.run_effects();
-        }
-        serving.end()
     }
 
     /// Begins the shutdown if the editor is gone, which is the one client.

@@ -42,24 +42,34 @@ impl fmt::Display for Counters {
     /// Every count that is not 0, with its noun: `3 late notifications, 1 refused request`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = [
-            (self.late_frames, "late notification"),
-            (self.unknown_session_frames, "notification for an unknown session"),
-            (self.early_frames, "dropped early notification"),
-            (self.stray_answers, "stray answer"),
-            (self.stray_lines, "stray line"),
-            (self.overlong_lines, "line over --max-frame-bytes"),
-            (self.half_line_bytes, "byte of unfinished lines"),
-            (self.tombstones, "tombstone over the limit"),
-            (self.unrouted, "undelivered notification"),
-            (self.refused, "refused request"),
-            (self.strikes, "strike"),
-            (self.cursors, "cursor over the limit"),
-            (self.set_up_requests, "set-up request over the limit"),
+            (self.late_frames, "late notification", "late notifications"),
+            (
+                self.unknown_session_frames,
+                "notification for an unknown session",
+                "notifications for unknown sessions",
+            ),
+            (self.early_frames, "dropped early notification", "dropped early notifications"),
+            (self.stray_answers, "stray answer", "stray answers"),
+            (self.stray_lines, "stray line", "stray lines"),
+            (self.overlong_lines, "line over --max-frame-bytes", "lines over --max-frame-bytes"),
+            (self.half_line_bytes, "byte of unfinished lines", "bytes of unfinished lines"),
+            (self.tombstones, "tombstone over the limit", "tombstones over the limit"),
+            (self.unrouted, "undelivered notification", "undelivered notifications"),
+            (self.refused, "refused request", "refused requests"),
+            (self.strikes, "strike", "strikes"),
+            (self.cursors, "cursor over the limit", "cursors over the limit"),
+            (
+                self.set_up_requests,
+                "set-up request over the limit",
+                "set-up requests over the limit",
+            ),
         ];
         let said: Vec<String> = all
             .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, noun)| counted(usize::try_from(count).unwrap_or(usize::MAX), noun))
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| {
+                counted(usize::try_from(count).unwrap_or(usize::MAX), one, many)
+            })
             .collect();
         f.write_str(&said.join(", "))
     }

@@ -193,8 +193,8 @@ impl fmt::Display for Notice {
                 f,
                 "shutting down, because {}: {}, {}",
                 cause.phrase(),
-                counted(*sessions, "session"),
-                counted(*channels, "channel")
+                counted(*sessions, "session", "sessions"),
+                counted(*channels, "channel", "channels")
             ),
             ShutdownForced => f.write_str("shutting down at once: SIGKILL to every agent"),
             RowAbsent { row } => write!(

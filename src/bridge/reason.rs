@@ -167,7 +167,7 @@ impl fmt::Display for StopReason {
             StopReason::Lifeless { strikes, interval } => write!(
                 f,
                 "the agent gave no sign of life for {} of {interval} while requests waited",
-                counted(*strikes, "interval")
+                counted(*strikes, "interval", "intervals")
             ),
             StopReason::HandshakeTimeout => {
                 f.write_str("the agent did not answer initialize in time")

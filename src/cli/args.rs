@@ -127,8 +127,8 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        // The parser knows the variables for the help alone; what they are set to is read
-        // with the rest of the environment.
+        // The parser knows the variables for the help alone: their values are read with the
+        // rest of the environment.
         let is_flag = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
         let value = |name| matches.get_one::<OsString>(Some(name).filter(is_flag)?).cloned();
         let given = OPTIONS.iter().enumerate();

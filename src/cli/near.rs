@@ -2,8 +2,7 @@
 
 use strsim::levenshtein;
 
-/// A name that is this many edits away is not taken for a misspelling; a duration
-/// without its `-ms` is three edits away.
+/// A name with this many edits or more is not taken for a misspelling.
 const FAR: usize = 4;
 
 /// The name in `known` that is nearest to `name`. `None`: no name is near.

@@ -359,12 +359,12 @@ pub(super) async fn sweep_ledgers(folder: PathBuf, spare: Spare) {
 /// Logs the processes that a sweep has ended or spared. `of` names the channel or bridge.
 fn tell_swept(of: impl Display, swept: &Swept) {
     if swept.ended > 0 {
-        let ended = counted(swept.ended as usize, "process");
+        let ended = counted(swept.ended as usize, "process", "processes");
         tracing::info!("{of}: ended {ended} that the agent left behind");
     }
     if !swept.spared.is_empty() {
         let names = swept.spared.join(", ");
-        let left = counted(swept.spared.len(), "process");
+        let left = counted(swept.spared.len(), "process", "processes");
         tracing::info!("{of}: left {left} running: {names}");
     }
 }

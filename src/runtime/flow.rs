@@ -118,7 +118,7 @@ impl Flow {
     /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
-        Batch { frames, serving: Serving { flow: self.clone(), queued_before: 0, rest } }
+        Batch { frames, rest, unserved: Unserved(self.clone()) }
     }
 }
 
@@ -126,50 +126,39 @@ impl Flow {
 #[derive(Debug)]
 pub(super) struct Batch {
     frames: Vec<Result<Frame, Malformed>>,
-    serving: Serving,
+    rest: Rest,
+    unserved: Unserved,
 }
 
 impl Batch {
-    /// Begins to serve the batch: returns its frames, and the serving, which the caller ends
-    /// after the last frame.
-    pub(super) fn begin(self) -> (Vec<Result<Frame, Malformed>>, Serving) {
-        let Batch { frames, mut serving } = self;
-        serving.queued_before = serving.flow.0.outbox.ever_queued();
-        (frames, serving)
-    }
-}
-
-/// The serving of one batch: the reader of its peer waits until this is dropped.
-pub(super) struct Serving {
-    flow: Flow,
-    /// The number of bytes that were ever queued for the peer before this serving.
-    queued_before: u64,
-    rest: Rest,
-}
-
-impl Serving {
-    /// Ends the serving, since every frame is served: the bytes that were queued for the peer
+    /// Serves every frame of the batch with `serve`. The bytes that are queued for the peer
     /// meanwhile are added to its debt. Returns whether the rest of the same read comes next.
-    pub(super) fn end(self) -> Rest {
-        let State { outbox, debt, .. } = &*self.flow.0;
-        debt.set(debt.get() + outbox.ever_queued() - self.queued_before);
+    pub(super) fn serve(self, serve: impl FnMut(Result<Frame, Malformed>)) -> Rest {
+        let Flow(state) = &self.unserved.0;
+        let queued_before = state.outbox.ever_queued();
+        self.frames.into_iter().for_each(serve);
+        state.debt.set(state.debt.get() + state.outbox.ever_queued() - queued_before);
         match self.rest {
-            Rest::Waits if self.flow.may_read() => Rest::Waits,
+            Rest::Waits if self.unserved.0.may_read() => Rest::Waits,
             Rest::Waits | Rest::Over => Rest::Over,
         }
     }
 }
 
-impl Drop for Serving {
+/// A batch that is not served: its peer is not read until this is dropped.
+struct Unserved(Flow);
+
+impl Drop for Unserved {
     fn drop(&mut self) {
-        self.flow.0.is_served.set(true);
-        self.flow.0.changed.notify_one();
+        let Flow(state) = &self.0;
+        state.is_served.set(true);
+        state.changed.notify_one();
     }
 }
 
-impl fmt::Debug for Serving {
+impl fmt::Debug for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("rest", &self.rest).finish_non_exhaustive()
+        f.write_str("Unserved")
     }
 }
 

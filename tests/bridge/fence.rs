@@ -287,9 +287,9 @@ fn a_deletion_waits_for_the_exit_of_the_process_that_holds_the_session() {
     world.expect_answer(editor, 2, "{}");
 }
 
-#[test]
-fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
-    let mut world = World::new();
+/// A load of `a` times out, and a new session gets the same id of the agent: clients know it
+/// as `agent:a`. Returns the number of the load, which the agent may still answer.
+fn new_session_behind_late_load(world: &mut World) -> (ClientId, ChannelId, u64) {
     let (editor, channel) = world.start();
     world.open(editor, channel, "z");
     world.request(editor, 1, "session/load", &stored("a"));
@@ -303,6 +303,13 @@ fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
     world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
     world.answer(channel, new, &session("a"));
     world.expect_answer(editor, 2, &session("agent:a"));
+    (editor, channel, load)
+}
+
+#[test]
+fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
+    let mut world = World::new();
+    let (editor, channel, load) = new_session_behind_late_load(&mut world);
     world.request(editor, 3, "session/close", &session("agent:a"));
     world.expect_closed(editor, "agent:a", "client_close");
     world.expect_request(channel, "session/close", &session("a"));
@@ -315,19 +322,7 @@ fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
 fn a_restore_refused_late_says_nothing_about_a_husk_of_that_id() {
     let mut world = World::new();
     world.agent = WITHOUT_CLOSE;
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "z");
-    world.request(editor, 1, "session/load", &stored("a"));
-    let load = world.expect_request(channel, "session/load", &stored("a"));
-    world.wait(60_000);
-    world.request(editor, 2, "session/new", NEW);
-    let new = world.expect_request(channel, "session/new", NEW);
-    world.wait(60_000);
-    world.expect_refusal(editor, 1, -32603, "open_timeout");
-    world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
-    world.answer(channel, new, &session("a"));
-    world.expect_answer(editor, 2, &session("agent:a"));
+    let (editor, channel, load) = new_session_behind_late_load(&mut world);
     world.request(editor, 3, "session/close", &session("agent:a"));
     world.expect_closed(editor, "agent:a", "client_close");
     world.expect_answer(editor, 3, "{}");

@@ -9,7 +9,7 @@ fn a_channel_that_may_hold_something_for_a_client_is_not_stopped_for_idleness() 
     let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    // What is known to hold nothing does not hold the channel.
+    // Requests that hold nothing for the client give no lease.
     world.agreed(editor, channel, "session/list", "{}");
     world.agreed(editor, channel, "providers/list", "{}");
     world.agreed(editor, channel, "_vendor/thing", "{}");

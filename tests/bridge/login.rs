@@ -98,19 +98,25 @@ fn a_login_with_credentials_is_repeated_on_new_channels_and_another_is_not() {
     world.opened(editor, second, "b", "1");
 }
 
-#[test]
-fn a_login_that_was_refused_is_not_repeated() {
+/// A request that the first channel refused is not repeated on the second.
+#[track_caller]
+fn check_not_repeated(method: &str, params: &str) {
     let mut world = one_each();
     let (editor, first) = world.start();
     world.open(editor, first, "a");
-    world.request(editor, 1, "authenticate", GATEWAY);
-    let number = world.expect_request(first, "authenticate", GATEWAY);
+    world.request(editor, 1, method, params);
+    let number = world.expect_request(first, method, params);
     world.fail(first, number, -9);
     world.expect_failure(editor, 1, -9);
     world.request(editor, 2, "session/new", NEW);
     let second = world.expect_spawn("/home");
     world.handshake(second);
     world.opened(editor, second, "b", "2");
+}
+
+#[test]
+fn a_login_that_was_refused_is_not_repeated() {
+    check_not_repeated("authenticate", GATEWAY);
 }
 
 #[test]
@@ -226,18 +232,8 @@ fn a_set_up_request_that_is_never_answered_is_refused_when_the_open_times_out() 
 }
 
 #[test]
-fn what_an_agent_refused_is_not_repeated() {
-    let mut world = one_each();
-    let (editor, first) = world.start();
-    world.open(editor, first, "a");
-    world.request(editor, 2, "providers/set", PROVIDER);
-    let number = world.expect_request(first, "providers/set", PROVIDER);
-    world.fail(first, number, -9);
-    world.expect_failure(editor, 2, -9);
-    world.request(editor, 3, "session/new", NEW);
-    let second = world.expect_spawn("/home");
-    world.handshake(second);
-    world.opened(editor, second, "b", "3");
+fn a_setting_that_was_refused_is_not_repeated() {
+    check_not_repeated("providers/set", PROVIDER);
 }
 
 #[test]

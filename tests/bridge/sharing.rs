@@ -30,7 +30,7 @@ fn what_a_client_asks_goes_to_the_processes_of_its_own_pool() {
     world.open(other, its, "a");
     world.request(other, 1, "authenticate", "{}");
     world.expect_request(its, "authenticate", "{}");
-    // What its agent asks of nobody in particular is for it as well.
+    // A request of its agent without a session is for it as well.
     world.close(other, its, "a");
     world.request(its, 2, "_some/question", "{}");
     world.expect_request(other, "_some/question", "{}");

@@ -1,7 +1,6 @@
 //! Sessions that ended while a client was attached, so that the client can be told why.
 
-use indexmap::IndexMap;
-
+use crate::bridge::books::table::Table;
 use crate::bridge::reason::LossReason;
 
 /// The most ended sessions that are remembered for a client.
@@ -11,7 +10,7 @@ const MAX_ENDED: usize = 256;
 /// they ended.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
-    reasons: IndexMap<Box<str>, LossReason>,
+    reasons: Table<Box<str>, LossReason>,
 }
 
 impl Ended {

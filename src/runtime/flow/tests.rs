@@ -60,10 +60,12 @@ impl Peer {
 
     /// A batch of the peer is served, which brings about an answer of so many bytes.
     fn served(&self, answer: usize, rest: Rest) -> Rest {
-        let (_, serving) = self.flow.batch(Vec::new(), rest).begin();
-        self.push(answer);
-        serving.end()
+        self.flow.batch(vec![frame()], rest).serve(|_| self.push(answer))
     }
+}
+
+fn frame() -> Result<Frame, Malformed> {
+    Frame::parse(r#"{"jsonrpc":"2.0","method":"x"}"#.into())
 }
 
 #[test]
@@ -79,11 +81,9 @@ fn a_peer_is_read_unless_the_core_has_paused_it() {
 #[test]
 fn what_was_read_is_served_before_more_is_read() {
     let peer = Peer::new();
-    let batch = peer.flow.batch(Vec::new(), Rest::Over);
+    let batch = peer.flow.batch(vec![frame()], Rest::Over);
     assert!(!peer.is_read());
-    let (_, serving) = batch.begin();
-    assert!(!peer.is_read());
-    assert_eq!(serving.end(), Rest::Over);
+    assert_eq!(batch.serve(|_| assert!(!peer.is_read())), Rest::Over);
     assert!(peer.is_read());
     drop(peer.flow.batch(Vec::new(), Rest::Over));
     assert!(peer.is_read(), "a batch that nobody serves is no reason");
