@@ -67,8 +67,7 @@ use routing::{connection, from_agent, from_client};
 use sessions::reaper;
 use step::{Outgoing, Step};
 
-/// Nothing is reaped or timed out for this long after the host stood still (ms).
-pub const PAUSE_GRACE: u64 = 60_000;
+pub use books::registry::{PAUSE_GRACE, PAUSE_INTERVAL};
 
 /// The most rows that one call of [`Bridge::handle_timeout`] looks at.
 const LOOKS: usize = 256;
@@ -126,12 +125,14 @@ impl Bridge {
                 backpressure::channel_mark_passed(step, channel, over);
             }
             Event::Surveyed { channel, processes, worked } => {
-                reaper::surveyed(step, channel, &processes);
+                reaper::surveyed(step, channel, processes);
                 liveness::surveyed(step, channel, worked);
             }
-            Event::HostPaused => {
-                step.books.host_paused(step.now.plus_millis(PAUSE_GRACE));
-                step.publish(Notice::HostPaused);
+            Event::LoopLate { millis } => step.books.give_back(millis, step.now),
+            Event::HostPaused { millis } => {
+                if step.books.host_paused(millis, step.now) {
+                    step.publish(Notice::HostPaused);
+                }
             }
             Event::Preheat { cwd } => start::preheat(step, &cwd),
             Event::Shutdown(cause) => shutdown::asked(step, cause),

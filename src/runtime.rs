@@ -54,6 +54,9 @@ const SIGNALS: usize = 8;
 const LATE: u64 = 1_000;
 /// How often such a late loop lets the readers read, and serves their batches.
 const ROUNDS: usize = 4;
+/// If the loop is later than this (ms), the bridge did not run, and the agents may not have
+/// run either.
+const DID_NOT_RUN: u64 = 2_000;
 /// If the loop is later than this (ms), the host has stood still.
 const STOOD_STILL: u64 = 10_000;
 /// How long the last answers may take to reach the editor.
@@ -104,6 +107,8 @@ struct Loop {
     from_channels: mpsc::UnboundedReceiver<Input>,
     from_clients: mpsc::UnboundedReceiver<Input>,
     tasks: JoinSet<()>,
+    /// When the loop last came round.
+    last_round: Moment,
     outcome: Option<Outcome>,
 }
 
@@ -127,6 +132,7 @@ impl Loop {
         }
         let agents = AgentSetup {
             command: setup.agent,
+            directory: env::current_dir().unwrap_or_else(|_| "/".into()),
             environment: setup.passing.apply(env::vars_os()),
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,
@@ -145,6 +151,7 @@ impl Loop {
             from_channels,
             from_clients,
             tasks,
+            last_round: Moment::START,
             outcome: None,
         })
     }
@@ -194,18 +201,23 @@ impl Loop {
             }
             Cause::Due => Rest::Over,
         };
-        match wake.filter(|wake| *wake <= now) {
+        let rest = match wake.filter(|wake| *wake <= now) {
             Some(wake) => {
                 self.tick(wake, now).await;
-                Ok(Rest::Over)
+                Rest::Over
             }
-            None => Ok(rest),
-        }
+            None => rest,
+        };
+        self.last_round = self.clock.now();
+        Ok(rest)
     }
 
     async fn tick(&mut self, wake: Moment, now: Moment) {
-        if self.clock.slept_since_last_call() || now.since(wake) > STOOD_STILL {
-            self.handle_event(Event::HostPaused);
+        let (late, millis) = (now.since(wake), now.since(self.last_round));
+        if self.clock.slept_since_last_call() || late > STOOD_STILL {
+            self.handle_event(Event::HostPaused { millis });
+        } else if late > DID_NOT_RUN {
+            self.handle_event(Event::LoopLate { millis });
         }
         if now.since(wake) > LATE {
             self.catch_up().await;

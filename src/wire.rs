@@ -28,7 +28,7 @@ pub mod token;
 mod walk;
 
 pub use acp::Method;
-pub use frame::{Frame, FrameKind, Malformed};
+pub use frame::{Frame, FrameKind, Glimpse, Malformed};
 pub use frame_reader::FrameReader;
 pub use outgoing_frame::OutgoingFrame;
 pub use scanner::Scanner;

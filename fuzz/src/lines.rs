@@ -30,19 +30,23 @@ pub fn lines(file: &[u8]) {
         }
         assert!(cutter.buffer().len() <= limit + 1, "no more is kept than the limit allows");
     }
-    let half = cutter.finish();
+    let last = cutter.finish();
 
-    let (expected, expected_half) = cut_whole(stream, limit);
+    let (expected, expected_last) = cut_whole(stream, limit);
     assert_eq!(found, expected, "the lines do not depend on where chunks end");
-    assert_eq!(half, expected_half, "what is left at the end is counted");
-    assert!(cutter.next_line().is_none() && cutter.finish() == 0, "nothing is left");
+    assert_eq!(last, expected_last, "the last line needs no line end");
+    assert!(cutter.next_line().is_none() && cutter.finish().is_none(), "nothing is left");
 }
 
-/// The lines of a whole stream, and the bytes of its unfinished last line.
-fn cut_whole(stream: &[u8], limit: usize) -> (Vec<Line>, u64) {
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The lines of a whole stream, and the last one if it has no line end.
+fn cut_whole(stream: &[u8], limit: usize) -> (Vec<Line>, Option<Line>) {
     let mut pieces: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
-    let half = pieces.pop().map_or(0, <[u8]>::len);
-    let lines = pieces.into_iter().map(|piece| piece.strip_suffix(b"\r").unwrap_or(piece));
+    let last = pieces.pop().unwrap_or_default();
+    let (last, lines) = (without_return(last), pieces.into_iter().map(without_return));
     let is_said = |line: &&[u8]| line.len() > limit || !line.iter().all(u8::is_ascii_whitespace);
     let said = |line: &[u8]| match line.len() > limit {
         false => Line::Whole(Bytes::copy_from_slice(line)),
@@ -52,5 +56,5 @@ fn cut_whole(stream: &[u8], limit: usize) -> (Vec<Line>, u64) {
             length: line.len() as u64,
         },
     };
-    (lines.filter(is_said).map(said).collect(), half as u64)
+    (lines.filter(is_said).map(said).collect(), is_said(&last).then(|| said(last)))
 }

@@ -4,21 +4,33 @@
 //! processes never exit. Then come words: a letter, and behind it the digits and
 //! letters that it needs (behind `b` and `B`, the rest of the line). A digit names
 //! the n-th of the peers, modulo their number. Time is virtual.
+//!
+//! | file | words |
+//! |---|---|
+//! | this one | the time, processes that start, and several steps in one word |
+//! | `of_clients` | what a client does |
+//! | `of_agents` | what an agent and its process do |
+//! | `in_scopes` | what an agent says that names no session |
 
+mod in_scopes;
 mod limits;
+mod marks;
+mod of_agents;
+mod of_clients;
+mod open;
 mod text;
 mod words;
 mod world;
 
 use bytes::Bytes;
-use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus, Process, ShutdownCause};
-use drawbridge::wire::frame::OverlongHead;
+use drawbridge::bridge::{ChannelId, ClientId, Event, ShutdownCause};
+use drawbridge::wire::frame::Glimpse;
 use drawbridge::wire::{Frame, Malformed, Method, Token};
 
 use limits::limits;
 use text::Text;
-use words::{NOTIFICATIONS, QUESTIONS, REQUESTS, SESSIONS, params, question, reply, result};
-use world::{Channel, World, nth};
+use words::{KIDS, SESSIONS};
+use world::{Channel, Sent, World, nth};
 
 /// The steps in time that a script can choose from (ms).
 const WAITS: [u64; 12] = [1, 5, 20, 40, 110, 250, 600, 1_600, 2_500, 61_000, 10_000_000, 1 << 40];
@@ -30,7 +42,7 @@ pub fn core(file: &[u8]) {
     let mut text = Text(file);
     let limits = limits(&mut text);
     let deaf = text.choose(&[false, true]);
-    let mut script = Script { world: World::new(limits), text, requests: 0 };
+    let mut script = Script { world: World::new(limits), text, requests: 0, counts: false };
     while let Some(word) = script.text.word() {
         script.play(word);
     }
@@ -42,19 +54,31 @@ struct Script<'a> {
     text: Text<'a>,
     /// How many ids `id` has made, for all peers together.
     requests: u64,
+    /// Whether agents count their session ids, each process for itself.
+    counts: bool,
 }
 
 impl Script<'_> {
     fn play(&mut self, word: u8) {
         match word {
-            b'c' if self.world.clients.len() < MANY_CLIENTS => {
-                self.world.connected += 1;
-                let client = ClientId(self.world.connected);
-                self.world.event(Event::ClientConnected { client, cwd: "/home".to_owned() });
+            b'c' => drop(self.connect()),
+            b'v' | b'V' => {
+                let how = self.text.digit();
+                self.arrives(word == b'V', how);
             }
+            b'm' => self.counts = self.text.choose(&[false, true]),
             b'C' => self.all_is_well(),
+            b'W' => self.all_are_answered(),
             b'T' => self.world.timeout(),
-            b'p' => self.world.event(Event::HostPaused),
+            b'p' => self.world.pause(0),
+            b'h' => {
+                let millis = self.text.choose(&WAITS);
+                self.world.pause(millis);
+            }
+            b'J' => {
+                let millis = self.text.choose(&WAITS);
+                self.world.event(Event::LoopLate { millis });
+            }
             b'P' => self.world.event(Event::Preheat { cwd: "/a".to_owned() }),
             b't' | b'j' => {
                 let millis = self.text.choose(&WAITS);
@@ -73,7 +97,8 @@ impl Script<'_> {
                     _ => Event::SpawnFailed { channel, error },
                 });
             }
-            b'r' | b'n' | b'd' | b'a' | b'w' | b'g' | b'b' | b'L' | b'S' => {
+            b'r' | b'n' | b'd' | b'a' | b'w' | b'g' | b'b' | b'L' | b'S' | b'R' | b'K' | b'N'
+            | b'Z' => {
                 let clients: Vec<ClientId> = self.world.clients.keys().copied().collect();
                 if let Some(client) = nth(&clients, self.text.digit()) {
                     self.client(word, *client);
@@ -101,164 +126,96 @@ impl Script<'_> {
         rows.map(|(id, _)| *id).collect()
     }
 
+    /// Connects a client, unless there are very many.
+    fn connect(&mut self) -> Option<ClientId> {
+        if self.world.clients.len() >= MANY_CLIENTS {
+            return None;
+        }
+        self.world.connected += 1;
+        let client = ClientId(self.world.connected);
+        self.world.event(Event::ClientConnected { client, cwd: "/home".to_owned() });
+        Some(client)
+    }
+
+    /// A client connects and opens a session, and everybody does well. A `carried` one speaks
+    /// another protocol version, and so does its agent.
+    fn arrives(&mut self, carried: bool, how: usize) {
+        let Some(client) = self.connect() else { return };
+        self.request(client, Method::Initialize, None, if carried { 10 } else { 0 });
+        if carried {
+            self.all_start();
+            for channel in self.channels(|row| row.is_running) {
+                let row = &self.world.channels[&channel];
+                let first = row.pending.iter().position(|sent| sent.method == Method::Initialize);
+                let Some(sent) = first.and_then(|at| self.take_pending(channel, at)) else {
+                    continue;
+                };
+                self.agent_says(channel, &answer(sent.id, words::version(3)));
+            }
+        }
+        self.all_is_well();
+        self.request(client, Method::SessionNew, None, how);
+        self.all_is_well();
+    }
+
+    /// Starts all processes that are starting.
+    fn all_start(&mut self) {
+        for channel in self.channels(|row| !row.is_running && !row.is_gone) {
+            self.world.event(Event::ChannelSpawned { channel, pid: 7 });
+        }
+    }
+
     /// Starts all processes and lets agents answer all requests well, eight times over: answers
     /// bring new requests.
     fn all_is_well(&mut self) {
         for round in 0..8 {
-            for channel in self.channels(|row| !row.is_running && !row.is_gone) {
-                self.world.event(Event::ChannelSpawned { channel, pid: 7 });
-            }
+            self.all_start();
             for channel in self.channels(|row| row.is_running) {
-                while let Some((id, method)) = self.take_pending(channel, 0) {
+                while let Some(sent) = self.take_pending(channel, 0) {
                     let name = (channel.0 as usize + round) % 8;
-                    let which = if method == Method::Initialize { 0 } else { name };
-                    self.agent_says(channel, &answer(id, &result(method, which)));
+                    let which = if sent.method == Method::Initialize { 0 } else { name };
+                    let result = self.good_result(channel, &sent, which);
+                    self.agent_says(channel, &answer(sent.id, &result));
+                    self.finished(channel, &sent);
                 }
             }
         }
     }
 
-    fn client(&mut self, word: u8, client: ClientId) {
-        match word {
-            b'r' | b'd' | b'n' => {
-                let method = self.text.letter(if word == b'n' { NOTIFICATIONS } else { REQUESTS });
-                let (session, how) = self.session();
-                let params = params(method, session.as_deref(), how);
-                let id = match word {
-                    b'n' => String::new(),
-                    // An id that may be in use already.
-                    b'd' => format!(r#""id":{},"#, ["1", "null"][how % 2]),
-                    _ => format!(r#""id":{},"#, self.id()),
-                };
-                let name = words::name(method);
-                let line = format!(r#"{{{id}"method":"{name}","params":{params}}}"#);
-                self.client_says(client, line.as_bytes());
-            }
-            b'a' => {
-                let (which, how) = (self.text.digit(), self.text.digit());
-                let row = self.world.clients.get_mut(&client);
-                let Some(row) = row.filter(|row| !row.questions.is_empty()) else { return };
-                let at = which % row.questions.len();
-                // From 8 on the question stays, so that it can be answered twice.
-                let (id, method) =
-                    if how < 8 { row.questions.remove(at) } else { row.questions[at] };
-                let line = format!(r#"{{"id":{id},{}}}"#, reply(method, how % 8));
-                self.client_says(client, line.as_bytes());
-            }
-            b'w' => {
-                let which = self.text.digit();
-                let row = self.world.clients.get(&client);
-                let Some(id) = row.and_then(|row| row.open.nth(which)) else { return };
-                let line =
-                    format!(r#"{{"method":"$/cancel_request","params":{{"requestId":{id}}}}}"#);
-                self.client_says(client, line.as_bytes());
-            }
-            b'g' => self.world.event(Event::ClientGone { client }),
-            b'b' => {
-                let line = self.text.line();
-                self.client_says(client, line);
-            }
-            b'L' => {
-                let how = self.text.digit();
-                let row = self.world.clients.get(&client);
-                let asked = row.and_then(|row| row.questions.first()).map_or(1, |(id, _)| *id);
-                let frame = Err(too_long(how, asked));
-                self.world.event(Event::ClientFrame { client, frame });
-            }
-            _ => {
-                let over = self.text.choose(&[false, true]);
-                self.world.event(Event::ClientMarkPassed { client, over });
+    /// Lets clients answer all questions well.
+    fn all_are_answered(&mut self) {
+        let clients: Vec<ClientId> = self.world.clients.keys().copied().collect();
+        for client in clients {
+            while let Some(row) = self.world.clients.get_mut(&client) {
+                let Some(question) = row.questions.pop() else { break };
+                self.replies(client, question, 0);
             }
         }
     }
 
-    fn agent(&mut self, word: u8, channel: ChannelId) {
-        match word {
-            b'A' => {
-                let (pending, how, which) =
-                    (self.text.digit(), self.text.digit(), self.text.digit());
-                let Some((id, method)) = self.take_pending(channel, pending) else { return };
-                let line = match how {
-                    1 => format!(r#"{{"id":{id},"error":{{"code":-32000,"message":"no"}}}}"#),
-                    2 => answer(id, "null"),
-                    3 => answer(id, "[]"),
-                    _ => answer(id, &result(method, which)),
-                };
-                self.agent_says(channel, &line);
-                if how == 4 {
-                    self.agent_says(channel, &line);
-                }
-            }
-            b'l' => {
-                let how = self.text.digit();
-                let id = self.wrong_id(channel, how);
-                self.agent_says(channel, &format!(r#"{{"id":{id},"result":{{}}}}"#));
-            }
-            b'q' => {
-                let method = self.text.letter(QUESTIONS);
-                let (session, how) = self.session();
-                let request = self.world.channels.get(&channel);
-                let request = request.and_then(|row| row.pending.first()).map(|(id, _)| *id);
-                let params = question(session.as_deref(), request.filter(|_| how % 2 == 1));
-                let id = if how == 14 { "1".to_owned() } else { self.id() };
-                let name = words::name(method);
-                let line = format!(r#"{{"id":{id},"method":"{name}","params":{params}}}"#);
-                self.agent_says(channel, &line);
-            }
-            b'u' => {
-                let kind = self.text.choose(&["agent_message_chunk", "subagent_update"]);
-                let (session, how) = self.session();
-                let named =
-                    session.map_or_else(String::new, |id| format!(r#""sessionId":"{id}","#));
-                let child = SESSIONS[how];
-                let line = format!(
-                    r#"{{"method":"session/update","params":{{{named}"update":{{"sessionUpdate":"{kind}","sessionId":"{child}"}}}}}}"#
-                );
-                self.agent_says(channel, &line);
-            }
-            b'x' => {
-                let which = self.text.digit();
-                let row = self.world.channels.get(&channel);
-                let Some(id) = row.and_then(|row| row.open.nth(which)) else { return };
-                let line =
-                    format!(r#"{{"method":"$/cancel_request","params":{{"requestId":{id}}}}}"#);
-                self.agent_says(channel, &line);
-            }
-            b'B' => {
-                let line = Bytes::copy_from_slice(self.text.line());
-                self.world.event(Event::ChannelFrame { channel, frame: Frame::parse(line) });
-            }
-            b'O' => {
-                let (how, pending) = (self.text.digit(), self.text.digit());
-                let row = self.world.channels.get(&channel);
-                let asked = row.and_then(|row| nth(&row.pending, pending)).map_or(1, |(id, _)| *id);
-                // A line over the limit can be the answer: then its request is no longer open.
-                if is_answer(how) {
-                    self.take_pending(channel, pending);
-                }
-                let frame = Err(too_long(how, asked));
-                self.world.event(Event::ChannelFrame { channel, frame });
-            }
-            b'e' => {
-                let status = [ExitStatus::Code(0), ExitStatus::Code(1), ExitStatus::Signal(9)];
-                let status = self.text.choose(&status);
-                let half_line = self.text.digit() as u64;
-                self.world.exits(channel, status, half_line);
-            }
-            b'k' => self.world.event(Event::ChannelLost { channel }),
-            b'F' => {
-                let over = self.text.choose(&[false, true]);
-                self.world.event(Event::ChannelMarkPassed { channel, over });
-            }
-            b'y' => {
-                let process = Process { pid: 8, name: "sleep".to_owned(), born: self.world.now() };
-                let digit = self.text.digit();
-                let processes = vec![process; digit % 3];
-                let worked = (digit > 2).then_some(digit as u64 / 8);
-                self.world.event(Event::Surveyed { channel, processes, worked });
-            }
-            _ => {}
+    /// A good result of an agent; `which` selects the version, or the id of a session.
+    fn good_result(&mut self, channel: ChannelId, sent: &Sent, which: usize) -> String {
+        if sent.method == Method::Initialize {
+            return words::version(which).to_owned();
         }
+        let opens = matches!(sent.method, Method::SessionNew | Method::SessionFork);
+        let brings = words::brings_session(&sent.name);
+        let session = match self.world.channels.get_mut(&channel) {
+            Some(row) if self.counts && (opens || brings) => {
+                row.counted += 1;
+                format!("s{}", row.counted)
+            }
+            _ if brings => KIDS[which % KIDS.len()].to_owned(),
+            _ => SESSIONS[which].to_owned(),
+        };
+        let waits = sent.asked.is_some_and(|asked| self.world.is_open(asked));
+        let marks = &mut self.world.marks;
+        let opened = opens.then_some(&*session);
+        let mark = marks.answer(channel, sent.asked, opened, waits);
+        if brings {
+            marks.brings(channel, sent.asked.filter(|_| waits), &session);
+        }
+        words::result(sent.method, &sent.name, &session, &marks::of_message(mark))
     }
 
     fn client_says(&mut self, client: ClientId, line: &[u8]) {
@@ -267,34 +224,29 @@ impl Script<'_> {
     }
 
     fn agent_says(&mut self, channel: ChannelId, line: &str) {
-        let frame = Frame::parse(Bytes::copy_from_slice(line.as_bytes()));
+        self.agent_writes(channel, line.as_bytes());
+    }
+
+    fn agent_writes(&mut self, channel: ChannelId, line: &[u8]) {
+        let frame = Frame::parse(Bytes::copy_from_slice(line));
         self.world.event(Event::ChannelFrame { channel, frame });
     }
 
     /// Takes the `which`-th request that an agent has not answered, and notes it as answered.
-    fn take_pending(&mut self, channel: ChannelId, which: usize) -> Option<(u64, Method)> {
+    fn take_pending(&mut self, channel: ChannelId, which: usize) -> Option<Sent> {
         let row = self.world.channels.get_mut(&channel)?;
         if row.pending.is_empty() {
             return None;
         }
-        let (id, method) = row.pending.remove(which % row.pending.len());
-        row.answered.push(id);
-        Some((id, method))
+        let sent = row.pending.remove(which % row.pending.len());
+        row.answered.push(sent.id);
+        Some(sent)
     }
 
-    /// The id for an answer to nothing: unknown, in another spelling, of another channel, or
-    /// answered before.
-    fn wrong_id(&self, channel: ChannelId, how: usize) -> String {
-        let row = self.world.channels.get(&channel);
-        let late = row.and_then(|row| nth(&row.answered, how)).copied().unwrap_or(0);
-        let others = self.world.channels.iter().filter(|(id, _)| **id != channel);
-        let foreign = others.filter_map(|(_, row)| row.pending.first()).map(|(id, _)| *id).next();
-        match how {
-            0 => "null".to_owned(),
-            1 => "99999".to_owned(),
-            2 => format!("\"{late}\""),
-            3 => foreign.unwrap_or(late).to_string(),
-            _ => late.to_string(),
+    /// Notes a request as answered with a message, so that it is surely over.
+    fn finished(&mut self, channel: ChannelId, sent: &Sent) {
+        if let Some(row) = self.world.channels.get_mut(&channel) {
+            row.finished.push(sent.id);
         }
     }
 
@@ -320,12 +272,14 @@ impl Script<'_> {
 
 /// A line over the limit; `asked` is the id of a request that the peer was sent.
 fn too_long(how: usize, asked: u64) -> Malformed {
-    let id = match how % 3 {
-        _ if is_answer(how) => Some(Token::number(asked)),
-        0 => None,
-        _ => Some(Token::new(b"\"long\"")),
+    let id = Token::new(b"\"long\"");
+    let glimpse = match how % 3 {
+        _ if is_answer(how) => Glimpse::Answer(Token::number(asked)),
+        0 => Glimpse::Nothing,
+        _ if how > 7 => Glimpse::Request(id),
+        _ => Glimpse::Answer(id),
     };
-    Malformed::TooLong { length: 1 << 25, glimpse: OverlongHead { id, has_method: how > 7 } }
+    Malformed::TooLong { length: 1 << 25, glimpse }
 }
 
 /// Whether `how` makes a line over the limit the answer to the request that the peer was sent.
@@ -333,6 +287,12 @@ fn is_answer(how: usize) -> bool {
     how < 8 && how % 3 == 1
 }
 
+/// The answer of an agent with this result.
 fn answer(id: u64, result: &str) -> String {
     format!(r#"{{"id":{id},"result":{result}}}"#)
+}
+
+/// Whether a line holds a mark: then it would be taken for another message.
+fn holds_mark(line: &[u8]) -> bool {
+    line.windows(marks::MARK.len()).any(|part| part == marks::MARK)
 }

@@ -11,6 +11,7 @@
 //! every touched row is computed again, so that no deadline can be forgotten (I6). The
 //! methods `…_in_passing` do not touch the row.
 
+pub mod addressee;
 pub mod agent;
 pub mod aliases;
 pub mod call;
@@ -21,11 +22,17 @@ pub mod deadlines;
 pub mod early_frames;
 pub mod ended_sessions;
 pub mod fence;
+pub mod handles;
+pub mod held_frames;
 pub mod id_set;
+pub mod open_questions;
+pub mod passing;
+pub mod passing_table;
 pub mod pending;
 pub mod phase;
 pub mod pool;
 pub mod public_id;
+pub mod question;
 pub mod registry;
 pub mod restarts;
 pub mod session;
@@ -44,19 +51,21 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::bridge::books::agent::Agent;
-use crate::bridge::books::call::{Call, Fanout, Question};
-use crate::bridge::books::channel::{Channel, ChannelState};
+use crate::bridge::books::call::{Call, Fanout};
+use crate::bridge::books::channel::{Channel, ChannelState, Said};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::passing::PassingId;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::Pool;
+use crate::bridge::books::question::Question;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::table::Table;
 use crate::bridge::books::touched_rows::Touched;
 use crate::bridge::config::{Config, Limits};
 use crate::bridge::id::{
-    AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, QuestionId, SessionKey,
+    AgentId, CallId, ChannelId, ClientId, FanoutId, PassingKey, PoolId, QuestionId, SessionKey,
 };
 use crate::bridge::time::Moment;
 
@@ -69,6 +78,8 @@ pub struct Books {
     /// Before this moment no session is reaped and no request, handshake or idle
     /// channel times out, because the host stood still.
     paused_until: Moment,
+    /// When the host last stood still and `paused_until` was set.
+    paused_at: Option<Moment>,
     /// The index of a row is its id. No row is ever removed.
     agents: Vec<Agent>,
     clients: BTreeMap<ClientId, Client>,
@@ -76,13 +87,14 @@ pub struct Books {
     /// The oldest first: there are few enough to keep them so.
     channels: Table<ChannelId, Channel>,
     sessions: Table<SessionKey, Session>,
+    passing: Table<PassingKey, PassingId>,
     calls: Table<CallId, Call>,
     fanouts: BTreeMap<FanoutId, Fanout>,
     questions: BTreeMap<QuestionId, Question>,
     /// Calls that wait for a channel.
     unplaced: Ids<CallId>,
-    /// The channel that gave each cursor of `session/list`.
-    cursors: BTreeMap<Box<str>, ChannelId>,
+    /// The channel that gave each cursor of `session/list`, the oldest first.
+    cursors: Table<Box<str>, ChannelId>,
     deadlines: Deadlines,
     touched: Touched,
     numbers: Numbers,
@@ -97,6 +109,7 @@ struct Numbers {
     pools: Counter,
     channels: Counter,
     sessions: Counter,
+    passing: Counter,
     calls: Counter,
     fanouts: Counter,
     questions: Counter,
@@ -120,16 +133,18 @@ impl Books {
             limits: config.limits,
             phase: Phase::Running,
             paused_until: Moment::START,
+            paused_at: None,
             agents: vec![Agent::new(config.agent)],
             clients: BTreeMap::new(),
             pools: BTreeMap::new(),
             channels: Table::default(),
             sessions: Table::default(),
+            passing: Table::default(),
             calls: Table::default(),
             fanouts: BTreeMap::new(),
             questions: BTreeMap::new(),
             unplaced: Ids::default(),
-            cursors: BTreeMap::new(),
+            cursors: Table::default(),
             deadlines: Deadlines::default(),
             touched: Touched::default(),
             numbers: Numbers::default(),
@@ -217,6 +232,11 @@ impl Books {
         self.channels.get_mut(&id)
     }
 
+    /// Touches a channel.
+    pub fn touch_channel(&mut self, id: ChannelId) {
+        self.touched.channels.insert(id);
+    }
+
     /// Puts a channel into a state. The deadline of the state that it leaves is taken
     /// out of the index, so that an idle bridge does not wake up for it.
     pub fn set_state(&mut self, id: ChannelId, state: ChannelState) {
@@ -230,6 +250,11 @@ impl Books {
     /// the caller watches the channel itself. The row is not touched.
     pub fn channel_in_passing(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.channels.get_mut(&id)
+    }
+
+    /// Notes that a warning about a channel is given; `false`: it was given before.
+    pub fn say_once(&mut self, id: ChannelId, warning: Said) -> bool {
+        self.channel_in_passing(id).is_some_and(|row| row.said.insert(warning))
     }
 
     /// Every channel, the oldest first.

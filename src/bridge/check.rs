@@ -7,9 +7,12 @@ use crate::bridge::books::call::{Opening, Purpose, Stage};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::MAX_PENDING;
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::early_frames::MAX_EARLY_SESSIONS;
+use crate::bridge::books::passing::{MAX_PASSING, Owner, PassingState};
 use crate::bridge::books::phase::Phase;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::MAX_TOMBSTONES;
-use crate::bridge::id::{CallId, QuestionId, SessionKey};
+use crate::bridge::id::{CallId, PassingKey, QuestionId, SessionKey};
 
 /// Checks all rules; the error says which rule is broken, and where.
 pub fn all(books: &Books) -> Result<(), String> {
@@ -29,7 +32,9 @@ fn owner(books: &Books) -> Result<(), String> {
         let Some(row) = books.channel(session.channel) else {
             return Err(format!("I1: {key} lives on {}, which is gone", session.channel));
         };
-        if !row.sessions.contains(key) || row.names.get(&session.agent_id) != Some(*key) {
+        if !row.sessions.contains(key)
+            || row.names.get(&session.agent_id) != Some(Name::Session(*key))
+        {
             return Err(format!("I1: {key} is not listed by its {}", session.channel));
         }
         if books.agent(session.agent).aliases.live(&session.id) != Some(*key) {
@@ -47,10 +52,21 @@ fn owner(books: &Books) -> Result<(), String> {
         if let Some(key) = row.sessions.iter().find(|key| owner(key) != Some(*id)) {
             return Err(format!("I1: {id} lists {key}, which is not its own"));
         }
-        if !row.names.are_all(|key| row.sessions.contains(key)) {
+        let is_own = |agent_id: &str, name: Name| match name {
+            Name::Session(key) => row.sessions.contains(&key),
+            Name::Passing(key) => {
+                let passing = books.passing(key).filter(|row| row.channel == *id);
+                row.passing.contains(&key) && passing.is_some_and(|row| *row.agent_id == *agent_id)
+            }
+        };
+        if !row.names.are_all(is_own) {
             return Err(format!("I1: {id} knows an id of a session that is not its own"));
         }
+        if row.passing.iter().any(|key| books.passing(*key).is_none()) {
+            return Err(format!("I1: {id} lists a passing id that is gone"));
+        }
     }
+    passing(books)?;
     for (id, row) in books.clients() {
         for key in &row.sessions {
             let session = books.session(*key);
@@ -60,6 +76,38 @@ fn owner(books: &Books) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// I1, for passing ids: each lives on a channel that knows it, belongs to a session of that
+/// channel or to a client, and clients find it by its public id.
+fn passing(books: &Books) -> Result<(), String> {
+    for (key, row) in books.all_passing() {
+        let name = Some(Name::Passing(*key));
+        let channel = books.channel(row.channel);
+        if channel.and_then(|channel| channel.names.get(&row.agent_id)) != name {
+            return Err(format!("I1: {key} is not listed by its {}", row.channel));
+        }
+        // A session elsewhere may have the public id of one that nothing is held under.
+        let is_found = books.agent(row.agent).aliases.named(&row.public_id) == name;
+        if !is_found && row.state == PassingState::Held {
+            return Err(format!("I1: {key} is not found by its id {}", row.public_id));
+        }
+        let is_owned = match row.owner {
+            Owner::Session(parent) => books.session(parent).is_some_and(|session| {
+                session.channel == row.channel && session.children.contains(key)
+            }),
+            Owner::Client(client) => books.client(client).is_some(),
+        };
+        if !is_owned {
+            return Err(format!("I1: {key} belongs to {:?}, which does not have it", row.owner));
+        }
+    }
+    let lost = |key: &&PassingKey| books.passing(**key).is_none();
+    let mut children = books.sessions().values().flat_map(|session| &session.children);
+    match children.find(lost) {
+        Some(key) => Err(format!("I1: a session lists {key}, which is gone")),
+        None => Ok(()),
+    }
 }
 
 /// I3: a stopping channel has no sessions, no calls and no questions.
@@ -213,7 +261,10 @@ fn fence(books: &Books) -> Result<(), String> {
                 continue;
             };
             let holds = |row: &Channel| {
-                let live = row.names.get(restored).and_then(|key| books.session(key));
+                let live = match row.names.get(restored) {
+                    Some(Name::Session(key)) => books.session(key),
+                    _ => None,
+                };
                 let buried =
                     row.tombstones.get(restored).filter(|_| row.tombstones.fences(restored));
                 live.is_some_and(|session| session.id == *public)
@@ -241,9 +292,18 @@ fn bounds(books: &Books) -> Result<(), String> {
         if row.tombstones.len() > MAX_TOMBSTONES.max(waiting + 1) {
             return Err(format!("I10: {id} has too many tombstones"));
         }
+        if row.passing.len() > MAX_PASSING || row.expected.len() > MAX_EARLY_SESSIONS {
+            return Err(format!("I10: {id} has too many passing ids"));
+        }
+        if !row.handles.is_sound() {
+            return Err(format!("I10: {id} has too many handles"));
+        }
         if row.questions.len() > MAX_PENDING {
             return Err(format!("I10: {id} asks too many questions"));
         }
+    }
+    if let Some((id, _)) = books.clients().iter().find(|(_, row)| !row.held.is_sound()) {
+        return Err(format!("I10: {id} has sent too much behind its initialize"));
     }
     // A close is never refused, so it does not count: there is at most one for each
     // session.

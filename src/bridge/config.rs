@@ -57,8 +57,8 @@ pub struct AgentConfig {
     pub share: Share,
     /// Sessions on one channel; 0: no limit.
     pub sessions_per_channel: usize,
-    /// Closed sessions that an agent without `session/close` may still hold
-    /// before its channel is retired; 0: no limit.
+    /// The husks, weighed, that an agent without `session/close` may hold before its channel
+    /// is replaced; 0: no limit.
     pub max_husks: usize,
     /// The timeout of a channel's start: spawn and handshake together.
     pub initialize_timeout: Limit,
@@ -117,7 +117,7 @@ impl Default for AgentConfig {
             background_work: BackgroundWork::Keep,
             share: Share::Agent,
             sessions_per_channel: 0,
-            max_husks: 8,
+            max_husks: 32,
             initialize_timeout: Limit::After(300_000),
             session_open_timeout: Limit::After(120_000),
             session_close_timeout: Limit::After(10_000),

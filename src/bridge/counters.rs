@@ -25,6 +25,8 @@ pub struct Counters {
     pub half_line_bytes: u64,
     /// Tombstones that were forgotten at their limit.
     pub tombstones: u64,
+    /// Passing ids that were forgotten at their limit.
+    pub passing_ids: u64,
     /// Notifications without a receiver, or for an agent that does not read.
     pub unrouted: u64,
     /// Requests of clients and agents that were refused.
@@ -54,6 +56,7 @@ impl fmt::Display for Counters {
             (self.overlong_lines, "line over --max-frame-bytes", "lines over --max-frame-bytes"),
             (self.half_line_bytes, "byte of unfinished lines", "bytes of unfinished lines"),
             (self.tombstones, "tombstone over the limit", "tombstones over the limit"),
+            (self.passing_ids, "passing id over the limit", "passing ids over the limit"),
             (self.unrouted, "undelivered notification", "undelivered notifications"),
             (self.refused, "refused request", "refused requests"),
             (self.strikes, "strike", "strikes"),

@@ -9,7 +9,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, close, open, question_end, reaper, turn};
+use crate::bridge::sessions::{attach, close, open, question_end, reaper, repeated_login, turn};
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
 
@@ -21,7 +21,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Question(id) => question_end::timed_out(step, id),
         Due::Session(key) => reaper::reap(step, key),
         Due::Silence(id) => liveness::ask_survey(step, id),
-        Due::Start(_) => {} // The end of the step places the calls that wait.
+        Due::Start(_) => step.books.touch_placement(),
         Due::Shutdown => shutdown::force(step),
     }
 }
@@ -36,7 +36,8 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
         ChannelState::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
         ChannelState::Starting { since, slow } => {
             let after_ms = now.since(*since);
-            if since.plus(limit).is_some_and(|end| end <= now) {
+            let lost = row.clock.lost(now);
+            if since.plus_millis(lost).plus(limit).is_some_and(|end| end <= now) {
                 stop::begin(step, id, StopReason::HandshakeTimeout);
             } else {
                 *slow = true;
@@ -71,6 +72,13 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         (Purpose::Close(agent_id), Some(channel)) => {
             let agent_id = agent_id.clone();
             close::timed_out(step, channel, id, &agent_id);
+        }
+        (Purpose::RepeatedLogin { .. }, Some(channel)) => {
+            repeated_login::timed_out(step, channel, id);
+        }
+        (Purpose::Part(_), _) if !step.books.is_ending() => {
+            let agent = step.books.agent_name_of(id);
+            answer::fail(step, id, &Refusal::AnswerTimeout { agent });
         }
         // Other calls have a deadline only during a shutdown.
         _ => drop(answer::fail(step, id, &Refusal::ShuttingDown)),

@@ -79,14 +79,23 @@ pub enum Event {
     Surveyed {
         /// The channel whose process tree was looked at.
         channel: ChannelId,
-        /// The processes of the tree, without the agent itself.
-        processes: Vec<Process>,
+        /// The processes of the tree, without the agent itself; `None`: the tree could not be
+        /// looked at.
+        processes: Option<Vec<Process>>,
         /// The processor time that the whole tree, the agent included, has used, in
         /// milliseconds to within 10; `None`: unknown.
         worked: Option<u64>,
     },
-    /// The host stood still for a while (sleep, or a stopped process).
-    HostPaused,
+    /// The bridge did not run for a few seconds, because the machine was too busy.
+    LoopLate {
+        /// The time since it last ran (ms).
+        millis: u64,
+    },
+    /// The host stood still for a while: it slept, or its processes were stopped.
+    HostPaused {
+        /// The time since the bridge last ran (ms).
+        millis: u64,
+    },
     /// Start an agent before a client asks for one.
     Preheat {
         /// The directory to start it in.

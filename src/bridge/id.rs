@@ -34,6 +34,8 @@ ids! {
     /// A request of an agent on its way to clients; its number is the request's id on
     /// their wires.
     QuestionId = "q",
+    /// An id of an agent that passes through: no session of the books has it.
+    PassingKey = "passing",
     /// A request of a client that several channels must answer.
     FanoutId = "fan",
 }

@@ -49,6 +49,11 @@ pub enum Notice {
     CapabilitiesChanged { channel: ChannelId, before: String, after: String },
     ClientPassthrough { client: ClientId, version: String },
     StrayLine { channel: ChannelId, what: String },
+    StrayAnswer { channel: ChannelId, id: String, method: &'static str },
+    TextIds { channel: ChannelId },
+    PassingIdsOver { channel: ChannelId },
+    NoAddressee { channel: ChannelId, method: String },
+    SuccessorFailed { channel: ChannelId },
     OverlongLine { from: String, length: u64 },
     AgentNotReading { channel: ChannelId },
     NoSignOfLife { channel: ChannelId, silent_ms: u64, strikes: usize, limit: usize },
@@ -73,6 +78,11 @@ impl Notice {
             | OpenUnanswered { .. }
             | CapabilitiesChanged { .. }
             | StrayLine { .. }
+            | StrayAnswer { .. }
+            | TextIds { .. }
+            | PassingIdsOver { .. }
+            | NoAddressee { .. }
+            | SuccessorFailed { .. }
             | OverlongLine { .. }
             | AgentNotReading { .. }
             | NoSignOfLife { .. }
@@ -170,6 +180,32 @@ impl fmt::Display for Notice {
             StrayLine { channel, what } => {
                 write!(f, "{channel}: a line on the agent's stdout is no message: {what}")
             }
+            StrayAnswer { channel, id, method } => write!(
+                f,
+                "{channel}: the agent answered under the id {id}, which no request has; \
+                 the oldest one that waits is {method}"
+            ),
+            TextIds { channel } => write!(
+                f,
+                "{channel}: the agent answers under ids that are strings, such as \"7\" for 7; \
+                 they are taken for the numbers"
+            ),
+            PassingIdsOver { channel } => write!(
+                f,
+                "{channel}: the agent uses very many session ids of sub-agents or extensions; \
+                 the oldest ones are forgotten"
+            ),
+            NoAddressee { channel, method } => write!(
+                f,
+                "{channel}: {method} of the agent does not say which client it is for, and several \
+                 may be meant, so it goes to none; with share = \"session\" each session has an \
+                 agent of its own"
+            ),
+            SuccessorFailed { channel } => write!(
+                f,
+                "{channel}: the agent holds --max-husks closed sessions, but no new process could \
+                 take its place; it is kept"
+            ),
             OverlongLine { from, length } => write!(
                 f,
                 "{from}: a line of {length} bytes is over --max-frame-bytes and was dropped"

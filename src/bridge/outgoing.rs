@@ -4,6 +4,7 @@ pub mod answer;
 pub mod compose;
 pub mod deliver;
 pub mod messages;
+pub mod passing_ids;
 pub mod secrets;
 pub mod send;
 pub mod translate;

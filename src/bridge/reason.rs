@@ -68,6 +68,8 @@ pub enum LossReason {
     Ended(EndReason),
     /// The client left the session, in which other clients stay.
     Left,
+    /// The agent did not open the session in time, or after its client had gone.
+    NotOpened,
 }
 
 impl LossReason {
@@ -76,6 +78,7 @@ impl LossReason {
         match self {
             LossReason::Ended(reason) => reason.word(),
             LossReason::Left => "detached",
+            LossReason::NotOpened => "not_opened",
         }
     }
 
@@ -84,6 +87,7 @@ impl LossReason {
         match self {
             LossReason::Ended(reason) => reason.phrase(),
             LossReason::Left => "this client left it",
+            LossReason::NotOpened => "the agent did not open it in time",
         }
     }
 }

@@ -137,6 +137,11 @@ pub enum Refusal {
         /// The agent's name.
         agent: String,
     },
+    /// The agent did not answer a request that all its processes must answer in time.
+    AnswerTimeout {
+        /// The agent's name.
+        agent: String,
+    },
     /// The agent did not answer the prompt in time.
     PromptTimeout {
         /// The agent's name.
@@ -153,10 +158,20 @@ pub enum Refusal {
         /// The id of the conversation.
         id: String,
     },
+    /// Another client is attached to the session, in which a turn or question is open.
+    SessionInUse {
+        /// The public id of the session.
+        id: String,
+    },
     /// The session is busy, so it cannot be loaded or resumed.
     SessionBusy {
         /// The public id of the session.
         id: String,
+    },
+    /// The answer could not be read.
+    AnswerUnreadable {
+        /// The end of the sentence "the answer could not be read: it …".
+        fault: &'static str,
     },
     /// The answer was longer than the frame limit.
     AnswerTooLong {
@@ -217,10 +232,13 @@ impl Refusal {
             Refusal::ProtocolBroken { .. } => "protocol_broken",
             Refusal::RestartLimit { .. } => "restart_limit",
             Refusal::OpenTimeout { .. } => "open_timeout",
+            Refusal::AnswerTimeout { .. } => "answer_timeout",
             Refusal::PromptTimeout { .. } => "prompt_timeout",
             Refusal::RestoreUnderWay { .. } => "restore_under_way",
             Refusal::SessionFenced { .. } => "session_fenced",
+            Refusal::SessionInUse { .. } => "session_in_use",
             Refusal::SessionBusy { .. } => "session_busy",
+            Refusal::AnswerUnreadable { .. } => "answer_unreadable",
             Refusal::AnswerTooLong { .. } => "answer_too_long",
             Refusal::NobodyToAsk { .. } => "nobody_to_ask",
         }
@@ -316,6 +334,10 @@ impl Refusal {
                 "The agent `{agent}` did not open the session in time; \
                  try again, or raise --session-open-timeout-ms."
             ),
+            Refusal::AnswerTimeout { agent } => format!(
+                "A process of the agent `{agent}` did not answer in time; try again, or raise \
+                 --session-open-timeout-ms."
+            ),
             Refusal::PromptTimeout { agent } => format!(
                 "The agent `{agent}` did not end the turn within --prompt-timeout-ms; it was cancelled."
             ),
@@ -325,9 +347,16 @@ impl Refusal {
             Refusal::SessionFenced { id } => format!(
                 "An agent process still holds the session `{id}` and has not closed it; try again later."
             ),
+            Refusal::SessionInUse { id } => format!(
+                "Another client works in the session `{id}` at this moment; try again when its turn \
+                 is over."
+            ),
             Refusal::SessionBusy { id } => format!(
                 "The session `{id}` is open and in the middle of a turn; load it when the turn is over."
             ),
+            Refusal::AnswerUnreadable { fault } => {
+                format!("The request was answered, but the answer could not be read: it {fault}.")
+            }
             Refusal::AnswerTooLong { length } => format!(
                 "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),

@@ -31,10 +31,26 @@ pub enum Bug {
     JoinDrainingChannel,
     /// The calls on a channel that ends are dropped without an answer.
     LoseAnswersOnExit,
+    /// A message for a session that is not open goes to the client of any open in flight.
+    SpeakOverTombstone,
+    /// A message without an addressee goes to the first of several clients.
+    GuessAmongClients,
+    /// The passing ids of a session outlive it.
+    KeepChildren,
+    /// A delete ends the session before its agent has answered.
+    DeleteBeforeAnswer,
+    /// A close during a restore is answered although the session will be open.
+    CloseBehindOpen,
+    /// An elicitation outlives the request that it belongs to.
+    KeepElicitation,
+    /// The time of a request runs while its agent waits for a client.
+    BlameWaitingAgent,
+    /// A passing id takes the public id of a live session.
+    ReusePublicId,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 12] = [
+pub const ALL: [Bug; 20] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -47,6 +63,14 @@ pub const ALL: [Bug; 12] = [
     Bug::JoinStoppingChannel,
     Bug::JoinDrainingChannel,
     Bug::LoseAnswersOnExit,
+    Bug::SpeakOverTombstone,
+    Bug::GuessAmongClients,
+    Bug::KeepChildren,
+    Bug::DeleteBeforeAnswer,
+    Bug::CloseBehindOpen,
+    Bug::KeepElicitation,
+    Bug::BlameWaitingAgent,
+    Bug::ReusePublicId,
 ];
 
 thread_local! {

@@ -9,4 +9,6 @@ pub mod open;
 pub mod question;
 pub mod question_end;
 pub mod reaper;
+pub mod repeated_login;
+pub mod survey;
 pub mod turn;

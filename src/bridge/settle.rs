@@ -12,8 +12,9 @@ use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::reason::EndReason;
-use crate::bridge::routing::fanout;
+use crate::bridge::routing::{fanout, from_agent, released};
 use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
@@ -21,6 +22,12 @@ use crate::bridge::{due, shutdown};
 /// every step.
 pub fn finish(step: &mut Step<'_>) {
     loop {
+        while let Some((channel, call)) = step.books.next_ended_call() {
+            question_end::of_call(step, channel, call);
+        }
+        while let Some((channel, key)) = step.books.next_quiet_tombstone() {
+            close::conclude_if_quiet(step, channel, key);
+        }
         while let Some(id) = step.books.next_touched_fanout() {
             fanout::settle(step, id);
         }
@@ -30,8 +37,12 @@ pub fn finish(step: &mut Step<'_>) {
         while let Some(id) = step.books.next_touched_channel() {
             channel(step, id);
         }
-        if !step.books.unplaced().is_empty() {
+        if let Some(client) = step.books.next_touched_client() {
+            released::behind_initialize(step, client);
+        }
+        if step.books.take_placement_due() {
             placement::place_waiting(step);
+            released::behind_opens(step);
         }
         if step.books.is_settled() {
             break;
@@ -68,8 +79,10 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         if retirement::retire(step, id) {
             return;
         }
+        retirement::succeed(step, id);
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
-        if row.tombstones.has_close_to_resend() && row.questions.is_empty() && row.is_open() {
+        let can_be_asked = row.is_open() && !step.books.must_stand(row) && !step.books.is_ending();
+        if row.tombstones.has_close_to_resend() && can_be_asked {
             close::resend_blocked_closes(step, id);
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
@@ -80,17 +93,25 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let is_idle = step.books.is_without_work(row);
     let is_waited_for = step.books.is_waited_for(id, row);
     let should_pause = step.books.feeds_slow_client(row);
-    let lost_early = !row.early.is_empty() && step.books.open_in_flight(id, None).is_none();
-    let Some(row) = step.books.channel_in_passing(id) else { return step.books.absent(id) };
-    if lost_early {
-        step.outgoing.counters.early_frames += row.early.clear() as u64;
+    let early_is_over = step.books.early_is_over(id, row);
+    if early_is_over {
+        from_agent::early_is_over(step, id);
     }
+    let Some(row) = step.books.channel_in_passing(id) else { return step.books.absent(id) };
     if row.paused != should_pause {
         row.paused = should_pause;
         step.outgoing.push(if should_pause { Effect::Pause(id) } else { Effect::Resume(id) });
     }
+    let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
+    let stands = step.books.must_stand(row);
+    let Some(row) = step.books.channel_in_passing(id) else { return step.books.absent(id) };
+    let runs_again = row.clock.set_standing(stands, now);
     row.clock.set_idle(is_idle, now);
     row.clock.set_waited_for(is_waited_for, now);
+    if runs_again {
+        step.books.touch_calls_of(id);
+    }
+    let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
     match &row.state {
         // Only its work kept the draining channel.
         ChannelState::Draining { reason } if is_idle => {
@@ -111,4 +132,5 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         return due::act(step, Due::Channel(id));
     }
     step.books.watch_channel(id);
+    step.books.touch_predecessor(id);
 }

@@ -19,31 +19,46 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
 
+/// A signal that comes within this time after the end of stdin is the same wish (ms): a
+/// terminal and a client's own stop of the bridge arrive shortly after each other.
+const SAME_WISH_AS_STDIN: u64 = 500;
+
+/// A signal that comes within this time after another is the same wish (ms).
+const SAME_WISH_AS_SIGNAL: u64 = 1_000;
+
 /// Handles a cause to end the bridge: the first one begins the shutdown, a signal after
-/// it hastens the shutdown.
+/// it that is a wish of its own hastens the shutdown.
 pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
-    match (step.books.phase(), cause) {
-        (Phase::Running, _) => begin(step, cause),
+    let now = step.now;
+    let (since, before, wished_at) = match step.books.phase() {
+        Phase::Running => return begin(step, cause),
+        Phase::Ending { since, cause, wished_at, forced: false } => (since, cause, wished_at),
+        Phase::Ending { .. } | Phase::Over => return,
+    };
+    let same_wish = match before {
+        ShutdownCause::StdinEnded => SAME_WISH_AS_STDIN,
+        ShutdownCause::Signal => SAME_WISH_AS_SIGNAL,
+    };
+    if cause == ShutdownCause::StdinEnded || now.since(wished_at) < same_wish {
+        return;
+    }
+    match before {
         // After the end of stdin, which is the usual way to end the bridge, the first
         // signal only moves each channel one rung on; the next one kills.
-        (
-            Phase::Ending { cause: ShutdownCause::StdinEnded, since, forced: false },
-            ShutdownCause::Signal,
-        ) => {
-            step.books.enter(Phase::Ending { cause, since, forced: false });
+        ShutdownCause::StdinEnded => {
+            step.books.enter(Phase::Ending { since, cause, wished_at: now, forced: false });
             for channel in step.books.all_channels() {
                 stop::begin(step, channel, StopReason::Shutdown);
                 stop::next_rung(step, channel);
             }
         }
-        (Phase::Ending { forced: false, .. }, ShutdownCause::Signal) => force(step),
-        _ => {}
+        ShutdownCause::Signal => force(step),
     }
 }
 
 fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
-    step.books.enter(Phase::Ending { since: now, cause, forced: false });
+    step.books.enter(Phase::Ending { since: now, cause, wished_at: now, forced: false });
     step.publish(Notice::ShuttingDown {
         cause,
         channels: step.books.channels().len(),
@@ -82,9 +97,10 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
 
 /// Sends SIGKILL to every process that is left, and ends the waiting for answers.
 pub fn force(step: &mut Step<'_>) {
-    let Phase::Ending { since, cause, .. } = step.books.phase() else { return };
-    step.books.enter(Phase::Ending { since, cause, forced: true });
-    if !step.books.channels().is_empty() {
+    let Phase::Ending { since, cause, wished_at, .. } = step.books.phase() else { return };
+    step.books.enter(Phase::Ending { since, cause, wished_at, forced: true });
+    // One that survived SIGKILL cannot be forced any more.
+    if !step.books.channels().values().all(Channel::is_stuck) {
         step.publish(Notice::ShutdownForced);
     }
     for channel in step.books.all_channels() {

@@ -19,10 +19,11 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
     if !Path::new(&task.cwd).is_dir() {
         return Err(Report::Failed(StartFault::Directory, Errno::ENOENT as i32));
     }
-    let (program, arguments) = task.program();
+    let (name, arguments) = task.name_and_arguments();
     #[allow(clippy::disallowed_methods)] // what a keeper is for
-    let mut command = Command::new(program);
+    let mut command = Command::new(&task.program);
     command
+        .arg0(name)
         .args(arguments)
         .current_dir(&task.cwd)
         .env("PWD", &task.cwd)

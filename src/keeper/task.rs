@@ -1,7 +1,6 @@
 //! The task of a keeper, and its form as command-line arguments.
 
 use std::ffi::{OsStr, OsString};
-use std::iter;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -21,7 +20,9 @@ pub struct Task {
     pub cookie: (String, String),
     /// The directory that the agent starts in.
     pub cwd: OsString,
-    /// The agent's command and arguments.
+    /// The agent's program, as an absolute path.
+    pub program: OsString,
+    /// The agent's command as it was given, and its arguments.
     pub command: Vec<OsString>,
 }
 
@@ -38,8 +39,8 @@ impl Graces {
     /// The configured graces in milliseconds (`None`: for ever), fitted into the
     /// bound of a shutdown (ms): the death of the bridge counts as a shutdown.
     pub fn fitted(stdin: Option<u64>, term: Option<u64>, shutdown: u64) -> Graces {
-        let [stdin, term] = ladder::fitted([stdin, term], shutdown).map(Duration::from_millis);
-        Graces { stdin, term }
+        let [stdin, term, _] = ladder::fitted([stdin, term, None], shutdown);
+        Graces { stdin: Duration::from_millis(stdin), term: Duration::from_millis(term) }
     }
 }
 
@@ -53,7 +54,8 @@ impl Task {
         ];
         let words = [self.spare.list(), self.cookie.0.clone(), self.cookie.1.clone()];
         let words = numbers.into_iter().chain(words).map(OsString::from);
-        words.chain(iter::once(self.cwd.clone())).chain(self.command.iter().cloned())
+        let paths = [self.cwd.clone(), self.program.clone()];
+        words.chain(paths).chain(self.command.iter().cloned())
     }
 
     /// Reads the keeper's arguments, without its name; `None` if they are no task.
@@ -64,14 +66,15 @@ impl Task {
         let term = Duration::from_millis(next()?.parse().ok()?);
         let spare = Spare::of(&next()?);
         let cookie = (next()?, next()?);
-        let cwd = arguments.next()?;
+        let (cwd, program) = (arguments.next()?, arguments.next()?);
         let command: Vec<OsString> = arguments.collect();
         let graces = Graces { stdin, term };
-        (!command.is_empty()).then_some(Task { lifeline, graces, spare, cookie, cwd, command })
+        let is_whole = !command.is_empty();
+        is_whole.then_some(Task { lifeline, graces, spare, cookie, cwd, program, command })
     }
 
-    /// The agent's program and its arguments.
-    pub fn program(&self) -> (&OsStr, &[OsString]) {
+    /// The name under which the agent's program is started, and its arguments.
+    pub fn name_and_arguments(&self) -> (&OsStr, &[OsString]) {
         self.command.split_first().map_or((OsStr::new(""), &[]), |(program, rest)| (program, rest))
     }
 }
@@ -88,12 +91,13 @@ mod tests {
             spare: Spare::of("tmux,ssh"),
             cookie: ("MARK".into(), "a=b".into()),
             cwd: "/a b".into(),
+            program: "/bin/agent".into(),
             command: vec!["agent".into(), "".into(), "--".into()],
         };
         assert_eq!(Task::read(task.arguments()), Some(task.clone()));
         let bare = Task { spare: Spare::of(""), ..task };
         assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
-        assert_eq!(Task::read(bare.arguments().take(7)), None, "no command");
-        assert_eq!(Task::read(iter::empty()), None);
+        assert_eq!(Task::read(bare.arguments().take(8)), None, "no command");
+        assert_eq!(Task::read(std::iter::empty()), None);
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod keeper_process;
 #[cfg(target_os = "linux")]
 mod keepers;
 pub(super) mod ledger;
+mod program;
 mod row;
 mod streams;
 pub(super) mod survey;
@@ -25,7 +26,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use self::agent_process::AgentProcess;
-use self::child::{Child, Stdios};
+use self::child::{Child, Stdios, no_directory};
 use self::exit::{EXIT_DRAIN, ExitPart};
 use self::ledger::Ledger;
 use self::row::Row;
@@ -44,6 +45,8 @@ use crate::wire::OutgoingFrame;
 pub(super) struct AgentSetup {
     /// The agent's command and arguments.
     pub(super) command: Vec<OsString>,
+    /// The directory by which a relative command is found: that of the bridge.
+    pub(super) directory: PathBuf,
     /// The agent's environment, without the cookie of its channel and `PWD`.
     pub(super) environment: Variables,
     /// The limit of an agent's outbox, in bytes.
@@ -56,6 +59,9 @@ pub(super) struct AgentSetup {
     #[cfg(target_os = "linux")]
     pub(super) keepers: Option<keeper_process::KeeperStarter>,
 }
+
+/// The longest path that the system takes, in bytes.
+const LONGEST_PATH: usize = 4096;
 
 /// All agents' processes.
 pub(super) struct Children {
@@ -107,6 +113,9 @@ impl Children {
         cwd: &str,
         tasks: &mut JoinSet<()>,
     ) -> Option<Event> {
+        if cwd.contains('\0') || cwd.len() > LONGEST_PATH {
+            return Some(Event::SpawnFailed { channel, error: no_directory(cwd) });
+        }
         let cookie = cookie(channel);
         #[cfg(target_os = "linux")]
         match self.spawn_keeper(channel, cwd, &cookie, tasks) {
@@ -133,9 +142,13 @@ impl Children {
         peer: (Outbox, Flow),
         tasks: &mut JoinSet<()>,
     ) -> Event {
+        let program = match self.setup.program() {
+            Ok(program) => program,
+            Err(error) => return Event::SpawnFailed { channel, error },
+        };
         let AgentSetup { command, environment, spare, ledger, .. } = &mut self.setup;
         ledger.announce(channel, &cookie);
-        let spawned = Child::spawn(command, environment, cwd, cookie, spare.clone());
+        let spawned = Child::spawn(&program, command, environment, cwd, cookie, spare.clone());
         let (child, stdios) = match spawned {
             Ok(started) => started,
             Err(error) => {

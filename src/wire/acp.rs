@@ -108,6 +108,14 @@ methods! {
     TerminalRelease = "terminal/release",
     /// Agent → client: ask the person for structured input.
     ElicitationCreate = "elicitation/create",
+    /// Agent → client, notification: the person has finished an elicitation by URL.
+    ElicitationComplete = "elicitation/complete",
+    /// Agent → client: open a connection to an MCP server of the client.
+    McpConnect = "mcp/connect",
+    /// Agent → client: end such a connection.
+    McpDisconnect = "mcp/disconnect",
+    /// Client → agent: end a session of next edit suggestions.
+    NesClose = "nes/close",
     /// Either way: withdraw a request.
     CancelRequest = "$/cancel_request",
     /// Client → bridge: the client leaves sessions on purpose.
@@ -117,6 +125,20 @@ methods! {
 }
 
 impl Method {
+    /// Whether the schema knows this method only as a notification; `name` is its name.
+    pub(super) fn is_only_notification(self, name: &str) -> bool {
+        match self {
+            Method::SessionUpdate
+            | Method::SessionCancel
+            | Method::CancelRequest
+            | Method::ElicitationComplete => true,
+            Method::Other => {
+                name.starts_with("document/") || matches!(name, "nes/accept" | "nes/reject")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the params of this method may hold secrets: environments and headers of
     /// MCP servers, or credentials.
     pub const fn may_hold_secrets(self) -> bool {

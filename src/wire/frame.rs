@@ -6,6 +6,8 @@
 //!
 //! - A request is told from a notification by the *presence* of `id`: `null` is
 //!   an id too. `"result": null` is an answer.
+//! - With the id `null` a method that is known only as a notification is one.
+//! - A message with an id and without a method is an answer, also without a result.
 //! - Strings may be escaped; they are compared decoded.
 //! - Of a member that occurs twice, the last one counts.
 
@@ -41,10 +43,14 @@ pub enum FrameKind {
 /// Why a line is no message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Not UTF-8, not JSON, or nested too deeply.
+    /// Not UTF-8, or not JSON.
     NotJson {
         /// How the line begins, cut to 256 bytes.
         beginning: String,
+        /// Whether the line is UTF-8.
+        is_unicode: bool,
+        /// What can be read of it all the same.
+        glimpse: Glimpse,
     },
     /// An array: batches are not part of ACP.
     Batch,
@@ -57,18 +63,21 @@ pub enum Malformed {
     TooLong {
         /// How long, in bytes.
         length: u64,
-        /// The fields that were in the kept parts of the line.
-        glimpse: OverlongHead,
+        /// What the kept parts of the line show.
+        glimpse: Glimpse,
     },
 }
 
-/// The fields that were found in the beginning and the end of a line over the limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OverlongHead {
-    /// The message's id, found in the beginning or at the very end of the line.
-    pub id: Option<Token>,
-    /// Whether it named a method, so that it is no answer.
-    pub has_method: bool,
+/// What can be read of a line that is no message: its beginning up to the fault, and an id
+/// at its very end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Glimpse {
+    /// A method and this id: the line is a request.
+    Request(Token),
+    /// This id and no method: the line is an answer.
+    Answer(Token),
+    /// No id.
+    Nothing,
 }
 
 /// One message, read.
@@ -98,7 +107,12 @@ impl Frame {
     pub(super) fn walked(bytes: Bytes, places: Option<Places>) -> Result<Frame, Malformed> {
         let Some(places) = places else {
             let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
-            return Err(Malformed::NotJson { beginning: beginning.into_owned() });
+            let (is_unicode, glimpse) = (is_unicode(&bytes), Frame::glimpse(&bytes, &bytes));
+            return Err(Malformed::NotJson {
+                beginning: beginning.into_owned(),
+                is_unicode,
+                glimpse,
+            });
         };
         let id = places.of(Member::Id).filter(|id| is_id(id.of(&bytes)));
         let bad = || match Scanner::new(&bytes).peek() {
@@ -117,25 +131,40 @@ impl Frame {
         };
         let error = places.of(Member::Error);
         let failed = error.is_some_and(|error| error.of(&bytes) != b"null");
+        let is_null = |id: Span| id.of(&bytes) == b"null";
+        let is_notification = |method: Method| {
+            let name = places.of(Member::Method).and_then(|place| string::text(&bytes, place));
+            method.is_only_notification(&name.unwrap_or_default())
+        };
         let kind = match (method, id) {
+            (Some(method), Some(id)) if is_null(id) && is_notification(method) => {
+                FrameKind::Notification
+            }
             (Some(_), Some(_)) => FrameKind::Request,
             (Some(_), None) => FrameKind::Notification,
             (None, Some(_)) if failed => FrameKind::Failure,
-            (None, Some(_)) if places.of(Member::Result).is_some() => FrameKind::Success,
-            _ => return Err(bad()),
+            (None, Some(_)) => FrameKind::Success,
+            (None, None) => return Err(bad()),
         };
         Ok(Frame { places, kind, method: method.unwrap_or(Method::Other), bytes })
     }
 
-    /// Reads the beginning and the end of a line over the limit.
-    pub fn glimpse(beginning: &[u8], end: &[u8]) -> OverlongHead {
+    /// Reads the beginning and the end of a line that is no message.
+    pub fn glimpse(beginning: &[u8], end: &[u8]) -> Glimpse {
         let mut walk = Walk::default();
         // The beginning breaks off somewhere: the members before that count.
         let _ = walk.over(beginning);
+        let is_there =
+            |member| walk.places.of(member).is_some() || walk.broken_member() == Some(member);
         let id = walk.places.of(Member::Id).map(|id| id.of(beginning)).or_else(|| last_id(end));
-        OverlongHead {
-            id: id.filter(|id| is_id(id)).map(Token::new),
-            has_method: walk.places.of(Member::Method).is_some(),
+        let Some(id) = id.filter(|id| is_id(id)).map(Token::new) else { return Glimpse::Nothing };
+        let is_answer = is_there(Member::Result) || is_there(Member::Error);
+        // The method may stand behind the fault.
+        let may_be_request = || memchr::memmem::find(beginning, b"\"method\"").is_some();
+        if is_there(Member::Method) || (!is_answer && may_be_request()) {
+            Glimpse::Request(id)
+        } else {
+            Glimpse::Answer(id)
         }
     }
 
@@ -150,9 +179,27 @@ impl Frame {
     }
 
     /// The id as a number, which is how the bridge numbers its own requests; `None`: it
-    /// is none.
+    /// is none. See [`Token::as_number`].
     pub fn number(&self) -> Option<u64> {
-        std::str::from_utf8(self.places.of(Member::Id)?.of(&self.bytes)).ok()?.parse().ok()
+        self.id().as_number()
+    }
+
+    /// Whether this is an answer with neither result nor error.
+    pub fn is_bare(&self) -> bool {
+        self.kind == FrameKind::Success && self.places.of(Member::Result).is_none()
+    }
+
+    /// The same answer with the result `null`, if it has neither result nor error.
+    #[must_use]
+    pub fn with_result(self) -> Frame {
+        if !self.is_bare() {
+            return self;
+        }
+        let end = self.bytes.iter().rposition(|byte| *byte == b'}').unwrap_or(self.bytes.len());
+        let (before, after) = self.bytes.split_at(end);
+        let filled = [before, b",\"result\":null", after].concat();
+        // An object with one more member is still a message.
+        Frame::parse(filled.into()).unwrap_or(self)
     }
 
     /// The method's name, decoded; empty if there is none.
@@ -187,6 +234,11 @@ impl Frame {
     /// `params.update.sessionId`: the child session that a sub-agent update names.
     pub fn child_session(&self) -> Option<Cow<'_, str>> {
         string::text(&self.bytes, self.places.of(Member::ChildSession)?)
+    }
+
+    /// Where [`Frame::child_session`] lies.
+    pub fn child_session_place(&self) -> Option<Span> {
+        self.places.of(Member::ChildSession)
     }
 
     /// Where `params`, `result` or `error` lies, whichever there is.

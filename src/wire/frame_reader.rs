@@ -56,7 +56,8 @@ impl FrameReader {
         self.hits = 0;
         let mut walk = Walk::default();
         let walked = if is_unicode(&line) { walk.halting(&line, shared).ok() } else { None };
+        let places = walked.as_ref().map(|_| walk.places);
         self.halt = walked.flatten().filter(|halt| halt.at >= LEAST);
-        Frame::walked(line, walked.map(|_| walk.places))
+        Frame::walked(line, places)
     }
 }

@@ -4,12 +4,14 @@
 //! - Of a line over the limit nothing beyond the limit is kept: what follows is
 //!   skipped as it comes, and the line is reported with its beginning and its
 //!   last bytes, so that a request can still be refused by its id.
-//! - Half a line at the end of the stream is no message; its length is reported.
+//! - A byte order mark at the beginning of the stream is skipped.
+//! - The bytes behind the last line end count as a line, too: it is for the reader to say
+//!   whether they are a whole message.
 //!
 //! Written by hand: the `LinesCodec` of tokio-util ends the stream at an over-long line or
 //! one that is not UTF-8, and passes on half a line at the end.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// The highest limit of a line, in bytes: places in a line are 32 bits wide.
 pub const MAX_LINE: usize = u32::MAX as usize;
@@ -33,6 +35,16 @@ pub enum Line {
     },
 }
 
+impl Line {
+    /// Its length in bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Line::Whole(bytes) => bytes.len() as u64,
+            Line::TooLong { length, .. } => *length,
+        }
+    }
+}
+
 /// Cuts a stream into lines; holds the bytes that are not a whole line yet.
 #[derive(Debug)]
 pub struct LineSplitter {
@@ -41,7 +53,12 @@ pub struct LineSplitter {
     searched: usize,
     limit: usize,
     skipping: Option<Skipping>,
+    /// Whether a byte order mark may come.
+    is_at_start: bool,
 }
+
+/// The byte order mark of UTF-8, which some systems write at the beginning of a stream.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 #[derive(Debug)]
 struct Skipping {
@@ -79,6 +96,7 @@ impl LineSplitter {
             searched: 0,
             limit: limit.min(MAX_LINE),
             skipping: None,
+            is_at_start: true,
         }
     }
 
@@ -90,6 +108,17 @@ impl LineSplitter {
 
     /// The next line, if one is complete.
     pub fn next_line(&mut self) -> Option<Line> {
+        if self.is_at_start {
+            if self.buffer.len() < BYTE_ORDER_MARK.len()
+                && BYTE_ORDER_MARK.starts_with(&self.buffer)
+            {
+                return None;
+            }
+            self.is_at_start = false;
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.advance(BYTE_ORDER_MARK.len());
+            }
+        }
         loop {
             match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 Some(offset) => {
@@ -136,12 +165,20 @@ impl LineSplitter {
         }
     }
 
-    /// Throws away an unfinished line at the end of the stream; returns its length in
-    /// bytes.
-    pub fn finish(&mut self) -> u64 {
-        let skipped = self.skipping.take().map_or(0, |skipping| skipping.length);
+    /// Takes the last line at the end of the stream, which has no line end; `None`: no
+    /// bytes are left.
+    pub fn finish(&mut self) -> Option<Line> {
         self.searched = 0;
-        skipped + self.buffer.split().len() as u64
+        let mut rest = self.buffer.split();
+        if let Some(mut skipping) = self.skipping.take() {
+            skipping.more(&rest);
+            return Some(skipping.line());
+        }
+        if rest.last() == Some(&b'\r') {
+            rest.truncate(rest.len() - 1);
+        }
+        let is_blank = rest.iter().all(u8::is_ascii_whitespace);
+        (!is_blank).then(|| Line::Whole(rest.freeze()))
     }
 }
 
@@ -149,7 +186,7 @@ impl LineSplitter {
 mod tests {
     use super::*;
 
-    fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<Line>, u64) {
+    fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<Line>, Option<Line>) {
         let mut lines = LineSplitter::new(limit);
         let mut found = Vec::new();
         for chunk in chunks {
@@ -171,7 +208,30 @@ mod tests {
     fn lines_are_cut_wherever_the_chunks_end() {
         let (found, rest) = cut(64, &[b"{\"a\"", b":1}\r", b"\n\n  \n{}\nhal", b"f"]);
         assert_eq!(found, [whole("{\"a\":1}"), whole("{}")]);
-        assert_eq!(rest, 4);
+        assert_eq!(rest, Some(whole("half")));
+    }
+
+    #[test]
+    fn blanks_at_the_end_are_no_line() {
+        assert_eq!(cut(64, &[b"{}\n \r"]), (vec![whole("{}")], None));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_beginning_alone_however_it_is_cut() {
+        let mark = BYTE_ORDER_MARK;
+        for cut_at in 0..=mark.len() {
+            let (first, second) = mark.split_at(cut_at);
+            let (found, _) = cut(64, &[first, second, b"{}\n", mark, b"{}\n"]);
+            assert_eq!(found, [whole("{}"), whole("\u{feff}{}")], "{cut_at}");
+        }
+        assert_eq!(cut(64, &[mark]), (vec![], None));
+    }
+
+    #[test]
+    fn the_rest_of_an_over_long_line_at_the_end_of_the_stream_is_one() {
+        let (found, rest) = cut(4, &[b"12345678"]);
+        assert!(found.is_empty());
+        assert!(matches!(rest, Some(Line::TooLong { length: 8, .. })), "{rest:?}");
     }
 
     #[test]
@@ -201,6 +261,6 @@ mod tests {
         assert_eq!((beginning.len(), *length), (16, 20_003));
         assert!(end.ends_with(b"xend") && end.len() == TAIL);
         assert_eq!(found[1], whole("ok"));
-        assert_eq!(rest, 0);
+        assert_eq!(rest, None);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It allocates nothing and builds nothing: a value is a [`Span`] of the text. Strings
 //! are most of a text: they are passed over many bytes at a time (`string_ends.rs`), and
-//! looked into only where something is escaped. Nesting is bounded by [`MAX_DEPTH`].
+//! looked into only where something is escaped. A text may be nested to any depth: an open
+//! bracket costs one bit, and nothing here calls itself.
 //!
 //! Written by hand, because a frame must keep its bytes: the JSON libraries build values
 //! and do not say where in the text a member lies.
@@ -11,9 +12,6 @@ use super::span::Span;
 use super::string::{quoted, text};
 use super::string_ends::StringEnds;
 
-/// Values nested deeper than this are refused, as most JSON libraries do.
-pub const MAX_DEPTH: usize = 128;
-
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotJson;
@@ -21,23 +19,35 @@ pub struct NotJson;
 type Scan<T> = Result<T, NotJson>;
 
 /// The brackets that are open around a place.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Nesting {
     depth: usize,
-    /// One bit for each open bracket: set for an object, clear for an array; the
-    /// innermost is the lowest.
+    /// One bit for each of the innermost brackets: set for an object, clear for an array;
+    /// the innermost is the lowest.
     objects: u128,
+    /// The bits of the brackets around those, [`Nesting::WORD`] in each word.
+    outer: Vec<u128>,
 }
 
 impl Nesting {
+    const WORD: usize = u128::BITS as usize;
+
+    #[inline]
     fn enter(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(Self::WORD) {
+            self.outer.push(self.objects);
+        }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(is_object);
     }
 
+    #[inline]
     fn leave(&mut self) {
         self.depth -= 1;
         self.objects >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(Self::WORD) {
+            self.objects = self.outer.pop().unwrap_or_default();
+        }
     }
 
     fn in_object(&self) -> bool {
@@ -161,7 +171,7 @@ impl<'a> Scanner<'a> {
     /// Consumes one value of any kind.
     ///
     /// # Errors
-    /// [`NotJson`] if there is none, or it is nested too deeply.
+    /// [`NotJson`] if there is none.
     #[inline]
     pub fn value(&mut self) -> Scan<Span> {
         if self.peek() == Some(b'"') {
@@ -182,9 +192,6 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     let is_object = open == b'{';
                     let close = if is_object { b'}' } else { b']' };
-                    if nesting.depth == MAX_DEPTH {
-                        return Err(NotJson);
-                    }
                     if self.peek() == Some(close) {
                         self.at += 1;
                     } else {

@@ -35,6 +35,27 @@ impl Token {
         Token::new(itoa::Buffer::new().format(number).as_bytes())
     }
 
+    /// The number that this id means, however a peer's JSON library spells it: `7`, `7.0`,
+    /// `7e0` and `"7"` are the bridge's own 7. `None`: no whole number.
+    pub fn as_number(&self) -> Option<u64> {
+        let spelling = std::str::from_utf8(self.as_bytes()).ok()?;
+        if let Ok(number) = spelling.parse() {
+            return Some(number);
+        }
+        if self.is_text() {
+            return spelling.trim_matches('"').parse().ok();
+        }
+        let number: f64 = spelling.parse().ok()?;
+        // Beyond that a float does not hold every whole number.
+        let is_whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
+        is_whole.then_some(number as u64)
+    }
+
+    /// Whether the id is a string.
+    pub fn is_text(&self) -> bool {
+        self.as_bytes().first() == Some(&b'"')
+    }
+
     /// The spelling.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {

@@ -94,7 +94,7 @@ pub(super) struct Walk {
 }
 
 /// A walk in the middle of a message, at the beginning of a string.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Halt {
     pub(super) at: usize,
     nesting: Nesting,
@@ -115,10 +115,15 @@ impl Walk {
         let mut halt = None;
         self.go_on(text, 0, Nesting::default(), |walk, nesting, at| {
             if at < shared {
-                halt = Some(Halt { at, nesting: *nesting, walk: *walk });
+                halt = Some(Halt { at, nesting: nesting.clone(), walk: *walk });
             }
         })?;
         Ok(halt)
+    }
+
+    /// The member of the message whose value holds the place at which the walk ended.
+    pub(super) fn broken_member(&self) -> Option<Member> {
+        self.open[0].map(|(member, _)| member)
     }
 
     fn go_on(
@@ -139,7 +144,7 @@ impl Halt {
     /// the message must equal the one in which the walk was halted.
     pub(super) fn resume(&self, text: &[u8]) -> Result<Places, NotJson> {
         let mut walk = self.walk;
-        walk.go_on(text, self.at, self.nesting, |_, _, _| {})?;
+        walk.go_on(text, self.at, self.nesting.clone(), |_, _, _| {})?;
         Ok(walk.places)
     }
 }

@@ -288,9 +288,14 @@ fn double_signal_kills_starting_live_and_dying_alike() {
     world.expect_refusal(editor, 3, -32800, "shutting_down");
     world.expect_request(live, "session/close", &session("b"));
     world.expect(starting, Deed::CloseStdin);
+    world.wait(999);
+    world.shutdown(ShutdownCause::Signal);
+    world.assert_nothing_for(dying);
+    world.expect(live, Deed::CloseStdin);
+    world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
+    world.wait(1);
     world.shutdown(ShutdownCause::Signal);
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
-    world.expect(live, Deed::CloseStdin);
     for channel in [dying, live, starting] {
         world.expect(channel, Deed::Kill);
         world.expect_warning(|notice| matches!(notice, Notice::ChannelKilled { .. }));

@@ -85,13 +85,25 @@ fn notifications_that_nobody_knows_where_to_send() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.notify(editor, "_x/note", &session("nobody"));
-    assert_eq!(world.bridge.counters().unrouted, 1);
-    world.notify(channel, "session/update", &session("nobody"));
-    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
     world.close(editor, channel, "a");
+    world.notify(editor, "session/cancel", &session("a"));
+    assert_eq!(world.bridge.counters().unrouted, 1);
     world.notify(channel, "session/update", &session("a"));
     assert_eq!(world.bridge.counters().late_frames, 1);
+    // Two may be meant.
+    let other = world.join();
+    world.open(editor, channel, "b");
+    world.open(other, channel, "c");
+    world.notify(channel, "session/update", &session("nobody"));
+    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
+    world.exits(channel, 0);
+    for (client, id) in [(editor, "b"), (other, "c")] {
+        world.expect_died(client, id, "channel_closed", ",\"exitCode\":0");
+    }
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    world.notify(editor, "_x/note", &session("nobody"));
+    assert_eq!(world.bridge.counters().unrouted, 2, "a notification starts no agent");
     assert!(!world.notices.iter().any(|notice| matches!(notice, Notice::StrayLine { .. })));
 }
 

@@ -82,7 +82,6 @@ fn fenced_by_a_condemned_channel() {
 #[test]
 fn a_husk_is_reinstated_where_it_lives() {
     let mut world = World::with(|config| {
-        config.agent.max_husks = 1;
         config.limits.max_sessions = 2;
     });
     world.agent = WITHOUT_CLOSE;
@@ -100,10 +99,9 @@ fn a_husk_is_reinstated_where_it_lives() {
     world.request(editor, 3, "session/close", &session("a"));
     world.expect_closed(editor, "a", "client_close");
     world.expect_answer(editor, 3, "{}");
+    world.expect(old, Deed::Survey);
     world.request(editor, 4, "session/new", NEW);
-    let fresh = world.expect_spawn("/home");
-    world.handshake(fresh);
-    world.opened(editor, fresh, "b", "4");
+    world.opened(editor, old, "b", "4");
     world.request(editor, 5, "session/load", &stored("a"));
     world.expect_refusal(editor, 5, -32603, "session_limit");
 }
@@ -183,12 +181,12 @@ fn a_restore_that_was_refused_late_is_fenced_no_more() {
 }
 
 /// Three processes whose agents all called their session `1` and hold it still;
-/// clients knew it as `1`, `agent:1` and `agent:1~2`.
+/// clients knew it as `1`, `~1~1` and `~2~1`.
 fn three_husks(world: &mut World) -> (ClientId, [ChannelId; 3]) {
     world.agent = WITHOUT_CLOSE;
     let (editor, first) = world.start();
     world.open(editor, first, "1");
-    let others = ["agent:1", "agent:1~2"].map(|id| {
+    let others = ["~1~1", "~2~1"].map(|id| {
         world.request(editor, 1, "session/new", NEW);
         let channel = world.expect_spawn("/home");
         world.handshake(channel);
@@ -197,7 +195,7 @@ fn three_husks(world: &mut World) -> (ClientId, [ChannelId; 3]) {
         world.expect_answer(editor, 1, &session(id));
         channel
     });
-    for id in ["1", "agent:1", "agent:1~2"] {
+    for id in ["1", "~1~1", "~2~1"] {
         world.request(editor, 2, "session/close", &session(id));
         world.expect_closed(editor, id, "client_close");
         world.expect_answer(editor, 2, "{}");
@@ -207,7 +205,7 @@ fn three_husks(world: &mut World) -> (ClientId, [ChannelId; 3]) {
 
 #[test]
 fn of_several_that_hold_an_id_the_one_that_clients_mean_by_it_is_asked() {
-    for (id, at) in [("1", 0), ("agent:1", 1)] {
+    for (id, at) in [("1", 0), ("~1~1", 1)] {
         let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
         let (editor, channels) = three_husks(&mut world);
         world.request(editor, 3, "session/load", &stored(id));
@@ -288,7 +286,7 @@ fn a_deletion_waits_for_the_exit_of_the_process_that_holds_the_session() {
 }
 
 /// A load of `a` times out, and a new session gets the same id of the agent: clients know it
-/// as `agent:a`. Returns the number of the load, which the agent may still answer.
+/// as `~1~a`. Returns the number of the load, which the agent may still answer.
 fn new_session_behind_late_load(world: &mut World) -> (ClientId, ChannelId, u64) {
     let (editor, channel) = world.start();
     world.open(editor, channel, "z");
@@ -302,7 +300,7 @@ fn new_session_behind_late_load(world: &mut World) -> (ClientId, ChannelId, u64)
     world.expect_warning(|notice| matches!(notice, Notice::OpenUnanswered { .. }));
     world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
     world.answer(channel, new, &session("a"));
-    world.expect_answer(editor, 2, &session("agent:a"));
+    world.expect_answer(editor, 2, &session("~1~a"));
     (editor, channel, load)
 }
 
@@ -310,11 +308,11 @@ fn new_session_behind_late_load(world: &mut World) -> (ClientId, ChannelId, u64)
 fn a_restore_refused_late_says_nothing_about_a_later_session_of_that_id() {
     let mut world = World::new();
     let (editor, channel, load) = new_session_behind_late_load(&mut world);
-    world.request(editor, 3, "session/close", &session("agent:a"));
-    world.expect_closed(editor, "agent:a", "client_close");
+    world.request(editor, 3, "session/close", &session("~1~a"));
+    world.expect_closed(editor, "~1~a", "client_close");
     world.expect_request(channel, "session/close", &session("a"));
     world.fail(channel, load, -9);
-    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.request(editor, 4, "session/load", &stored("~1~a"));
     world.assert_nothing_left();
 }
 
@@ -323,12 +321,12 @@ fn a_restore_refused_late_says_nothing_about_a_husk_of_that_id() {
     let mut world = World::new();
     world.agent = WITHOUT_CLOSE;
     let (editor, channel, load) = new_session_behind_late_load(&mut world);
-    world.request(editor, 3, "session/close", &session("agent:a"));
-    world.expect_closed(editor, "agent:a", "client_close");
+    world.request(editor, 3, "session/close", &session("~1~a"));
+    world.expect_closed(editor, "~1~a", "client_close");
     world.expect_answer(editor, 3, "{}");
     world.fail(channel, load, -9);
     // It is reinstated where it lives.
-    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.request(editor, 4, "session/load", &stored("~1~a"));
     world.expect_request(channel, "session/load", &stored("a"));
 }
 
@@ -342,9 +340,9 @@ fn a_restore_refused_in_time_says_nothing_about_a_close_without_an_answer() {
     world.request(editor, 2, "session/new", NEW);
     let new = world.expect_request(channel, "session/new", NEW);
     world.answer(channel, new, &session("a"));
-    world.expect_answer(editor, 2, &session("agent:a"));
-    world.request(editor, 3, "session/close", &session("agent:a"));
-    world.expect_closed(editor, "agent:a", "client_close");
+    world.expect_answer(editor, 2, &session("~1~a"));
+    world.request(editor, 3, "session/close", &session("~1~a"));
+    world.expect_closed(editor, "~1~a", "client_close");
     world.expect_request(channel, "session/close", &session("a"));
     world.wait(10_000);
     world.expect_answer(editor, 3, "{}");
@@ -352,7 +350,7 @@ fn a_restore_refused_in_time_says_nothing_about_a_close_without_an_answer() {
     world.expect_warning(|notice| matches!(notice, Notice::ChannelDraining { .. }));
     world.fail(channel, load, -9);
     world.expect_failure(editor, 1, -9);
-    world.request(editor, 4, "session/load", &stored("agent:a"));
+    world.request(editor, 4, "session/load", &stored("~1~a"));
     world.expect_request(channel, "session/close", &session("a"));
     world.expect_refusal(editor, 4, -32603, "session_fenced");
 }

@@ -77,12 +77,75 @@ fn requests_before_initialize() {
     world.notify(editor, "session/cancel", &session("a"));
     world.request(editor, 2, "initialize", INITIALIZE);
     let channel = world.expect_spawn("/home");
-    // Not answered yet is not initialized yet.
-    world.request(editor, 3, "_x", "{}");
-    world.expect_refusal(editor, 3, -32600, "before_initialize");
     world.handshake(channel);
     world.next_line(editor);
     world.open(editor, channel, "a");
+}
+
+#[test]
+fn what_is_sent_behind_initialize_is_held_and_served_after_it_in_order() {
+    let mut world = World::new();
+    let editor = world.connect();
+    world.request(editor, 1, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    world.request(editor, 2, "_first", "{}");
+    world.request(editor, 3, "_withdrawn", "{}");
+    world.notify(editor, "_second", "{}");
+    world.request(editor, 4, "session/new", NEW);
+    world.notify(editor, "$/cancel_request", r#"{"requestId":3}"#);
+    world.expect_refusal(editor, 3, -32800, "cancelled");
+    let id = world.expect_request(channel, "initialize", INITIALIZE);
+    world.assert_nothing_left();
+    world.answer(channel, id, world.agent);
+    world.next_line(editor);
+    let first = world.expect_request(channel, "_first", "{}");
+    world.expect_notification(channel, "_second", "{}");
+    world.answer(channel, first, "1");
+    world.expect_answer(editor, 2, "1");
+    world.opened(editor, channel, "a", "4");
+}
+
+#[test]
+fn what_is_held_behind_initialize_is_bounded_in_number_and_bytes() {
+    let mut world = World::new();
+    let editor = world.connect();
+    world.request(editor, 1, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    let id = world.expect_request(channel, "initialize", INITIALIZE);
+    for number in 0..1_024 {
+        world.notify(editor, "_n", &number.to_string());
+    }
+    world.notify(editor, "_n", "1024");
+    assert_eq!(world.bridge.counters().unrouted, 1);
+    world.request(editor, 2, "_x", "{}");
+    world.expect_refusal(editor, 2, -32603, "too_many_requests");
+    world.answer(channel, id, world.agent);
+    world.next_line(editor);
+    for number in 0..1_024 {
+        world.expect_notification(channel, "_n", &number.to_string());
+    }
+    let other = world.connect();
+    world.request(other, 1, "initialize", &INITIALIZE.replace("\"fs\"", "\"files\""));
+    world.request(other, 2, "_large", &format!("\"{}\"", "x".repeat(1024 * 1024)));
+    world.expect_refusal(other, 2, -32603, "too_many_requests");
+    let second = world.expect_spawn("/home");
+    world.next(second);
+}
+
+#[test]
+fn what_is_held_behind_an_initialize_that_fails_is_refused() {
+    let mut world = World::new();
+    let editor = world.connect();
+    world.request(editor, 1, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    let id = world.expect_request(channel, "initialize", INITIALIZE);
+    world.request(editor, 2, "session/new", NEW);
+    world.notify(editor, "_x", "{}");
+    world.fail(channel, id, -32000);
+    world.expect_failure(editor, 1, -32000);
+    world.expect_refusal(editor, 2, -32600, "before_initialize");
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
+    world.expect(channel, Deed::CloseStdin);
 }
 
 #[test]
@@ -284,16 +347,23 @@ fn a_carried_client_that_initializes_again_leaves_no_process_behind() {
 }
 
 #[test]
-fn a_client_hears_nothing_before_the_answer_to_its_initialize() {
+fn what_an_agent_says_before_the_answer_to_initialize_is_for_its_only_client() {
     let mut world = World::new();
     let editor = world.connect();
     world.request(editor, 1, "initialize", INITIALIZE);
     let channel = world.expect_spawn("/home");
     let id = world.expect_request(channel, "initialize", INITIALIZE);
+    // As without a bridge; of several clients it is for those that are introduced.
+    world.notify(channel, "_vendor/news", "{}");
+    world.expect_notification(editor, "_vendor/news", "{}");
+    let other = world.connect();
+    world.request(other, 1, "initialize", INITIALIZE);
     world.notify(channel, "_vendor/news", "{}");
     assert_eq!(world.bridge.counters().unrouted, 1);
     world.answer(channel, id, world.agent);
     world.next_line(editor);
+    world.next_line(other);
+    world.gone(other);
     world.notify(channel, "_vendor/news", "{}");
     world.expect_notification(editor, "_vendor/news", "{}");
 }
@@ -319,10 +389,10 @@ fn a_second_initialize_must_be_answered_before_anything_else() {
     let channel = world.expect_spawn("/home");
     let id = world.expect_request(channel, "initialize", &params);
     world.request(editor, 2, "session/new", NEW);
-    world.expect_refusal(editor, 2, -32600, "before_initialize");
+    world.assert_nothing_left();
     world.answer(channel, id, world.agent);
     world.next_line(editor);
-    world.open(editor, channel, "a");
+    world.opened(editor, channel, "a", "2");
 }
 
 #[test]

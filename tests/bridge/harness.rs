@@ -197,7 +197,7 @@ impl World {
 
     #[track_caller]
     pub fn surveyed(&mut self, channel: ChannelId, processes: Vec<Process>) {
-        self.event(Event::Surveyed { channel, processes, worked: None });
+        self.event(Event::Surveyed { channel, processes: Some(processes), worked: None });
     }
 
     #[track_caller]

@@ -12,19 +12,33 @@ mod agent;
 mod client;
 mod history;
 mod model;
+mod names;
 mod regressions;
+mod sights;
 mod steps;
 mod world;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use history::{History, histories};
+use sights::{SHARES, Sight};
 use world::{Seen, narrate, run};
 
 /// How many histories the ordinary run plays.
 const ORDINARY: u64 = 10_000;
+
+/// So many histories show each thing often enough to be counted.
+const COUNTABLE: u64 = 2_000;
+
+/// What a number of histories showed.
+struct Played {
+    histories: u64,
+    /// In how many of them each thing happened.
+    sights: BTreeMap<Sight, u64>,
+}
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -36,34 +50,32 @@ fn play(
     count: u64,
     shrink: bool,
     run: impl Fn(&History) -> Result<Seen, String>,
-) -> Result<(u64, u64), String> {
+) -> Result<Played, String> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number("DRAWBRIDGE_SEED").unwrap_or_default().to_le_bytes());
     let config = Config {
         cases: count.try_into().unwrap_or(u32::MAX),
         failure_persistence: None,
-        max_shrink_iters: if shrink { 2_000 } else { 0 },
+        max_shrink_iters: if shrink { 400 } else { 0 },
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let (played, overlaps) = (Cell::new(0), Cell::new(0));
-    let events = Cell::new(0);
+    let (played, events) = (Cell::new(0), Cell::new(0));
+    let sights = RefCell::new(BTreeMap::<Sight, u64>::new());
     let outcome = TestRunner::new_with_rng(config, rng).run(&histories(), |history| {
         let seen = run(&history).map_err(proptest::test_runner::TestCaseError::fail)?;
         played.set(played.get() + 1);
-        overlaps.set(overlaps.get() + u64::from(seen.overlap));
         events.set(events.get() + seen.events);
+        for sight in seen.sights {
+            *sights.borrow_mut().entry(sight).or_default() += 1;
+        }
         Ok(())
     });
     match outcome {
         Ok(()) => {
-            println!(
-                "{} histories, {} overlaps, {} events",
-                played.get(),
-                overlaps.get(),
-                events.get()
-            );
-            Ok((played.get(), overlaps.get()))
+            let (histories, sights) = (played.get(), sights.into_inner());
+            println!("{histories} histories, {} events, {sights:?}", events.get());
+            Ok(Played { histories, sights })
         }
         Err(TestError::Fail(why, history)) => {
             if shrink {
@@ -78,8 +90,15 @@ fn play(
 #[test]
 fn histories_agree_with_the_reference_model() {
     let count = number("DRAWBRIDGE_HISTORIES").unwrap_or(ORDINARY);
-    let (played, overlaps) = play(count, true, run).unwrap_or_else(|why| panic!("{why}"));
-    assert!(overlaps * 10 >= played, "only {overlaps} of {played} histories had an overlap");
+    let played = play(count, true, run).unwrap_or_else(|why| panic!("{why}"));
+    let histories = played.histories;
+    for (sight, share) in SHARES.into_iter().filter(|_| histories >= COUNTABLE) {
+        let seen = played.sights.get(&sight).copied().unwrap_or_default();
+        assert!(
+            seen * share >= histories,
+            "{sight:?}: in {seen} of {histories} histories, not in one of {share}"
+        );
+    }
 }
 
 /// With a mistake switched on, the model or the core's own rules find it.

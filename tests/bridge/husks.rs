@@ -1,7 +1,6 @@
 //! Agents that cannot close sessions: what they hold, and when they are replaced.
 
-use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
-use drawbridge::bridge::{Limit, ShutdownCause};
+use drawbridge::bridge::{Limit, Moment, Notice, Process, ShutdownCause};
 
 use crate::harness::{
     CANCELLED, Deed, NEW, NOT_ALLOWED, WITHOUT_CLOSE, World, permission, session, stored, update,
@@ -47,12 +46,15 @@ fn a_close_in_a_turn_waits_for_the_end_of_the_turn() {
     world.answer(channel, turn, CANCELLED);
     world.expect_answer(editor, 1, CANCELLED);
     world.expect_answer(editor, 2, "{}");
+    // What was started in its turns may still run.
+    world.expect(channel, Deed::Survey);
 }
 
 #[test]
 fn a_session_that_was_closed_in_a_turn_is_a_husk_after_it() {
     let mut world = world(1);
     let (editor, channel) = world.start();
+    world.open(editor, channel, "sibling");
     world.open(editor, channel, "a");
     let turn = world.prompt(editor, channel, "a", 1);
     world.request(editor, 2, "session/close", &session("a"));
@@ -61,7 +63,9 @@ fn a_session_that_was_closed_in_a_turn_is_a_husk_after_it() {
     world.answer(channel, turn, CANCELLED);
     world.expect_answer(editor, 1, CANCELLED);
     world.expect_answer(editor, 2, "{}");
-    world.expect(channel, Deed::CloseStdin);
+    world.expect(channel, Deed::Survey);
+    let successor = world.expect_spawn("/home");
+    world.next(successor);
 }
 
 #[test]
@@ -78,12 +82,13 @@ fn a_turn_that_does_not_end_is_cancelled_when_the_close_times_out() {
     world.wait(1);
     world.expect_answer(editor, 1, CANCELLED);
     world.expect_answer(editor, 2, "{}");
+    world.expect(channel, Deed::Survey);
     // It broke no promise: it is not condemned.
     world.open(editor, channel, "b");
 }
 
 #[test]
-fn at_max_husks_the_channel_is_retired_and_a_successor_serves() {
+fn at_max_husks_a_successor_is_started_first_and_then_the_old_one_drains() {
     let mut world = world(2);
     let (editor, old) = world.start();
     for id in ["a", "b", "c"] {
@@ -92,33 +97,106 @@ fn at_max_husks_the_channel_is_retired_and_a_successor_serves() {
     closed_at_once(&mut world, editor, "a");
     world.open(editor, old, "d");
     closed_at_once(&mut world, editor, "b");
-    world.request(editor, 1, "session/new", NEW);
     let fresh = world.expect_spawn("/home");
+    // Until the successor is ready the old one stays in service.
+    world.open(editor, old, "e");
     world.handshake(fresh);
-    world.opened(editor, fresh, "e", "1");
-    closed_at_once(&mut world, editor, "c");
+    world.open(editor, fresh, "f");
+    for id in ["c", "d"] {
+        closed_at_once(&mut world, editor, id);
+    }
     world.assert_nothing_left();
-    closed_at_once(&mut world, editor, "d");
+    closed_at_once(&mut world, editor, "e");
     world.expect(old, Deed::CloseStdin);
+    world.prompt(editor, fresh, "f", 1);
 }
 
 #[test]
-fn a_newcomer_does_not_go_where_its_room_was_made_by_one_husk_too_many() {
-    let mut world = World::with(|config| {
-        config.agent.max_husks = 1;
-        config.agent.idle_policy = IdlePolicy::All;
-        config.agent.background_work = BackgroundWork::Ignore;
-        config.limits.max_sessions = 1;
-    });
-    world.agent = WITHOUT_CLOSE;
+fn a_successor_has_the_settings_of_the_pool_before_the_old_one_drains() {
+    let mut world = world(1);
     let (editor, old) = world.start();
+    let provider = r#"{"id":"p","apiType":"x"}"#;
+    world.agreed(editor, old, "providers/set", provider);
     world.open(editor, old, "a");
-    world.request(editor, 1, "session/new", NEW);
-    world.expect_closed(editor, "a", "evicted");
-    world.expect(old, Deed::CloseStdin);
+    world.open(editor, old, "b");
+    closed_at_once(&mut world, editor, "a");
     let fresh = world.expect_spawn("/home");
     world.handshake(fresh);
-    world.opened(editor, fresh, "b", "1");
+    let set = world.expect_request(fresh, "providers/set", provider);
+    world.open(editor, old, "c");
+    world.answer(fresh, set, "{}");
+    world.open(editor, fresh, "d");
+}
+
+#[test]
+fn a_channel_without_a_live_session_is_not_replaced_for_its_husks() {
+    let mut world = world(1);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    closed_at_once(&mut world, editor, "a");
+    world.wait(599_999);
+    world.assert_nothing_left();
+    world.wait(1);
+    world.expect(channel, Deed::CloseStdin);
+}
+
+#[test]
+fn a_channel_whose_successor_fails_is_kept_and_that_is_said_once() {
+    for max_channels in [0, 1] {
+        let mut world = World::with(|config| {
+            config.agent.max_husks = 1;
+            config.limits.max_channels = max_channels;
+        });
+        world.agent = WITHOUT_CLOSE;
+        let (editor, old) = world.start();
+        world.open(editor, old, "a");
+        world.open(editor, old, "b");
+        closed_at_once(&mut world, editor, "a");
+        if max_channels == 0 {
+            let fresh = world.expect_spawn("/home");
+            world.exits(fresh, 1);
+            world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+            world.next(fresh);
+        }
+        world.expect_warning(|notice| matches!(notice, Notice::SuccessorFailed { .. }));
+        world.open(editor, old, "c");
+        closed_at_once(&mut world, editor, "c");
+        world.open(editor, old, "d");
+    }
+}
+
+#[test]
+fn a_husk_weighs_more_for_its_servers_and_for_what_was_born_in_its_turns() {
+    let mut world = world(6);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "sibling");
+    let servers = r#"{"cwd":"/work","mcpServers":[{"name":"x","command":"x","args":[],"env":[]},{"type":"http","name":"y","url":"u","headers":[]}]}"#;
+    world.request(editor, 1, "session/new", servers);
+    let number = world.expect_request(channel, "session/new", servers);
+    world.answer(channel, number, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.wait(1_000);
+    let turn = world.prompt(editor, channel, "a", 2);
+    world.wait(1_000);
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 2, CANCELLED);
+    closed_at_once(&mut world, editor, "a");
+    world.expect(channel, Deed::Survey);
+    // One for itself and two for its server; a process of another time costs nothing.
+    let process =
+        |millis| Process { pid: 1, name: "make".to_owned(), born: Moment::from_millis(millis) };
+    world.surveyed(channel, vec![process(5)]);
+    world.open(editor, channel, "b");
+    let turn = world.prompt(editor, channel, "b", 3);
+    world.wait(1_000);
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 3, CANCELLED);
+    closed_at_once(&mut world, editor, "b");
+    world.expect(channel, Deed::Survey);
+    world.assert_nothing_left();
+    world.surveyed(channel, vec![process(2_500)]);
+    let successor = world.expect_spawn("/home");
+    world.next(successor);
 }
 
 #[test]
@@ -131,10 +209,9 @@ fn a_session_that_was_closed_unseen_is_a_husk_like_any_other() {
     let number = world.expect_request(old, "session/new", NEW);
     world.gone(leaver);
     world.answer(old, number, &session("b"));
-    world.request(editor, 2, "session/new", NEW);
     let fresh = world.expect_spawn("/home");
     world.handshake(fresh);
-    world.opened(editor, fresh, "c", "2");
+    world.open(editor, fresh, "c");
 }
 
 #[test]
@@ -200,11 +277,8 @@ fn a_husk_is_deleted_where_it_lives() {
     let mut world = world(8);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.request(editor, 1, "session/delete", &session("a"));
-    world.expect_closed(editor, "a", "deleted");
-    let delete = world.expect_request(channel, "session/delete", &session("a"));
-    world.answer(channel, delete, "{}");
-    world.expect_answer(editor, 1, "{}");
+    closed_at_once(&mut world, editor, "a");
+    world.agreed(editor, channel, "session/delete", &session("a"));
 }
 
 #[test]

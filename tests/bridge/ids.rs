@@ -117,6 +117,7 @@ fn an_agent_gets_nothing_before_it_has_answered_initialize() {
     world.assert_nothing_left();
     world.answer(channel, id, world.agent);
     world.next_line(editor);
+    world.expect_notification(channel, "_some/notification", "{}");
 }
 
 #[test]
@@ -133,20 +134,28 @@ fn the_request_of_an_elicitation_is_translated() {
     world.expect_answer(channel, 3, r#"{"action":"accept"}"#);
     world.answer(channel, login, "{}");
     world.expect_answer(editor, "\"login\"", "{}");
-    // Of a request that is over nobody can be asked.
+    // Of a request that is over the client is told that it belongs to none.
     world.request(channel, 4, "elicitation/create", &asked);
-    world.expect_answer(channel, 4, r#"{"action":"cancel"}"#);
+    let shown = r#"{"requestId":null,"message":"code?"}"#;
+    world.expect_request(editor, "elicitation/create", shown);
+    // What the bridge never gave out is not for it to judge.
+    for id in ["9000", "\"auth-1\"", "null", "-1", "1.5"] {
+        let unknown = format!(r#"{{"requestId":{id},"message":"code?"}}"#);
+        world.request(channel, 5, "elicitation/create", &unknown);
+        world.expect_request(editor, "elicitation/create", &unknown);
+    }
 }
 
 #[test]
-fn an_elicitation_about_a_request_on_another_channel_reaches_nobody() {
+fn an_elicitation_about_a_request_on_another_channel_belongs_to_none() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first, second) = collision(&mut world);
     world.request(editor, 3, "authenticate", r#"{"methodId":"x"}"#);
     let login = world.expect_request(first, "authenticate", r#"{"methodId":"x"}"#);
     let asked = format!(r#"{{"requestId":{login},"message":"code?"}}"#);
     world.request(second, 4, "elicitation/create", &asked);
-    world.expect_answer(second, 4, r#"{"action":"cancel"}"#);
+    let shown = r#"{"requestId":null,"message":"code?"}"#;
+    world.expect_request(editor, "elicitation/create", shown);
 }
 
 #[test]
@@ -169,7 +178,7 @@ fn collision(world: &mut World) -> (ClientId, ChannelId, ChannelId) {
     world.handshake(second);
     let number = world.expect_request(second, "session/new", NEW);
     world.answer(second, number, r#"{"modes":null, "sessionId" : "1", "x":1.0}"#);
-    world.expect_answer(editor, 2, r#"{"modes":null, "sessionId" : "agent:1", "x":1.0}"#);
+    world.expect_answer(editor, 2, r#"{"modes":null, "sessionId" : "~1~1", "x":1.0}"#);
     (editor, first, second)
 }
 
@@ -179,15 +188,15 @@ fn an_alias_in_each_place() {
     let (editor, first, second) = collision(&mut world);
     // Client to agent: requests and notifications.
     let turn = world.request_as(editor, 3, second, "session/prompt", r#","prompt":[]}"#);
-    world.notify(editor, "session/cancel", &session("agent:1"));
+    world.notify(editor, "session/cancel", &session("~1~1"));
     world.expect_notification(second, "session/cancel", &session("1"));
     // Agent to client: updates, questions, answers and errors.
     world.notify(second, "session/update", &update("1", "hi"));
-    world.expect_notification(editor, "session/update", &update("agent:1", "hi"));
+    world.expect_notification(editor, "session/update", &update("~1~1", "hi"));
     world.notify(first, "session/update", &update("1", "hi"));
     world.expect_notification(editor, "session/update", &update("1", "hi"));
     world.request(second, 9, "session/request_permission", &crate::harness::permission("1"));
-    let shown = crate::harness::permission("agent:1");
+    let shown = crate::harness::permission("~1~1");
     let number = world.expect_request(editor, "session/request_permission", &shown);
     world.answer(editor, number, ALLOWED);
     world.expect_answer(second, 9, ALLOWED);
@@ -195,7 +204,7 @@ fn an_alias_in_each_place() {
     world.expect_answer(editor, 3, END_TURN);
     let status = world.request_as(editor, 4, second, "session/status", "}");
     world.answer(second, status, r#"{"sessionId":"1","busy":false}"#);
-    world.expect_answer(editor, 4, r#"{"sessionId":"agent:1","busy":false}"#);
+    world.expect_answer(editor, 4, r#"{"sessionId":"~1~1","busy":false}"#);
     let mode = world.request_as(editor, 5, second, "session/set_mode", r#","modeId":"x"}"#);
     let error = |id: u64, session: &str| {
         format!(
@@ -203,10 +212,10 @@ fn an_alias_in_each_place() {
         )
     };
     world.says(second, error(mode, "1"));
-    world.expect_line(editor, &error(5, "agent:1"));
+    world.expect_line(editor, &error(5, "~1~1"));
     // Our own words name it as the client does.
-    world.request(editor, 6, "session/close", &session("agent:1"));
-    world.expect_closed(editor, "agent:1", "client_close");
+    world.request(editor, 6, "session/close", &session("~1~1"));
+    world.expect_closed(editor, "~1~1", "client_close");
     let close = world.expect_request(second, "session/close", &session("1"));
     world.answer(second, close, "{}");
     world.expect_answer(editor, 6, "{}");
@@ -221,22 +230,18 @@ fn an_alias_in_a_list_a_fork_and_a_deletion() {
     world.request(editor, 3, "session/list", "{}");
     let list = world.expect_request(second, "session/list", "{}");
     world.answer(second, list, r#"{"sessions":[{"sessionId":"1","cwd":"/work"}]}"#);
-    world.expect_answer(
-        editor,
-        3,
-        r#"{"sessions":[{"sessionId":"agent:1","cwd":"/work"},{"sessionId":"1","cwd":"/work"}]}"#,
-    );
-    world.request(editor, 4, "session/fork", &stored("agent:1"));
+    world.expect_answer(editor, 3, r#"{"sessions":[{"sessionId":"~1~1","cwd":"/work"}]}"#);
+    world.request(editor, 4, "session/fork", &stored("~1~1"));
     let fork = world.expect_request(second, "session/fork", &stored("1"));
     world.answer(second, fork, &session("2"));
     world.expect_answer(editor, 4, &session("2"));
-    world.request(editor, 5, "session/delete", &session("agent:1"));
-    world.expect_closed(editor, "agent:1", "deleted");
-    let close = world.expect_request(second, "session/close", &session("1"));
-    world.answer(second, close, "{}");
+    world.request(editor, 5, "session/delete", &session("~1~1"));
     let delete = world.expect_request(second, "session/delete", &session("1"));
     world.answer(second, delete, "{}");
+    world.expect_closed(editor, "~1~1", "deleted");
     world.expect_answer(editor, 5, "{}");
+    let close = world.expect_request(second, "session/close", &session("1"));
+    world.answer(second, close, "{}");
     world.prompt(editor, first, "1", 6);
 }
 
@@ -249,7 +254,7 @@ fn a_third_of_the_same_id_gets_a_number() {
     world.handshake(third);
     let number = world.expect_request(third, "session/new", NEW);
     world.answer(third, number, &session("1"));
-    world.expect_answer(editor, 3, &session("agent:1~2"));
+    world.expect_answer(editor, 3, &session("~2~1"));
 }
 
 #[test]
@@ -257,7 +262,7 @@ fn a_fourth_of_the_same_id_gets_another_number() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first) = world.start();
     world.open(editor, first, "1");
-    for (token, id) in [(1, "agent:1"), (2, "agent:1~2"), (3, "agent:1~3")] {
+    for (token, id) in [(1, "~1~1"), (2, "~2~1"), (3, "~3~1")] {
         world.request(editor, token, "session/new", NEW);
         let next = world.expect_spawn("/home");
         world.handshake(next);
@@ -278,9 +283,9 @@ fn an_alias_is_not_given_again_while_the_closed_session_is_remembered() {
     world.handshake(new);
     let number = world.expect_request(new, "session/new", NEW);
     world.answer(new, number, &session("1"));
-    world.expect_answer(second, 1, &session("agent:1"));
-    world.request(second, 2, "session/close", &session("agent:1"));
-    world.expect_closed(second, "agent:1", "client_close");
+    world.expect_answer(second, 1, &session("~1~1"));
+    world.request(second, 2, "session/close", &session("~1~1"));
+    world.expect_closed(second, "~1~1", "client_close");
     let close = world.expect_request(new, "session/close", &session("1"));
     world.answer(new, close, "{}");
     world.expect_answer(second, 2, "{}");
@@ -288,7 +293,7 @@ fn an_alias_is_not_given_again_while_the_closed_session_is_remembered() {
     world.request(first, 3, "session/new", NEW);
     let number = world.expect_request(new, "session/new", NEW);
     world.answer(new, number, &session("1"));
-    world.expect_answer(first, 3, &session("agent:1~2"));
+    world.expect_answer(first, 3, &session("~2~1"));
 }
 
 #[test]
@@ -300,7 +305,7 @@ fn the_id_of_a_tombstone_is_another_conversation() {
     world.request(editor, 2, "session/new", NEW);
     let number = world.expect_request(channel, "session/new", NEW);
     world.answer(channel, number, &session("1"));
-    world.expect_answer(editor, 2, &session("agent:1"));
+    world.expect_answer(editor, 2, &session("~1~1"));
     world.request(editor, 3, "session/prompt", &crate::harness::prompt("1"));
     world.expect_refusal(editor, 3, -32002, "session_closed");
     // The stored conversation of that id is held under another name.
@@ -319,22 +324,22 @@ fn a_new_conversation_does_not_take_the_id_of_one_whose_client_is_gone() {
     world.request(second, 1, "session/new", NEW);
     let number = world.expect_request(channel, "session/new", NEW);
     world.answer(channel, number, &session("1"));
-    world.expect_answer(second, 1, &session("agent:1"));
+    world.expect_answer(second, 1, &session("~1~1"));
 }
 
 #[test]
 fn our_own_prefix_is_taken_off_an_unknown_id() {
     let mut world = World::new();
     let (editor, channel) = world.start();
-    world.request(editor, 1, "session/load", &stored("agent:7"));
+    world.request(editor, 1, "session/load", &stored("~1~7"));
     let load = world.expect_request(channel, "session/load", &stored("7"));
     world.notify(channel, "session/update", &update("7", "replayed"));
-    world.expect_notification(editor, "session/update", &update("agent:7", "replayed"));
+    world.expect_notification(editor, "session/update", &update("~1~7", "replayed"));
     world.answer(channel, load, "{}");
     world.expect_answer(editor, 1, "{}");
     world.notify(channel, "session/update", &update("7", "live"));
-    world.expect_notification(editor, "session/update", &update("agent:7", "live"));
-    world.request(editor, 2, "session/delete", &session("agent:8"));
+    world.expect_notification(editor, "session/update", &update("~1~7", "live"));
+    world.request(editor, 2, "session/delete", &session("~1~8"));
     world.expect_request(channel, "session/delete", &session("8"));
 }
 
@@ -354,17 +359,17 @@ fn the_error_of_a_load_names_the_session_as_its_client_does() {
             r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-1,"message":"","data":{{"sessionId":"{session}"}}}}}}"#
         )
     };
-    world.request(editor, 1, "session/load", &stored("agent:7"));
+    world.request(editor, 1, "session/load", &stored("~1~7"));
     let load = world.expect_request(channel, "session/load", &stored("7"));
     world.says(channel, error(load, "7"));
-    world.expect_line(editor, &error(1, "agent:7"));
+    world.expect_line(editor, &error(1, "~1~7"));
 }
 
 #[test]
 fn our_own_prefix_is_taken_off_the_unknown_source_of_a_fork() {
     let mut world = World::new();
     let (editor, channel) = world.start();
-    world.request(editor, 1, "session/fork", &stored("agent:1"));
+    world.request(editor, 1, "session/fork", &stored("~1~1"));
     let fork = world.expect_request(channel, "session/fork", &stored("1"));
     world.answer(channel, fork, &session("2"));
     world.expect_answer(editor, 1, &session("2"));
@@ -380,7 +385,7 @@ fn a_child_of_an_aliased_session_keeps_its_own_name() {
         )
     };
     world.notify(second, "session/update", &announced("1"));
-    world.expect_notification(editor, "session/update", &announced("agent:1"));
+    world.expect_notification(editor, "session/update", &announced("~1~1"));
     world.notify(second, "session/update", &update("kid", "hi"));
     world.expect_notification(editor, "session/update", &update("kid", "hi"));
     world.notify(editor, "session/cancel", &session("kid"));
@@ -419,7 +424,7 @@ fn a_deletion_never_reaches_another_conversation_of_the_same_id() {
     world.expect(first, Deed::CloseStdin);
     world.exits(first, 0);
     // What was "1" is stored by a process that is gone; what its successor calls
-    // "1" is live, and known as "agent:1".
+    // "1" is live, and known as "~1~1".
     world.request(editor, 3, "session/delete", &session("1"));
     world.expect_refusal(editor, 3, -32603, "session_fenced");
     world.assert_nothing_for(second);
@@ -429,8 +434,8 @@ fn a_deletion_never_reaches_another_conversation_of_the_same_id() {
 fn a_deletion_goes_to_the_channel_whose_session_clients_knew_by_that_very_name() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (editor, first, second) = collision(&mut world);
-    world.request(editor, 3, "session/close", &session("agent:1"));
-    world.expect_closed(editor, "agent:1", "client_close");
+    world.request(editor, 3, "session/close", &session("~1~1"));
+    world.expect_closed(editor, "~1~1", "client_close");
     let number = world.expect_request(second, "session/close", &session("1"));
     world.answer(second, number, "{}");
     world.expect_answer(editor, 3, "{}");
@@ -477,7 +482,7 @@ fn a_new_conversation_does_not_take_the_id_of_one_that_ended() {
     world.handshake(next);
     let number = world.expect_request(next, "session/new", NEW);
     world.answer(next, number, &session("1"));
-    world.expect_answer(editor, 2, &session("agent:1"));
+    world.expect_answer(editor, 2, &session("~1~1"));
     // The thread of the old one speaks of the old one.
     world.request(editor, 3, "session/prompt", &crate::harness::prompt("1"));
     world.expect_refusal(editor, 3, -32002, "session_closed");
@@ -494,7 +499,7 @@ fn a_new_conversation_does_not_take_the_id_of_one_that_is_being_loaded() {
     world.handshake(second);
     let number = world.expect_request(second, "session/new", NEW);
     world.answer(second, number, &session("1"));
-    world.expect_answer(editor, 2, &session("agent:1"));
+    world.expect_answer(editor, 2, &session("~1~1"));
     world.answer(first, load, "null");
     world.expect_answer(editor, 1, "null");
     world.prompt(editor, first, "1", 3);
@@ -510,11 +515,11 @@ fn an_alias_is_not_the_name_of_a_conversation_that_is_being_loaded() {
     world.handshake(second);
     let number = world.expect_request(second, "session/new", NEW);
     // Meanwhile a stored conversation is loaded by a name that begins with our prefix.
-    world.request(editor, 2, "session/load", &stored("agent:2"));
+    world.request(editor, 2, "session/load", &stored("~1~2"));
     let third = world.expect_spawn("/home");
     world.handshake(third);
     world.expect_request(third, "session/load", &stored("2"));
     // And a new one is called by that very name.
-    world.answer(second, number, &session("agent:2"));
-    world.expect_answer(editor, 1, &session("agent:agent:2"));
+    world.answer(second, number, &session("~1~2"));
+    world.expect_answer(editor, 1, &session("~1~~1~2"));
 }

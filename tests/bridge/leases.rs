@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{Limit, Notice};
 
-use crate::harness::{Deed, INITIALIZE, NEW, WITHOUT_CLOSE, World, session};
+use crate::harness::{Deed, INITIALIZE, NEW, World, session};
 
 #[test]
 fn a_channel_that_may_hold_something_for_a_client_is_not_stopped_for_idleness() {
@@ -42,19 +42,6 @@ fn what_an_agent_may_hold_for_a_client_does_not_keep_a_channel_that_is_to_be_rep
 }
 
 #[test]
-fn a_leased_channel_that_is_replaced_for_its_husks_ends_with_its_last_session() {
-    let mut world = World::with(|config| config.agent.max_husks = 1);
-    world.agent = WITHOUT_CLOSE;
-    let (editor, channel) = world.start();
-    world.open(editor, channel, "a");
-    world.agreed(editor, channel, "_vendor/thing", "{}");
-    world.request(editor, 1, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_answer(editor, 1, "{}");
-    world.expect(channel, Deed::CloseStdin);
-}
-
-#[test]
 fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_client() {
     let mut world = World::with(|config| config.agent.channel_idle_timeout = Limit::After(0));
     let (editor, first) = world.start();
@@ -71,6 +58,8 @@ fn what_a_channel_holds_for_a_client_of_another_pool_by_now_ends_with_that_clien
     world.assert_nothing_left();
     world.gone(editor);
     world.expect(first, Deed::CloseStdin);
+    // And one that no client of its pool can use any more is not kept for a first use.
+    world.expect(second, Deed::CloseStdin);
 }
 
 #[test]

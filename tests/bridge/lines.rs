@@ -1,13 +1,16 @@
 //! Lines that are no messages, from both sides.
 
 use drawbridge::bridge::Notice;
-use drawbridge::wire::frame::OverlongHead;
-use drawbridge::wire::{Malformed, Token};
+use drawbridge::wire::{Glimpse, Malformed, Token};
 
 use crate::harness::{END_TURN, NEW, World, session};
 
 fn too_long(id: Option<&str>, has_method: bool) -> Malformed {
-    let glimpse = OverlongHead { id: id.map(|id| Token::new(id.as_bytes())), has_method };
+    let glimpse = match id.map(|id| Token::new(id.as_bytes())) {
+        Some(id) if has_method => Glimpse::Request(id),
+        Some(id) => Glimpse::Answer(id),
+        None => Glimpse::Nothing,
+    };
     Malformed::TooLong { length: 70_000_000, glimpse }
 }
 

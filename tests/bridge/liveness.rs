@@ -18,7 +18,7 @@ impl World {
     #[track_caller]
     fn looked(&mut self, channel: ChannelId, worked: Option<u64>) {
         self.expect(channel, Deed::Survey);
-        self.event(Event::Surveyed { channel, processes: Vec::new(), worked });
+        self.event(Event::Surveyed { channel, processes: Some(Vec::new()), worked });
     }
 
     #[track_caller]
@@ -164,7 +164,7 @@ fn the_sleep_of_the_host_is_no_strike() {
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.now = world.now.plus_millis(8 * 3_600_000);
-    world.event(Event::HostPaused);
+    world.event(Event::HostPaused { millis: 0 });
     world.wait(59_999);
     world.assert_nothing_left();
     // Then it is looked at as if for the first time.
@@ -268,7 +268,7 @@ fn silence_that_is_broken_while_it_is_looked_at_is_no_strike_and_takes_the_other
                 world.expect_warning(|notice| matches!(notice, Notice::StrayLine { .. }));
             }
             world.wait(5);
-            world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+            world.event(Event::Surveyed { channel, processes: Some(Vec::new()), worked: Some(7) });
             world.assert_nothing_left();
             assert_eq!(world.bridge.counters().strikes, earlier as u64);
             // From there it is counted from the beginning.
@@ -360,7 +360,7 @@ fn a_look_for_another_reason_is_no_strike() {
     world.prompt(editor, channel, "a", 1);
     world.wait(INTERVAL);
     world.looked(channel, Some(7));
-    world.wait(10);
+    world.wait(1_500);
     // Whether the other session may make room.
     world.request(editor, 2, "session/new", NEW);
     world.looked(channel, Some(7));
@@ -377,10 +377,12 @@ fn a_look_across_the_sleep_of_the_host_is_no_strike() {
     world.looked(channel, Some(7));
     world.wait(INTERVAL);
     world.expect(channel, Deed::Survey);
-    world.event(Event::HostPaused);
-    world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+    world.event(Event::HostPaused { millis: 0 });
+    world.event(Event::Surveyed { channel, processes: Some(Vec::new()), worked: Some(7) });
     world.assert_nothing_left();
     world.wait(60_000);
+    world.looked(channel, Some(7));
+    world.wait(INTERVAL);
     world.looked(channel, Some(7));
     world.expect_strike(channel, 1);
 }
@@ -396,19 +398,21 @@ fn who_is_not_waited_for_any_more_gets_no_strike() {
     world.wait(5);
     world.expect_refusal(editor, 1, -32603, "prompt_timeout");
     world.expect_notification(channel, "session/cancel", &session("a"));
-    world.event(Event::Surveyed { channel, processes: Vec::new(), worked: Some(7) });
+    world.event(Event::Surveyed { channel, processes: Some(Vec::new()), worked: Some(7) });
     world.assert_nothing_left();
 }
 
 #[test]
-fn after_the_sleep_of_the_host_a_silent_agent_is_looked_at_when_the_grace_is_over() {
+fn after_the_sleep_of_the_host_the_interval_of_silence_begins_anew() {
     let (mut world, _, channel, _) =
         with_turn(|config| config.agent.liveness_interval = Limit::After(600_000));
     world.wait(600_000);
     world.looked(channel, Some(7));
     world.wait(1);
-    world.event(Event::HostPaused);
-    world.wait(60_000);
+    world.event(Event::HostPaused { millis: 0 });
+    world.wait(599_999);
+    world.assert_nothing_left();
+    world.wait(1);
     world.expect(channel, Deed::Survey);
 }
 

@@ -1,6 +1,6 @@
 //! Opening: frames that come too early, answers that come too late, loads of what is live.
 
-use drawbridge::bridge::{Limit, Notice, StopReason};
+use drawbridge::bridge::{Limit, Notice, ShutdownCause, StopReason};
 
 use crate::harness::{
     ALLOWED, Deed, END_TURN, NEW, World, permission, prompt, session, stored, update,
@@ -13,15 +13,16 @@ fn early_frames_delivered_after_the_answer() {
     world.request(editor, 1, "session/new", NEW);
     let new = world.expect_request(channel, "session/new", NEW);
     world.notify(channel, "session/update", &update("a", "one"));
-    world.notify(channel, "session/update", &update("other", "nobody's"));
+    world.notify(channel, "session/update", &update("other", "of an unknown one"));
     world.notify(channel, "session/update", &update("a", "two"));
     world.assert_nothing_left();
     world.answer(channel, new, &session("a"));
     world.expect_answer(editor, 1, &session("a"));
     world.expect_notification(editor, "session/update", &update("a", "one"));
     world.expect_notification(editor, "session/update", &update("a", "two"));
-    // What nobody came for is thrown away and counted.
-    assert_eq!(world.bridge.counters().early_frames, 1);
+    // What no open has brought passes when the last one is answered.
+    world.expect_notification(editor, "session/update", &update("other", "of an unknown one"));
+    assert_eq!(world.bridge.counters().early_frames, 0);
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn early_requests_go_on_at_once() {
     let of_first = world.expect_request(channel, "session/new", NEW);
     world.request(second, 1, "session/load", &stored("b"));
     let of_second = world.expect_request(channel, "session/load", &stored("b"));
-    // The restore of just that id; otherwise the oldest that will bring a new one.
+    // The restore of just that id; otherwise the one that will bring a new one.
     let number = world.ask(channel, second, "b", "50");
     world.answer(second, number, ALLOWED);
     world.expect_answer(channel, 50, ALLOWED);
@@ -44,12 +45,12 @@ fn early_requests_go_on_at_once() {
     world.expect_answer(second, 1, "null");
     world.answer(channel, of_first, &session("a"));
     world.expect_answer(first, 1, &session("a"));
-    // With no open in flight an unknown session is nobody's.
+    // With no open in flight an unknown session may be of either.
     world.request(channel, 52, "session/request_permission", &permission("zzz"));
     world.expect_answer(channel, 52, crate::harness::NOT_ALLOWED);
+    world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
     world.request(channel, 53, "fs/write_text_file", &session("zzz"));
-    let data = world.expect_refusal(channel, 53, -32002, "unknown_session");
-    assert_eq!(data["sessionId"], "zzz");
+    world.expect_refusal(channel, 53, -32603, "nobody_to_ask");
 }
 
 #[test]
@@ -89,7 +90,10 @@ fn early_frames_are_bounded() {
     for _ in 0..32 {
         world.expect_notification(editor, "session/update", &update("a", "x"));
     }
-    assert_eq!(world.bridge.counters().early_frames, 8 + 7 + 1 + 63);
+    for _ in 0..63 {
+        world.next_line(editor);
+    }
+    assert_eq!(world.bridge.counters().early_frames, 8 + 7 + 1);
 }
 
 #[test]
@@ -243,11 +247,17 @@ fn an_agent_that_opens_what_is_open_already_broke_the_protocol() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    for odd in [session("a"), "{}".to_owned(), "null".to_owned(), r#"{"sessionId":7}"#.to_owned()] {
+    let broken = "protocol_broken";
+    for (odd, kind) in [
+        (session("a"), broken),
+        ("{}".to_owned(), broken),
+        ("null".to_owned(), "answer_unreadable"),
+        (r#"{"sessionId":7}"#.to_owned(), broken),
+    ] {
         world.request(editor, 1, "session/new", NEW);
         let new = world.expect_request(channel, "session/new", NEW);
         world.answer(channel, new, &odd);
-        world.expect_refusal(editor, 1, -32603, "protocol_broken");
+        world.expect_refusal(editor, 1, -32603, kind);
     }
     world.prompt(editor, channel, "a", 2);
 }
@@ -286,8 +296,6 @@ fn an_early_frame_is_not_taken_for_the_replay_of_another_conversation() {
     let second = world.join();
     world.request(first, 1, "session/load", &stored("b"));
     let load = world.expect_request(channel, "session/load", &stored("b"));
-    world.notify(channel, "session/update", &update("a", "nobody's"));
-    assert_eq!(world.bridge.counters().unknown_session_frames, 1, "no open brings a new one");
     world.request(second, 1, "session/new", NEW);
     let new = world.expect_request(channel, "session/new", NEW);
     world.notify(channel, "session/update", &update("a", "early"));
@@ -318,22 +326,30 @@ fn of_several_restores_each_gets_its_own_replay_and_questions() {
 }
 
 #[test]
-fn an_early_question_goes_to_the_oldest_open_that_brings_a_new_session() {
+fn an_early_question_goes_to_the_one_client_that_opens_a_new_session() {
     let opens = [("session/new", NEW.to_owned()), ("session/fork", stored("source"))];
     for (older, newer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
         let mut world = World::new();
         let (first, channel) = world.start();
         let second = world.join();
-        // One that restores another conversation is older, and brings no new one.
+        // One that restores another conversation brings no new one.
         world.request(second, 1, "session/load", &stored("b"));
         world.expect_request(channel, "session/load", &stored("b"));
-        for (client, (method, params)) in [(first, &opens[older]), (second, &opens[newer])] {
-            world.request(client, 2, method, params);
-            world.expect_request(channel, method, params);
-        }
+        let open = |world: &mut World, client, id, which: usize| {
+            let (method, params) = &opens[which];
+            world.request(client, id, method, params);
+            world.expect_request(channel, method, params)
+        };
+        open(&mut world, first, 2, older);
+        open(&mut world, first, 3, newer);
         let question = world.ask(channel, first, "unheard of", "50");
         world.answer(first, question, ALLOWED);
         world.expect_answer(channel, 50, ALLOWED);
+        // Of two clients neither may see what may be the other's.
+        open(&mut world, second, 4, older);
+        world.request(channel, 51, "session/request_permission", &permission("unheard of too"));
+        world.expect_answer(channel, 51, crate::harness::NOT_ALLOWED);
+        world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
     }
 }
 
@@ -393,13 +409,17 @@ fn a_load_of_a_live_session_that_ends_meanwhile_is_refused_at_once() {
     world.open(first, channel, "a");
     world.request(second, 1, "session/load", &stored("a"));
     let load = world.expect_request(channel, "session/load", &stored("a"));
-    world.request(first, 2, "session/delete", &session("a"));
-    world.expect_closed(first, "a", "deleted");
-    world.expect_closed(second, "a", "deleted");
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_died(first, "a", "shutdown", "");
+    world.expect_died(second, "a", "shutdown", "");
     world.expect_refusal(second, 1, -32800, "session_closing");
-    world.expect_request(channel, "session/close", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
     world.answer(channel, load, "null");
     assert_eq!(world.bridge.counters().stray_answers, 1);
+    world.answer(channel, close, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
 }
 
 #[test]
@@ -418,25 +438,105 @@ fn frames_held_for_a_session_that_was_closed_unseen_are_not_shown_to_a_later_one
     world.answer(channel, close, "{}");
     // The agent gives the id again.
     world.answer(channel, seen, &session("a"));
-    world.expect_answer(second, 1, &session("agent:a"));
+    world.expect_answer(second, 1, &session("~1~a"));
 }
 
 #[test]
 fn an_early_question_does_not_belong_to_another_session_that_opens_first() {
     let mut world = World::new();
-    let (first, channel) = world.start();
-    let second = world.join();
-    world.request(first, 1, "session/new", NEW);
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/new", NEW);
     let one = world.expect_request(channel, "session/new", NEW);
-    world.request(second, 1, "session/new", NEW);
+    world.request(editor, 2, "session/new", NEW);
     world.expect_request(channel, "session/new", NEW);
-    let question = world.ask(channel, first, "b", "50");
+    let question = world.ask(channel, editor, "b", "50");
     world.answer(channel, one, &session("a"));
-    world.expect_answer(first, 1, &session("a"));
-    world.close(first, channel, "a");
+    world.expect_answer(editor, 1, &session("a"));
+    world.close(editor, channel, "a");
     world.assert_nothing_left();
-    world.answer(first, question, ALLOWED);
+    world.answer(editor, question, ALLOWED);
     world.expect_answer(channel, 50, ALLOWED);
+}
+
+#[test]
+fn a_question_within_an_open_is_asked_under_the_id_that_the_session_will_have() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.open(editor, first, "s1");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let new = world.expect_request(second, "session/new", NEW);
+    world.request(second, 50, "session/request_permission", &permission("s1"));
+    let asked = permission("~1~s1");
+    let question = world.expect_request(editor, "session/request_permission", &asked);
+    world.answer(editor, question, ALLOWED);
+    world.expect_answer(second, 50, ALLOWED);
+    world.answer(second, new, &session("s1"));
+    world.expect_answer(editor, 1, &session("~1~s1"));
+}
+
+#[test]
+fn a_close_behind_a_load_is_handled_when_the_load_is_over() {
+    for (answer, is_open) in [(Some("null"), true), (None, false)] {
+        for was_open_before in [false, true] {
+            let mut world = World::new();
+            let (editor, channel) = world.start();
+            if was_open_before {
+                world.open(editor, channel, "a");
+                world.close(editor, channel, "a");
+            }
+            world.request(editor, 1, "session/load", &stored("a"));
+            let load = world.expect_request(channel, "session/load", &stored("a"));
+            world.request(editor, 2, "session/prompt", &prompt("a"));
+            world.request(editor, 3, "session/close", &session("a"));
+            world.assert_nothing_left();
+            match answer {
+                Some(result) => world.answer(channel, load, result),
+                None => world.fail(channel, load, -32002),
+            }
+            if is_open {
+                world.expect_answer(editor, 1, "null");
+                world.expect_request(channel, "session/prompt", &prompt("a"));
+                world.expect_closed(editor, "a", "client_close");
+                world.expect_notification(channel, "session/cancel", &session("a"));
+                let close = world.expect_request(channel, "session/close", &session("a"));
+                world.answer(channel, close, "{}");
+                world.expect_answer(editor, 2, crate::harness::CANCELLED);
+                world.expect_answer(editor, 3, "{}");
+                continue;
+            }
+            world.expect_failure(editor, 1, -32002);
+            if was_open_before {
+                world.expect_refusal(editor, 2, -32002, "session_closed");
+                world.expect_answer(editor, 3, "{}");
+            } else {
+                let turn = world.expect_request(channel, "session/prompt", &prompt("a"));
+                let close = world.expect_request(channel, "session/close", &session("a"));
+                for (asked, id) in [(turn, 2), (close, 3)] {
+                    world.fail(channel, asked, -32002);
+                    world.expect_failure(editor, id, -32002);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cancel_during_a_load_settles_the_prompts_behind_it_and_reaches_the_agent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.request(editor, 2, "session/prompt", &prompt("a"));
+    world.request(editor, 3, "_x/y", &session("a"));
+    world.notify(editor, "$/cancel_request", r#"{"requestId":3}"#);
+    world.expect_refusal(editor, 3, -32800, "cancelled");
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_answer(editor, 2, crate::harness::CANCELLED);
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
 }
 
 #[test]

@@ -118,9 +118,12 @@ fn a_cancel_ends_the_running_turn_and_the_queued_prompts_of_that_client_alone() 
 }
 
 #[test]
-fn a_cancel_of_an_unknown_session_is_ignored() {
+fn a_cancel_of_an_unknown_session_passes_on_and_starts_no_agent() {
     let mut world = World::new();
-    let (editor, _) = world.start();
+    let (editor, channel) = world.start();
+    world.notify(editor, "session/cancel", &session("zzz"));
+    world.expect_notification(channel, "session/cancel", &session("zzz"));
+    world.exits(channel, 0);
     world.notify(editor, "session/cancel", &session("zzz"));
     assert_eq!(world.bridge.counters().unrouted, 1);
 }

@@ -268,10 +268,46 @@ fn a_cancel_settles_the_questions_of_its_turn_after_a_second() {
     world.wait(999);
     world.assert_nothing_left();
     world.wait(1);
-    world.expect_withdrawn(editor, forgotten);
+    // The client that has cancelled the turn knows it.
     world.expect_answer(channel, 51, NOT_ALLOWED);
+    assert!(forgotten > answered);
     world.answer(channel, turn, CANCELLED);
     world.expect_answer(editor, 1, CANCELLED);
+}
+
+#[test]
+fn a_cancel_answers_only_what_a_client_is_expected_to_settle() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    let methods = [
+        "fs/read_text_file",
+        "fs/write_text_file",
+        "terminal/create",
+        "terminal/output",
+        "terminal/wait_for_exit",
+        "terminal/kill",
+        "terminal/release",
+        "_vendor/ask",
+        "mcp/connect",
+    ];
+    let asked = methods.map(|method| {
+        world.request(channel, format!("\"{method}\""), method, &session("a"));
+        world.expect_request(editor, method, &session("a"))
+    });
+    world.request(channel, 70, "elicitation/create", &session("a"));
+    world.expect_request(editor, "elicitation/create", &session("a"));
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.wait(1_000);
+    world.expect_answer(channel, 70, r#"{"action":"cancel"}"#);
+    world.wait(3_600_000);
+    world.assert_nothing_left();
+    for (number, method) in asked.into_iter().zip(methods) {
+        world.answer(editor, number, "{}");
+        world.expect_answer(channel, format!("\"{method}\""), "{}");
+    }
 }
 
 #[test]
@@ -344,7 +380,7 @@ fn a_second_cancel_gives_a_question_no_more_time() {
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
     world.prompt(editor, channel, "a", 1);
-    let question = world.ask(channel, editor, "a", "50");
+    world.ask(channel, editor, "a", "50");
     for pause in [400, 400, 199] {
         world.notify(editor, "session/cancel", &session("a"));
         world.expect_notification(channel, "session/cancel", &session("a"));
@@ -352,7 +388,6 @@ fn a_second_cancel_gives_a_question_no_more_time() {
     }
     world.assert_nothing_left();
     world.wait(1);
-    world.expect_withdrawn(editor, question);
     world.expect_answer(channel, 50, NOT_ALLOWED);
 }
 
@@ -481,7 +516,7 @@ fn who_has_left_a_session_is_not_asked_although_its_own_turn_runs() {
 }
 
 #[test]
-fn a_question_without_a_session_goes_to_the_client_that_the_channel_served_last() {
+fn a_question_without_a_session_goes_to_the_only_client_that_it_can_be_for() {
     let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
     let (first, old) = world.start();
     let second = world.join();
@@ -491,7 +526,14 @@ fn a_question_without_a_session_goes_to_the_client_that_the_channel_served_last(
     world.handshake(new);
     world.opened(second, new, "b", "1");
     world.close(second, new, "b");
+    // Two clients of the pool may be meant, and neither has anything there now.
     world.request(new, 50, "_some/question", "{}");
+    world.expect_refusal(new, 50, -32603, "nobody_to_ask");
+    world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
+    world.request(first, 2, "_x", "{}");
+    world.expect_request(old, "_x", "{}");
+    world.gone(first);
+    world.request(new, 51, "_some/question", "{}");
     world.expect_request(second, "_some/question", "{}");
 }
 

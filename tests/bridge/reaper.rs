@@ -320,7 +320,7 @@ fn after_a_pause_of_the_host_nothing_is_reaped_for_a_minute() {
     let mut world = World::with(all);
     let (editor, channel) = open(&mut world);
     world.now = world.now.plus_millis(100 * MINUTE);
-    world.event(drawbridge::bridge::Event::HostPaused);
+    world.event(drawbridge::bridge::Event::HostPaused { millis: 0 });
     world.wait(MINUTE - 1);
     world.assert_nothing_left();
     world.wait(1);

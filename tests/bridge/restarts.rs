@@ -215,7 +215,7 @@ fn an_initialize_during_the_pause_after_a_crash_waits() {
     let channel = world.expect_spawn("/home");
     world.handshake(channel);
     world.next_line(late);
-    world.event(Event::HostPaused);
+    world.event(Event::HostPaused { millis: 0 });
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl World {
         self.expect_request(client, "session/request_permission", &permission(id))
     }
 
-    /// A client's request in the session that it knows as `agent:1` and the
+    /// A client's request in the session that it knows as `~1~1` and the
     /// agent of this channel as `1`; the params go on with `rest`.
     #[track_caller]
     pub fn request_as(
@@ -125,7 +125,7 @@ impl World {
         method: &str,
         rest: &str,
     ) -> u64 {
-        self.request(client, token, method, &format!(r#"{{"sessionId":"agent:1"{rest}"#));
+        self.request(client, token, method, &format!(r#"{{"sessionId":"~1~1"{rest}"#));
         self.expect_request(channel, method, &format!(r#"{{"sessionId":"1"{rest}"#))
     }
 

@@ -1,5 +1,7 @@
 //! Sub-agents: sessions that an agent announces within a session of a client.
 
+use drawbridge::bridge::Notice;
+
 use crate::harness::{ALLOWED, NEW, World, session, update};
 
 /// The word of a session's agent that a sub-agent works for it under a name.
@@ -38,24 +40,24 @@ fn a_child_session_is_routed_to_its_parents_clients_and_dies_with_it() {
 }
 
 #[test]
-fn the_name_of_a_sub_agent_is_free_again_when_its_session_has_ended() {
+fn the_id_of_a_sub_agent_whose_session_has_ended_is_that_of_a_closed_one() {
     let mut world = World::new();
     let (first, channel) = world.start();
     let second = world.join();
     world.open(first, channel, "a");
     world.open(second, channel, "b");
-    for (client, id) in [(first, "a"), (second, "b")] {
-        let announced = format!(
-            r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"kid"}}}}"#
-        );
-        world.notify(channel, "session/update", &announced);
-        world.expect_notification(client, "session/update", &announced);
-        world.notify(channel, "session/update", &update("kid", "hi"));
-        world.expect_notification(client, "session/update", &update("kid", "hi"));
-        world.notify(client, "session/cancel", &session("kid"));
-        world.expect_notification(channel, "session/cancel", &session("kid"));
-        world.close(client, channel, id);
-    }
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.expect_notification(first, "session/update", &announcement("a", "kid"));
+    world.notify(channel, "session/update", &update("kid", "hi"));
+    world.expect_notification(first, "session/update", &update("kid", "hi"));
+    world.close(first, channel, "a");
+    // What it says now is late, whoever announces the id again.
+    world.notify(channel, "session/update", &announcement("b", "kid"));
+    world.expect_notification(second, "session/update", &announcement("b", "kid"));
+    world.notify(channel, "session/update", &update("kid", "late"));
+    world.notify(second, "session/cancel", &session("kid"));
+    assert_eq!(world.bridge.counters().late_frames, 1);
+    assert_eq!(world.bridge.counters().unrouted, 1);
 }
 
 #[test]
@@ -83,9 +85,12 @@ fn a_sub_agent_takes_no_name_from_a_session_of_another_channel() {
     let second = world.expect_spawn("/home");
     world.handshake(second);
     world.opened(editor, second, "b", "1");
-    let announced = announcement("b", "1");
-    world.notify(second, "session/update", &announced);
-    world.expect_notification(editor, "session/update", &announced);
+    world.notify(second, "session/update", &announcement("b", "1"));
+    world.expect_notification(editor, "session/update", &announcement("b", "~1~1"));
+    world.notify(second, "session/update", &update("1", "the kid of b"));
+    world.expect_notification(editor, "session/update", &update("~1~1", "the kid of b"));
+    world.notify(editor, "session/cancel", &session("~1~1"));
+    world.expect_notification(second, "session/cancel", &session("1"));
     world.prompt(editor, first, "1", 2);
     world.close(editor, second, "b");
     world.notify(editor, "session/cancel", &session("1"));
@@ -107,7 +112,7 @@ fn a_sub_agent_takes_no_name_from_a_session_of_its_own_channel() {
 }
 
 #[test]
-fn of_the_sub_agents_of_one_session_no_more_than_a_bound_are_known() {
+fn of_the_sub_agents_of_a_channel_the_oldest_is_forgotten_at_the_limit() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
@@ -116,8 +121,10 @@ fn of_the_sub_agents_of_one_session_no_more_than_a_bound_are_known() {
         world.notify(channel, "session/update", &announced);
         world.expect_notification(editor, "session/update", &announced);
     }
-    world.notify(channel, "session/update", &update("k1023", "x"));
-    world.expect_notification(editor, "session/update", &update("k1023", "x"));
-    world.notify(channel, "session/update", &update("k1024", "x"));
-    assert_eq!(world.bridge.counters().unknown_session_frames, 1);
+    assert_eq!(world.bridge.counters().passing_ids, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::PassingIdsOver { .. }));
+    // It comes back when the agent speaks of it, and costs the next one its place.
+    world.notify(channel, "session/update", &update("k0", "x"));
+    world.expect_notification(editor, "session/update", &update("k0", "x"));
+    assert_eq!(world.bridge.counters().passing_ids, 2);
 }

@@ -2,7 +2,7 @@
 //!
 //! Every file of `fuzz/corpus/` and `fuzz/regressions/` is given to the same code
 //! that the fuzz targets run; the first is what they set out from, the second
-//! what once failed.
+//! what once failed. The corpus of the core is mixed to random scripts, too.
 
 // Tests: a panic is how they fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,18 +10,26 @@
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
+mod scripts;
+
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-/// Gives every file of a target to it, in the order of their names.
-fn replay(target: &str, run: fn(&[u8])) {
+/// The files of a target, in the order of their names.
+fn files(target: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in ["corpus", "regressions"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder).join(target);
         files.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     }
     files.sort();
+    files
+}
+
+/// Gives every file of a target to it.
+fn replay(target: &str, run: fn(&[u8])) {
+    let files = files(target);
     let fails = |file: &&PathBuf| {
         let bytes = fs::read(file).unwrap();
         catch_unwind(|| run(&bytes)).is_err()

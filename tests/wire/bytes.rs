@@ -54,7 +54,7 @@ proptest! {
             }
         }
         prop_assert_eq!(found, lines);
-        prop_assert_eq!(cutter.finish(), 0);
+        prop_assert_eq!(cutter.finish(), None);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is refused, and as what; and that the scanner agrees with a JSON library.
 
 use drawbridge::wire::json;
-use drawbridge::wire::{Malformed, Token};
+use drawbridge::wire::{FrameKind, Glimpse, Malformed, Token};
 use proptest::prelude::*;
 
 use crate::read;
@@ -43,18 +43,111 @@ fn what_is_no_message_is_said_to_be_so() {
         assert_eq!(read(line), Err(Malformed::NotMessage { id: None }), "{line}");
     }
     let with_id = Err(Malformed::NotMessage { id: Some(Token::new(b"5")) });
-    assert_eq!(read(r#"{"id":5}"#), with_id);
     assert_eq!(read(r#"{"id":5,"method":{}}"#), with_id);
 }
 
 #[test]
-fn nesting_is_bounded_and_costs_no_stack() {
-    let nested = |depth: usize| {
-        format!(r#"{{"method":"m","params":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
+fn a_message_may_be_nested_to_any_depth_and_costs_no_stack() {
+    for depth in [1, 63, 64, 126, 127, 128, 129, 255, 256, 257, 1_000_000] {
+        let mixed = |open: &str, close: &str| {
+            let (begin, end) = (open.repeat(depth), close.repeat(depth));
+            format!(r#"{{"method":"m","params":{begin}0{end},"id":7}}"#)
+        };
+        for (open, close, wrong) in
+            [("[", "]", "}"), (r#"{"a":"#, "}", "]"), (r#"[{"a":"#, "}]", "]")]
+        {
+            let frame = read(&mixed(open, close)).unwrap();
+            assert_eq!(frame.number(), Some(7), "what follows is found at depth {depth}");
+            assert!(is_not_json(&mixed(open, wrong)), "{open} {depth}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_a_result_has_the_result_null() {
+    for (line, filled) in [
+        (r#"{"jsonrpc":"2.0","id":7}"#, r#"{"jsonrpc":"2.0","id":7,"result":null}"#),
+        (r#"{"id":"7", "error":null } "#, r#"{"id":"7", "error":null ,"result":null} "#),
+        (r#"{"id":7,"result":null}"#, r#"{"id":7,"result":null}"#),
+        (r#"{"id":7,"error":{"code":1}}"#, r#"{"id":7,"error":{"code":1}}"#),
+    ] {
+        let frame = read(line).unwrap();
+        assert_eq!(frame.is_bare(), line != filled, "{line}");
+        assert_eq!(frame.with_result().bytes(), filled.as_bytes());
+    }
+}
+
+#[test]
+fn an_answer_is_the_one_to_our_number_however_the_number_is_spelled() {
+    for spelled in ["7", "7.0", "7e0", "70e-1", "\"7\"", "7.000"] {
+        let frame = read(&format!(r#"{{"id":{spelled},"result":1}}"#)).unwrap();
+        assert_eq!(frame.number(), Some(7), "{spelled}");
+        assert_eq!(frame.id().is_text(), spelled.starts_with('"'));
+    }
+    for spelled in ["7.5", "-7", "null", "\"7.0\"", "\"\"", "\"seven\"", "1e400", "-0.5"] {
+        let frame = read(&format!(r#"{{"id":{spelled},"result":1}}"#)).unwrap();
+        assert_eq!(frame.number(), None, "{spelled}");
+    }
+}
+
+#[test]
+fn with_the_id_null_only_what_is_known_as_a_notification_alone_is_one() {
+    let kind = |method: &str| read(&format!(r#"{{"id":null,"method":"{method}"}}"#)).unwrap().kind;
+    for method in [
+        "session/cancel",
+        "$/cancel_request",
+        "session/update",
+        "elicitation/complete",
+        "document/didOpen",
+        "document/anything",
+        "nes/accept",
+        "nes/reject",
+    ] {
+        assert_eq!(kind(method), FrameKind::Notification, "{method}");
+    }
+    for method in ["session/prompt", "mcp/message", "nes/suggest", "_acme/x", "x", "documents/x"] {
+        assert_eq!(kind(method), FrameKind::Request, "{method}");
+    }
+    let numbered = read(r#"{"id":1,"method":"session/cancel"}"#).unwrap();
+    assert_eq!(numbered.kind, FrameKind::Request);
+}
+
+#[test]
+fn of_a_line_that_cannot_be_read_the_id_is_seen_and_whether_it_is_an_answer() {
+    let seven = || Token::new(b"7");
+    let glimpse = |line: &[u8]| match drawbridge::wire::Frame::parse(line.to_vec().into()) {
+        Err(Malformed::NotJson { glimpse, .. }) => glimpse,
+        other => panic!("{other:?}"),
     };
-    assert!(read(&nested(100)).is_ok());
-    assert!(is_not_json(&nested(200)));
-    assert!(is_not_json(&nested(1_000_000)));
+    for answer in [
+        b"{\"id\":7,\"result\":{\"x\":NaN}}".as_slice(),
+        b"{\"id\":7,\"result\":{\"x\":-Infinity}}",
+        b"{\"id\":7,\"result\":\"caf\xe9\"}",
+        b"{\"id\":7,\"result\":\"a\tb\"}",
+        b"{\"id\":7,\"result\":{\"cut\":\"o",
+        b"{\"id\":7,\"result\":{\"method\":NaN}}",
+        b"{\"id\":7,",
+        b"{\"result\":NaN,\"id\":7}",
+        b"{\"error\":{\"message\":\"\xe9\"},\"id\":7 } ",
+    ] {
+        assert_eq!(glimpse(answer), Glimpse::Answer(seven()), "{}", answer.escape_ascii());
+    }
+    for request in [
+        b"{\"id\":7,\"method\":\"m\",\"params\":NaN}".as_slice(),
+        b"{\"params\":NaN,\"method\":\"m\",\"id\":7}",
+        b"{\"id\":7,\"x\":NaN,\"method\":\"m\"}",
+        b"{\"method\":\"caf\xe9\",\"id\":7}",
+    ] {
+        assert_eq!(glimpse(request), Glimpse::Request(seven()), "{}", request.escape_ascii());
+    }
+    for nothing in [
+        b"hello".as_slice(),
+        b"{\"result\":NaN}",
+        b"{\"result\":{\"id\":7,\"x\":NaN}}",
+        b"{\"id\":{},\"result\":NaN}",
+    ] {
+        assert_eq!(glimpse(nothing), Glimpse::Nothing, "{}", nothing.escape_ascii());
+    }
 }
 
 fn json_like() -> impl Strategy<Value = String> {

@@ -6,6 +6,7 @@
 
 mod fuzz;
 mod mutants;
+mod scripts;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -26,6 +27,8 @@ enum Work {
     Steps(&'static [Step]),
     /// A function, where a list of programs is not enough; it returns `false` if it fails.
     Code(fn() -> bool),
+    /// The same with an amount, if one stands behind the name of the recipe.
+    Measured(fn(Option<&str>) -> bool),
 }
 
 const RECIPES: &[Recipe] = &[
@@ -82,6 +85,12 @@ const RECIPES: &[Recipe] = &[
         name: "fuzz",
         about: "arbitrary bytes for ten minutes a target, or DRAWBRIDGE_FUZZ_SECONDS (needs cargo-fuzz)",
         work: Work::Code(fuzz::run),
+        variables: &[],
+    },
+    Recipe {
+        name: "scripts",
+        about: "random scripts for the core, optimised, for ten minutes; `scripts 60s` for a minute, `scripts 5000` plays so many",
+        work: Work::Measured(scripts::run),
         variables: &[],
     },
     Recipe {
@@ -179,12 +188,17 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    for name in names {
+    let mut names = names.iter().peekable();
+    while let Some(name) = names.next() {
         let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == name) else {
             eprintln!("there is no recipe `{name}`; `cargo xtask` lists them");
             return ExitCode::from(2);
         };
-        if !follow(recipe) {
+        let is_measured = matches!(recipe.work, Work::Measured(_));
+        let is_amount =
+            |next: &&String| is_measured && next.starts_with(|first: char| first.is_ascii_digit());
+        let amount = names.next_if(is_amount);
+        if !follow(recipe, amount.map(String::as_str)) {
             return ExitCode::FAILURE;
         }
     }
@@ -192,10 +206,11 @@ fn main() -> ExitCode {
 }
 
 /// Does the work of a recipe; `false` if something fails.
-fn follow(recipe: &Recipe) -> bool {
+fn follow(recipe: &Recipe, amount: Option<&str>) -> bool {
     let steps = match recipe.work {
         Work::Steps(steps) => steps,
         Work::Code(run) => return run(),
+        Work::Measured(run) => return run(amount),
     };
     steps.iter().all(|step| {
         // A variable that is already set wins over the recipe's.

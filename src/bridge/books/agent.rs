@@ -19,7 +19,6 @@ pub struct Agent {
 impl Agent {
     /// An agent without a conversation.
     pub fn new(config: AgentConfig) -> Self {
-        let aliases = Aliases::new(&config.name);
-        Agent { config, aliases, restarts: Restarts::default() }
+        Agent { config, aliases: Aliases::default(), restarts: Restarts::default() }
     }
 }

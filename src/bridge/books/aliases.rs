@@ -1,19 +1,45 @@
 //! The ids by which clients know an agent's conversations: the agent's own id, or an
 //! alias where two conversations have the same id.
 
+//!
+//! An alias is `~N~ID`. An id of that form is always one of ours, and without its prefix it
+//! leads to the agent's id, in the next bridge too. So an agent's own id that looks like an
+//! alias is shown with one more prefix, and one prefix is taken off, always.
+
 use foldhash::HashMap;
 
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, SessionKey};
 
-/// The ids of one agent's conversations that are live or being restored.
-#[derive(Debug)]
+/// An id without the prefix of aliases; `None`: it has none.
+pub fn stripped(id: &str) -> Option<&str> {
+    let (number, rest) = id.strip_prefix('~')?.split_once('~')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(rest)
+}
+
+/// A public id for what an agent knows by `agent_id`: that id itself, or the first alias of
+/// it, of which `is_taken` is false.
+pub fn free(agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
+    if stripped(agent_id).is_none() && !is_taken(agent_id) {
+        return agent_id.into();
+    }
+    let mut number = 1_u64;
+    loop {
+        let alias = format!("~{number}~{agent_id}");
+        if !is_taken(&alias) {
+            return alias.into();
+        }
+        number += 1;
+    }
+}
+
+/// The public ids of one agent's conversations that are live or being restored.
+#[derive(Debug, Default)]
 pub struct Aliases {
-    /// The beginning of every alias: the agent's name and a colon.
-    prefix: String,
-    /// Live sessions, by the id that clients know; the id of a sub-agent's session leads
-    /// to its parent.
-    live: HashMap<Box<str>, SessionKey>,
+    /// Live sessions and passing ids, by the id that clients know.
+    live: HashMap<Box<str>, Name>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
     /// The same calls, by the id by which clients will know the conversation.
@@ -21,35 +47,35 @@ pub struct Aliases {
 }
 
 impl Aliases {
-    /// The ids of an agent with this name that has no conversation yet.
-    pub fn new(agent: &str) -> Self {
-        let prefix = format!("{agent}:");
-        let (live, restoring, on_their_way) = Default::default();
-        Aliases { prefix, live, restoring, on_their_way }
+    /// The live session that clients know by this id.
+    pub fn live(&self, id: &str) -> Option<SessionKey> {
+        match self.live.get(id) {
+            Some(Name::Session(key)) => Some(*key),
+            _ => None,
+        }
     }
 
-    /// The live session that clients know by this id, or the parent if the id is that of
-    /// a sub-agent's session.
-    pub fn live(&self, id: &str) -> Option<SessionKey> {
+    /// What clients mean by this id.
+    pub fn named(&self, id: &str) -> Option<Name> {
         self.live.get(id).copied()
     }
 
-    /// Makes an id mean this live session, whatever it meant before.
-    pub fn insert(&mut self, id: &str, key: SessionKey) {
-        self.live.insert(id.into(), key);
+    /// Gives an id a meaning, whatever it meant before.
+    pub fn insert(&mut self, id: &str, name: Name) {
+        self.live.insert(id.into(), name);
     }
 
-    /// Makes the id of a sub-agent's session mean its parent `key`, unless the id has a
-    /// meaning already.
-    pub fn insert_child(&mut self, id: &str, key: SessionKey) {
-        self.live.entry(id.into()).or_insert(key);
-    }
-
-    /// Forgets an id, if it means this session.
-    pub fn remove(&mut self, id: &str, key: SessionKey) {
-        if self.live.get(id) == Some(&key) {
+    /// Forgets an id, if it has this meaning.
+    pub fn remove(&mut self, id: &str, name: Name) {
+        if self.live.get(id) == Some(&name) {
             self.live.remove(id);
         }
+    }
+
+    /// The calls that restore the conversation that clients will know by this id, in the
+    /// order in which clients asked.
+    pub fn on_their_way(&self, public: &str) -> impl Iterator<Item = CallId> {
+        self.on_their_way.get(public).into_iter().flatten().copied()
     }
 
     /// Notes that a call restores a conversation: the agent knows it by `source`, and
@@ -86,33 +112,12 @@ impl Aliases {
         let all = |calls: &Ids<CallId>| calls.iter().all(|call| is_one(*call));
         self.restoring.values().all(all) && self.on_their_way.values().all(all)
     }
-
-    /// An id without the prefix of aliases.
-    pub fn without_prefix<'a>(&self, id: &'a str) -> &'a str {
-        id.strip_prefix(&*self.prefix).unwrap_or(id)
-    }
-
-    /// A new alias for a conversation that the agent knows by `agent_id`: the first one of
-    /// `agent:id`, `agent:id~2`, `agent:id~3` … of which `is_taken` is false.
-    pub fn free(&self, agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
-        let alias = format!("{}{agent_id}", self.prefix);
-        if !is_taken(&alias) {
-            return alias.into();
-        }
-        let mut number = 2_u64;
-        loop {
-            let numbered = format!("{alias}~{number}");
-            if !is_taken(&numbered) {
-                return numbered.into();
-            }
-            number += 1;
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::id::PassingKey;
 
     const FIRST: SessionKey = SessionKey(1);
     const SECOND: SessionKey = SessionKey(2);
@@ -123,40 +128,31 @@ mod tests {
 
     #[test]
     fn an_id_means_the_session_that_had_it_last() {
-        let mut aliases = Aliases::new("agent");
+        let mut aliases = Aliases::default();
         assert_eq!(aliases.live("a"), None);
-        aliases.insert("a", FIRST);
+        aliases.insert("a", Name::Session(FIRST));
         assert_eq!(aliases.live("a"), Some(FIRST));
-        aliases.insert("a", SECOND);
+        aliases.insert("a", Name::Session(SECOND));
         assert_eq!(aliases.live("a"), Some(SECOND));
-        assert_eq!(aliases.live("agent:a"), None);
-    }
-
-    #[test]
-    fn a_child_takes_no_id_from_another_session() {
-        let mut aliases = Aliases::new("agent");
-        aliases.insert("a", FIRST);
-        aliases.insert_child("a", SECOND);
-        assert_eq!(aliases.live("a"), Some(FIRST));
-        aliases.insert_child("child", SECOND);
-        aliases.insert_child("child", FIRST);
-        assert_eq!(aliases.live("child"), Some(SECOND));
+        aliases.insert("child", Name::Passing(PassingKey(1)));
+        assert_eq!(aliases.live("child"), None);
+        assert_eq!(aliases.named("child"), Some(Name::Passing(PassingKey(1))));
     }
 
     #[test]
     fn only_the_session_that_has_an_id_gives_it_up() {
-        let mut aliases = Aliases::new("agent");
-        aliases.insert("a", FIRST);
-        aliases.remove("a", SECOND);
-        aliases.remove("b", FIRST);
+        let mut aliases = Aliases::default();
+        aliases.insert("a", Name::Session(FIRST));
+        aliases.remove("a", Name::Session(SECOND));
+        aliases.remove("b", Name::Session(FIRST));
         assert_eq!(aliases.live("a"), Some(FIRST));
-        aliases.remove("a", FIRST);
+        aliases.remove("a", Name::Session(FIRST));
         assert_eq!(aliases.live("a"), None);
     }
 
     #[test]
     fn restores_are_told_in_the_order_in_which_they_were_asked_until_they_end() {
-        let mut aliases = Aliases::new("agent");
+        let mut aliases = Aliases::default();
         for call in [5, 3, 9] {
             aliases.begin_restore("a", "x:a", CallId(call));
         }
@@ -173,7 +169,7 @@ mod tests {
 
     #[test]
     fn of_a_conversation_that_is_not_restored_any_more_nothing_is_left() {
-        let mut aliases = Aliases::new("agent");
+        let mut aliases = Aliases::default();
         aliases.begin_restore("a", "x:a", CallId(1));
         assert!(aliases.are_all(|call| call == CallId(1)));
         assert!(!aliases.are_all(|call| call == CallId(2)));
@@ -184,32 +180,35 @@ mod tests {
 
     #[test]
     fn an_id_is_known_while_it_is_live_or_on_its_way() {
-        let mut aliases = Aliases::new("agent");
+        let mut aliases = Aliases::default();
         aliases.begin_restore("a", "agent:a", CallId(1));
         assert!(aliases.is_known("agent:a") && !aliases.is_known("a"));
         aliases.end_restore("a", "agent:a", CallId(1));
         assert!(!aliases.is_known("agent:a"));
-        aliases.insert("agent:a", FIRST);
+        aliases.insert("agent:a", Name::Session(FIRST));
         assert!(aliases.is_known("agent:a"));
     }
 
     #[test]
-    fn the_prefix_is_taken_off_once_and_only_in_front() {
-        let aliases = Aliases::new("agent");
-        assert_eq!(aliases.without_prefix("agent:a"), "a");
-        assert_eq!(aliases.without_prefix("agent:agent:a"), "agent:a");
-        assert_eq!(aliases.without_prefix("a"), "a");
-        assert_eq!(aliases.without_prefix("agent-a"), "agent-a");
-        assert_eq!(aliases.without_prefix("other:a"), "other:a");
-        assert_eq!(aliases.without_prefix("my agent:a"), "my agent:a");
+    fn one_prefix_is_taken_off_and_only_one_of_ours() {
+        for (id, rest) in [("~1~a", "a"), ("~12~~3~a", "~3~a"), ("~1~", ""), ("~0~~", "~")] {
+            assert_eq!(stripped(id), Some(rest), "{id}");
+        }
+        for id in ["a", "~a", "~1a", "~~a", "~x~a", "1~a", "~1", "a~1~", "~-1~a", ""] {
+            assert_eq!(stripped(id), None, "{id}");
+        }
     }
 
     #[test]
-    fn an_alias_is_numbered_from_two_on_until_it_is_free() {
-        let aliases = Aliases::new("agent");
-        let free = |taken: &[&str]| aliases.free("a", |id| taken.contains(&id));
-        assert_eq!(&*free(&["a"]), "agent:a");
-        assert_eq!(&*free(&["agent:a"]), "agent:a~2");
-        assert_eq!(&*free(&["agent:a", "agent:a~2", "agent:a~4"]), "agent:a~3");
+    fn an_alias_is_numbered_until_it_is_free_and_leads_back_to_the_id() {
+        let named = |id: &str, taken: &[&str]| free(id, |id| taken.contains(&id));
+        assert_eq!(&*named("a", &[]), "a");
+        assert_eq!(&*named("a", &["a"]), "~1~a");
+        assert_eq!(&*named("a", &["a", "~1~a", "~3~a"]), "~2~a");
+        assert_eq!(&*named("~1~a", &[]), "~1~~1~a");
+        for id in ["a", "~1~a", "~1~~1~a", "", "~", "~9~"] {
+            let public = named(id, &[id]);
+            assert_eq!(stripped(&public), Some(id));
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! Requests that await an answer: calls go to agents, questions to clients.
+//! Calls: requests to agents that await an answer.
 //!
 //! Each request keeps its id as the asker spelled it, gets a number of the bridge as
 //! its id on the other wire, and is answered exactly once (I4).
 
-use bytes::Bytes;
-
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, SessionKey};
+use crate::bridge::id::{
+    AgentId, CallId, ChannelId, ClientId, FanoutId, PassingKey, PoolId, SessionKey,
+};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Token};
 
@@ -27,14 +27,28 @@ pub enum Stage {
     /// Not sent yet, and kept here: the call waits for a channel, for the channel to be
     /// ready, or for a turn to end.
     Held(Box<Frame>),
-    /// Sent at this moment.
-    Sent(Moment),
+    /// Sent.
+    Sent(SentAt),
     /// An open that has timed out: the asker was answered, and the row is kept so that a
     /// late answer of the agent is recognised.
     Overdue,
 }
 
+/// When a call was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentAt {
+    /// The moment.
+    pub at: Moment,
+    /// The time that its agent had lost until then (ms); see `ChannelClock::lost`.
+    pub lost: u64,
+}
+
 impl Stage {
+    /// The stage of a call that is sent at this moment, when its agent has lost this time.
+    pub const fn sent(at: Moment, lost: u64) -> Stage {
+        Stage::Sent(SentAt { at, lost })
+    }
+
     /// The stage of a call that is not sent yet. Copies the frame into an allocation of
     /// its own.
     pub fn held(frame: &Frame) -> Stage {
@@ -69,7 +83,7 @@ impl OpenKind {
 }
 
 /// A session that is being opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Opening {
     /// The way in which it is opened.
     pub kind: OpenKind,
@@ -80,6 +94,24 @@ pub struct Opening {
     pub public_id: Option<Box<str>>,
     /// The working directory of the session; empty if the request names none.
     pub cwd: Box<str>,
+    /// The MCP servers of the session that are processes of its agent.
+    pub servers: usize,
+    /// What follows if the agent refuses the open for want of a login.
+    pub login: RepeatLogin,
+    /// The sub-agents that the replay of a restored session has announced: they come to
+    /// belong to it.
+    pub children: Vec<PassingKey>,
+}
+
+/// What follows if an agent refuses an open for want of a login.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RepeatLogin {
+    /// The refusal passes to the client.
+    No,
+    /// The bridge repeats the login of the pool, and then this open.
+    Once(Box<Frame>),
+    /// The login was repeated: the client gets this first refusal.
+    Done(Box<Frame>),
 }
 
 impl Opening {
@@ -100,6 +132,17 @@ impl Opening {
     }
 }
 
+/// The kinds of requests that are passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassedOn {
+    /// A turn.
+    Prompt,
+    /// Success ends what has the id.
+    End,
+    /// Any other.
+    Other,
+}
+
 /// The purpose of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
@@ -116,15 +159,10 @@ pub enum Purpose {
     Prompt,
     /// The close of a session, with the agent's id of the session.
     Close(Box<str>),
-    /// A login, with the request if it is to be repeated on further channels.
-    Login(Option<Box<Frame>>),
+    /// A login, with the request, which may have to be repeated on further channels.
+    Login(Box<Frame>),
     /// A page of the list of stored conversations.
-    List {
-        /// Whether the client asked for the first page.
-        first: bool,
-        /// The directory to which the client restricted the list.
-        cwd: Option<Box<str>>,
-    },
+    List,
     /// The part of a fan-out that one channel answers.
     Part(FanoutId),
     /// A request that every channel of the pool must hear, made while none was open: one
@@ -134,8 +172,27 @@ pub enum Purpose {
     Stored {
         /// The agent's id of the conversation.
         id: Box<str>,
-        /// The channel that [`Books::last_home`](super::Books::last_home) gave.
+        /// The channel that had the conversation last.
         home: Option<ChannelId>,
+    },
+    /// A request about a passing id, or about an id that the books do not know.
+    PassedOn {
+        /// The agent's id.
+        id: Box<str>,
+        /// The channel that had the id last.
+        home: Option<ChannelId>,
+        /// The kind of the request.
+        kind: PassedOn,
+    },
+    /// A request about a conversation that another call restores: it is handled when that
+    /// call is over.
+    BehindOpen,
+    /// The delete or archive of a live session, which ends with success.
+    Removal,
+    /// A login that the bridge repeats for an open that was refused for want of one.
+    RepeatedLogin {
+        /// That open.
+        open: CallId,
     },
     /// A load or resume of a session that is live.
     Reload {
@@ -151,6 +208,30 @@ pub enum Purpose {
         /// for the client, so that success gives the client a lease.
         unknown: bool,
     },
+}
+
+impl Purpose {
+    /// The method of such a request, for messages to people.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Purpose::Initialize => Method::Initialize.name(),
+            Purpose::Prompt => Method::SessionPrompt.name(),
+            Purpose::Close(_) => Method::SessionClose.name(),
+            Purpose::Login(_) => Method::Authenticate.name(),
+            Purpose::List => Method::SessionList.name(),
+            Purpose::Open(Opening { kind, .. }) => match kind {
+                OpenKind::New => Method::SessionNew.name(),
+                OpenKind::Load => Method::SessionLoad.name(),
+                OpenKind::Resume => Method::SessionResume.name(),
+                OpenKind::Fork => Method::SessionFork.name(),
+            },
+            Purpose::Reload { .. } => Method::SessionLoad.name(),
+            Purpose::SetUpReplay { .. } | Purpose::Part(_) | Purpose::FanoutOfOne(_) => {
+                "a request for every process of the agent"
+            }
+            _ => "a request of a client",
+        }
+    }
 }
 
 /// A row: a request on its way to an agent.
@@ -223,6 +304,14 @@ impl Call {
         self.is_unsent() && !matches!(self.purpose, Purpose::Prompt | Purpose::Close(_))
     }
 
+    /// When the call was sent; `None`: it was not, or is overdue.
+    pub fn sent_at(&self) -> Option<SentAt> {
+        match self.stage {
+            Stage::Sent(sent) => Some(sent),
+            Stage::Held(_) | Stage::Overdue => None,
+        }
+    }
+
     /// Whether the call was sent and is neither answered nor overdue.
     pub fn is_sent(&self) -> bool {
         matches!(self.stage, Stage::Sent(_))
@@ -258,60 +347,4 @@ pub struct Fanout {
     pub parts: Ids<CallId>,
     /// The answer so far: the first failure, otherwise the first success.
     pub answer: Option<Frame>,
-}
-
-/// A row: a request of an agent, on its way to clients.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The channel whose agent asks.
-    pub channel: ChannelId,
-    /// The id of the request, as the agent spells it.
-    pub token: Token,
-    /// The method of the request.
-    pub method: Method,
-    /// The session that the question belongs to.
-    pub session: Option<SessionKey>,
-    /// The session id that the question names, while that session is being opened.
-    pub opening: Option<Box<str>>,
-    /// The request itself, for clients that are asked later.
-    pub frame: Frame,
-    /// The clients that have the question open.
-    pub asked: Vec<ClientId>,
-    /// The last error of a client that could not answer.
-    pub last_error: Option<Frame>,
-    /// Since when no client has the question open; `None`: one has.
-    pub alone_since: Option<Moment>,
-    /// When the turn was cancelled in which it was asked.
-    pub cancelled_at: Option<Moment>,
-}
-
-impl Question {
-    /// A question without a session; the caller sets `session` or `opening` if there is
-    /// one.
-    pub fn new(channel: ChannelId, frame: &Frame, asked: Vec<ClientId>, now: Moment) -> Self {
-        Question {
-            channel,
-            token: frame.id(),
-            method: frame.method,
-            session: None,
-            opening: None,
-            frame: frame.detached(),
-            alone_since: asked.is_empty().then_some(now),
-            asked,
-            last_error: None,
-            cancelled_at: None,
-        }
-    }
-
-    /// The result by which the bridge itself ends a question with this method; it permits
-    /// nothing. `None`: such a question is ended by an error.
-    pub fn withdrawal(method: Method) -> Option<Bytes> {
-        let result: &'static [u8] = match method {
-            Method::RequestPermission => br#"{"outcome":{"outcome":"cancelled"}}"#,
-            Method::ElicitationCreate => br#"{"action":"cancel"}"#,
-            Method::TerminalRelease | Method::TerminalKill => b"{}",
-            _ => return None,
-        };
-        Some(Bytes::from_static(result))
-    }
 }

@@ -1,19 +1,26 @@
 //! One channel: a running agent process, its state, and what it holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bridge::books::channel_clock::ChannelClock;
 use crate::bridge::books::early_frames::Early;
+use crate::bridge::books::handles::Handles;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session_names::SessionNames;
 use crate::bridge::books::tombstones::Tombstones;
-use crate::bridge::id::{AgentId, CallId, ClientId, PoolId, QuestionId, SessionKey};
+use crate::bridge::event::Process;
+use crate::bridge::id::{
+    AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, QuestionId, SessionKey,
+};
 use crate::bridge::reason::StopReason;
 use crate::bridge::time::Moment;
 
 /// The most bytes of notifications that are sent to an agent while it does not read:
 /// enough for a cancel, but bounded.
 pub const MAX_UNREAD: usize = 1024 * 1024;
+
+/// The most calls that are remembered because they were ended before they were answered.
+const MAX_FORSAKEN: usize = 256;
 
 /// The state of a channel between its start and its exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +49,8 @@ pub enum ChannelState {
         rung: Rung,
         /// When that rung was reached.
         since: Moment,
+        /// When the ladder began.
+        began: Moment,
     },
 }
 
@@ -65,7 +74,9 @@ pub enum Login {
     Unknown,
     /// The agent refused an open with "authentication required".
     Wanted,
-    /// A client authenticated here.
+    /// The login of the pool was repeated here, and is not answered yet.
+    Repeated,
+    /// A client authenticated here, or its login was repeated here with success.
     Done {
         /// The time of the login.
         at: Moment,
@@ -126,9 +137,15 @@ pub struct Channel {
     pub login: Login,
     /// Its live sessions.
     pub sessions: BTreeSet<SessionKey>,
-    /// The ids of live sessions and of their sub-agents' sessions, as the agent writes
-    /// them.
+    /// The ids of its live sessions and its passing ids, as the agent writes them.
     pub names: SessionNames,
+    /// Its passing ids, the oldest first.
+    pub passing: Ids<PassingKey>,
+    /// The public ids of sessions that are being opened and that its agent has named before
+    /// it answered the open, by the agent's ids.
+    pub expected: BTreeMap<Box<str>, Box<str>>,
+    /// The handles that its agent has: ids of terminals, connections and the like.
+    pub handles: Handles,
     /// The tombstones of sessions that were closed here.
     pub tombstones: Tombstones,
     /// Early frames of its agent.
@@ -137,6 +154,9 @@ pub struct Channel {
     pub calls: Ids<CallId>,
     /// The opens among `calls` that have timed out: no client waits for them any more.
     pub overdue: Ids<CallId>,
+    /// The last calls that were ended here although its agent had not answered them: its
+    /// answers are late, and not stray.
+    pub forsaken: Ids<CallId>,
     /// Open questions of its agent.
     pub questions: Ids<QuestionId>,
     /// Clients that have a lease on the channel: its agent answered an extension request
@@ -151,8 +171,52 @@ pub struct Channel {
     /// Since when the channel is idle, since when its agent is waited for, and when the
     /// agent last wrote a line.
     pub clock: ChannelClock,
+    /// The last survey of its process tree.
+    pub survey: Survey,
+    /// The process that is started to take its place.
+    pub succession: Succession,
     /// When the current window of stray lines began, and how many came in it.
     pub stray: (Moment, u32),
+    /// The warnings that were given and are given once only.
+    pub said: BTreeSet<Said>,
+}
+
+/// What is known of a channel's process tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Survey {
+    /// Nothing.
+    Unknown,
+    /// A survey is under way.
+    Asked,
+    /// The last survey found these processes.
+    Seen {
+        /// When its result came.
+        at: Moment,
+        /// The processes of the tree, without the agent itself.
+        processes: Vec<Process>,
+    },
+}
+
+/// The succession of a channel that must be replaced while it is in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Succession {
+    /// No successor was started.
+    None,
+    /// This channel was started to take its place, and is not ready yet.
+    By(ChannelId),
+    /// The successor could not be started, so the channel is kept.
+    Failed,
+}
+
+/// A warning that is given once for each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// The agent answers under ids that are strings.
+    TextIds,
+    /// A message of the agent goes to no client, because several may be meant.
+    NoAddressee,
+    /// A passing id gave way to a newer one.
+    PassingIds,
 }
 
 impl Channel {
@@ -168,16 +232,31 @@ impl Channel {
             login: Login::Unknown,
             sessions: BTreeSet::new(),
             names: SessionNames::default(),
+            passing: Ids::default(),
+            expected: BTreeMap::new(),
+            handles: Handles::default(),
             tombstones: Tombstones::default(),
             early: Early::default(),
             calls: Ids::default(),
             overdue: Ids::default(),
+            forsaken: Ids::default(),
             questions: Ids::default(),
             leases: BTreeSet::new(),
             unread: None,
             paused: false,
             clock: ChannelClock::new(now),
+            survey: Survey::Unknown,
+            succession: Succession::None,
             stray: (now, 0),
+            said: BTreeSet::new(),
+        }
+    }
+
+    /// Remembers a call that was ended before the agent has answered it.
+    pub fn forsake(&mut self, id: CallId) {
+        self.forsaken.insert(id);
+        if self.forsaken.len() > MAX_FORSAKEN {
+            self.forsaken.pop_first();
         }
     }
 

@@ -1,5 +1,6 @@
 //! The clock of a channel: since when the channel is idle, since when its agent is
-//! waited for, and when the agent last gave a sign of life.
+//! waited for, when the agent last gave a sign of life, and how much time it has lost,
+//! because it waited for a client or was not read.
 
 use crate::bridge::time::Moment;
 
@@ -39,6 +40,10 @@ pub struct ChannelClock {
     idle_since: Option<Moment>,
     waited_for_since: Option<Moment>,
     silence: Silence,
+    /// The time that the agent has lost, without the time since `standing_since` (ms).
+    lost: u64,
+    /// Since when the agent cannot work.
+    standing_since: Option<Moment>,
 }
 
 impl ChannelClock {
@@ -50,7 +55,48 @@ impl ChannelClock {
             idle_since: None,
             waited_for_since: None,
             silence: Silence::Unknown,
+            lost: 0,
+            standing_since: None,
         }
+    }
+
+    /// Notes at the end of a step whether the clock stands, because the agent cannot work;
+    /// says whether it runs again since this step.
+    pub fn set_standing(&mut self, stands: bool, now: Moment) -> bool {
+        match (self.standing_since, stands) {
+            (None, true) => self.standing_since = Some(now),
+            (Some(since), false) => {
+                self.lost = self.lost.saturating_add(now.since(since));
+                self.standing_since = None;
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Whether the clock stands.
+    pub fn stands(&self) -> bool {
+        self.standing_since.is_some()
+    }
+
+    /// The time that the agent has lost in all until now (ms).
+    pub fn lost(&self, now: Moment) -> u64 {
+        self.lost.saturating_add(self.standing_since.map_or(0, |since| now.since(since)))
+    }
+
+    /// The time that the agent has lost in all (ms); `None`: the clock stands.
+    pub fn lost_if_running(&self) -> Option<u64> {
+        self.standing_since.is_none().then_some(self.lost)
+    }
+
+    /// Gives a time back in which the bridge did not run (ms).
+    pub fn give_back(&mut self, millis: u64, now: Moment) {
+        if self.standing_since.is_none() {
+            self.lost = self.lost.saturating_add(millis);
+        }
+        self.forget_silence();
+        self.waited_for_since = self.waited_for_since.map(|_| now);
     }
 
     /// Notes that the agent wrote a line.
@@ -137,6 +183,24 @@ impl ChannelClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_agent_loses_is_the_time_in_which_its_clock_stands() {
+        let mut clock = ChannelClock::new(at(0));
+        assert_eq!((clock.lost(at(50)), clock.lost_if_running()), (0, Some(0)));
+        assert!(!clock.set_standing(false, at(50)));
+        assert!(!clock.set_standing(true, at(100)));
+        assert!(!clock.set_standing(true, at(110)));
+        assert!(clock.stands());
+        assert_eq!((clock.lost(at(130)), clock.lost_if_running()), (30, None));
+        assert!(clock.set_standing(false, at(140)));
+        assert_eq!((clock.lost(at(999)), clock.lost_if_running()), (40, Some(40)));
+        clock.give_back(5, at(999));
+        assert_eq!(clock.lost(at(999)), 45);
+        clock.set_standing(true, at(1_000));
+        clock.give_back(500, at(1_600));
+        assert_eq!(clock.lost(at(1_600)), 645, "no time is lost twice");
+    }
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)

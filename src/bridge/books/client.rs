@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::ended_sessions::Ended;
+use crate::bridge::books::held_frames::HeldFrames;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
 use crate::wire::Frame;
@@ -23,6 +24,8 @@ pub struct Client {
     pub initialized: bool,
     /// Whether it asked for the notifications of the bridge's own extension.
     pub wants_events: bool,
+    /// What it sent behind its `initialize`, before that was answered.
+    pub held: HeldFrames,
     /// The capabilities that it offers to agents.
     pub offers: Offers,
     /// Sessions it is attached to.
@@ -51,8 +54,10 @@ pub struct Offers {
     pub write: bool,
     /// `terminal`.
     pub terminal: bool,
-    /// `elicitation`.
-    pub elicitation: bool,
+    /// `elicitation.form`; also an `elicitation` that names no mode.
+    pub elicitation_by_form: bool,
+    /// `elicitation.url`.
+    pub elicitation_by_url: bool,
 }
 
 impl Offers {
@@ -67,7 +72,10 @@ impl Offers {
             read: has(&["clientCapabilities", "fs", "readTextFile"]),
             write: has(&["clientCapabilities", "fs", "writeTextFile"]),
             terminal: has(&["clientCapabilities", "terminal"]),
-            elicitation: has(&["clientCapabilities", "elicitation"]),
+            elicitation_by_form: has(&["clientCapabilities", "elicitation", "form"])
+                || (has(&["clientCapabilities", "elicitation"])
+                    && !has(&["clientCapabilities", "elicitation", "url"])),
+            elicitation_by_url: has(&["clientCapabilities", "elicitation", "url"]),
         }
     }
 }
@@ -81,6 +89,7 @@ impl Client {
             pool: None,
             initialized: false,
             wants_events: false,
+            held: HeldFrames::default(),
             offers: Offers::default(),
             sessions: BTreeSet::new(),
             calls: Ids::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::bridge::id::ClientId;
 use crate::wire::Frame;
 
 /// The most sessions of one channel that early frames are held for.
@@ -14,13 +15,22 @@ pub const MAX_EARLY_BYTES: usize = 256 * 1024;
 /// The early frames of one channel, by the agent's session ids.
 #[derive(Clone, Debug, Default)]
 pub struct Early {
-    frames: BTreeMap<Box<str>, VecDeque<Frame>>,
+    frames: BTreeMap<Box<str>, EarlySession>,
     bytes: usize,
 }
 
+/// The early frames of one session.
+#[derive(Clone, Debug, Default)]
+struct EarlySession {
+    /// The client that the first one was for when it came, should no open bring the session.
+    client: Option<ClientId>,
+    frames: VecDeque<Frame>,
+}
+
 impl Early {
-    /// Holds a frame for a session; `false`: a limit is reached, and the frame is not held.
-    pub fn hold(&mut self, id: &str, frame: &Frame) -> bool {
+    /// Holds a frame for a session; `client` is the only client that it can be for. `false`: a
+    /// limit is reached, and the frame is not held.
+    pub fn hold(&mut self, id: &str, frame: &Frame, client: Option<ClientId>) -> bool {
         let size = frame.bytes().len();
         let is_known = self.frames.contains_key(id);
         if self.bytes + size > MAX_EARLY_BYTES
@@ -28,7 +38,8 @@ impl Early {
         {
             return false;
         }
-        let held = self.frames.entry(id.into()).or_default();
+        let new = || EarlySession { client, frames: VecDeque::new() };
+        let held = &mut self.frames.entry(id.into()).or_insert_with(new).frames;
         if held.len() >= MAX_EARLY_FRAMES {
             return false;
         }
@@ -39,14 +50,21 @@ impl Early {
 
     /// Takes the frames that are held for a session, in the order in which they came.
     pub fn take(&mut self, id: &str) -> VecDeque<Frame> {
-        let frames = self.frames.remove(id).unwrap_or_default();
+        let frames = self.frames.remove(id).unwrap_or_default().frames;
         self.bytes -= frames.iter().map(|frame| frame.bytes().len()).sum::<usize>();
         frames
     }
 
+    /// Takes all frames, those of a session in the order in which they came, each with its
+    /// client.
+    pub fn take_all(&mut self) -> Vec<(Option<ClientId>, Frame)> {
+        let sessions = std::mem::take(self).frames.into_values();
+        sessions.flat_map(|row| row.frames.into_iter().map(move |it| (row.client, it))).collect()
+    }
+
     /// Throws all frames away and returns how many there were.
     pub fn clear(&mut self) -> usize {
-        let count = self.frames.values().map(VecDeque::len).sum();
+        let count = self.frames.values().map(|row| row.frames.len()).sum();
         *self = Early::default();
         count
     }
@@ -58,11 +76,12 @@ impl Early {
 
     /// Whether every limit is kept, and the number of bytes is right.
     pub fn is_sound(&self) -> bool {
-        let bytes: usize = self.frames.values().flatten().map(|frame| frame.bytes().len()).sum();
+        let bytes: usize =
+            self.frames.values().flat_map(|row| &row.frames).map(|frame| frame.bytes().len()).sum();
         bytes == self.bytes
             && bytes <= MAX_EARLY_BYTES
             && self.frames.len() <= MAX_EARLY_SESSIONS
-            && self.frames.values().all(|held| held.len() <= MAX_EARLY_FRAMES)
+            && self.frames.values().all(|row| row.frames.len() <= MAX_EARLY_FRAMES)
     }
 }
 
@@ -82,9 +101,9 @@ mod tests {
         let mut early = Early::default();
         assert!(early.is_empty());
         for size in [100, 101, 102] {
-            assert!(early.hold("a", &frame(size)));
+            assert!(early.hold("a", &frame(size), None));
         }
-        assert!(early.hold("b", &frame(200)));
+        assert!(early.hold("b", &frame(200), None));
         assert!(early.is_sound() && !early.is_empty());
         let sizes: Vec<usize> = early.take("a").iter().map(|frame| frame.bytes().len()).collect();
         assert_eq!(sizes, [100, 101, 102]);
@@ -98,45 +117,45 @@ mod tests {
     fn a_session_holds_so_many_frames_and_no_more() {
         let mut early = Early::default();
         for _ in 0..MAX_EARLY_FRAMES {
-            assert!(early.hold("a", &frame(50)));
+            assert!(early.hold("a", &frame(50), None));
         }
-        assert!(!early.hold("a", &frame(50)));
+        assert!(!early.hold("a", &frame(50), None));
         assert!(early.is_sound());
-        assert!(early.hold("b", &frame(50)));
+        assert!(early.hold("b", &frame(50), None));
         assert_eq!(early.take("a").len(), MAX_EARLY_FRAMES);
-        assert!(early.hold("a", &frame(50)));
+        assert!(early.hold("a", &frame(50), None));
     }
 
     #[test]
     fn so_many_sessions_are_held_and_no_more() {
         let mut early = Early::default();
         for number in 0..MAX_EARLY_SESSIONS {
-            assert!(early.hold(&format!("s{number}"), &frame(50)));
+            assert!(early.hold(&format!("s{number}"), &frame(50), None));
         }
-        assert!(!early.hold("new", &frame(50)));
-        assert!(early.hold("s0", &frame(50)), "a session that is known has its frames");
+        assert!(!early.hold("new", &frame(50), None));
+        assert!(early.hold("s0", &frame(50), None), "a session that is known has its frames");
         assert!(early.is_sound());
         early.take("s7");
-        assert!(early.hold("new", &frame(50)));
+        assert!(early.hold("new", &frame(50), None));
     }
 
     #[test]
     fn all_sessions_together_hold_so_many_bytes_and_no_more() {
         let mut early = Early::default();
         let (half, rest) = (frame(MAX_EARLY_BYTES / 2), frame(MAX_EARLY_BYTES / 2 + 1));
-        assert!(early.hold("a", &half));
-        assert!(!early.hold("b", &rest));
-        assert!(early.hold("b", &half), "the bound itself may be reached");
-        assert!(!early.hold("a", &frame(50)));
+        assert!(early.hold("a", &half, None));
+        assert!(!early.hold("b", &rest, None));
+        assert!(early.hold("b", &half, None), "the bound itself may be reached");
+        assert!(!early.hold("a", &frame(50), None));
         assert!(early.is_sound());
         assert_eq!(early.take("b").len(), 1);
-        assert!(early.hold("a", &half));
+        assert!(early.hold("a", &half, None));
     }
 
     #[test]
     fn a_frame_without_room_leaves_no_trace() {
         let mut early = Early::default();
-        assert!(!early.hold("a", &frame(MAX_EARLY_BYTES + 1)));
+        assert!(!early.hold("a", &frame(MAX_EARLY_BYTES + 1), None));
         assert!(early.is_sound() && early.is_empty());
         assert!(early.take("a").is_empty());
     }
@@ -145,11 +164,18 @@ mod tests {
     fn what_is_thrown_away_is_counted_by_frames() {
         let mut early = Early::default();
         for id in ["a", "b", "a"] {
-            assert!(early.hold(id, &frame(MAX_EARLY_BYTES / 3)));
+            assert!(early.hold(id, &frame(MAX_EARLY_BYTES / 3), None));
         }
         assert_eq!(early.clear(), 3);
         assert!(early.is_sound() && early.is_empty());
         assert_eq!(early.clear(), 0);
-        assert!(early.hold("a", &frame(MAX_EARLY_BYTES)), "all of the room is there again");
+        assert!(
+            early.hold("a", &frame(60), Some(ClientId(3))) && early.hold("b", &frame(50), None)
+        );
+        let taken = early.take_all().into_iter();
+        let taken: Vec<_> = taken.map(|(client, frame)| (client, frame.bytes().len())).collect();
+        assert_eq!(taken, [(Some(ClientId(3)), 60), (None, 50)]);
+        assert!(early.is_sound() && early.is_empty());
+        assert!(early.hold("a", &frame(MAX_EARLY_BYTES), None), "all of the room is there again");
     }
 }

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use crate::bridge::books::Books;
 use crate::bridge::books::call::Opening;
 use crate::bridge::books::channel::Channel;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
 use crate::bridge::id::{AgentId, ChannelId, ClientId};
 #[cfg(feature = "seeded-bugs")]
@@ -15,7 +16,7 @@ use crate::bridge::seeded;
 pub enum Fence {
     /// No channel holds it.
     Free,
-    /// This channel holds it as a husk, and can go on with it.
+    /// This channel holds it as a husk or under a passing id, and can go on with it.
     Reinstate(ChannelId),
     /// This channel holds it now, but stops, or a close of it is under way: ask again later.
     Leaving(ChannelId),
@@ -26,15 +27,13 @@ pub enum Fence {
 }
 
 impl Books {
-    /// The newest channel with a tombstone of the session that clients knew by `public`,
-    /// and the agent's id of that session.
-    pub fn last_home(&self, client: ClientId, public: &str) -> Option<(ChannelId, Box<str>)> {
+    /// The tombstone of the session that clients knew by `public`, with its channel: of
+    /// several the youngest.
+    pub fn tombstone(&self, client: ClientId, public: &str) -> Option<(ChannelId, &Tombstone)> {
         let agent = self.client(client)?.agent;
-        let channels = self.channels.iter().rev().filter(|(_, row)| row.agent == agent);
-        let mut channels = channels;
-        channels.find_map(|(channel, row)| {
-            Some((*channel, row.tombstones.named(public)?.agent_id.clone()))
-        })
+        let channels = self.channels.iter().filter(|(_, row)| row.agent == agent);
+        let found = channels.filter_map(|(id, row)| Some((*id, row.tombstones.named(public)?)));
+        found.max_by_key(|(channel, row)| (row.since(), *channel))
     }
 
     /// Whether a channel may still hold the conversation that the agent knows by `id`.
@@ -46,16 +45,31 @@ impl Books {
             return Fence::Free;
         }
         let channels = || self.channels.iter().filter(|(_, row)| row.agent == agent);
-        if channels().any(|(_, row)| row.names.contains(id)) {
-            return Fence::Live;
+        let mut passing = None;
+        for (channel, row) in channels() {
+            match row.names.get(id) {
+                Some(Name::Session(_)) => return Fence::Live,
+                Some(Name::Passing(key)) if passing.is_none() && self.is_held(key) => {
+                    let known_as = self.passing(key).map(|row| &*row.public_id);
+                    passing = Some(match public {
+                        Some(public) if known_as != Some(public) => Fence::Live,
+                        _ if row.is_open() => Fence::Reinstate(*channel),
+                        _ => Fence::Leaving(*channel),
+                    });
+                }
+                Some(Name::Passing(_)) | None => {}
+            }
         }
         let holders = channels().filter(|(_, row)| row.tombstones.fences(id));
         let is_meant =
             |row: &Channel| row.tombstones.get(id).is_some_and(|tomb| Some(tomb.id()) == public);
-        let Some((channel, row)) =
-            holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)))
-        else {
-            return Fence::Free;
+        let holder = holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)));
+        // A passing id counts unless another channel may still hold what the client means.
+        let (channel, row) = match (holder, passing) {
+            (Some((channel, row)), None) => (channel, row),
+            (Some((channel, row)), Some(_)) if is_meant(row) => (channel, row),
+            (_, Some(passing)) => return passing,
+            (None, None) => return Fence::Free,
         };
         let hold = row.tombstones.get(id).map_or(Hold::Nothing, Tombstone::hold);
         match hold {
@@ -66,9 +80,11 @@ impl Books {
         }
     }
 
-    /// The channel of the session that an open names; `None`: that session is not live.
+    /// The channel of the session or passing id that an open names; `None`: it is not live.
     pub fn channel_of(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
-        let key = self.agent(agent).aliases.live(opening.public_id.as_ref()?)?;
-        self.sessions.get(&key).map(|session| session.channel)
+        match self.agent(agent).aliases.named(opening.public_id.as_ref()?)? {
+            Name::Session(key) => self.sessions.get(&key).map(|session| session.channel),
+            Name::Passing(key) => self.passing.get(&key).map(|row| row.channel),
+        }
     }
 }

@@ -2,9 +2,9 @@
 //! to clients.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Question, Stage};
+use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Stage};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, QuestionId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, FrameKind};
 
@@ -37,6 +37,7 @@ impl Books {
             }
             None => {
                 self.unplaced.insert(id);
+                self.touched.placement = true;
             }
         }
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
@@ -118,6 +119,7 @@ impl Books {
             }
             None => {
                 self.unplaced.insert(id);
+                self.touched.placement = true;
             }
         }
         self.deadlines.forget(Due::Call(id));
@@ -132,14 +134,28 @@ impl Books {
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }
-        if let Some(client) = call.client().and_then(|client| self.clients.get_mut(&client)) {
+        if let Some(id_of_client) = call.client()
+            && let Some(client) = self.clients.get_mut(&id_of_client)
+        {
             client.calls.remove(&id);
-        }
-        if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel)) {
-            channel.calls.remove(&id);
-            if call.stage == Stage::Overdue {
-                channel.overdue.remove(&id);
+            if call.purpose == Purpose::Initialize {
+                self.touched.clients.insert(id_of_client);
             }
+        }
+        // A restore of the same conversation may wait for this one, and room may be free.
+        self.touched.placement = true;
+        if let Some(place) = call.channel
+            && let Some(channel) = self.channel_mut(place)
+        {
+            channel.calls.remove(&id);
+            if !channel.questions.is_empty() {
+                self.touched.ended_calls.push((place, id));
+            }
+        }
+        if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel))
+            && call.stage == Stage::Overdue
+        {
+            channel.overdue.remove(&id);
         }
         if let Purpose::Part(id_of_request) = call.purpose
             && let Some(fanout) = self.fanouts.get_mut(&id_of_request)
@@ -151,9 +167,12 @@ impl Books {
         if let Some(session) = self.session_mut(key) {
             session.calls.remove(&id);
             session.queue.retain(|queued| *queued != id);
-        } else if let Some(channel) = call.channel.and_then(|id| self.channels.get_mut(&id)) {
-            // The session is closed, and the call waits in its tombstone.
-            channel.tombstones.drop_call(key, id);
+        } else if let Some(place) = call.channel
+            && let Some(channel) = self.channels.get_mut(&place)
+            && channel.tombstones.drop_call(key, id)
+        {
+            // The session is closed, and its tombstone waited for this call alone.
+            self.touched.quiet_tombstones.push((place, key));
         }
         Some(call)
     }
@@ -165,6 +184,7 @@ impl Books {
         call.stage = Stage::Overdue;
         let channel = call.channel;
         self.deadlines.forget(Due::Call(id));
+        self.touched.placement = true;
         if let Some(channel) = channel.and_then(|channel| self.channel_mut(channel)) {
             channel.overdue.insert(id);
         }
@@ -187,80 +207,8 @@ impl Books {
         if let Some(channel) = call.channel {
             self.touched.channels.insert(channel);
         }
+        self.touched.placement = true;
         asker
-    }
-
-    /// Enters a question into every table that it concerns.
-    pub fn add_question(&mut self, question: Question) -> QuestionId {
-        let id = QuestionId(self.numbers.questions.next());
-        if let Some(channel) = self.channel_mut(question.channel) {
-            channel.questions.insert(id);
-        }
-        if let Some(session) = question.session.and_then(|key| self.session_mut(key)) {
-            session.questions.insert(id);
-        }
-        for client in &question.asked {
-            if let Some(client) = self.clients.get_mut(client) {
-                client.questions.insert(id);
-            }
-        }
-        self.questions.insert(id, question);
-        self.touched.rows.push(Due::Question(id));
-        id
-    }
-
-    /// Adds a client to those that have a question open; `false`: it has the question already.
-    pub fn ask_client(&mut self, id: QuestionId, client: ClientId) -> bool {
-        let Some(question) = self.question_mut(id) else {
-            self.absent(id);
-            return false;
-        };
-        if question.asked.contains(&client) {
-            return false;
-        }
-        question.asked.push(client);
-        question.alone_since = None;
-        if let Some(row) = self.clients.get_mut(&client) {
-            row.questions.insert(id);
-        }
-        true
-    }
-
-    /// Takes a client out of those that have a question open.
-    pub fn unask_client(&mut self, id: QuestionId, client: ClientId) {
-        if let Some(row) = self.clients.get_mut(&client) {
-            row.questions.remove(&id);
-        }
-        let Some(question) = self.question_mut(id) else { return self.absent(id) };
-        question.asked.retain(|other| *other != client);
-    }
-
-    /// Makes a question that named a session while that was being opened belong to it.
-    pub fn adopt_question(&mut self, id: QuestionId, key: SessionKey) {
-        let Some(question) = self.question_mut(id) else { return self.absent(id) };
-        question.opening = None;
-        question.session = Some(key);
-        if let Some(session) = self.session_mut(key) {
-            session.questions.insert(id);
-        }
-    }
-
-    /// Takes a question out of every table. It is over, or about to be answered.
-    pub fn take_question(&mut self, id: QuestionId) -> Option<Question> {
-        let question = self.questions.remove(&id)?;
-        self.deadlines.forget(Due::Question(id));
-        if let Some(channel) = self.channel_mut(question.channel) {
-            channel.questions.remove(&id);
-        }
-        if let Some(session) = question.session.and_then(|key| self.session_mut(key)) {
-            session.questions.remove(&id);
-        }
-        for client in &question.asked {
-            if let Some(client) = self.clients.get_mut(client) {
-                client.questions.remove(&id);
-            }
-        }
-        Some(question)
     }
 }
 
@@ -282,7 +230,7 @@ mod tests {
         let mut books = books();
         let channel = add_channel(&mut books, AGENT);
         let key = add_session(&mut books, channel, "s", "s");
-        let id = add_prompt(&mut books, key, ALICE, Stage::Sent(at(0)));
+        let id = add_prompt(&mut books, key, ALICE, Stage::sent(at(0), 0));
         books.session_mut(key).unwrap().queue.push_back(id);
         let tables = |books: &Books| {
             let (client, session) = (books.client(ALICE).unwrap(), books.session(key).unwrap());
@@ -323,7 +271,7 @@ mod tests {
         let mut books = books();
         let channel = add_channel(&mut books, AGENT);
         let key = add_session(&mut books, channel, "s", "s");
-        let id = add_prompt(&mut books, key, ALICE, Stage::Sent(at(0)));
+        let id = add_prompt(&mut books, key, ALICE, Stage::sent(at(0), 0));
         let calls = books.remove_session(key).unwrap().calls;
         let row = Tombstone::new(key, "s", "s".into(), Hold::Husk, calls, at(0));
         books.channel_mut(channel).unwrap().tombstones.bury(row);
@@ -336,7 +284,7 @@ mod tests {
     fn nobody_waits_for_a_call_that_was_disowned() {
         let mut books = books();
         let channel = add_channel(&mut books, AGENT);
-        let id = add_call(&mut books, channel, Purpose::Prompt, Stage::Sent(at(0)));
+        let id = add_call(&mut books, channel, Purpose::Prompt, Stage::sent(at(0), 0));
         assert_eq!(books.disown_call(id), Asker::Client(ALICE, frame().id()));
         assert_eq!(books.disown_call(id), Asker::Nobody);
         assert!(books.client(ALICE).unwrap().calls.is_empty());
@@ -359,7 +307,7 @@ mod tests {
             let request = frame();
             let fanout = Fanout { asker, pool, request, told: vec![], parts, answer: None };
             let id = books.add_fanout(fanout);
-            let part = add_call(&mut books, channel, Purpose::Part(id), Stage::Sent(at(0)));
+            let part = add_call(&mut books, channel, Purpose::Part(id), Stage::sent(at(0), 0));
             assert!(books.take_fanout_if_over(id).is_none(), "a part is to come");
             for answer in &answers {
                 books.part_answered(id, answer);
@@ -369,25 +317,5 @@ mod tests {
             assert_eq!(answer.bytes(), answers[counts].bytes());
             assert!(books.client(ALICE).unwrap().fanouts.is_empty());
         }
-    }
-
-    #[test]
-    fn a_question_is_in_every_table_that_it_concerns_until_it_is_taken() {
-        let mut books = books();
-        let channel = add_channel(&mut books, AGENT);
-        let key = add_session(&mut books, channel, "s", "s");
-        let mut question = Question::new(channel, &frame(), vec![ALICE], at(0));
-        question.session = Some(key);
-        let id = books.add_question(question);
-        let tables = |books: &Books| {
-            let (client, session) = (books.client(ALICE).unwrap(), books.session(key).unwrap());
-            let row = books.channel(channel).unwrap();
-            [&client.questions, &row.questions, &session.questions].map(Ids::len)
-        };
-        assert_eq!(tables(&books), [1, 1, 1]);
-        assert!(books.session(key).unwrap().is_busy());
-        assert!(books.take_question(id).is_some());
-        assert_eq!(tables(&books), [0, 0, 0]);
-        assert!(books.questions().is_empty());
     }
 }

@@ -14,6 +14,8 @@ pub enum Phase {
         since: Moment,
         /// The cause.
         cause: ShutdownCause,
+        /// When its end was last asked for: what follows soon after is the same wish.
+        wished_at: Moment,
         /// Whether SIGKILL was sent to every process that was left.
         forced: bool,
     },

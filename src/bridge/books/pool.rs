@@ -1,10 +1,8 @@
 //! One pool: the channels that can serve the same clients.
 
-use bytes::Bytes;
-
 use crate::bridge::books::channel::Capabilities;
 use crate::bridge::id::AgentId;
-use crate::wire::{Frame, Scanner, json};
+use crate::wire::{Frame, Method, Scanner, json};
 
 /// The most requests that a pool keeps for the set-up replay.
 pub const MAX_SET_UP: usize = 64;
@@ -38,15 +36,17 @@ pub struct Pool {
     pub access: Access,
     /// An `initialize` with its identity, sent to every further channel.
     pub initialize: Frame,
-    /// The result of the agent's answer to `initialize`, as clients get it; `None`: no
+    /// The agent's answer to `initialize`, as clients get it but for the id; `None`: no
     /// agent has answered yet.
-    pub answer: Option<Bytes>,
+    pub answer: Option<Frame>,
     /// The protocol version in the agent's first answer, as it is spelled there.
     pub version: Box<[u8]>,
     /// The capabilities in the agent's latest answer.
     pub capabilities: Capabilities,
     /// The treatment of its frames.
     pub treatment: Treatment,
+    /// The last login that succeeded; `None`: no client has logged in since the last logout.
+    pub login: Option<Frame>,
     /// The set-up replay: requests that every further channel gets before its first session.
     pub set_up: Vec<Frame>,
 }
@@ -63,8 +63,17 @@ impl Pool {
             version: Box::default(),
             capabilities: Capabilities::default(),
             treatment: Treatment::Sessions,
+            login: None,
             set_up: Vec::new(),
         }
+    }
+
+    /// Forgets every login.
+    pub fn forget_logins(&mut self) {
+        let is_login =
+            |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
+        self.set_up.retain(|frame| !is_login(frame));
+        self.login = None;
     }
 
     /// The identity of a client, read from its `initialize`: protocol version, capabilities,

@@ -1,31 +1,46 @@
-//! The public id of a session that is opened.
+//! The public id of what an agent calls a session, and the agent's id of what clients call
+//! one.
 
 use crate::bridge::books::Books;
+use crate::bridge::books::aliases;
 use crate::bridge::books::call::Opening;
-use crate::bridge::id::{AgentId, ClientId};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::handles::HandleKind;
+use crate::bridge::books::session_names::Name;
+use crate::bridge::id::{AgentId, ChannelId, ClientId};
 
 impl Books {
-    /// An id that a client wrote, without the prefix of aliases: the agent's own id, if the
-    /// client names a stored conversation by a former alias of it.
-    pub fn without_prefix(&self, client: ClientId, id: &str) -> Box<str> {
-        let agent = self.agent_of_client(client);
-        agent.map_or(id, |agent| agent.aliases.without_prefix(id)).into()
-    }
-
     /// The public id of a session that was opened. A restored conversation keeps the id by
     /// which the client named it; a new one gets the agent id, or an alias if the agent id
     /// may mean another conversation.
-    pub fn public_id(&self, agent: AgentId, opening: &Opening, agent_id: &str) -> Box<str> {
+    pub fn public_id(
+        &self,
+        agent: AgentId,
+        channel: ChannelId,
+        opening: &Opening,
+        agent_id: &str,
+    ) -> Box<str> {
         if let (Some(_), Some(id)) = (opening.restores(), &opening.public_id) {
             return id.clone();
         }
+        let expected = self.expected_id(channel, agent_id);
+        expected.unwrap_or_else(|| self.free_public_id(agent, agent_id))
+    }
+
+    /// The public id that a session will have of which the agent has spoken before it
+    /// answered the open.
+    pub fn expected_id(&self, channel: ChannelId, agent_id: &str) -> Option<Box<str>> {
+        self.channel(channel)?.expected.get(agent_id).cloned()
+    }
+
+    /// A public id that means nothing yet.
+    pub fn free_public_id(&self, agent: AgentId, agent_id: &str) -> Box<str> {
         let channels = || self.channels.values().filter(|row| row.agent == agent);
         let is_buried = channels().any(|row| row.tombstones.contains(agent_id));
-        if !is_buried && !self.is_known(agent, agent_id) {
-            return agent_id.into();
-        }
-        self.agent(agent).aliases.free(agent_id, |id| {
-            self.is_known(agent, id) || channels().any(|row| row.tombstones.named(id).is_some())
+        aliases::free(agent_id, |id| {
+            (is_buried && id == agent_id)
+                || self.is_known(agent, id)
+                || channels().any(|row| row.tombstones.named(id).is_some())
         })
     }
 
@@ -35,5 +50,106 @@ impl Books {
         let mut clients = self.clients.values().filter(|client| client.agent == agent);
         self.agent(agent).aliases.is_known(id)
             || clients.any(|client| client.ended.reason(id).is_some())
+            || self.is_expected(agent, id)
+    }
+
+    /// Whether clients will know a session by an id whose agent has spoken of it before it
+    /// answered the open.
+    pub fn is_expected(&self, agent: AgentId, id: &str) -> bool {
+        let mut channels = self.channels.values().filter(|row| row.agent == agent);
+        channels.any(|row| row.expected.values().any(|expected| **expected == *id))
+    }
+
+    /// Whether any session id of a channel's agent has an alias.
+    pub fn has_aliases(&self, channel: ChannelId) -> bool {
+        self.channel(channel).is_some_and(|row| {
+            row.names.has_aliases() || !row.expected.is_empty() || row.tombstones.has_aliases()
+        })
+    }
+
+    /// The id that a client is to have for a handle of an agent: the agent's own, unless
+    /// the client has that one from another channel.
+    pub fn free_handle(
+        &self,
+        client: ClientId,
+        channel: ChannelId,
+        kind: HandleKind,
+        id: &str,
+    ) -> Box<str> {
+        let others = || self.channels.iter().filter(|(other, _)| **other != channel);
+        aliases::free(id, |id| {
+            others().any(|(_, row)| row.handles.of_client(kind, client, id).is_some())
+        })
+    }
+
+    /// Whether messages of a channel's agent may hold an id that a client knows by another
+    /// one.
+    pub fn exchanges_ids(&self, channel: ChannelId) -> bool {
+        let has_handles = |row: &Channel| row.handles.has_aliases();
+        self.has_aliases(channel) || self.channel(channel).is_some_and(has_handles)
+    }
+
+    /// Whether a request about `agent_id` would reach something else on a channel than what
+    /// its client means by `named`: the agent knows something by it that clients know by
+    /// another id, a session has it, or `named` is live elsewhere.
+    pub fn means_another(&self, channel: ChannelId, agent_id: &str, named: &str) -> bool {
+        let Some(row) = self.channel(channel) else { return false };
+        let here = row.names.get(agent_id);
+        let is_known = here.is_some()
+            || row.expected.contains_key(agent_id)
+            || row.tombstones.contains(agent_id);
+        let is_other = self.alias(channel, agent_id).unwrap_or(agent_id) != named;
+        let live = self.agent(row.agent).aliases.named(named);
+        (is_known && is_other)
+            || matches!(here, Some(Name::Session(_)))
+            || live.is_some_and(|name| here != Some(name))
+    }
+
+    /// The public id of what a channel's agent knows by `agent_id`; `None`: it is the same
+    /// id, or nobody knows it.
+    pub fn alias(&self, channel: ChannelId, agent_id: &str) -> Option<&str> {
+        let row = self.channel(channel)?;
+        if row.names.contains(agent_id) {
+            return row.names.alias(agent_id);
+        }
+        let expected = row.expected.get(agent_id).map(|public| &**public);
+        let expected = expected.filter(|public| *public != agent_id);
+        expected.or_else(|| row.tombstones.get(agent_id)?.alias())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::books::call::{OpenKind, Purpose, Stage};
+    use crate::bridge::books::tests::{
+        AGENT, ALICE, OTHER, add_call, add_channel, add_session, at, books, bury, opening,
+    };
+    use crate::bridge::books::tombstones::Hold;
+    use crate::bridge::reason::LossReason;
+
+    #[test]
+    fn a_new_conversation_gets_the_agents_id_unless_that_may_mean_another() {
+        let mut books = books();
+        let (channel, foreign) = (add_channel(&mut books, AGENT), add_channel(&mut books, OTHER));
+        let new = opening(OpenKind::New, None, None);
+        let public = |books: &Books| books.public_id(AGENT, channel, &new, "s").into_string();
+        add_session(&mut books, foreign, "s", "s");
+        assert_eq!(public(&books), "s", "another agent's says nothing");
+        add_session(&mut books, channel, "s", "s");
+        assert_eq!(public(&books), "~1~s");
+        bury(&mut books, channel, "~1~s", "t", Hold::Nothing);
+        assert_eq!(public(&books), "~2~s");
+        books.client_mut(ALICE).unwrap().ended.remember("~2~s", LossReason::Left);
+        assert_eq!(public(&books), "~3~s");
+        let restore = opening(OpenKind::Load, Some("s"), Some("~3~s"));
+        let purpose = Purpose::Open(restore.clone());
+        let call = add_call(&mut books, channel, purpose, Stage::sent(at(0), 0));
+        assert_eq!(public(&books), "~4~s");
+        books.take_call(call);
+        assert_eq!(public(&books), "~3~s");
+        assert_eq!(&*books.public_id(AGENT, channel, &restore, "other"), "~3~s");
+        let fork = opening(OpenKind::Fork, Some("s"), Some("s"));
+        assert_eq!(&*books.public_id(AGENT, channel, &fork, "v"), "v");
     }
 }

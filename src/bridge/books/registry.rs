@@ -13,14 +13,19 @@ use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, PoolId, SessionKey};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::time::Moment;
 use crate::wire::Frame;
 
-/// The most sub-agents' sessions that are known of one session.
-const MAX_CHILDREN: usize = 1024;
+/// Nothing is reaped or timed out for this long after the host stood still (ms).
+pub const PAUSE_GRACE: u64 = 60_000;
+
+/// The least time from one such grace to the next (ms): a host that stops often must not
+/// switch off every limit.
+pub const PAUSE_INTERVAL: u64 = 300_000;
 
 /// The most cursors that are remembered, each with the channel that gave it.
 const MAX_CURSORS: usize = 256;
@@ -40,12 +45,20 @@ impl Books {
         self.deadlines.forget(Due::Silence(id));
         self.touched.channels.remove(&id);
         self.cursors.retain(|_, channel| *channel != id);
+        let passing = self.channels.get(&id).map(|row| row.passing.clone());
+        for key in passing.unwrap_or_default() {
+            self.remove_passing(key);
+        }
+        self.touched.channels.remove(&id);
         for client in self.clients.values_mut() {
             if client.served_by == Some(id) {
                 client.served_by = None;
             }
         }
         let row = self.channels.shift_remove(&id);
+        self.touch_predecessor(id);
+        // There is room, and what the channel held is free.
+        self.touched.placement = true;
         self.forget_pools();
         row
     }
@@ -56,11 +69,21 @@ impl Books {
         self.clients.insert(id, Client::new(agent, cwd));
     }
 
-    /// Removes a client's row. No call, fan-out, question or session may name the client
-    /// any more.
+    /// Removes a client's row and its handles. No call, fan-out, question, session or passing
+    /// id may name the client any more.
     pub fn remove_client(&mut self, id: ClientId) {
-        self.clients.remove(&id);
+        for row in self.channels.values_mut() {
+            row.handles.forget_client(id);
+        }
+        let pool = self.clients.remove(&id).and_then(|row| row.pool);
+        let is_left = !self.clients.values().any(|row| row.pool == pool);
+        if let Some(row) = pool.filter(|_| is_left).and_then(|id| self.pools.get_mut(&id)) {
+            // A login is remembered for clients that are there.
+            row.forget_logins();
+        }
         self.forget_pools();
+        // How long a channel is kept depends on the clients of its pool.
+        self.touch_all_channels();
     }
 
     /// Removes the pools that have neither a client nor a channel.
@@ -130,14 +153,26 @@ impl Books {
         self.touched.rows.extend(self.calls.keys().map(|id| Due::Call(*id)));
     }
 
-    /// Notes that the host stood still. Before `until` no session is reaped and no request,
-    /// handshake or idle channel times out, and no agent's silence before now counts.
-    pub fn host_paused(&mut self, until: Moment) {
-        self.paused_until = until;
+    /// Notes that the bridge did not run for a time (ms): every agent gets that time back,
+    /// and no agent's silence before now counts.
+    pub fn give_back(&mut self, millis: u64, now: Moment) {
         for row in self.channels.values_mut() {
-            row.clock.forget_silence();
+            row.clock.give_back(millis, now);
         }
         self.touch_all_channels();
+    }
+
+    /// Notes that the host stood still for a time (ms). For [`PAUSE_GRACE`] no session is
+    /// reaped and no request, handshake or idle channel times out, but not again within
+    /// [`PAUSE_INTERVAL`]; says whether it is so.
+    pub fn host_paused(&mut self, millis: u64, now: Moment) -> bool {
+        self.give_back(millis, now);
+        let is_new = self.paused_at.is_none_or(|at| now.since(at) >= PAUSE_INTERVAL);
+        if is_new {
+            self.paused_at = Some(now);
+            self.paused_until = now.plus_millis(PAUSE_GRACE);
+        }
+        is_new
     }
 
     /// The channel that gave a cursor of `session/list`; `None`: it is not remembered.
@@ -147,53 +182,37 @@ impl Books {
 
     /// Remembers that a channel gave a cursor; returns how many cursors were forgotten for it.
     pub fn remember_cursor(&mut self, cursor: &str, channel: ChannelId) -> u64 {
-        let mut thrown = 0;
-        if self.cursors.len() >= MAX_CURSORS {
-            self.cursors.pop_first();
-            thrown = 1;
-        }
+        // A cursor that is given again is the youngest.
+        self.cursors.shift_remove(cursor);
         self.cursors.insert(cursor.into(), channel);
-        thrown
+        if self.cursors.len() <= MAX_CURSORS {
+            return 0;
+        }
+        self.cursors.shift_remove_index(0);
+        1
     }
 
     /// Registers a session that its agent opened.
     pub fn add_session(&mut self, session: Session) {
         let key = session.key;
-        self.agent_mut(session.agent).aliases.insert(&session.id, key);
+        let name = Name::Session(key);
+        self.agent_mut(session.agent).aliases.insert(&session.id, name);
         if let Some(channel) = self.channel_mut(session.channel) {
             channel.sessions.insert(key);
-            channel.names.insert(session.agent_id.clone(), key);
+            channel.names.insert(&session.agent_id, &session.id, name);
         }
         self.touched.sessions.insert(key);
         self.sessions.insert(key, session);
     }
 
-    /// Notes the session id `child` of a sub-agent of the session `key`. Does nothing if the
-    /// channel knows that id already, or if the session has too many of them.
-    pub fn add_child(&mut self, key: SessionKey, child: &str) {
-        let Some(session) = self.sessions.get_mut(&key) else { return self.absent(key) };
-        let Some(channel) = self.channels.get_mut(&session.channel) else {
-            return self.absent(key);
-        };
-        if channel.names.contains(child) || session.children.len() >= MAX_CHILDREN {
-            return;
-        }
-        channel.names.insert(child.into(), key);
-        session.children.push(child.into());
-        let agent = session.agent;
-        self.agent_mut(agent).aliases.insert_child(child, key);
-    }
-
     /// Part 1 of the close order: removes the session from every table, and from *its own*
-    /// channel's set. The returned row still lists its open calls and questions.
+    /// channel's set. The returned row still lists its open calls, its questions and its
+    /// passing ids, which the caller removes.
     pub fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.swap_remove(&key)?;
         self.deadlines.forget(Due::Session(key));
         self.touched.sessions.remove(&key);
-        let aliases = &mut self.agent_mut(session.agent).aliases;
-        for id in session.children.iter().chain([&session.id]) {
-            aliases.remove(id, key);
-        }
+        self.agent_mut(session.agent).aliases.remove(&session.id, Name::Session(key));
         for client in session.clients() {
             if let Some(client) = self.clients.get_mut(client) {
                 client.sessions.remove(&key);
@@ -202,9 +221,7 @@ impl Books {
         let owner = self.owner_of(&session);
         if let Some(channel) = self.channel_mut(owner) {
             channel.sessions.remove(&key);
-            for id in session.children.iter().chain([&session.agent_id]) {
-                channel.names.remove(id);
-            }
+            channel.names.remove(&session.agent_id);
         }
         Some(session)
     }

@@ -3,11 +3,73 @@
 use std::collections::VecDeque;
 
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
 /// The most turns of a session that are remembered; older ones are merged into one.
 const MAX_TURNS: usize = 16;
+
+/// The last turns of a session: the start and end of each, the last turn first; `None`: the
+/// turn runs.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(VecDeque<(Moment, Option<Moment>)>);
+
+impl Turns {
+    fn began(&mut self, now: Moment) {
+        self.0.push_front((now, None));
+        if self.0.len() > MAX_TURNS
+            && let (Some(old), Some(older)) = (self.0.pop_back(), self.0.back_mut())
+        {
+            // The two oldest turns become one, with the time between them: rather count a
+            // process too many as background work than one too few.
+            older.0 = old.0;
+        }
+    }
+
+    fn ended(&mut self, now: Moment) {
+        if let Some(turn) = self.0.iter_mut().find(|(_, end)| end.is_none()) {
+            turn.1 = Some(now);
+        }
+    }
+
+    /// Whether a process that was born at `birth` was born in one of the turns that are
+    /// over.
+    fn have_seen(&self, birth: Moment) -> bool {
+        // Births are known to within 10 ms.
+        self.0.iter().any(|(start, end)| {
+            start.as_millis() <= birth.as_millis() + 10
+                && end.is_some_and(|end| birth.as_millis() <= end.as_millis() + 10)
+        })
+    }
+}
+
+/// What a closed session costs an agent that cannot close sessions.
+#[derive(Clone, Debug, Default)]
+pub struct HuskCost {
+    /// The MCP servers of the session that are processes.
+    servers: usize,
+    turns: Turns,
+    /// The processes that were born in its turns and still ran when they were last looked
+    /// for.
+    processes: usize,
+}
+
+impl HuskCost {
+    /// Whether the session had turns, in which processes may have been born.
+    pub fn has_turns(&self) -> bool {
+        !self.turns.0.is_empty()
+    }
+
+    /// How many fresh sessions it costs as much as: one, and two more for each process.
+    pub fn weight(&self) -> usize {
+        1 + 2 * (self.servers + self.processes)
+    }
+
+    /// Counts the processes that were born in its turns, of the births of all that run.
+    pub fn count_processes(&mut self, births: &[Moment]) {
+        self.processes = births.iter().filter(|birth| self.turns.have_seen(**birth)).count();
+    }
+}
 
 /// The clients that are attached to a session, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +86,11 @@ pub enum Audience {
 /// The background work of a session, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// No survey was asked for yet.
+    /// None was found, or was looked for.
     Unknown,
-    /// A survey is under way.
+    /// A survey is under way that was asked for this session.
     Asked,
-    /// The last survey found none.
-    Quiet {
-        /// When its result came.
-        at: Moment,
-    },
-    /// The last survey found some.
+    /// The last survey found some, or failed.
     Working {
         /// When its result came.
         at: Moment,
@@ -53,8 +110,6 @@ pub struct Session {
     pub id: Box<str>,
     /// Its agent id.
     pub agent_id: Box<str>,
-    /// Its working directory, as the open names it; empty if the open names none.
-    pub cwd: Box<str>,
     /// The clients that are attached, or why there is none.
     pub audience: Audience,
     /// When it was last used; its idle time counts from here.
@@ -65,10 +120,13 @@ pub struct Session {
     pub queue: VecDeque<CallId>,
     /// Open questions in it.
     pub questions: Ids<QuestionId>,
-    /// The sessions of its sub-agents, which end with it, by the agent's ids.
-    pub children: Vec<Box<str>>,
-    /// The start and end of each turn, the last turn first; `None`: the turn runs.
-    turns: VecDeque<(Moment, Option<Moment>)>,
+    /// Its passing ids, which end with it.
+    pub children: Ids<PassingKey>,
+    /// When the agent last wrote something about it or one of its passing ids.
+    pub heard_at: Moment,
+    /// Its MCP servers that are processes.
+    pub servers: usize,
+    turns: Turns,
     /// Its background work, as far as it is known.
     pub background: Background,
     /// The number of notifications for its clients so far, also of those that came while no
@@ -83,7 +141,6 @@ impl Session {
         (agent, channel): (AgentId, ChannelId),
         id: Box<str>,
         agent_id: Box<str>,
-        cwd: Box<str>,
         now: Moment,
     ) -> Self {
         Session {
@@ -92,14 +149,15 @@ impl Session {
             channel,
             id,
             agent_id,
-            cwd,
             audience: Audience::Absent,
             last_seen: now,
             calls: Ids::default(),
             queue: VecDeque::new(),
             questions: Ids::default(),
-            children: Vec::new(),
-            turns: VecDeque::new(),
+            children: Ids::default(),
+            heard_at: now,
+            servers: 0,
+            turns: Turns::default(),
             background: Background::Unknown,
             seq: 0,
         }
@@ -125,29 +183,23 @@ impl Session {
 
     /// Notes that a turn began.
     pub fn turn_began(&mut self, now: Moment) {
-        self.turns.push_front((now, None));
-        if self.turns.len() > MAX_TURNS
-            && let (Some(old), Some(older)) = (self.turns.pop_back(), self.turns.back_mut())
-        {
-            // The two oldest turns become one, with the time between them: rather count a
-            // process too many as background work than one too few.
-            older.0 = old.0;
-        }
+        self.turns.began(now);
     }
 
     /// Notes that a turn ended: the one that began last, if several run.
     pub fn turn_ended(&mut self, now: Moment) {
-        if let Some(turn) = self.turns.iter_mut().find(|(_, end)| end.is_none()) {
-            turn.1 = Some(now);
-        }
+        self.turns.ended(now);
     }
 
     /// Whether a process that was born at `birth` was born in a turn that is over.
     pub fn was_born_in_ended_turn(&self, birth: Moment) -> bool {
-        // Births are known to within 10 ms.
-        self.turns.iter().any(|(start, end)| {
-            start.as_millis() <= birth.as_millis() + 10
-                && end.is_some_and(|end| birth.as_millis() <= end.as_millis() + 10)
-        })
+        self.turns.have_seen(birth)
+    }
+
+    /// What the session costs as a husk. A turn that still runs ends with the session.
+    pub fn husk_cost(&self, now: Moment) -> HuskCost {
+        let mut turns = self.turns.clone();
+        turns.0.iter_mut().for_each(|(_, end)| *end = end.or(Some(now)));
+        HuskCost { servers: self.servers, turns, processes: 0 }
     }
 }

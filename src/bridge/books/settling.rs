@@ -3,19 +3,27 @@
 //! [`deadlines`](super::deadlines).
 
 use crate::bridge::books::Books;
+use crate::bridge::books::channel::{Channel, ChannelState, Succession};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 use crate::bridge::time::Moment;
+use crate::wire::Frame;
 
 impl Books {
     /// Takes the next session to settle.
     pub fn next_touched_session(&mut self) -> Option<SessionKey> {
-        self.touched.sessions.pop_first()
+        let key = self.touched.sessions.pop_first()?;
+        // Which session gives way for a new one depends on the sessions.
+        self.touched.placement = true;
+        Some(key)
     }
 
     /// Takes the next channel to settle.
     pub fn next_touched_channel(&mut self) -> Option<ChannelId> {
-        self.touched.channels.pop_first()
+        let id = self.touched.channels.pop_first()?;
+        // Where a call goes depends on the channels.
+        self.touched.placement = true;
+        Some(id)
     }
 
     /// Takes the next fan-out to settle.
@@ -23,11 +31,71 @@ impl Books {
         self.touched.fanouts.pop_first()
     }
 
+    /// Takes the next client whose `initialize` is over.
+    pub fn next_touched_client(&mut self) -> Option<ClientId> {
+        self.touched.clients.pop_first()
+    }
+
+    /// Takes the next frame that a client has sent behind its `initialize`. If there are
+    /// more, the client is touched again.
+    pub fn next_held(&mut self, client: ClientId) -> Option<Frame> {
+        // The client may be gone.
+        let row = self.clients.get_mut(&client)?;
+        let frame = row.held.next()?;
+        if !row.held.is_empty() {
+            self.touched.clients.insert(client);
+        }
+        Some(frame)
+    }
+
+    /// Touches the channel that `successor` was started for, if there is one: it drains when
+    /// the successor is ready, and is kept if the successor fails.
+    pub fn touch_predecessor(&mut self, successor: ChannelId) {
+        let waits = |row: &Channel| {
+            row.succession == Succession::By(successor) && row.state == ChannelState::Ready
+        };
+        if let Some((id, _)) = self.channels.iter().find(|(_, row)| waits(row)) {
+            self.touched.channels.insert(*id);
+        }
+    }
+
+    /// Takes the next call that is over and that questions of its channel may belong to.
+    pub fn next_ended_call(&mut self) -> Option<(ChannelId, CallId)> {
+        self.touched.ended_calls.pop()
+    }
+
+    /// Takes the next closed session in which no call is open any more.
+    pub fn next_quiet_tombstone(&mut self) -> Option<(ChannelId, SessionKey)> {
+        self.touched.quiet_tombstones.pop()
+    }
+
+    /// Whether calls that wait for a channel are to be placed. A step that changed nothing
+    /// that their places depend on costs nothing, however many they are.
+    pub fn take_placement_due(&mut self) -> bool {
+        std::mem::take(&mut self.touched.placement) && !self.unplaced.is_empty()
+    }
+
+    /// Makes the calls that wait for a channel be placed at the end of the step.
+    pub fn touch_placement(&mut self) {
+        self.touched.placement = true;
+    }
+
+    /// Touches every call on a channel, because their deadlines have changed.
+    pub fn touch_calls_of(&mut self, id: ChannelId) {
+        let calls = self.channels.get(&id).into_iter().flat_map(|row| &row.calls);
+        self.touched.rows.extend(calls.map(|id| Due::Call(*id)));
+    }
+
     /// Whether nothing is left to settle.
     pub fn is_settled(&self) -> bool {
-        self.touched.sessions.is_empty()
-            && self.touched.channels.is_empty()
-            && self.touched.fanouts.is_empty()
+        let touched = &self.touched;
+        touched.sessions.is_empty()
+            && touched.channels.is_empty()
+            && touched.fanouts.is_empty()
+            && touched.clients.is_empty()
+            && touched.ended_calls.is_empty()
+            && touched.quiet_tombstones.is_empty()
+            && (!touched.placement || self.unplaced.is_empty())
     }
 
     /// Touches every channel, after a change that any of them may depend on.

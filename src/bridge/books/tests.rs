@@ -1,15 +1,17 @@
 //! Queries to several tables, on books without a bridge.
 
 use super::*;
-use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Rung;
 use crate::bridge::books::fence::Fence;
+use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
+use crate::bridge::books::whose::Meaning;
 use crate::bridge::config::{AgentConfig, PermissionPolicy, Share};
-use crate::bridge::reason::{LossReason, StopReason};
-use crate::wire::{Frame, Method};
+use crate::bridge::reason::StopReason;
+use crate::wire::Frame;
 
 pub const AGENT: AgentId = AgentId(0);
 pub const OTHER: AgentId = AgentId(1);
@@ -19,19 +21,26 @@ const STOPPING: ChannelState = ChannelState::Stopping {
     reason: StopReason::Shutdown,
     rung: Rung::ClosingStdin,
     since: Moment::from_millis(7),
+    began: Moment::from_millis(7),
 };
 
 pub fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
+/// A request of an agent.
+fn question(method: &str) -> Frame {
+    Frame::parse(format!(r#"{{"id":1,"method":"{method}"}}"#).into()).unwrap()
+}
+
 pub fn frame() -> Frame {
     Frame::parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#.into()).unwrap()
 }
 
-fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
+pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
     let (agent_id, public_id) = (source.map(Into::into), public.map(Into::into));
-    Opening { kind, agent_id, public_id, cwd: Box::default() }
+    let (cwd, login, children) = (Box::default(), RepeatLogin::No, Vec::new());
+    Opening { kind, agent_id, public_id, cwd, servers: 0, login, children }
 }
 
 /// Books with two agents, and a client of the first.
@@ -61,7 +70,7 @@ pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
 pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {
     let (key, agent) = (books.next_session_key(), books.channel(channel).unwrap().agent);
     let (id, agent_id) = (id.into(), agent_id.into());
-    books.add_session(Session::new(key, (agent, channel), id, agent_id, "".into(), at(0)));
+    books.add_session(Session::new(key, (agent, channel), id, agent_id, at(0)));
     key
 }
 
@@ -79,7 +88,7 @@ pub fn add_prompt(books: &mut Books, key: SessionKey, client: ClientId, stage: S
     books.add_call(call)
 }
 
-fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hold: Hold) {
+pub fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hold: Hold) {
     let key = books.next_session_key();
     let row = books.channel_mut(channel).unwrap();
     row.tombstones.bury(Tombstone::new(key, id, agent_id.into(), hold, Ids::default(), at(0)));
@@ -126,20 +135,20 @@ fn a_conversation_is_fenced_by_what_a_channel_of_its_agent_may_hold_of_it() {
 #[test]
 fn of_several_that_hold_an_id_the_one_that_is_meant_fences_or_else_the_oldest() {
     let mut books = books();
-    for id in ["s", "agent:s", "agent:s~2"] {
+    for id in ["s", "~1~s", "~2~s"] {
         let channel = add_channel(&mut books, AGENT);
         bury(&mut books, channel, id, "s", Hold::Unanswered);
     }
     check_fence(&books, None, "unanswered ch-1");
-    check_fence(&books, Some("agent:s"), "unanswered ch-2");
-    check_fence(&books, Some("agent:s~2"), "unanswered ch-3");
+    check_fence(&books, Some("~1~s"), "unanswered ch-2");
+    check_fence(&books, Some("~2~s"), "unanswered ch-3");
     check_fence(&books, Some("unknown"), "unanswered ch-1");
-    let home = |books: &Books, id| books.last_home(ALICE, id).map(|(channel, _)| channel.0);
-    assert_eq!(home(&books, "agent:s"), Some(2));
+    let home = |books: &Books, id| books.tombstone(ALICE, id).map(|(channel, _)| channel.0);
+    assert_eq!(home(&books, "~1~s"), Some(2));
     assert_eq!(home(&books, "unknown"), None);
     let newest = add_channel(&mut books, AGENT);
-    bury(&mut books, newest, "agent:s", "t", Hold::Nothing);
-    assert_eq!(home(&books, "agent:s"), Some(newest.0));
+    bury(&mut books, newest, "~1~s", "t", Hold::Nothing);
+    assert_eq!(home(&books, "~1~s"), Some(newest.0));
 }
 
 #[test]
@@ -151,13 +160,19 @@ fn an_id_means_a_session_of_the_clients_own_agent() {
     let theirs = add_session(&mut books, foreign, "s", "s");
     assert_eq!((books.live(ALICE, "s"), books.live(BOB, "s")), (Some(own), Some(theirs)));
     assert_eq!(books.live(ClientId(9), "s"), None);
-    books.add_child(own, "child");
-    assert_eq!((books.live(ALICE, "child"), books.live(BOB, "child")), (Some(own), None));
     books.attach(ALICE, own);
+    let (child, _) = books
+        .add_passing(channel, ("child", None), Owner::Session(own), PassingState::Held)
+        .unwrap();
+    assert_eq!(books.meaning(ALICE, "child"), Meaning::Passing(child));
+    assert_eq!(books.meaning(BOB, "child"), Meaning::Unknown);
+    assert!(books.live(ALICE, "child").is_none());
     assert_eq!(books.attached_session(ALICE, "s").ok(), Some(own));
     assert!(books.attached_session(BOB, "s").is_err(), "it is not attached");
+    books.remove_passing(child);
     books.remove_session(own);
-    assert_eq!((books.live(ALICE, "s"), books.live(ALICE, "child")), (None, None));
+    assert_eq!(books.meaning(ALICE, "s"), Meaning::Unknown);
+    assert_eq!(books.meaning(ALICE, "child"), Meaning::Unknown);
     assert_eq!(books.live(BOB, "s"), Some(theirs));
     assert!(books.client(ALICE).unwrap().sessions.is_empty());
     assert!(!books.channel(channel).unwrap().names.contains("s"));
@@ -169,14 +184,15 @@ fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
     add_bob(&mut books, AGENT);
     let channel = add_channel(&mut books, AGENT);
     let key = add_session(&mut books, channel, "s", "s");
-    let asked =
-        |books: &Books| books.whom_to_ask(books.session(key).unwrap(), Method::RequestPermission);
+    let asked = |books: &Books| {
+        books.whom_to_ask(books.session(key).unwrap(), &question("session/request_permission"))
+    };
     assert_eq!(asked(&books), []);
     books.attach(ALICE, key);
     books.attach(BOB, key);
     let queued = add_prompt(&mut books, key, BOB, Stage::held(&frame()));
     assert_eq!(asked(&books), [ALICE, BOB]);
-    books.call_mut(queued).unwrap().stage = Stage::Sent(at(1));
+    books.call_mut(queued).unwrap().stage = Stage::sent(at(1), 0);
     assert_eq!(asked(&books), [BOB]);
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::All;
     assert_eq!(asked(&books), [ALICE, BOB]);
@@ -191,32 +207,62 @@ fn any_other_question_goes_to_one_client_who_prompted_or_can_answer() {
     add_bob(&mut books, AGENT);
     let channel = add_channel(&mut books, AGENT);
     let key = add_session(&mut books, channel, "s", "s");
-    let asked = |books: &Books| books.whom_to_ask(books.session(key).unwrap(), Method::FsRead);
+    let asked = |books: &Books| {
+        books.whom_to_ask(books.session(key).unwrap(), &question("fs/read_text_file"))
+    };
     books.attach(ALICE, key);
     assert_eq!(asked(&books), [ALICE], "there is no other");
     books.attach(BOB, key);
     assert_eq!(asked(&books), [], "neither can");
     books.client_mut(BOB).unwrap().offers.read = true;
     assert_eq!(asked(&books), [BOB]);
-    add_prompt(&mut books, key, ALICE, Stage::Sent(at(1)));
+    add_prompt(&mut books, key, ALICE, Stage::sent(at(1), 0));
+    assert_eq!(asked(&books), [BOB], "who prompted cannot");
+    books.client_mut(ALICE).unwrap().offers.read = true;
     assert_eq!(asked(&books), [ALICE]);
 }
 
 #[test]
-fn behind_a_channel_stands_who_has_a_session_then_who_was_served_then_any_of_its_pool() {
+fn a_message_that_names_nothing_is_for_the_only_client_that_it_can_be_for() {
     let mut books = books();
     add_bob(&mut books, AGENT);
     let (channel, pool) = (add_channel(&mut books, AGENT), add_pool(&mut books, AGENT));
     books.channel_mut(channel).unwrap().pool = Some(pool);
-    assert_eq!(books.client_behind(channel), None);
-    books.client_mut(ALICE).unwrap().pool = Some(pool);
-    books.client_mut(BOB).unwrap().pool = Some(pool);
-    assert_eq!(books.client_behind(channel), Some(ALICE));
-    books.client_mut(BOB).unwrap().served_by = Some(channel);
-    assert_eq!(books.client_behind(channel), Some(BOB));
-    let key = add_session(&mut books, channel, "s", "s");
-    books.attach(ALICE, key);
-    assert_eq!(books.client_behind(channel), Some(ALICE));
+    assert_eq!(books.only_client(channel), None);
+    for client in [ALICE, BOB] {
+        let row = books.client_mut(client).unwrap();
+        (row.pool, row.initialized) = (Some(pool), true);
+        assert_eq!(books.only_client(channel), (client == ALICE).then_some(ALICE));
+    }
+    let theirs = add_session(&mut books, channel, "s", "s");
+    books.attach(BOB, theirs);
+    assert_eq!(books.only_client(channel), Some(BOB), "the other one has nothing there");
+    let own = add_session(&mut books, channel, "t", "t");
+    books.attach(ALICE, own);
+    assert_eq!(books.only_client(channel), None);
+    let prompt = add_prompt(&mut books, own, ALICE, Stage::sent(at(1), 0));
+    assert_eq!(books.only_client(channel), Some(ALICE), "its turn runs");
+    add_prompt(&mut books, theirs, BOB, Stage::sent(at(1), 0));
+    assert_eq!(books.only_client(channel), None);
+    books.take_call(prompt);
+    assert_eq!(books.only_client(channel), Some(BOB));
+}
+
+#[test]
+fn a_passing_id_belongs_to_the_session_in_a_turn_that_was_heard_last() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    assert_eq!(books.owner_for(channel, ALICE), Owner::Client(ALICE));
+    let (a, b) =
+        (add_session(&mut books, channel, "a", "a"), add_session(&mut books, channel, "b", "b"));
+    for (key, heard) in [(a, 5), (b, 3)] {
+        books.attach(ALICE, key);
+        books.session_mut(key).unwrap().heard_at = at(heard);
+    }
+    assert_eq!(books.owner_for(channel, ALICE), Owner::Session(a));
+    add_prompt(&mut books, b, ALICE, Stage::sent(at(1), 0));
+    assert_eq!(books.owner_for(channel, ALICE), Owner::Session(b));
+    assert_eq!(books.owner_for(channel, BOB), Owner::Client(BOB));
 }
 
 #[test]
@@ -229,7 +275,7 @@ fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
     assert!(!idle(&books));
     books.remove_session(key);
     assert!(idle(&books));
-    let call = add_call(&mut books, channel, Purpose::Prompt, Stage::Sent(at(0)));
+    let call = add_call(&mut books, channel, Purpose::Prompt, Stage::sent(at(0), 0));
     assert!(!idle(&books));
     books.mark_overdue(call);
     assert!(idle(&books));
@@ -251,7 +297,7 @@ fn a_channel_has_room_for_as_many_sessions_as_the_rule_allows() {
     books.agent_mut(AGENT).config.sessions_per_channel = 2;
     assert!(can_take_session(&books));
     let open = Purpose::Open(opening(OpenKind::New, None, None));
-    let open = add_call(&mut books, channel, open, Stage::Sent(at(0)));
+    let open = add_call(&mut books, channel, open, Stage::sent(at(0), 0));
     assert!(!can_take_session(&books), "one is opening");
     books.mark_overdue(open);
     assert!(can_take_session(&books));
@@ -272,39 +318,14 @@ fn a_frame_of_an_unknown_session_belongs_to_its_restore_or_to_the_oldest_new_one
         add_call(&mut books, channel, purpose, stage)
     };
     open(OpenKind::New, None, Stage::held(&frame()));
-    let new = open(OpenKind::Fork, Some("s"), Stage::Sent(at(0)));
-    open(OpenKind::New, None, Stage::Sent(at(0)));
-    let restore = open(OpenKind::Load, Some("s"), Stage::Sent(at(0)));
+    let new = open(OpenKind::Fork, Some("s"), Stage::sent(at(0), 0));
+    open(OpenKind::New, None, Stage::sent(at(0), 0));
+    let restore = open(OpenKind::Load, Some("s"), Stage::sent(at(0), 0));
     assert_eq!(books.open_in_flight(channel, Some("s")), Some(restore));
     assert_eq!(books.open_in_flight(channel, Some("t")), Some(new));
     assert_eq!(books.open_in_flight(channel, None), Some(new));
     books.mark_overdue(restore);
     assert_eq!(books.open_in_flight(channel, Some("s")), Some(new));
-}
-
-#[test]
-fn a_new_conversation_gets_the_agents_id_unless_that_may_mean_another() {
-    let mut books = books();
-    let (channel, foreign) = (add_channel(&mut books, AGENT), add_channel(&mut books, OTHER));
-    let new = opening(OpenKind::New, None, None);
-    let public = |books: &Books| books.public_id(AGENT, &new, "s").into_string();
-    add_session(&mut books, foreign, "s", "s");
-    assert_eq!(public(&books), "s", "another agent's says nothing");
-    add_session(&mut books, channel, "s", "s");
-    assert_eq!(public(&books), "agent:s");
-    bury(&mut books, channel, "agent:s", "t", Hold::Nothing);
-    assert_eq!(public(&books), "agent:s~2");
-    books.client_mut(ALICE).unwrap().ended.remember("agent:s~2", LossReason::Left);
-    assert_eq!(public(&books), "agent:s~3");
-    let restore = opening(OpenKind::Load, Some("s~3"), Some("agent:s~3"));
-    let purpose = Purpose::Open(restore.clone());
-    let call = add_call(&mut books, channel, purpose, Stage::Sent(at(0)));
-    assert_eq!(public(&books), "agent:s~4");
-    books.take_call(call);
-    assert_eq!(public(&books), "agent:s~3");
-    assert_eq!(&*books.public_id(AGENT, &restore, "other"), "agent:s~3");
-    let fork = opening(OpenKind::Fork, Some("s"), Some("s"));
-    assert_eq!(&*books.public_id(AGENT, &fork, "v"), "v");
 }
 
 /// Whether a process of each pool may be started.

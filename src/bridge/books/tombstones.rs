@@ -11,15 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::HashMap;
 
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::session::HuskCost;
 use crate::bridge::books::table::Table;
 use crate::bridge::id::{CallId, SessionKey};
+use crate::bridge::reason::EndReason;
 use crate::bridge::time::Moment;
 
 /// The most tombstones that a channel keeps. Only those with open calls are kept beyond it.
 pub const MAX_TOMBSTONES: usize = 1024;
-/// The age from which a tombstone that fences nothing and has no open calls may give way
-/// even below the limit (ms).
-pub const TOMBSTONE_AGE: u64 = 600_000;
 
 /// The hold of an agent on a session that was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub enum Hold {
     /// The close is under way, and this is its call. The agent has not answered
     /// `session/close`, or, if it cannot close sessions, not yet the calls in the session.
     Closing(CallId),
-    /// The agent did not answer the close in time, but had a question open then: the close
-    /// is sent again when no question of the channel is open.
+    /// The agent did not answer the close in time, but could not work then: the close is sent
+    /// again when it can.
     ResendClose,
     /// The agent cannot close sessions: it holds the session until it exits, and can go on
     /// with it.
@@ -54,8 +53,9 @@ pub enum Heard {
     Quiet,
     /// The close has timed out.
     TimedOut {
-        /// Whether the agent has a question open: some agents answer nothing meanwhile.
-        behind_question: bool,
+        /// Whether the agent could not work for some of the time: some agents answer nothing
+        /// while they ask.
+        is_excused: bool,
     },
     /// The agent refused to restore the session, after the restore had timed out.
     RestoreRefused,
@@ -69,8 +69,8 @@ impl Hold {
             (_, Heard::CannotClose) => Hold::Husk,
             (Hold::Closing(_), Heard::Answered) => Hold::Nothing,
             (Hold::Closing(_), Heard::Quiet | Heard::TimedOut { .. }) if !can_close => Hold::Husk,
-            (Hold::Closing(_), Heard::TimedOut { behind_question: true }) => Hold::ResendClose,
-            (Hold::Closing(_), Heard::TimedOut { behind_question: false }) => Hold::Unanswered,
+            (Hold::Closing(_), Heard::TimedOut { is_excused: true }) => Hold::ResendClose,
+            (Hold::Closing(_), Heard::TimedOut { is_excused: false }) => Hold::Unanswered,
             (Hold::Unanswered, Heard::RestoreRefused) => Hold::Nothing,
             // News of an earlier close says nothing about this one.
             (held, _) => held,
@@ -83,14 +83,10 @@ impl Hold {
     }
 }
 
-/// The key of a tombstone: the session that was closed, and 0 for the session itself or the
-/// number of one of its sub-agents.
-type TombstoneKey = (SessionKey, usize);
-
-/// The memory of a session that was closed on this channel.
+/// The memory of a session that was closed on this channel, or of a passing id that ended.
 #[derive(Clone, Debug)]
 pub struct Tombstone {
-    place: TombstoneKey,
+    key: SessionKey,
     /// The agent id of the session.
     pub agent_id: Box<str>,
     /// The public id of the session, if it is an alias.
@@ -98,6 +94,10 @@ pub struct Tombstone {
     since: Moment,
     hold: Hold,
     calls: Ids<CallId>,
+    /// Why the session ended; `None`: no client ever had it.
+    pub reason: Option<EndReason>,
+    /// What the session costs its agent as a husk.
+    pub husk: HuskCost,
 }
 
 impl Tombstone {
@@ -111,19 +111,18 @@ impl Tombstone {
         now: Moment,
     ) -> Self {
         let alias = (*agent_id != *id).then(|| id.into());
-        Tombstone { place: (key, 0), agent_id, alias, since: now, hold, calls }
+        let (reason, husk) = (None, HuskCost::default());
+        Tombstone { key, agent_id, alias, since: now, hold, calls, reason, husk }
     }
 
-    /// The tombstone of the sub-agent `number` (from 1 on) of the session `key`. It holds
-    /// nothing: a sub-agent's session is not closed by itself.
-    pub fn of_sub_agent(key: SessionKey, number: usize, id: Box<str>, now: Moment) -> Self {
-        let (hold, calls) = (Hold::Nothing, Ids::default());
-        Tombstone { place: (key, number), agent_id: id, alias: None, since: now, hold, calls }
+    /// When the session ended.
+    pub fn since(&self) -> Moment {
+        self.since
     }
 
-    /// The key of the closed session; for a sub-agent, of its parent.
+    /// The key of the closed session; for a passing id, of its parent.
     pub fn key(&self) -> SessionKey {
-        self.place.0
+        self.key
     }
 
     /// The public id of the session.
@@ -150,15 +149,15 @@ impl Tombstone {
 /// The closed sessions of one channel.
 #[derive(Clone, Debug, Default)]
 pub struct Tombstones {
-    rows: Table<TombstoneKey, Tombstone>,
-    by_agent_id: HashMap<Box<str>, TombstoneKey>,
-    by_alias: BTreeMap<Box<str>, TombstoneKey>,
+    rows: Table<SessionKey, Tombstone>,
+    by_agent_id: HashMap<Box<str>, SessionKey>,
+    by_alias: BTreeMap<Box<str>, SessionKey>,
     /// The tombstones without open calls, in the order in which they give way: first those
     /// that fence nothing, then those that fence, the oldest first.
-    giving_way: BTreeSet<(bool, Moment, TombstoneKey)>,
-    husks: BTreeSet<TombstoneKey>,
-    closes_to_resend: BTreeSet<TombstoneKey>,
-    unanswered: BTreeSet<TombstoneKey>,
+    giving_way: BTreeSet<(bool, Moment, SessionKey)>,
+    husks: BTreeSet<SessionKey>,
+    closes_to_resend: BTreeSet<SessionKey>,
+    unanswered: BTreeSet<SessionKey>,
 }
 
 impl Tombstones {
@@ -174,7 +173,7 @@ impl Tombstones {
 
     /// The tombstone of the session that had this key.
     pub fn of(&self, key: SessionKey) -> Option<&Tombstone> {
-        self.rows.get(&(key, 0))
+        self.rows.get(&key)
     }
 
     /// The tombstone of the session with this public id.
@@ -205,7 +204,7 @@ impl Tombstones {
 
     /// The agent ids of the sessions whose close must be sent once more.
     pub fn closes_to_resend(&self) -> impl Iterator<Item = &str> {
-        self.closes_to_resend.iter().filter_map(|place| Some(&*self.rows.get(place)?.agent_id))
+        self.closes_to_resend.iter().filter_map(|key| Some(&*self.rows.get(key)?.agent_id))
     }
 
     /// The number of tombstones.
@@ -218,44 +217,33 @@ impl Tombstones {
         self.rows.values()
     }
 
-    /// Adds a tombstone; returns how many others gave way for it. Tombstones without open
-    /// calls give way: at the limit in the order of `giving_way`, and by their age
-    /// ([`TOMBSTONE_AGE`]) each time that the number of tombstones is a power of two.
+    /// Adds a tombstone; returns how many others gave way for it at the limit, in the order
+    /// of `giving_way`. None gives way for its age: a session that is forgotten could speak
+    /// again.
     pub fn bury(&mut self, tombstone: Tombstone) -> usize {
+        self.remove(&tombstone.agent_id);
         let before = self.rows.len();
-        if before.is_power_of_two() {
-            self.forget_old(tombstone.since);
-        }
         while self.rows.len() >= MAX_TOMBSTONES {
             // A tombstone that fences gives way only if all others fence, too, or have open
             // calls: the bound (I10) goes before the fence.
-            let Some((_, _, place)) = self.giving_way.first() else { break };
-            self.take(*place);
+            let Some((_, _, key)) = self.giving_way.first() else { break };
+            self.take(*key);
         }
         let thrown = before - self.rows.len();
-        self.remove(&tombstone.agent_id);
-        let place = tombstone.place;
-        self.by_agent_id.insert(tombstone.agent_id.clone(), place);
+        let key = tombstone.key;
+        self.by_agent_id.insert(tombstone.agent_id.clone(), key);
         if let Some(alias) = &tombstone.alias {
-            self.by_alias.insert(alias.clone(), place);
+            self.by_alias.insert(alias.clone(), key);
         }
-        self.rows.insert(place, tombstone);
-        self.index(place);
+        self.rows.insert(key, tombstone);
+        self.index(key);
         thrown
-    }
-
-    fn forget_old(&mut self, now: Moment) {
-        while let Some((false, since, place)) = self.giving_way.first()
-            && now.since(*since) >= TOMBSTONE_AGE
-        {
-            self.take(*place);
-        }
     }
 
     /// Forgets the closed session with this agent id.
     pub fn remove(&mut self, agent_id: &str) {
-        if let Some(place) = self.by_agent_id.get(agent_id) {
-            self.take(*place);
+        if let Some(key) = self.by_agent_id.get(agent_id) {
+            self.take(*key);
         }
     }
 
@@ -273,53 +261,75 @@ impl Tombstones {
         self.change(agent_id, |row| std::mem::take(&mut row.calls)).unwrap_or_default()
     }
 
-    /// Takes a call that is over out of the tombstone of the session that had this key.
-    pub fn drop_call(&mut self, key: SessionKey, call: CallId) {
-        let Some(row) = self.rows.get_mut(&(key, 0)) else { return };
-        if row.calls.remove(&call) && row.calls.is_empty() {
-            self.index((key, 0));
+    /// Takes a call that is over out of the tombstone of the session that had this key;
+    /// says whether it was the last one there.
+    pub fn drop_call(&mut self, key: SessionKey, call: CallId) -> bool {
+        let Some(row) = self.rows.get_mut(&key) else { return false };
+        let is_last = row.calls.remove(&call) && row.calls.is_empty();
+        if is_last {
+            self.index(key);
+        }
+        is_last
+    }
+
+    /// The tombstones of husks.
+    pub fn husk_rows(&self) -> impl Iterator<Item = &Tombstone> {
+        self.husks.iter().filter_map(|key| self.rows.get(key))
+    }
+
+    /// Whether any session has an alias.
+    pub fn has_aliases(&self) -> bool {
+        !self.by_alias.is_empty()
+    }
+
+    /// Notes, for each husk, how many processes that were born in its turns still run.
+    pub fn count_processes(&mut self, births: &[Moment]) {
+        for key in &self.husks {
+            if let Some(row) = self.rows.get_mut(key) {
+                row.husk.count_processes(births);
+            }
         }
     }
 
     fn change<R>(&mut self, agent_id: &str, change: impl FnOnce(&mut Tombstone) -> R) -> Option<R> {
-        let place = *self.by_agent_id.get(agent_id)?;
-        self.unindex(place);
-        let result = self.rows.get_mut(&place).map(change);
-        self.index(place);
+        let key = *self.by_agent_id.get(agent_id)?;
+        self.unindex(key);
+        let result = self.rows.get_mut(&key).map(change);
+        self.index(key);
         result
     }
 
-    fn take(&mut self, place: TombstoneKey) {
-        self.unindex(place);
-        let Some(row) = self.rows.swap_remove(&place) else { return };
+    fn take(&mut self, key: SessionKey) {
+        self.unindex(key);
+        let Some(row) = self.rows.swap_remove(&key) else { return };
         self.by_agent_id.remove(&row.agent_id);
         if let Some(alias) = row.alias
-            && self.by_alias.get(&alias) == Some(&place)
+            && self.by_alias.get(&alias) == Some(&key)
         {
             self.by_alias.remove(&alias);
         }
     }
 
-    fn index(&mut self, place: TombstoneKey) {
-        let Some(row) = self.rows.get(&place) else { return };
+    fn index(&mut self, key: SessionKey) {
+        let Some(row) = self.rows.get(&key) else { return };
         if row.calls.is_empty() {
-            self.giving_way.insert((row.hold.fences(), row.since, place));
+            self.giving_way.insert((row.hold.fences(), row.since, key));
         }
         match row.hold {
-            Hold::Husk => self.husks.insert(place),
-            Hold::ResendClose => self.closes_to_resend.insert(place),
-            Hold::Unanswered => self.unanswered.insert(place),
+            Hold::Husk => self.husks.insert(key),
+            Hold::ResendClose => self.closes_to_resend.insert(key),
+            Hold::Unanswered => self.unanswered.insert(key),
             Hold::Closing(_) | Hold::Nothing => false,
         };
     }
 
-    fn unindex(&mut self, place: TombstoneKey) {
-        let Some(row) = self.rows.get(&place) else { return };
-        self.giving_way.remove(&(row.hold.fences(), row.since, place));
+    fn unindex(&mut self, key: SessionKey) {
+        let Some(row) = self.rows.get(&key) else { return };
+        self.giving_way.remove(&(row.hold.fences(), row.since, key));
         match row.hold {
-            Hold::Husk => self.husks.remove(&place),
-            Hold::ResendClose => self.closes_to_resend.remove(&place),
-            Hold::Unanswered => self.unanswered.remove(&place),
+            Hold::Husk => self.husks.remove(&key),
+            Hold::ResendClose => self.closes_to_resend.remove(&key),
+            Hold::Unanswered => self.unanswered.remove(&key),
             Hold::Closing(_) | Hold::Nothing => false,
         };
     }
@@ -327,10 +337,10 @@ impl Tombstones {
     /// Whether every index says what the rows say.
     pub fn is_sound(&self) -> bool {
         let holds = |hold| self.rows.values().filter(|row| row.hold == hold).count();
-        let is_found = |(place, row): (&TombstoneKey, &Tombstone)| {
+        let is_found = |(key, row): (&SessionKey, &Tombstone)| {
             let waits = !row.calls.is_empty();
-            self.by_agent_id.get(&row.agent_id) == Some(place)
-                && self.giving_way.contains(&(row.hold.fences(), row.since, *place)) != waits
+            self.by_agent_id.get(&row.agent_id) == Some(key)
+                && self.giving_way.contains(&(row.hold.fences(), row.since, *key)) != waits
         };
         let waiting = self.rows.values().filter(|row| !row.calls.is_empty()).count();
         self.rows.iter().all(is_found)
@@ -339,8 +349,8 @@ impl Tombstones {
             && self.husks.len() == holds(Hold::Husk)
             && self.closes_to_resend.len() == holds(Hold::ResendClose)
             && self.unanswered.len() == holds(Hold::Unanswered)
-            && self.by_alias.iter().all(|(alias, place)| {
-                self.rows.get(place).is_some_and(|row| row.alias.as_deref() == Some(alias))
+            && self.by_alias.iter().all(|(alias, key)| {
+                self.rows.get(key).is_some_and(|row| row.alias.as_deref() == Some(alias))
             })
     }
 }

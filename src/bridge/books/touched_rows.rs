@@ -3,7 +3,7 @@
 
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::id_set::Ids;
-use crate::bridge::id::{ChannelId, FanoutId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 
 /// The rows that were touched in this step and are not settled yet.
 #[derive(Debug, Default)]
@@ -14,6 +14,14 @@ pub struct Touched {
     pub channels: Ids<ChannelId>,
     /// Fan-outs of which a part has ended.
     pub fanouts: Ids<FanoutId>,
+    /// Clients whose `initialize` is over.
+    pub clients: Ids<ClientId>,
+    /// Calls that are over, each with its channel, whose agent has questions open.
+    pub ended_calls: Vec<(ChannelId, CallId)>,
+    /// Tombstones in which no call is open any more, each with its channel.
+    pub quiet_tombstones: Vec<(ChannelId, SessionKey)>,
+    /// Whether a call that waits for a channel may be placed now.
+    pub placement: bool,
     /// Rows that need no settling, but have a deadline: calls, questions, the shutdown.
     /// Some of these rows may be gone meanwhile.
     pub rows: Vec<Due>,

@@ -3,7 +3,7 @@
 //! more, nothing is done.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Call, Purpose, Stage};
+use crate::bridge::books::call::{Call, Purpose, SentAt, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState, Login, Rung};
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::phase::Phase;
@@ -72,7 +72,9 @@ impl Books {
             ChannelState::Spawned | ChannelState::Draining { .. } => None,
             ChannelState::Starting { .. } if self.is_ending() => self.last_answers_at(),
             ChannelState::Starting { since, slow } => {
-                let late = since.plus(self.agent(row.agent).config.initialize_timeout);
+                let limit = self.agent(row.agent).config.initialize_timeout;
+                let lost = row.clock.lost_if_running();
+                let late = lost.and_then(|lost| since.plus_millis(lost).plus(limit));
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
                 late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
             }
@@ -81,7 +83,9 @@ impl Books {
                 // A passthrough agent may hold sessions that the books do not know.
                 if self.is_passthrough(id) { None } else { self.not_in_pause(at) }
             }
-            ChannelState::Stopping { rung, since, .. } => since.plus(self.grace(row.agent, *rung)?),
+            ChannelState::Stopping { rung, since, began, .. } => {
+                since.plus(self.grace(row.agent, *rung, *began)?)
+            }
         }
     }
 
@@ -94,9 +98,13 @@ impl Books {
             row.login,
             Login::Done { at } if idle_since.since(at) < FIRST_USE_GRACE
         );
-        if !row.used && self.limits.preheat {
+        // A first use is to be expected only of a client.
+        let clients = self.clients.values();
+        let is_expected =
+            row.pool.is_none() || clients.map(|client| client.pool).any(|pool| pool == row.pool);
+        if !row.used && is_expected && self.limits.preheat {
             Limit::Never
-        } else if !row.used || just_logged_in {
+        } else if (!row.used && is_expected) || just_logged_in {
             Limit::After(millis.max(FIRST_USE_GRACE))
         } else {
             limit
@@ -106,10 +114,14 @@ impl Books {
     fn call_deadline(&self, id: CallId) -> Option<Moment> {
         let call = self.calls.get(&id)?;
         let config = &self.agent(call.agent).config;
+        if call.channel.is_none() && call.purpose == Purpose::BehindOpen {
+            // It ends with that open.
+            return None;
+        }
         if call.channel.is_none() {
             return self.not_in_pause(call.asked_at.plus(config.session_open_timeout)?);
         }
-        let Stage::Sent(mut at) = call.stage else { return None };
+        let SentAt { mut at, lost } = call.sent_at()?;
         let limit = match call.purpose {
             // Each update of the replay shows that the agent is at work, and moves `last_seen`.
             Purpose::Reload { .. } => {
@@ -117,18 +129,50 @@ impl Books {
                 at = session.map_or(at, |session| at.max(session.last_seen));
                 config.session_open_timeout
             }
-            Purpose::Open(_) | Purpose::SetUpReplay { .. } => config.session_open_timeout,
+            Purpose::Open(_)
+            | Purpose::SetUpReplay { .. }
+            | Purpose::RepeatedLogin { .. }
+            | Purpose::Part(_) => config.session_open_timeout,
             Purpose::Prompt => config.prompt_timeout,
             Purpose::Close(_) => config.session_close_timeout,
             _ => Limit::Never,
         };
-        let over = at.plus(limit);
+        // A client waits for a close no longer than its timeout; every other request of
+        // an agent that cannot work has its time.
+        let lost = match call.purpose {
+            Purpose::Close(_) => Some(0),
+            _ => self.lost_since(call.channel, lost),
+        };
+        let over = lost.and_then(|lost| at.plus_millis(lost).plus(limit));
         match self.last_answers_at() {
             // A shutdown closes every session: calls in a tombstone end with its close.
             Some(_) if call.session.is_some() && !matches!(call.purpose, Purpose::Close(_)) => None,
             Some(end) => Some(over.map_or(end, |over| over.min(end))),
             None => self.not_in_pause(over?),
         }
+    }
+
+    /// The time that a channel's agent has lost since it had lost `before` (ms). `None`: its
+    /// clock stands.
+    fn lost_since(&self, channel: Option<ChannelId>, before: u64) -> Option<u64> {
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::BlameWaitingAgent) {
+            return Some(0);
+        }
+        let Some(row) = channel.and_then(|id| self.channel(id)) else { return Some(0) };
+        row.clock.lost_if_running().map(|lost| lost.saturating_sub(before))
+    }
+
+    /// The stage of a call that is sent to a channel's agent now.
+    pub fn sent_now(&self, channel: ChannelId, now: Moment) -> Stage {
+        Stage::sent(now, self.channel(channel).map_or(0, |row| row.clock.lost(now)))
+    }
+
+    /// Whether an agent had less than its time for a call, because it could not work.
+    pub fn is_excused(&self, id: CallId, now: Moment) -> bool {
+        let call = self.calls.get(&id);
+        let sent = call.and_then(|call| Some((self.channel(call.channel?)?, call.sent_at()?)));
+        sent.is_some_and(|(row, sent)| row.clock.stands() || row.clock.lost(now) > sent.lost)
     }
 
     /// When a shutdown stops waiting for answers: after a quarter of its bound. `None`: no
@@ -144,7 +188,7 @@ impl Books {
 
     fn question_deadline(&self, id: QuestionId) -> Option<Moment> {
         let question = self.questions.get(&id)?;
-        let cancelled = question.cancelled_at.map(|at| at.plus_millis(CANCEL_GRACE));
+        let cancelled = question.cancelled.map(|(at, _)| at.plus_millis(CANCEL_GRACE));
         let alone = question.alone_since.and_then(|since| {
             since.plus(match question.method {
                 Method::RequestPermission => self.limits.permission_timeout,
@@ -196,8 +240,8 @@ impl Books {
         (limit != Limit::Never).then_some(limit)
     }
 
-    /// The grace of a rung; `None`: no rung follows.
-    fn grace(&self, agent: AgentId, rung: Rung) -> Option<Limit> {
+    /// The grace of a rung of a ladder that began at `began`; `None`: no rung follows.
+    fn grace(&self, agent: AgentId, rung: Rung, began: Moment) -> Option<Limit> {
         let config = &self.agent(agent).config;
         let graces = [config.stdin_grace, config.term_grace, config.kill_grace];
         let index = match rung {
@@ -206,11 +250,9 @@ impl Books {
             Rung::Killed => 2,
             Rung::Stuck => return None,
         };
-        if !self.is_ending() {
-            return Some(graces[index]);
-        }
-        let millis = graces.map(Limit::millis);
-        Some(Limit::After(ladder::in_shutdown(millis, self.limits.shutdown_timeout)[index]))
+        let Phase::Ending { since, .. } = self.phase else { return Some(graces[index]) };
+        let left = self.limits.shutdown_timeout.saturating_sub(began.since(since));
+        Some(Limit::After(ladder::fitted(graces.map(Limit::millis), left)[index]))
     }
 
     /// When a channel is to be surveyed: after an interval of silence. `None`: its agent is

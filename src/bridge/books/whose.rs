@@ -4,10 +4,34 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
+use crate::bridge::books::aliases;
+use crate::bridge::books::call::{Call, Purpose, Stage};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::books::session_names::Name;
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, SessionKey};
+use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
-use crate::wire::Frame;
+use crate::wire::{Frame, Method};
+
+/// What a client means by a session id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A live session that it is attached to.
+    Session(SessionKey),
+    /// A passing id of its own, or of a session that it is attached to.
+    Passing(PassingKey),
+    /// A session that this call of it opens now.
+    Opening(CallId),
+    /// A live session that it is not attached to, or a passing id of others; with the
+    /// reason if it was attached once.
+    OfOthers(Name, Option<LossReason>),
+    /// A session that is not open any more, for this reason.
+    Ended(LossReason),
+    /// Nothing that the books know.
+    Unknown,
+}
 
 impl Books {
     /// The agent that a new client is assigned to.
@@ -46,6 +70,131 @@ impl Books {
         self.agent_of_client(client)?.aliases.live(id)
     }
 
+    /// What a client means by a session id.
+    pub fn meaning(&self, client: ClientId, id: &str) -> Meaning {
+        let Some(row) = self.clients.get(&client) else { return Meaning::Unknown };
+        let aliases = &self.agent(row.agent).aliases;
+        let ended = row.ended.reason(id);
+        let named = aliases.named(id);
+        if let Some(Name::Session(key)) = named
+            && row.sessions.contains(&key)
+        {
+            return Meaning::Session(key);
+        }
+        let is_its = |call: &CallId| {
+            let call = self.calls.get(call);
+            call.is_some_and(|call| call.client() == Some(client) && call.stage != Stage::Overdue)
+        };
+        if let Some(call) = aliases.on_their_way(id).find(is_its) {
+            return Meaning::Opening(call);
+        }
+        if let Some(call) = self.open_expected(id).find(is_its) {
+            return Meaning::Opening(call);
+        }
+        match named {
+            Some(Name::Passing(key)) if self.has_passing(client, key) => {
+                return Meaning::Passing(key);
+            }
+            Some(name) => return Meaning::OfOthers(name, ended),
+            None => {}
+        }
+        let tombstone = self.tombstone(client, id);
+        let buried =
+            tombstone.map(|(_, row)| row.reason.map_or(LossReason::NotOpened, LossReason::Ended));
+        match ended.or(buried) {
+            Some(reason) => Meaning::Ended(reason),
+            None => Meaning::Unknown,
+        }
+    }
+
+    /// The opens that may bring a session which clients will know by `public`: its agent has
+    /// spoken of it before it answered the open.
+    fn open_expected<'a>(&'a self, public: &'a str) -> impl Iterator<Item = CallId> + 'a {
+        let expects = |row: &&Channel| row.expected.values().any(|expected| **expected == *public);
+        let calls = self.channels.values().filter(expects).flat_map(|row| &row.calls).copied();
+        calls.filter(|id| {
+            let opening = self.calls.get(id).filter(|call| call.is_sent()).and_then(Call::opening);
+            opening.is_some_and(|opening| opening.restores().is_none())
+        })
+    }
+
+    /// The agent's id of the session that an open is to bring and that clients know by
+    /// `public`.
+    pub fn agent_id_of_open(&self, open: CallId, public: &str) -> Option<Box<str>> {
+        let call = self.calls.get(&open)?;
+        if let Some(restored) = call.opening()?.restores() {
+            return Some(restored.into());
+        }
+        let mut expected = self.channel(call.channel?)?.expected.iter();
+        expected.find(|(_, shown)| ***shown == *public).map(|(id, _)| id.clone())
+    }
+
+    /// Whether a request of a client must be handled behind an open of the session that it
+    /// names, or, if the client leaves that session with it, behind its own load of it.
+    pub fn is_behind_open(&self, client: ClientId, frame: &Frame) -> bool {
+        let id = frame.session();
+        let mut calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        let mut calls = calls.by_ref().filter_map(|call| self.calls.get(call));
+        match (id, frame.method) {
+            // It leaves every session, also one that is opened now.
+            (None, Method::BridgeDetach) => calls.any(|call| {
+                let loads = matches!(call.purpose, Purpose::Reload { .. });
+                loads || (call.opening().is_some() && call.stage != Stage::Overdue)
+            }),
+            (None, _) => false,
+            (Some(id), Method::SessionClose | Method::BridgeDetach) => {
+                let loads_it = |call: &Call| {
+                    let session = call.session.and_then(|key| self.sessions.get(&key));
+                    matches!(call.purpose, Purpose::Reload { .. })
+                        && session.is_some_and(|session| *session.id == *id)
+                };
+                calls.any(loads_it) || matches!(self.meaning(client, &id), Meaning::Opening(_))
+            }
+            (Some(id), _) => matches!(self.meaning(client, &id), Meaning::Opening(_)),
+        }
+    }
+
+    /// Whether a passing id is a client's own, or belongs to a session that it is attached
+    /// to.
+    fn has_passing(&self, client: ClientId, key: PassingKey) -> bool {
+        match self.passing.get(&key).map(|row| row.owner) {
+            Some(Owner::Client(owner)) => owner == client,
+            Some(Owner::Session(parent)) => {
+                let session = self.sessions.get(&parent);
+                session.is_some_and(|session| session.clients().contains(&client))
+            }
+            None => false,
+        }
+    }
+
+    /// The agent's id of what a client calls by `id`, if that is no live session and no
+    /// passing id, and the channel that had it last.
+    pub fn stored(&self, client: ClientId, id: &str) -> (Box<str>, Option<ChannelId>) {
+        match self.tombstone(client, id) {
+            Some((channel, row)) => (row.agent_id.clone(), Some(channel)),
+            None => (aliases::stripped(id).unwrap_or(id).into(), None),
+        }
+    }
+
+    /// The agent's id of what an id means.
+    pub fn agent_id(&self, name: Name) -> Option<&str> {
+        match name {
+            Name::Session(key) => self.sessions.get(&key).map(|session| &*session.agent_id),
+            Name::Passing(key) => self.passing.get(&key).map(|row| &*row.agent_id),
+        }
+    }
+
+    /// The clients that get what an agent says under a passing id.
+    pub fn clients_of_passing(&self, key: PassingKey) -> Vec<ClientId> {
+        match self.passing.get(&key).map(|row| row.owner) {
+            Some(Owner::Client(client)) => vec![client],
+            Some(Owner::Session(parent)) => {
+                self.sessions.get(&parent).map_or_else(Vec::new, |row| row.clients().to_vec())
+            }
+            None => Vec::new(),
+        }
+    }
+
     /// The clients that a notification without a session goes to: those of the channel's pool
     /// whose `initialize` was answered.
     pub fn clients_of(&self, channel: ChannelId) -> Vec<ClientId> {
@@ -57,6 +206,12 @@ impl Books {
             .collect()
     }
 
+    /// The directory of a client of a pool.
+    pub fn cwd_of_pool(&self, pool: PoolId) -> Option<Box<str>> {
+        let mut clients = self.clients.values();
+        clients.find(|row| row.pool == Some(pool)).map(|row| row.cwd.clone())
+    }
+
     /// The directory in which a channel for this client is started, unless an open names
     /// another one.
     pub fn client_cwd(&self, client: ClientId) -> Box<str> {
@@ -65,16 +220,14 @@ impl Books {
 
     /// The session that a client means by an id, if it is attached to it.
     pub fn attached_session(&self, client: ClientId, id: &str) -> Result<SessionKey, Refusal> {
-        let key = self.live(client, id);
-        let session = key.and_then(|key| self.sessions.get(&key));
-        if let Some(session) = session.filter(|row| row.clients().contains(&client)) {
-            return Ok(session.key);
+        let id = id.to_owned();
+        match self.meaning(client, &id) {
+            Meaning::Session(key) => Ok(key),
+            Meaning::OfOthers(_, Some(reason)) | Meaning::Ended(reason) => {
+                Err(Refusal::SessionEnded { id, reason })
+            }
+            _ => Err(Refusal::UnknownSession { id }),
         }
-        let ended = self.clients.get(&client).and_then(|row| row.ended.reason(id));
-        Err(match ended {
-            Some(reason) => Refusal::SessionEnded { id: id.to_owned(), reason },
-            None => Refusal::UnknownSession { id: id.to_owned() },
-        })
     }
 
     /// The sessions that a client's frame means: the one that it names, or all that the

@@ -3,12 +3,15 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, ChannelState};
+use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::client::{Client, MAX_PENDING};
+use crate::bridge::books::handles::HandleKind;
+use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::session::Session;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::config::Share;
-use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, PoolId, SessionKey};
 use crate::bridge::time::Limit;
 use crate::wire::Frame;
 
@@ -31,6 +34,15 @@ impl Books {
         fallback
     }
 
+    /// Whether early frames of a channel, or public ids of sessions that it opens, are kept
+    /// although the opens that they were kept for are over.
+    pub fn early_is_over(&self, id: ChannelId, row: &Channel) -> bool {
+        let opens =
+            || self.call_rows(row).filter(|call| call.is_sent() && call.opening().is_some());
+        (!row.early.is_empty() && self.open_in_flight(id, None).is_none())
+            || (!row.expected.is_empty() && opens().next().is_none())
+    }
+
     /// The same as [`running_in`](Books::running_in), by the key of the session.
     pub fn running_prompts(&self, key: SessionKey) -> impl Iterator<Item = &Call> {
         self.sessions.get(&key).into_iter().flat_map(|session| self.running_in(session))
@@ -42,15 +54,27 @@ impl Books {
         calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
     }
 
+    /// Whether a channel's agent cannot be expected to work: a question of it is open, and
+    /// some agents do nothing else meanwhile, or the bridge does not read it.
+    pub fn must_stand(&self, row: &Channel) -> bool {
+        row.paused || !row.questions.is_empty()
+    }
+
     /// Whether the agent of an open channel is waited for: it has a request to answer, and
-    /// no question open. False for passthrough, and where liveness is off.
+    /// can be expected to work. False for passthrough, and where liveness is off.
     pub fn is_waited_for(&self, id: ChannelId, row: &Channel) -> bool {
         let is_sent = |id: &CallId| self.calls.get(id).is_some_and(Call::is_sent);
         self.agent(row.agent).config.liveness_interval.zero_is_never() != Limit::Never
             && row.is_open()
-            && row.questions.is_empty()
+            && !self.must_stand(row)
             && !self.is_passthrough(id)
             && row.calls.iter().any(is_sent)
+    }
+
+    /// The oldest request that a channel's agent has not answered.
+    pub fn oldest_sent(&self, channel: ChannelId) -> Option<&Call> {
+        let mut calls = self.call_rows(self.channel(channel)?);
+        calls.find(|call| call.is_sent())
     }
 
     /// Whether the frames of a channel's agent may be for a slow client.
@@ -63,7 +87,9 @@ impl Books {
         let listeners = sessions.flat_map(Session::clients).copied();
         let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
         // The frames of an agent without a session go to the clients of its pool.
-        let in_pool = |client: &Client| client.is_over_mark && client.pool == row.pool;
+        let in_pool = |client: &Client| {
+            client.is_over_mark && client.pool.is_some() && client.pool == row.pool
+        };
         listeners.chain(askers).any(is_slow)
             || (row.sessions.is_empty() && self.clients.values().any(in_pool))
     }
@@ -79,10 +105,48 @@ impl Books {
         self.session(key).is_some_and(|session| self.does_not_read(session.channel))
     }
 
-    /// Whether a client's frame names a live session whose agent does not read.
+    /// The open channels of a client's pool that it uses: it has a session, a passing id or a
+    /// lease there, or was last served there.
+    pub fn channels_used_by(&self, client: ClientId) -> Vec<ChannelId> {
+        let Some(its) = self.clients.get(&client) else { return Vec::new() };
+        let owns = |key: &PassingKey| {
+            self.passing(*key).is_some_and(|row| row.owner == Owner::Client(client))
+        };
+        let used = |id: &ChannelId| {
+            self.channel(*id).is_some_and(|row| {
+                its.served_by == Some(*id)
+                    || row.leases.contains(&client)
+                    || row.sessions.iter().any(|key| its.sessions.contains(key))
+                    || row.passing.iter().any(owns)
+            })
+        };
+        self.open_channels(its.pool).filter(used).collect()
+    }
+
+    /// The channel that has the handle which a client's frame names.
+    pub fn channel_of_handle(&self, client: ClientId, frame: &Frame) -> Option<ChannelId> {
+        let agent = self.clients.get(&client)?.agent;
+        let named = |row: &Channel| {
+            HandleKind::MEMBERS.iter().any(|(member, kind)| {
+                let id = frame.find_text(&[member]);
+                id.is_some_and(|id| row.handles.of_client(*kind, client, &id).is_some())
+            })
+        };
+        let channels = self.channels.iter().rev();
+        let mut its = channels.filter(|(_, row)| row.agent == agent && !row.handles.is_empty());
+        its.find(|(_, row)| named(row)).map(|(id, _)| *id)
+    }
+
+    /// Whether a client's frame names a live session or a passing id whose agent does not read.
     pub fn names_session_not_read(&self, client: ClientId, frame: &Frame) -> bool {
-        let named = frame.session().and_then(|id| self.live(client, &id));
-        named.is_some_and(|key| self.does_not_read_in(key))
+        let agent = self.agent_of_client(client);
+        match frame.session().and_then(|id| agent?.aliases.named(&id)) {
+            Some(Name::Session(key)) => self.does_not_read_in(key),
+            Some(Name::Passing(key)) => {
+                self.passing(key).is_some_and(|row| self.does_not_read(row.channel))
+            }
+            None => false,
+        }
     }
 
     /// The calls on a channel.
@@ -120,15 +184,33 @@ impl Books {
             && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
     }
 
+    /// Whether the `initialize` of a client is under way.
+    pub fn has_initialize_open(&self, client: ClientId) -> bool {
+        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        let mut calls = calls.filter_map(|id| self.calls.get(id));
+        calls.any(|call| call.purpose == Purpose::Initialize)
+    }
+
     /// Whether a client has as many requests open as it may have.
     pub fn has_too_many_requests(&self, client: ClientId) -> bool {
         let open = |row: &Client| row.calls.len() + row.fanouts.len();
         self.clients.get(&client).is_none_or(|row| open(row) >= MAX_PENDING)
     }
 
-    /// Whether a request of the set-up replay is still unanswered on a channel.
+    /// Whether a request of the set-up replay, or a repeated login, is still unanswered on a
+    /// channel.
     pub fn is_being_set_up(&self, row: &Channel) -> bool {
-        self.call_rows(row).any(|call| matches!(call.purpose, Purpose::SetUpReplay { .. }))
+        self.call_rows(row).any(|call| {
+            matches!(call.purpose, Purpose::SetUpReplay { .. } | Purpose::RepeatedLogin { .. })
+        })
+    }
+
+    /// Whether a login is known that would be repeated if a channel's agent refused an open
+    /// for want of one.
+    pub fn may_repeat_login(&self, channel: ChannelId) -> bool {
+        let row = self.channel(channel).filter(|row| row.login == Login::Unknown);
+        let pool = row.and_then(|row| self.pools.get(&row.pool?));
+        pool.is_some_and(|pool| pool.login.is_some())
     }
 
     /// Opens on a channel that were not sent yet, in the order in which they were asked.
@@ -169,8 +251,19 @@ impl Books {
     /// Whether a channel has no work: no session, no call that is not overdue, no lease.
     pub fn is_without_work(&self, row: &Channel) -> bool {
         // A lease keeps a ready channel from being idle, but not a draining one from its end.
-        let is_leased = row.state == ChannelState::Ready && !row.leases.is_empty();
-        row.sessions.is_empty() && !is_leased && row.calls.len() == row.overdue.len()
+        row.sessions.is_empty()
+            && row.calls.len() == row.overdue.len()
+            && !(row.state == ChannelState::Ready && self.is_leased(row))
+    }
+
+    /// Whether a client that is still there has a lease on a channel, or a passing id.
+    fn is_leased(&self, row: &Channel) -> bool {
+        let is_client_s = |key: &PassingKey| {
+            self.passing(*key).is_some_and(|row| {
+                matches!(row.owner, Owner::Client(_)) && row.state != PassingState::Ended
+            })
+        };
+        !row.leases.is_empty() || row.passing.iter().any(is_client_s)
     }
 
     /// Whether a client waits for this channel's answer to `initialize`.
@@ -179,6 +272,15 @@ impl Books {
         let calls = self.calls_on(channel);
         let mut askers = calls.iter().filter_map(|id| self.calls.get(id)?.client());
         is_starting && askers.next().is_some()
+    }
+
+    /// The calls that wait for the restore of the conversation that they name, in the order
+    /// in which they came.
+    pub fn calls_behind_opens(&self) -> Vec<CallId> {
+        let waits = |id: &&CallId| {
+            self.calls.get(*id).is_some_and(|call| call.purpose == Purpose::BehindOpen)
+        };
+        self.unplaced.iter().filter(waits).copied().collect()
     }
 
     /// Every channel, the oldest first.

@@ -3,7 +3,7 @@
 
 use crate::bridge::books::call::Stage;
 use crate::bridge::books::channel::{Channel, ChannelState};
-use crate::bridge::channels::{retirement, stop};
+use crate::bridge::channels::stop;
 use crate::bridge::id::CallId;
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
@@ -19,16 +19,27 @@ pub enum NoRoom {
     Refuse(Refusal),
 }
 
+/// Whether one more channel is within `max_channels`. One that survived SIGKILL does not
+/// count.
+pub fn has_room(step: &Step<'_>) -> bool {
+    let limit = step.books.limits.max_channels;
+    limit == 0 || step.books.channels().values().filter(|row| !row.is_stuck()).count() < limit
+}
+
 /// Checks that one more channel is within `max_channels`. At the limit the longest-idle
 /// channel is stopped, unless one is about to end anyway.
 pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
-    // A channel that survived SIGKILL does not count.
     let counts = |row: &&Channel| !row.is_stuck();
-    let count = step.books.channels().values().filter(counts).count();
-    if step.books.limits.max_channels == 0 || count < step.books.limits.max_channels {
+    if has_room(step) {
         return Ok(());
     }
-    let will_leave = |row: &Channel| row.is_stopping() || step.books.is_only_closing(row);
+    let count = step.books.channels().values().filter(counts).count();
+    let will_leave = |row: &Channel| {
+        let is_draining = matches!(row.state, ChannelState::Draining { .. });
+        row.is_stopping()
+            || step.books.is_only_closing(row)
+            || (is_draining && step.books.is_without_work(row))
+    };
     if step.books.channels().values().filter(counts).any(will_leave) {
         return Err(NoRoom::Wait);
     }
@@ -64,11 +75,7 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
         return Ok(());
     }
     match reaper::evict(step) {
-        Eviction::From(channel) => {
-            // If the eviction left one husk too many, the new session must not go there.
-            retirement::retire(step, channel);
-            Ok(())
-        }
+        Eviction::Done => Ok(()),
         Eviction::Looking => Err(NoRoom::Wait),
         Eviction::Impossible => Err(NoRoom::Refuse(Refusal::SessionLimit { count: count - 1 })),
     }

@@ -8,18 +8,20 @@
 
 use bytes::Bytes;
 
-use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::{Capabilities, ChannelState};
 use crate::bridge::books::client::Offers;
 use crate::bridge::books::pool::{Access, Pool, Treatment};
+use crate::bridge::books::question::Question;
 use crate::bridge::channels::{set_up_replay, stop, waiting};
-use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, QuestionId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::messages::BridgeMeta;
 use crate::bridge::outgoing::translate::{is_offered, member};
-use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, json, splice};
 
@@ -38,32 +40,9 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let pool = step.books.pool_of(agent, Pool::identity(frame), frame);
     let before = step.books.client_mut(client).and_then(|row| row.pool.replace(pool));
     stop::end_passthrough(step, before);
+    // How long a channel is kept depends on the clients of its pool.
+    step.books.touch_all_channels();
     step.books.wait_for_channel(client, Purpose::Initialize, frame, now);
-}
-
-/// Sends `initialize` to a channel: the client's own `call`, or, with `None`, the one
-/// that the pool keeps.
-pub fn begin(step: &mut Step<'_>, channel: ChannelId, pool: PoolId, call: Option<CallId>) {
-    let now = step.now;
-    let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
-    let (agent, kept) = (row.agent, row.initialize.clone());
-    step.books.set_state(channel, ChannelState::Starting { since: now, slow: false });
-    if let Some(row) = step.books.channel_mut(channel) {
-        row.pool = Some(pool);
-    }
-    let id = match call {
-        Some(id) => {
-            step.books.move_call(id, Some(channel));
-            id
-        }
-        None => {
-            let stage = Stage::Held(Box::new(kept));
-            let (asker, purpose) = (Asker::Nobody, Purpose::Initialize);
-            let call = Call::on_channel((agent, channel), asker, purpose, stage, now);
-            step.books.add_call(call)
-        }
-    };
-    send::held(step, id);
 }
 
 /// Handles an agent's answer to `initialize`: its channel is ready, or is stopped.
@@ -93,14 +72,14 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         known.version = version.into();
         known.capabilities = capabilities;
         known.treatment = if is_v1 { Treatment::Sessions } else { Treatment::Passthrough };
-        known.answer = Some(if is_v1 { advertise(&result) } else { result });
+        known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
         if !is_v1 {
             keep_private(step, pool, channel, id);
         }
     } else if *known.version != *version {
         return stop::begin(step, channel, StopReason::VersionChanged);
     } else if known.capabilities != capabilities {
-        known.answer = Some(advertise(&result));
+        known.answer = Some(advertise(frame));
         let before = std::mem::replace(&mut known.capabilities, capabilities).names();
         let after = capabilities.names();
         step.publish(Notice::CapabilitiesChanged { channel, before, after });
@@ -140,6 +119,21 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
         }
         step.books.move_call(id, None);
     }
+    // What the agent said before its answer reached clients that are not its own.
+    let owner = step.books.call(first).and_then(Call::client);
+    let is_foreign = |question: &Question| {
+        question.channel == channel && question.asked.iter().any(|client| Some(*client) != owner)
+    };
+    let questions = step.books.questions().iter();
+    let foreign: Vec<QuestionId> =
+        questions.filter(|(_, question)| is_foreign(question)).map(|(id, _)| *id).collect();
+    for question in foreign {
+        question_end::withdraw(step, question);
+    }
+    let passing = step.books.channel(channel).map(|row| row.passing.clone());
+    for key in passing.unwrap_or_default() {
+        step.books.remove_passing(key);
+    }
 }
 
 /// The capabilities that an agent's answer to `initialize` offers.
@@ -157,13 +151,19 @@ fn capabilities(result: &[u8]) -> Capabilities {
 }
 
 /// The agent's answer as clients get it: it offers `close`, and names the bridge.
-fn advertise(result: &[u8]) -> Bytes {
+fn advertise(answer: &Frame) -> Frame {
+    let result = answer.body_bytes();
+    let result = &*result;
     const CLOSE: [&str; 3] = ["agentCapabilities", "sessionCapabilities", "close"];
     let has_close = member(result, &CLOSE).is_some_and(|place| place.of(result).starts_with(b"{"));
     let result =
         if has_close { Bytes::copy_from_slice(result) } else { splice::set(result, &CLOSE, b"{}") };
     let meta = json::written(&BridgeMeta { version: env!("CARGO_PKG_VERSION") });
-    splice::set(&result, &["_meta", "drawbridge"], &meta)
+    let result = splice::set(&result, &["_meta", "drawbridge"], &meta);
+    let edits = answer.body().map(|place| (place, result));
+    let advertised = splice::replace(answer.bytes(), edits.into_iter().collect());
+    // With another result it is still a message.
+    Frame::parse(advertised).unwrap_or_else(|_| answer.detached())
 }
 
 /// Whether an `initialize` has `clientCapabilities._meta.drawbridge.events: true`.

@@ -10,17 +10,17 @@
 //! host was suspended.
 
 use crate::bridge::channels::stop;
-use crate::bridge::effect::Effect;
 use crate::bridge::id::ChannelId;
 use crate::bridge::notice::Notice;
 use crate::bridge::reason::StopReason;
+use crate::bridge::sessions::survey;
 use crate::bridge::step::Step;
 
 /// Asks for a survey of a channel whose agent was silent for an interval.
 pub fn ask_survey(step: &mut Step<'_>, id: ChannelId) {
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     row.clock.survey_asked();
-    step.effect(Effect::Survey(id));
+    survey::ask(step, id);
 }
 
 /// Handles a survey of a channel. `worked` is the processor time that its tree has used

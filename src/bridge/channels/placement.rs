@@ -5,17 +5,19 @@
 //! every step. It waits for room, for the pause after a crash, for an earlier restore
 //! of the same conversation, or for a channel that may still hold the conversation.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::fence::Fence;
+use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
-use crate::bridge::channels::{capacity, handshake, start, stop, waiting};
+use crate::bridge::channels::{capacity, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
-use crate::bridge::outgoing::answer;
+use crate::bridge::outgoing::{answer, passing_ids};
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
@@ -72,6 +74,10 @@ fn place(step: &mut Step<'_>, id: CallId) {
         Purpose::Initialize => place_handshake(step, id, client, pool),
         Purpose::Open(opening) => place_open(step, id, &opening, (client, pool)),
         Purpose::Stored { id, home } => place_stored(step, &id, home, (client, pool)),
+        Purpose::PassedOn { id: passing, home, .. } => {
+            place_unknown(step, id, &passing, home, (client, pool))
+        }
+        Purpose::BehindOpen => Placement::Wait,
         Purpose::Login(_) => place_login(step, client, pool),
         _ => place_anywhere(step, client, pool),
     };
@@ -81,6 +87,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
             answer::fail(step, id, &Refusal::AgentNotReading { agent });
         }
         Placement::On(channel) => {
+            bind_passing_id(step, id, client, channel);
             step.books.move_call(id, Some(channel));
             if let Some(row) = step.books.client_mut(client) {
                 row.served_by = Some(channel);
@@ -103,7 +110,7 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
     let cwd = step.books.client_cwd(client);
     match start::process(step, pool, &cwd) {
         Ok(channel) => {
-            handshake::begin(step, channel, pool, Some(id));
+            start::begin_handshake(step, channel, pool, Some(id));
             Placement::On(channel)
         }
         Err(no_room) => no_room.into(),
@@ -158,15 +165,23 @@ fn home_of_restore(
     if opening.public_id.as_ref().is_some_and(|id| aliases.live(id).is_some()) {
         return Err(Placement::AlreadyLive);
     }
+    // One that goes on behind a repeated login has a younger number, and has its channel.
     let earlier = aliases
         .restores(source)
-        .take_while(|other| *other < id)
-        .filter_map(|other| step.books.call(other))
-        .find(|other| other.stage != Stage::Overdue);
+        .filter(|other| *other != id)
+        .filter_map(|other| Some((other, step.books.call(other)?)))
+        .find(|(other, call)| {
+            (*other < id || call.channel.is_some()) && call.stage != Stage::Overdue
+        })
+        .map(|(_, call)| call);
     match earlier.and_then(Call::opening) {
         Some(other) if other.kind == opening.kind => return Err(Placement::Wait),
         Some(_) => return Err(Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() })),
         None => {}
+    }
+    if opening.public_id.as_ref().is_some_and(|id| step.books.is_expected(agent, id)) {
+        // An open that is under way may bring it.
+        return Err(Placement::Wait);
     }
     match step.books.fence(agent, source, opening.public_id.as_deref()) {
         Fence::Free => Ok(None),
@@ -211,6 +226,49 @@ fn place_stored(
         // request means another conversation, and must not reach this one.
         Fence::Live => Placement::Refuse(Refusal::SessionFenced { id: stored.to_owned() }),
         Fence::Free | Fence::Unanswered(_) => place_anywhere(step, client, pool),
+    }
+}
+
+/// Places a request about an id that the books do not know: on `home`, the channel that had
+/// it last, else on the one that served the client last. From then on the id is a passing id
+/// of that channel.
+fn place_unknown(
+    step: &mut Step<'_>,
+    id: CallId,
+    agent_id: &str,
+    home: Option<ChannelId>,
+    (client, pool): (ClientId, PoolId),
+) -> Placement {
+    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(Channel::is_open);
+    let placement = match home.filter(is_open) {
+        Some(home) => Placement::On(home),
+        None => place_anywhere(step, client, pool),
+    };
+    let Placement::On(channel) = placement else { return placement };
+    let named = match step.books.call(id).map(|call| &call.stage) {
+        Some(Stage::Held(frame)) => frame.session().map(Cow::into_owned),
+        _ => None,
+    };
+    let Some(named) = named else { return placement };
+    if step.books.means_another(channel, agent_id, &named) {
+        return Placement::Refuse(Refusal::UnknownSession { id: named });
+    }
+    placement
+}
+
+/// Makes the id that a request names a passing id of its channel, unless the agent means
+/// something by it already.
+fn bind_passing_id(step: &mut Step<'_>, id: CallId, client: ClientId, channel: ChannelId) {
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+    let (Purpose::PassedOn { id: agent_id, .. }, Stage::Held(frame)) = (&call.purpose, &call.stage)
+    else {
+        return;
+    };
+    let (agent_id, named) = (agent_id.clone(), frame.session().map(Cow::into_owned));
+    let row = step.books.channel(channel);
+    if row.is_some_and(|row| !row.tombstones.contains(&agent_id)) {
+        let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
+        passing_ids::add(step, channel, ids, owner, PassingState::Named);
     }
 }
 

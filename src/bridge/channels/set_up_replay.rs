@@ -10,7 +10,7 @@ use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, FrameKind, Method, Token};
+use crate::wire::{Frame, FrameKind, Token};
 
 /// Sends a channel the kept requests of its pool.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
@@ -72,9 +72,7 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
 /// will be sent a kept login.
 pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
     if let Some(pool) = step.books.pool_mut(pool) {
-        let is_login =
-            |frame: &Frame| matches!(frame.method, Method::Authenticate | Method::AuthLogin);
-        pool.set_up.retain(|frame| !is_login(frame));
+        pool.forget_logins();
     }
     for id in step.books.all_channels() {
         let is_its = step.books.channel(id).is_some_and(|row| row.pool == Some(pool));
@@ -86,14 +84,8 @@ pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
     }
 }
 
-/// Handles the answer to a login. `again` is the request, if it is to be repeated on
-/// further channels.
-pub fn logged_in(
-    step: &mut Step<'_>,
-    channel: ChannelId,
-    to_repeat: Option<Box<Frame>>,
-    frame: &Frame,
-) {
+/// Handles the answer to a login.
+pub fn logged_in(step: &mut Step<'_>, channel: ChannelId, request: &Frame, frame: &Frame) {
     let now = step.now;
     if frame.kind == FrameKind::Failure {
         return;
@@ -101,9 +93,13 @@ pub fn logged_in(
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.login = Login::Done { at: now };
     let pool = row.pool;
-    // A login with `_meta` carries its credentials. Any other may open a browser
-    // and is not repeated.
-    if let (Some(pool), Some(frame)) = (pool, to_repeat) {
-        remember(step, pool, &frame);
+    let Some(pool) = pool else { return };
+    if let Some(row) = step.books.pool_mut(pool) {
+        row.login = Some(request.clone());
+    }
+    // A login with `_meta` carries its credentials, and is repeated on every further channel.
+    // Any other may open a browser, and is repeated only where a client waits for it.
+    if request.find(&["_meta"]).is_some() {
+        remember(step, pool, request);
     }
 }

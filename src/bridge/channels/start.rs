@@ -1,13 +1,15 @@
 //! How a channel's process is started: within the restart limit and the limit on
 //! channels.
 
+use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::restarts::Start;
+use crate::bridge::channels::capacity;
 use crate::bridge::channels::capacity::NoRoom;
-use crate::bridge::channels::{capacity, handshake};
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{AgentId, ChannelId, PoolId};
+use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId};
 use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::send;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 
@@ -23,8 +25,59 @@ pub fn with_handshake(
     if let Some(row) = step.books.channel_mut(channel) {
         row.shared_cwd = key;
     }
-    handshake::begin(step, channel, pool, None);
+    begin_handshake(step, channel, pool, None);
     Ok(channel)
+}
+
+/// Starts a channel that is to take the place of another, if it may be started now and there
+/// is room: nothing else gives way for it.
+pub fn successor(
+    step: &mut Step<'_>,
+    pool: PoolId,
+    key: Option<Box<str>>,
+    cwd: &str,
+) -> Option<ChannelId> {
+    let agent = step.books.pool(pool)?.agent;
+    let may_start = matches!(step.books.may_start(pool, step.now), Start::Now);
+    if step.books.is_ending() || !may_start || !capacity::has_room(step) {
+        return None;
+    }
+    let channel = spawn(step, agent, cwd);
+    if let Some(row) = step.books.channel_mut(channel) {
+        row.shared_cwd = key;
+    }
+    begin_handshake(step, channel, pool, None);
+    Some(channel)
+}
+
+/// Sends `initialize` to a channel: the client's own `call`, or, with `None`, the one
+/// that the pool keeps.
+pub fn begin_handshake(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    pool: PoolId,
+    call: Option<CallId>,
+) {
+    let now = step.now;
+    let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
+    let (agent, kept) = (row.agent, row.initialize.clone());
+    step.books.set_state(channel, ChannelState::Starting { since: now, slow: false });
+    if let Some(row) = step.books.channel_mut(channel) {
+        row.pool = Some(pool);
+    }
+    let id = match call {
+        Some(id) => {
+            step.books.move_call(id, Some(channel));
+            id
+        }
+        None => {
+            let stage = Stage::Held(Box::new(kept));
+            let (asker, purpose) = (Asker::Nobody, Purpose::Initialize);
+            let call = Call::on_channel((agent, channel), asker, purpose, stage, now);
+            step.books.add_call(call)
+        }
+    };
+    send::held(step, id);
 }
 
 /// A channel whose handshake has not begun: a preheated one, or a new one.

@@ -7,12 +7,13 @@
 
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::{ChannelState, Rung};
+use crate::bridge::books::tombstones::Hold;
 use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::{Exit, ExitStatus};
 use crate::bridge::id::{CallId, ChannelId, PoolId, SessionKey};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::answer;
+use crate::bridge::outgoing::{answer, passing_ids};
 use crate::bridge::reason::{EndReason, StopReason};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
@@ -53,7 +54,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     end_open_work(step, channel, end, &refusal);
     step.books.set_state(
         channel,
-        ChannelState::Stopping { reason, rung: Rung::ClosingStdin, since: now },
+        ChannelState::Stopping { reason, rung: Rung::ClosingStdin, since: now, began: now },
     );
     step.effect(Effect::CloseStdin(channel));
     #[cfg(feature = "seeded-bugs")]
@@ -91,6 +92,17 @@ fn end_open_work(step: &mut Step<'_>, channel: ChannelId, reason: EndReason, ref
     if let Some(row) = step.books.channel_mut(channel) {
         step.outgoing.counters.early_frames += row.early.clear() as u64;
         row.leases.clear();
+        row.expected.clear();
+    }
+    end_passing_ids(step, channel, reason);
+}
+
+/// Ends the passing ids of a channel that stops. What its agent is known to hold under one it
+/// may hold until it has exited.
+fn end_passing_ids(step: &mut Step<'_>, channel: ChannelId, reason: EndReason) {
+    let passing = step.books.channel(channel).map(|row| row.passing.clone());
+    for key in passing.unwrap_or_default() {
+        passing_ids::end(step, key, Hold::Unanswered, Some(reason));
     }
 }
 

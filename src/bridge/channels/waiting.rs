@@ -4,7 +4,7 @@ use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::{compose, send};
+use crate::bridge::outgoing::send;
 use crate::bridge::step::Step;
 
 /// Sends a call, or answers an `initialize`, if its channel is ready for it; otherwise
@@ -46,7 +46,7 @@ pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
         row.initialized = true;
         row.served_by = call.channel;
     }
-    step.send_to_client(client, compose::success(&token, &answer));
+    step.send_to_client(client, answer.with_id(token));
     if is_passthrough {
         step.publish(Notice::ClientPassthrough { client, version });
     }

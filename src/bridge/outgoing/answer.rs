@@ -2,7 +2,7 @@
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::id::{CallId, ClientId};
-use crate::bridge::outgoing::{compose, translate};
+use crate::bridge::outgoing::{compose, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, OutgoingFrame, Token};
@@ -13,11 +13,17 @@ pub const CANCELLED_TURN: &[u8] = br#"{"stopReason":"cancelled"}"#;
 /// Ends a call with the agent's answer.
 pub fn forward(step: &mut Step<'_>, id: CallId, frame: &Frame) -> Option<Call> {
     let call = step.books.take_call(id)?;
-    if let Asker::Client(client, token) = &call.asker {
-        let outgoing = translate::for_asker(step.books, &call, frame, token);
+    pass(step, &call, frame);
+    Some(call)
+}
+
+/// Sends the asker of a call, which is over, the agent's answer.
+pub fn pass(step: &mut Step<'_>, call: &Call, frame: &Frame) {
+    if let (Asker::Client(client, token), Some(channel)) = (&call.asker, call.channel) {
+        let token = Some(token.clone());
+        let outgoing = translate::for_client(step.books, channel, *client, frame, token);
         step.send_to_client(*client, outgoing);
     }
-    Some(call)
 }
 
 /// Answers a request of a client that never became a call.
@@ -45,6 +51,14 @@ pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
 /// the answer of its channel.
 pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> {
     let call = step.books.take_call(id)?;
+    if call.is_sent()
+        && let Some(row) = call.channel.and_then(|id| step.books.channel_in_passing(id))
+    {
+        row.forsake(id);
+    }
+    if let (Purpose::PassedOn { id, .. }, Some(channel)) = (&call.purpose, call.channel) {
+        passing_ids::end_unknown(step, channel, id);
+    }
     if let Purpose::Part(fanout) = call.purpose
         && let Some(failure) = compose::missing_answer(&Token::number(id.0), refusal)
     {

@@ -1,31 +1,75 @@
-//! Updates of a session, for all attached clients.
+//! Notifications of agents, for clients.
 
+use crate::bridge::books::passing::Owner;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::SessionKey;
-use crate::bridge::outgoing::translate::for_client;
+use crate::bridge::id::{ChannelId, ClientId, PassingKey, SessionKey};
+use crate::bridge::outgoing::passing_ids;
+use crate::bridge::outgoing::translate;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
 /// The child session that an update of a sub-agent announces.
-fn announced_child(frame: &Frame) -> Option<Box<str>> {
+pub fn announced_child(frame: &Frame) -> Option<Box<str>> {
     let child = frame.child_session()?;
     (frame.update_kind()? == "subagent_update").then(|| child.into())
 }
 
-/// Sends a notification of a live session to all attached clients.
+/// Sends a notification about a live session or a passing id to its clients.
+pub fn named(step: &mut Step<'_>, name: Name, frame: Frame) {
+    match name {
+        Name::Session(key) => update(step, key, frame),
+        Name::Passing(key) => under_passing_id(step, key, frame),
+    }
+}
+
+/// Sends a notification of a live session, or about one of its passing ids, to all attached
+/// clients.
 pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let now = step.now;
-    if let Some(child) = announced_child(&frame) {
-        step.books.add_child(key, &child);
+    if let Some(child) = announced_child(&frame)
+        && let Some(channel) = step.books.session(key).map(|row| row.channel)
+    {
+        passing_ids::announced(step, channel, Owner::Session(key), &child);
     }
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
+    session.heard_at = now;
     session.seq += 1;
-    // No client is attached.
+    let channel = session.channel;
+    let is_plain = !step.books.exchanges_ids(channel);
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    // Without a client attached the notification goes nowhere.
     let Some((last, others)) = session.clients().split_last() else { return };
-    let frame = for_client(session, frame);
-    for client in others {
-        step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
+    if is_plain {
+        let (last, frame) = (*last, frame.into_whole());
+        for client in others {
+            step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
+        }
+        return step.outgoing.push(Effect::ToClient { client: last, frame });
     }
-    step.outgoing.push(Effect::ToClient { client: *last, frame });
+    for client in session.clients() {
+        let frame = translate::for_client(step.books, channel, *client, &frame, None);
+        step.outgoing.push(Effect::ToClient { client: *client, frame });
+    }
+}
+
+fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {
+    let Some(row) = step.books.hear_passing(key) else { return step.books.absent(key) };
+    let (channel, owner) = (row.channel, row.owner);
+    match owner {
+        Owner::Session(parent) => update(step, parent, frame),
+        Owner::Client(client) => {
+            if let Some(child) = announced_child(&frame) {
+                passing_ids::announced(step, channel, owner, &child);
+            }
+            to_client(step, channel, client, &frame);
+        }
+    }
+}
+
+/// Sends a notification of a channel's agent to one client.
+pub fn to_client(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
+    let outgoing = translate::for_client(step.books, channel, client, frame, None);
+    step.send_to_client(client, outgoing);
 }

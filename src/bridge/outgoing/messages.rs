@@ -82,16 +82,6 @@ pub struct SessionState {
     pub idle_ms: u64,
 }
 
-/// An entry of the result of `session/list`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListedSession<'a> {
-    /// The id under which clients know the session.
-    pub session_id: &'a str,
-    /// Its working directory.
-    pub cwd: &'a str,
-}
-
 /// The member `_meta.drawbridge` of the answer to `initialize`.
 #[derive(Debug, Serialize)]
 pub struct BridgeMeta {
@@ -143,6 +133,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             Refusal::UnknownSession { id }
             | Refusal::RestoreUnderWay { id }
             | Refusal::SessionBusy { id }
+            | Refusal::SessionInUse { id }
             | Refusal::SessionFenced { id } => data.session_id = Some(id),
             Refusal::SessionEnded { id, reason } => {
                 data.session_id = Some(id);
@@ -161,6 +152,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             | Refusal::HandshakeTimeout { agent, .. }
             | Refusal::OpenTimeout { agent }
             | Refusal::PromptTimeout { agent }
+            | Refusal::AnswerTimeout { agent }
             | Refusal::ProtocolBroken { agent, .. } => data.agent = Some(agent),
             _ => {}
         }

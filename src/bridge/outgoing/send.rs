@@ -1,32 +1,68 @@
 //! Messages to agents: calls that were held, requests in a session, notifications.
 
-use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, OpenKind, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::MAX_UNREAD;
-use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
+use crate::bridge::books::handles::HandleKind;
+use crate::bridge::books::passing::Owner;
+use crate::bridge::books::session_names::Name;
+use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::messages::SessionParams;
-use crate::bridge::outgoing::translate::{renamed, to_agent};
+use crate::bridge::outgoing::translate::{for_agent, servers_of};
 use crate::bridge::outgoing::{compose, secrets};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Method, OutgoingFrame, Token};
+use crate::wire::{Frame, Method, OutgoingFrame, Token, json};
 
-/// Makes a client's request in a live session a call, and sends it.
-pub fn in_session(
-    step: &mut Step<'_>,
-    client: ClientId,
-    key: SessionKey,
-    purpose: Purpose,
-    frame: &Frame,
-) {
+/// Makes a client's request about a live session or a passing id a call, and sends it.
+pub fn named(step: &mut Step<'_>, client: ClientId, name: Name, purpose: Purpose, frame: &Frame) {
     let (now, asker) = (step.now, Asker::Client(client, frame.id()));
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let channel = session.channel;
-    let agent_id: Option<Box<str>> = renamed(session, frame).map(Into::into);
-    let call = Call::in_session(session, asker, purpose, Stage::Sent(now), now);
+    let (agent, channel, session) = match name {
+        Name::Session(key) => {
+            let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+            (session.agent, session.channel, Some(key))
+        }
+        Name::Passing(key) => {
+            let Some(row) = step.books.passing(key) else { return step.books.absent(key) };
+            let parent = match row.owner {
+                Owner::Session(parent) => Some(parent),
+                Owner::Client(_) => None,
+            };
+            (row.agent, row.channel, parent)
+        }
+    };
+    let agent_id: Option<Box<str>> = step.books.agent_id(name).map(Into::into);
+    let stage = step.books.sent_now(channel, now);
+    let call = Call::on_channel((agent, channel), asker, purpose, stage, now);
+    let call = match session {
+        Some(key) => call.of_session(key),
+        None => call,
+    };
     let id = step.books.add_call(call);
+    to_agent(step, channel, Some(client), frame, id, agent_id.as_deref());
+}
+
+/// Sends a client's request to a channel's agent under the number of a call.
+fn to_agent(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    client: Option<ClientId>,
+    frame: &Frame,
+    id: CallId,
+    agent_id: Option<&str>,
+) {
     if frame.method.may_hold_secrets() {
         secrets::conceal(step, channel, frame);
     }
-    let outgoing = to_agent(frame, Some(Token::number(id.0)), agent_id.as_deref());
+    if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client)
+        && let Some(row) = step.books.channel_in_passing(channel)
+    {
+        for server in servers_of(frame) {
+            if let Some(server) = json::text(frame.bytes(), server) {
+                row.handles.bind_of_client(HandleKind::Server, client, &server);
+            }
+        }
+    }
+    let number = Some(Token::number(id.0));
+    let outgoing = for_agent(step.books, channel, client, frame, number, agent_id);
     step.send_to_channel(channel, outgoing);
 }
 
@@ -53,26 +89,26 @@ pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: Outgoin
 /// Sends a call that was held.
 pub fn held(step: &mut Step<'_>, id: CallId) {
     let now = step.now;
+    let Some(channel) = step.books.call(id).and_then(|call| call.channel) else {
+        return step.books.absent(id);
+    };
+    let stage = step.books.sent_now(channel, now);
+    let may_repeat_login = step.books.may_repeat_login(channel);
     let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
-    let Some(channel) = call.channel else { return step.books.absent(id) };
-    let Stage::Held(frame) = std::mem::replace(&mut call.stage, Stage::Sent(now)) else {
-        return;
-    };
-    // The frame must name its session by the agent's own id.
-    let agent_id = match (call.opening(), call.session) {
-        (Some(opening), _) => opening.agent_id.clone(),
-        (None, Some(key)) => {
-            let session = step.books.session(key);
-            session.and_then(|session| renamed(session, &frame)).map(Into::into)
-        }
-        (None, None) => match &call.purpose {
-            Purpose::Stored { id, .. } => Some(id.clone()),
-            _ => None,
-        },
-    };
-    if frame.method.may_hold_secrets() {
-        secrets::conceal(step, channel, &frame);
+    let Stage::Held(frame) = std::mem::replace(&mut call.stage, stage) else { return };
+    let client = call.client();
+    if let Purpose::Open(opening) = &mut call.purpose
+        && opening.login == RepeatLogin::No
+        && may_repeat_login
+    {
+        opening.login = RepeatLogin::Once(frame.clone());
     }
-    let outgoing = to_agent(&frame, Some(Token::number(id.0)), agent_id.as_deref());
-    step.send_to_channel(channel, outgoing);
+    // The frame must name its session by the agent's own id.
+    let agent_id = match (&call.purpose, call.session) {
+        (Purpose::Open(opening), _) => opening.agent_id.clone(),
+        (Purpose::Stored { id, .. } | Purpose::PassedOn { id, .. }, _) => Some(id.clone()),
+        (_, Some(key)) => step.books.session(key).map(|session| session.agent_id.clone()),
+        (_, None) => None,
+    };
+    to_agent(step, channel, client, &frame, id, agent_id.as_deref());
 }

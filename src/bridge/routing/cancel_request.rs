@@ -3,17 +3,21 @@
 use crate::bridge::books::call::{Asker, Purpose};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::id::ClientId;
-use crate::bridge::outgoing::answer;
 use crate::bridge::outgoing::translate::with_request_id;
+use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Token};
+use crate::wire::Frame;
 
 /// Handles a client's `$/cancel_request`: refuses the call if it is not sent yet;
 /// otherwise passes the withdrawal on to each agent that has the request.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     // The notification names no request.
     let Some((token, _)) = frame.request() else { return };
+    let held = step.books.client_mut(client).is_some_and(|row| row.held.withdraw(&token));
+    if held {
+        return answer::refuse(step, client, &token, &Refusal::Cancelled);
+    }
     let asker = Asker::Client(client, token);
     let open = step.books.client(client).map(|row| row.calls.clone());
     let found = open.into_iter().flatten().find_map(|id| {
@@ -32,8 +36,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             answer::fail(step, id, &Refusal::Cancelled);
         }
         Some((id, false, Some(channel))) => {
-            let number = Token::number(id.0);
-            step.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
+            send::pass_notification(step, channel, with_request_id(frame, id.0));
         }
         _ => cancel_parts(step, &asker, frame),
     }
@@ -48,7 +51,6 @@ fn cancel_parts(step: &mut Step<'_>, asker: &Asker, frame: &Frame) {
         let Some(channel) = step.books.call(id).and_then(|call| call.channel) else {
             continue;
         };
-        let number = Token::number(id.0);
-        step.send_to_channel(channel, with_request_id(frame, None, number.as_bytes()));
+        send::pass_notification(step, channel, with_request_id(frame, id.0));
     }
 }

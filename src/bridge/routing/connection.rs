@@ -2,8 +2,11 @@
 
 use crate::bridge::books::call::Call;
 use crate::bridge::books::session::Audience;
+use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::stop;
 use crate::bridge::id::{ChannelId, ClientId, SessionKey};
+use crate::bridge::outgoing::passing_ids;
+use crate::bridge::reason::EndReason;
 use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 
@@ -34,6 +37,9 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
         .filter(|(_, row)| row.leases.contains(&client) || row.pool == pool)
         .map(|(id, _)| *id)
         .collect();
+    for key in step.books.passing_of_client(client) {
+        passing_ids::end(step, key, Hold::Nothing, Some(EndReason::LastClientDetached));
+    }
     step.books.remove_client(client);
     for channel in channels {
         if let Some(row) = step.books.channel_mut(channel) {

@@ -1,7 +1,7 @@
 //! Requests that every channel of a pool must hear: providers and logout. They
 //! succeed if all channels say so.
 
-use crate::bridge::books::call::{Asker, Call, Fanout, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Fanout, Purpose};
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::channels::{backpressure, set_up_replay};
 use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
@@ -35,7 +35,8 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     });
     for channel in channels {
         let (place, purpose) = ((agent, channel), Purpose::Part(fanout));
-        let call = Call::on_channel(place, Asker::Nobody, purpose, Stage::Sent(now), now);
+        let stage = step.books.sent_now(channel, now);
+        let call = Call::on_channel(place, Asker::Nobody, purpose, stage, now);
         let id = step.books.add_call(call);
         step.send_to_channel(channel, frame.with_id(Token::number(id.0)));
     }

@@ -2,13 +2,19 @@
 
 use bytes::Bytes;
 
-use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::addressee::Addressee;
+use crate::bridge::books::call::{Call, Purpose};
+use crate::bridge::books::channel::{Channel, Said};
+use crate::bridge::books::passing::Owner;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::{handshake, set_up_replay};
-use crate::bridge::id::{CallId, ChannelId};
-use crate::bridge::outgoing::translate::with_edits;
-use crate::bridge::outgoing::{answer, deliver};
-use crate::bridge::routing::{fanout, passthrough, session_list, stray_lines};
-use crate::bridge::sessions::{attach, close, open, question, question_end, turn};
+use crate::bridge::id::{CallId, ChannelId, ClientId};
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::{answer, deliver, passing_ids, translate};
+use crate::bridge::routing::{
+    fanout, pass_on, passthrough, session_list, stored_sessions, stray_lines,
+};
+use crate::bridge::sessions::{attach, close, open, question, question_end, repeated_login, turn};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Malformed, Method};
@@ -26,6 +32,7 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
             None => return,
         },
     };
+    let frame = frame.with_result();
     match frame.kind {
         FrameKind::Success | FrameKind::Failure => answer(step, channel, &frame),
         FrameKind::Request => request(step, channel, &frame),
@@ -56,80 +63,144 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         step.outgoing.counters.late_frames += 1;
         return;
     }
-    if let Some(key) = row.names.named_in(&frame).filter(|_| !is_passthrough) {
-        return deliver::update(step, key, frame);
+    if is_passthrough {
+        return to_everyone(step, channel, &frame);
     }
-    match frame.session() {
-        Some(named) if !is_passthrough => of_no_live_session(step, channel, &named, &frame),
-        _ => {
-            let clients = step.books.clients_of(channel);
-            if clients.is_empty() {
-                step.outgoing.counters.unrouted += 1;
+    match row.names.named_in(&frame) {
+        Some(name @ Name::Session(_)) => deliver::named(step, name, frame),
+        Some(Name::Passing(_)) | None => of_no_session(step, channel, frame),
+    }
+}
+
+/// Handles a notification that names no live session of its channel.
+fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
+    if frame.method_name().starts_with("_drawbridge/") {
+        // Nobody but the bridge speaks for the bridge.
+        step.outgoing.counters.unrouted += 1;
+        return;
+    }
+    match step.books.addressee(channel, &frame) {
+        Addressee::Named(name) => deliver::named(step, name, frame),
+        Addressee::Opening(open) => within_open(step, channel, open, &frame),
+        Addressee::Closed => {
+            step.outgoing.counters.late_frames += 1;
+            if let Some(child) = deliver::announced_child(&frame) {
+                passing_ids::announced_too_late(step, channel, &child);
             }
-            for client in clients {
-                step.send_to_client(client, frame.whole());
+        }
+        Addressee::Client(client) => to_one(step, channel, client, frame),
+        Addressee::Request(call) => {
+            if let Some((client, _)) = step.books.asker_on(channel, call) {
+                deliver::to_client(step, channel, client, &frame);
             }
+        }
+        Addressee::Everyone => to_everyone(step, channel, &frame),
+        Addressee::Nobody => {
+            step.outgoing.counters.unknown_session_frames += 1;
+            question::no_addressee(step, channel, &frame);
         }
     }
 }
 
-/// Handles a notification that names no live session of its channel: it belongs to a
-/// restore that is open, or is an early frame or a late frame.
-fn of_no_live_session(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, frame: &Frame) {
-    let now = step.now;
-    let is_buried =
-        step.books.channel(channel).is_some_and(|row| row.tombstones.contains(agent_id));
-    let Some(id) = step.books.open_in_flight(channel, Some(agent_id)) else {
-        if is_buried {
-            step.outgoing.counters.late_frames += 1;
-        } else {
-            step.outgoing.counters.unknown_session_frames += 1;
+fn to_everyone(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    let clients = step.books.clients_of(channel);
+    if clients.is_empty() {
+        step.outgoing.counters.unrouted += 1;
+    }
+    for client in clients {
+        step.send_to_client(client, frame.whole());
+    }
+}
+
+/// Sends a notification to the one client that it can be for. What decided that stays
+/// bound.
+fn to_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: Frame) {
+    let passing = frame.session().and_then(|id| passing_ids::bound(step, channel, client, &id));
+    if let Some(key) = passing {
+        return deliver::named(step, Name::Passing(key), frame);
+    }
+    question::bind_handles(step, channel, client, &frame);
+    deliver::to_client(step, channel, client, &frame);
+}
+
+/// Handles a notification about a session that is being opened: it passes at once if the
+/// open restores that session, and is an early frame if the session is new.
+fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Frame) {
+    let stage = step.books.sent_now(channel, step.now);
+    let Some(call) = step.books.call_in_passing(open) else { return step.books.absent(open) };
+    // The public id of the session that the open restores, where that is another one.
+    let restored = call.opening().and_then(|opening| {
+        opening.restores()?;
+        Some(opening.public_id.clone().filter(|public| Some(public) != opening.agent_id.as_ref()))
+    });
+    let Some(public) = restored else {
+        let Some(agent_id) = frame.session() else { return step.books.absent(open) };
+        let only = step.books.only_client(channel);
+        let Some(row) = step.books.channel_in_passing(channel) else {
+            return step.books.absent(channel);
+        };
+        if !row.early.hold(&agent_id, frame, only) {
+            step.outgoing.counters.early_frames += 1;
         }
         return;
     };
-    let Some(call) = step.books.call_in_passing(id) else { return step.books.absent(id) };
-    let restored = call.opening().filter(|opening| opening.restores().is_some()).cloned();
-    match restored {
-        // The agent replays the history before it answers. That shows that it works, so
-        // the timeout of the restore begins anew.
-        Some(opening) => {
-            call.stage = Stage::Sent(now);
-            // The client may be gone: then the notification is dropped.
-            let Some(client) = call.client() else { return };
-            let differs =
-                opening.public_id.filter(|public| Some(public) != opening.agent_id.as_ref());
-            let outgoing = match (differs, frame.session_place()) {
-                (Some(public), Some(place)) => {
-                    with_edits(frame, None, vec![(place, Bytes::from(quoted(&public)))])
-                }
-                _ => frame.whole(),
-            };
-            step.send_to_client(client, outgoing);
-        }
-        None => {
-            let Some(row) = step.books.channel_in_passing(channel) else {
-                return step.books.absent(channel);
-            };
-            if is_buried {
-                step.outgoing.counters.late_frames += 1;
-            } else if !row.early.hold(agent_id, frame) {
-                step.outgoing.counters.early_frames += 1;
+    // The agent replays the history before it answers. That shows that it works, so the
+    // timeout of the restore begins anew.
+    call.stage = stage;
+    // The client may be gone: then the notification is dropped.
+    let Some(client) = call.client() else { return };
+    let child = deliver::announced_child(frame);
+    // The session has no row yet that could be the owner.
+    let owner = Owner::Client(client);
+    let key = child.as_ref().and_then(|id| passing_ids::announced(step, channel, owner, id));
+    if let Some(Call { purpose: Purpose::Open(opening), .. }) = step.books.call_in_passing(open) {
+        opening.children.extend(key);
+    }
+    let shown = child.and_then(|child| step.books.alias(channel, &child).map(Into::into));
+    let edits = [(frame.session_place(), public), (frame.child_session_place(), shown)];
+    let edits = edits.into_iter().filter_map(|(place, public)| {
+        let public: Box<str> = public?;
+        Some((place?, Bytes::from(quoted(&public))))
+    });
+    let outgoing = translate::edited(frame, None, edits.collect());
+    step.send_to_client(client, outgoing);
+}
+
+/// Handles the end of the last open that early frames may have been about: what is left
+/// names sessions that no open has brought.
+pub fn early_is_over(step: &mut Step<'_>, channel: ChannelId) {
+    let is_ending = step.books.is_ending();
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    row.expected.clear();
+    // An open that the bridge has refused may have brought the session all the same.
+    if is_ending || !row.overdue.is_empty() || row.is_stopping() {
+        step.outgoing.counters.early_frames += row.early.clear() as u64;
+        return;
+    }
+    for (client, frame) in row.early.take_all() {
+        let is_known = |row: &Channel| frame.session().is_some_and(|id| row.names.contains(&id));
+        match client.filter(|client| step.books.client(*client).is_some()) {
+            _ if step.books.channel(channel).is_some_and(is_known) => {
+                notification(step, channel, frame);
             }
+            Some(client) => to_one(step, channel, client, frame),
+            None => step.outgoing.counters.early_frames += 1,
         }
     }
 }
 
 fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    let now = step.now;
     let asked = frame.number().map(CallId).and_then(|id| {
         let call = step.books.call(id)?;
         let is_open = call.channel == Some(channel) && !call.is_unsent();
-        is_open.then(|| (id, call.purpose.clone()))
+        is_open.then(|| (id, call.purpose.clone(), call.client()))
     });
-    let Some((id, purpose)) = asked else {
-        step.outgoing.counters.stray_answers += 1;
-        return;
+    let Some((id, purpose, client)) = asked else {
+        return stray_lines::answer(step, channel, frame);
     };
+    if frame.id().is_text() && step.books.say_once(channel, Said::TextIds) {
+        step.publish(Notice::TextIds { channel });
+    }
     match purpose {
         Purpose::Initialize => handshake::answered(step, channel, id, frame),
         Purpose::Open(_) => open::answered(step, channel, id, frame),
@@ -150,15 +221,13 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
             set_up_replay::answered(step, channel, needed, frame);
         }
         Purpose::Prompt => turn::answered(step, id, frame),
-        Purpose::Login(to_repeat) => {
+        Purpose::Login(request) => {
             answer::forward(step, id, frame);
-            set_up_replay::logged_in(step, channel, to_repeat, frame);
+            set_up_replay::logged_in(step, channel, &request, frame);
         }
-        Purpose::List { first, cwd } => {
-            session_list::answered(step, channel, id, first, cwd.as_deref(), frame);
-        }
+        Purpose::List => session_list::answered(step, channel, id, frame),
         Purpose::WithoutSession { unknown } => {
-            let client = answer::forward(step, id, frame).and_then(|call| call.client());
+            pass_on::answered(step, channel, id, frame);
             if unknown
                 && let Some(client) = client
                 && frame.kind == FrameKind::Success
@@ -167,14 +236,13 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
                 row.leases.insert(client);
             }
         }
+        Purpose::PassedOn { .. } | Purpose::InSession => {
+            pass_on::answered(step, channel, id, frame);
+        }
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
-        Purpose::InSession => {
-            let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
-            match call.session.and_then(|key| step.books.session_mut(key)) {
-                Some(session) => session.last_seen = now,
-                None => close::last_answer(step, &call),
-            }
-        }
+        Purpose::Removal => stored_sessions::removed(step, id, frame),
+        Purpose::RepeatedLogin { open } => repeated_login::answered(step, channel, id, open, frame),
+        Purpose::BehindOpen => step.books.absent(id),
     }
 }

@@ -1,15 +1,22 @@
 //! The treatment of each message of a client.
 
 use crate::bridge::books::call::{OpenKind, Purpose};
-use crate::bridge::channels::{backpressure, handshake};
-use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::books::passing::Owner;
+use crate::bridge::books::session_names::Name;
+use crate::bridge::books::whose::Meaning;
+use crate::bridge::channels::{backpressure, handshake, waiting};
+use crate::bridge::id::{ChannelId, ClientId, QuestionId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, compose, send, translate};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::{cancel_request, fanout, passthrough, session_list, stored_sessions};
+use crate::bridge::routing::{
+    cancel_request, fanout, held, pass_on, passthrough, session_list, stored_sessions, stray_lines,
+};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
 use crate::bridge::step::Step;
-use crate::wire::{Frame, FrameKind, Malformed, Method, Token};
+use crate::wire::{Frame, FrameKind, Glimpse, Malformed, Method, Token};
 
 /// Handles a line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
@@ -23,7 +30,9 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
     };
     let passthrough_pool = step.books.passthrough_pool(client);
     match frame.kind {
-        FrameKind::Success | FrameKind::Failure => question_end::answered(step, client, &frame),
+        FrameKind::Success | FrameKind::Failure => {
+            question_end::answered(step, client, &frame.with_result());
+        }
         FrameKind::Notification if frame.method == Method::CancelRequest => {
             cancel_request::by_client(step, client, &frame);
         }
@@ -33,13 +42,14 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         FrameKind::Request if frame.method == Method::Initialize => {
             handshake::by_client(step, client, &frame);
         }
+        _ if step.books.has_initialize_open(client) => held::hold(step, client, &frame),
         _ if !step.books.client(client).is_some_and(|row| row.initialized) => {
             if frame.kind == FrameKind::Request {
                 answer::refuse(step, client, &frame.id(), &Refusal::BeforeInitialize);
             }
         }
         FrameKind::Request
-            if step.books.has_too_many_requests(client) && frame.method != Method::SessionClose =>
+            if step.books.has_too_many_requests(client) && !ends_session(step, client, &frame) =>
         {
             answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
         }
@@ -49,6 +59,13 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         FrameKind::Request => request(step, client, &frame),
         FrameKind::Notification => notification(step, client, &frame),
     }
+}
+
+/// Whether a request is the close of a live session: it is never refused, because it makes
+/// room, and there is one for each session at most.
+fn ends_session(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
+    let named = frame.session().filter(|_| frame.method == Method::SessionClose);
+    named.is_some_and(|id| matches!(step.books.meaning(client, &id), Meaning::Session(_)))
 }
 
 fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
@@ -63,12 +80,18 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         return;
     }
+    let named = frame.session().map(|id| step.books.meaning(client, &id));
+    if waits_for_open(step, client, frame) {
+        return held::behind_open(step, client, frame);
+    }
     match frame.method {
-        Method::SessionClose => close::by_client(step, client, frame),
-        Method::SessionPrompt => {
-            if let Some(key) = named_session(step, client, frame) {
-                turn::prompt(step, client, key, frame);
-            }
+        Method::SessionClose => match named {
+            Some(Meaning::Passing(key)) => pass_on::about_passing_id(step, client, key, frame),
+            Some(Meaning::Unknown) => pass_on::about_unknown_id(step, client, frame),
+            _ => close::by_client(step, client, frame),
+        },
+        Method::SessionPrompt | Method::SessionSetMode | Method::SessionSetConfigOption => {
+            in_session(step, client, named, frame);
         }
         Method::SessionDelete
         | Method::SessionArchive
@@ -81,15 +104,9 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
                 stored_sessions::by_client(step, client, frame);
             }
         }
-        Method::SessionSetMode | Method::SessionSetConfigOption => {
-            if let Some(key) = named_session(step, client, frame) {
-                step.books.mark_seen(key, now);
-                send::in_session(step, client, key, Purpose::InSession, frame);
-            }
-        }
         Method::SessionList => session_list::by_client(step, client, frame),
         Method::Authenticate | Method::AuthLogin => {
-            let to_repeat = frame.find(&["_meta"]).is_some().then(|| Box::new(frame.detached()));
+            let to_repeat = Box::new(frame.detached());
             step.books.wait_for_channel(client, Purpose::Login(to_repeat), frame, now);
         }
         Method::Logout
@@ -98,12 +115,8 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         | Method::ProvidersSet
         | Method::ProvidersDisable => fanout::begin(step, client, frame),
         Method::AuthStatus => {
-            step.books.wait_for_channel(
-                client,
-                Purpose::WithoutSession { unknown: false },
-                frame,
-                now,
-            );
+            let purpose = Purpose::WithoutSession { unknown: false };
+            step.books.wait_for_channel(client, purpose, frame, now);
         }
         Method::BridgeDetach => attach::detach(step, client, frame),
         Method::BridgeHeartbeat => heartbeat::beat(step, client, frame),
@@ -111,105 +124,200 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             let method = frame.method_name().into_owned();
             answer::refuse(step, client, &frame.id(), &Refusal::NoRoute { method });
         }
-        _ if frame.session().is_some() => {
-            if let Some(key) = named_session(step, client, frame) {
-                step.books.mark_seen(key, now);
-                send::in_session(step, client, key, Purpose::InSession, frame);
-            }
+        _ if named.is_some() => in_session(step, client, named, frame),
+        _ => without_session(step, client, frame),
+    }
+}
+
+/// Whether a request is handled only when an open of the session that it names is over:
+/// without a bridge the agent reads it behind that open.
+fn waits_for_open(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
+    #[cfg(feature = "seeded-bugs")]
+    if seeded::is(seeded::Bug::CloseBehindOpen) && frame.method == Method::SessionClose {
+        return false;
+    }
+    frame.method != Method::SessionList && step.books.is_behind_open(client, frame)
+}
+
+/// Handles a request in a session: a prompt, a setting, or one of an unknown method.
+fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, frame: &Frame) {
+    let (id, token) = (frame.session().unwrap_or_default(), frame.id());
+    let refusal = match named {
+        Some(Meaning::Session(key)) if step.books.does_not_read_in(key) => {
+            return backpressure::refuse(step, client, frame);
         }
-        _ => {
-            step.books.wait_for_channel(
-                client,
-                Purpose::WithoutSession { unknown: true },
-                frame,
-                now,
-            );
+        Some(Meaning::Session(key)) if frame.method == Method::SessionPrompt => {
+            return turn::prompt(step, client, key, frame);
         }
+        Some(Meaning::Session(key)) => {
+            step.books.mark_seen(key, step.now);
+            let name = Name::Session(key);
+            return send::named(step, client, name, Purpose::InSession, frame);
+        }
+        Some(Meaning::Passing(key)) => {
+            return pass_on::about_passing_id(step, client, key, frame);
+        }
+        Some(Meaning::Unknown) => return pass_on::about_unknown_id(step, client, frame),
+        // The agent may know a session that is not open any more.
+        Some(Meaning::Ended(_)) if frame.method == Method::Other => {
+            return pass_on::about_unknown_id(step, client, frame);
+        }
+        Some(Meaning::Ended(reason) | Meaning::OfOthers(_, Some(reason))) => {
+            Refusal::SessionEnded { id: id.into(), reason }
+        }
+        Some(Meaning::OfOthers(_, None) | Meaning::Opening(_)) => {
+            Refusal::UnknownSession { id: id.into() }
+        }
+        None => Refusal::MissingField { field: "sessionId" },
+    };
+    answer::refuse(step, client, &token, &refusal);
+}
+
+/// Handles a request of an unknown method without a session. A handle in it decides which
+/// agent gets it.
+fn without_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let holder = step.books.channel_of_handle(client, frame);
+    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
+    let holder = holder.filter(is_open);
+    if holder.is_some_and(|channel| step.books.does_not_read(channel)) {
+        return backpressure::refuse(step, client, frame);
+    }
+    let purpose = Purpose::WithoutSession { unknown: true };
+    let call = step.books.wait_for_channel(client, purpose, frame, step.now);
+    if let (Some(id), Some(channel)) = (call, holder) {
+        step.books.move_call(id, Some(channel));
+        waiting::send_when_ready(step, id);
     }
 }
 
 fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
-    let now = step.now;
     if frame.method == Method::BridgeHeartbeat {
         return heartbeat::beat(step, client, frame);
     }
-    match frame.session() {
-        Some(id) => {
-            let Ok(key) = step.books.attached_session(client, &id) else {
-                step.outgoing.counters.unrouted += 1;
-                return;
-            };
-            step.books.mark_seen(key, now);
-            if frame.method == Method::SessionCancel {
-                return cancel::by_client(step, client, key, frame);
-            }
-            let Some(channel) = step.books.session(key).map(|row| row.channel) else {
-                return step.books.absent(key);
-            };
-            let outgoing = translate::for_agent(step.books, key, frame);
-            send::pass_notification(step, channel, outgoing);
+    if frame.method_name().starts_with("_drawbridge/") {
+        step.outgoing.counters.unrouted += 1;
+        return;
+    }
+    let Some(id) = frame.session() else { return notification_to_all(step, client, frame) };
+    let is_cancel = frame.method == Method::SessionCancel;
+    match step.books.meaning(client, &id) {
+        Meaning::Session(key) if is_cancel => {
+            step.books.mark_seen(key, step.now);
+            cancel::by_client(step, client, key, frame);
         }
-        None => {
-            let pool = step.books.client(client).and_then(|row| row.pool);
-            let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
-            if channels.is_empty() {
-                step.outgoing.counters.unrouted += 1;
+        Meaning::Session(key) => {
+            step.books.mark_seen(key, step.now);
+            let channel = step.books.session(key).map(|row| row.channel);
+            notification_about(step, client, Name::Session(key), channel, frame);
+        }
+        Meaning::Passing(key) => {
+            let row = step.books.passing(key);
+            let (channel, owner) = (row.map(|row| row.channel), row.map(|row| row.owner));
+            if let Some(Owner::Session(parent)) = owner {
+                step.books.mark_seen(parent, step.now);
             }
-            for channel in channels {
-                send::pass_notification(step, channel, frame.whole());
+            notification_about(step, client, Name::Passing(key), channel, frame);
+            if is_cancel {
+                cancel::of_passing_id(step, client, key);
             }
         }
+        Meaning::Opening(open) => {
+            if is_cancel {
+                held::cancel_prompts(step, client, &id);
+            }
+            let sent = step.books.call(open).filter(|call| call.is_sent());
+            let source = sent.and_then(|_| step.books.agent_id_of_open(open, &id));
+            let channel = sent.and_then(|call| call.channel);
+            match channel.zip(source) {
+                Some((channel, source)) => pass(step, client, channel, Some(&source), frame),
+                None => step.outgoing.counters.unrouted += 1,
+            }
+        }
+        Meaning::Ended(_) if is_cancel => step.outgoing.counters.unrouted += 1,
+        Meaning::Ended(_) | Meaning::Unknown => pass_on::notification(step, client, frame),
+        Meaning::OfOthers(..) => step.outgoing.counters.unrouted += 1,
     }
 }
 
-/// The session that a client's request names. `None`: the request was refused, because
-/// the client is not attached to such a session, or because the agent does not read.
-fn named_session(step: &mut Step<'_>, client: ClientId, frame: &Frame) -> Option<SessionKey> {
-    let named = match frame.session() {
-        Some(id) => step.books.attached_session(client, &id),
-        None => Err(Refusal::MissingField { field: "sessionId" }),
+fn notification_about(
+    step: &mut Step<'_>,
+    client: ClientId,
+    name: Name,
+    channel: Option<ChannelId>,
+    frame: &Frame,
+) {
+    let Some(channel) = channel else { return step.books.absent(client) };
+    let agent_id: Option<Box<str>> = step.books.agent_id(name).map(Into::into);
+    pass(step, client, channel, agent_id.as_deref(), frame);
+}
+
+/// Passes a notification without a session on: to the agent that has the handle in it,
+/// otherwise to every agent that the client uses.
+fn notification_to_all(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let channels = match step.books.channel_of_handle(client, frame) {
+        Some(channel) => vec![channel],
+        None => step.books.channels_used_by(client),
     };
-    match named {
-        Ok(key) if step.books.does_not_read_in(key) => {
-            backpressure::refuse(step, client, frame);
-            None
-        }
-        Ok(key) => Some(key),
-        Err(refusal) => {
-            answer::refuse(step, client, &frame.id(), &refusal);
-            None
-        }
+    if channels.is_empty() {
+        step.outgoing.counters.unrouted += 1;
     }
+    for channel in channels {
+        pass(step, client, channel, None, frame);
+    }
+}
+
+fn pass(
+    step: &mut Step<'_>,
+    client: ClientId,
+    channel: ChannelId,
+    agent_id: Option<&str>,
+    frame: &Frame,
+) {
+    if !step.books.channel(channel).is_some_and(|row| row.is_open()) {
+        step.outgoing.counters.unrouted += 1;
+        return;
+    }
+    let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, agent_id);
+    send::pass_notification(step, channel, outgoing);
 }
 
 fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
     let null = Token::new(b"null");
-    match malformed {
-        Malformed::NotJson { .. } => answer::refuse(step, client, &null, &Refusal::NotJson),
-        Malformed::Batch => answer::refuse(step, client, &null, &Refusal::Batch),
-        Malformed::NotMessage { id } => {
-            answer::refuse(step, client, &id.unwrap_or(null), &Refusal::NotMessage);
+    let (glimpse, request, answer) = match malformed {
+        Malformed::NotJson { is_unicode, glimpse, .. } => {
+            let fault = stray_lines::fault(is_unicode);
+            (glimpse, Refusal::NotJson, Refusal::AnswerUnreadable { fault })
         }
         Malformed::TooLong { length, glimpse } => {
             step.outgoing.counters.overlong_lines += 1;
             step.publish(Notice::OverlongLine { from: client.to_string(), length });
-            match glimpse.id {
-                Some(id) if glimpse.has_method => {
-                    answer::refuse(step, client, &id, &Refusal::TooLong { length });
-                }
-                // The line may be the answer to a question: then the agent gets an error
-                // instead.
-                Some(id) => fail_question(step, client, &id, length),
-                None => {}
-            }
+            (glimpse, Refusal::TooLong { length }, Refusal::AnswerTooLong { length })
         }
+        Malformed::Batch => return answer::refuse(step, client, &null, &Refusal::Batch),
+        Malformed::NotMessage { id } => {
+            return answer::refuse(step, client, &id.unwrap_or(null), &Refusal::NotMessage);
+        }
+    };
+    match (glimpse, &request) {
+        (Glimpse::Request(id), _) => answer::refuse(step, client, &id, &request),
+        // The line may be the answer to a question: then the agent gets an error instead.
+        (Glimpse::Answer(id), _) if fail_question(step, client, &id, &answer) => {}
+        (Glimpse::Answer(id), Refusal::NotJson) => {
+            answer::refuse(step, client, &id, &request);
+        }
+        (Glimpse::Nothing, Refusal::NotJson) => answer::refuse(step, client, &null, &request),
+        _ => {}
     }
 }
 
-fn fail_question(step: &mut Step<'_>, client: ClientId, id: &Token, length: u64) {
-    if let Some(frame) = compose::missing_answer(id, &Refusal::AnswerTooLong { length })
-        && frame.number().is_some_and(|id| step.books.questions().contains_key(&QuestionId(id)))
-    {
+/// Fails the question with this id, if the client has one; says whether it has.
+fn fail_question(step: &mut Step<'_>, client: ClientId, id: &Token, refusal: &Refusal) -> bool {
+    let Some(frame) = compose::missing_answer(id, refusal) else { return false };
+    let is_asked = frame.number().is_some_and(|id| {
+        step.books.question(QuestionId(id)).is_some_and(|row| row.asked.contains(&client))
+    });
+    if is_asked {
         question_end::answered(step, client, &frame);
     }
+    is_asked
 }

@@ -2,6 +2,7 @@
 
 use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::session::Audience;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PermissionPolicy;
 use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
@@ -21,7 +22,7 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     }
     let attached = !session.clients().contains(&client);
     join(step, client, key);
-    send::in_session(step, client, key, Purpose::Reload { attached }, frame);
+    send::named(step, client, Name::Session(key), Purpose::Reload { attached }, frame);
 }
 
 /// Handles the agent's answer to a load or resume of a live session. If the request had
@@ -34,6 +35,10 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
+    // The client may have left the session meanwhile.
+    let client = client.filter(|client| {
+        step.books.session(key).is_some_and(|session| session.clients().contains(client))
+    });
     match (client, frame.kind) {
         (Some(client), FrameKind::Success) => join(step, client, key),
         (Some(client), _) if attached => detach_after_failure(step, client, key),

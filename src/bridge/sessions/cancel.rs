@@ -1,6 +1,6 @@
 //! Cancelling: the running turn, and the prompts that wait behind it.
 
-use crate::bridge::id::{CallId, ClientId, SessionKey};
+use crate::bridge::id::{CallId, ClientId, PassingKey, QuestionId, SessionKey};
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::{answer, compose, send, translate};
@@ -10,17 +10,45 @@ use crate::wire::{Frame, Method};
 /// Handles a client's `session/cancel`: it ends the running turn, and the queued
 /// prompts of that client alone.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
-    let now = step.now;
     let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     let channel = session.channel;
+    let agent_id = session.agent_id.clone();
     let questions: Vec<_> = session.questions.iter().copied().collect();
     let queued: Vec<CallId> = session.queue.iter().copied().collect();
-    let outgoing = translate::for_agent(step.books, key, frame);
+    let outgoing =
+        translate::for_agent(step.books, channel, Some(client), frame, None, Some(&agent_id));
     send::pass_notification(step, channel, outgoing);
     own_queued(step, client, queued);
+    questions_of_turn(step, client, questions, None);
+}
+
+/// Handles a client's `session/cancel` of a passing id: nothing of its parent is touched.
+pub fn of_passing_id(step: &mut Step<'_>, client: ClientId, key: PassingKey) {
+    let Some(row) = step.books.passing(key) else { return step.books.absent(key) };
+    let (channel, agent_id) = (row.channel, row.agent_id.clone());
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
+    let questions = row.questions.iter().copied().collect();
+    questions_of_turn(step, client, questions, Some(&agent_id));
+}
+
+/// Notes that a client has cancelled the turn of these questions, or of those among them
+/// that name `agent_id`. The client is expected to settle permissions and elicitations
+/// itself; everything else it answers as it would without the cancel.
+fn questions_of_turn(
+    step: &mut Step<'_>,
+    client: ClientId,
+    questions: Vec<QuestionId>,
+    agent_id: Option<&str>,
+) {
+    let now = step.now;
     for id in questions {
-        if let Some(question) = step.books.question_mut(id) {
-            question.cancelled_at.get_or_insert(now);
+        let is_meant = step.books.question(id).is_some_and(|question| {
+            let is_named = agent_id.is_none() || question.frame.session().as_deref() == agent_id;
+            let method = question.method;
+            is_named && matches!(method, Method::RequestPermission | Method::ElicitationCreate)
+        });
+        if let Some(question) = step.books.question_mut(id).filter(|_| is_meant) {
+            question.cancelled.get_or_insert((now, client));
         }
     }
 }

@@ -9,7 +9,7 @@
 //! close the same session, and a client that comes back meanwhile loses its
 //! conversation.
 
-use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
@@ -19,12 +19,12 @@ use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams, SessionParams};
-use crate::bridge::outgoing::{answer, compose, send, translate};
+use crate::bridge::outgoing::{answer, compose, passing_ids, send, translate};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::{attach, cancel, question_end};
+use crate::bridge::sessions::{attach, cancel, question_end, survey};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token};
 
@@ -67,7 +67,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     let queued: Vec<CallId> = session.queue.drain(..).collect();
     let pending: Ids<CallId> =
         session.calls.iter().copied().filter(|id| !queued.contains(id)).collect();
-    bury(step, &session, pending.clone());
+    bury(step, &session, reason, pending.clone());
 
     // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
     publish_end(step, &session, reason, failure);
@@ -103,7 +103,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     }
 }
 
-fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
+fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<CallId>) {
     let now = step.now;
     let agent_id = &session.agent_id;
     let channel = step.books.tombstone_channel(session);
@@ -111,13 +111,17 @@ fn bury(step: &mut Step<'_>, session: &Session, calls: Ids<CallId>) {
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     // Until the agent is asked, the close counts as unanswered, so that the id is fenced.
     let (key, hold) = (session.key, Hold::Unanswered);
-    let tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
-    let mut thrown = row.tombstones.bury(tombstone);
-    // Late frames of its sub-agents are dropped, too.
-    for (number, id) in (1..).zip(&session.children) {
-        thrown += row.tombstones.bury(Tombstone::of_sub_agent(key, number, id.clone(), now));
+    let mut tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
+    (tombstone.reason, tombstone.husk) = (Some(reason), session.husk_cost(now));
+    step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
+    // What has a passing id of it is not closed by itself.
+    for child in &session.children {
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::KeepChildren) {
+            continue;
+        }
+        passing_ids::end(step, *child, Hold::Nothing, Some(reason));
     }
-    step.outgoing.counters.tombstones += thrown as u64;
 }
 
 fn publish_end(
@@ -174,7 +178,7 @@ fn notify_agent(
         send::cancel_turn(step, channel, agent_id);
     }
     ask_to_close(step, channel, session.key, agent_id, closer);
-    conclude_if_quiet(step, channel, agent_id);
+    conclude_if_quiet(step, channel, session.key);
 }
 
 /// Asks the agent to close a session that has a tombstone.
@@ -190,6 +194,17 @@ pub fn ask_to_close(
     let can_close = row.capabilities.close;
     if row.tombstones.get(agent_id).is_some_and(|row| row.key() == key) {
         row.tombstones.heard(agent_id, heard, can_close);
+    }
+    count_husk(step, channel, agent_id);
+}
+
+/// Asks for a survey of a channel if a session there has become a husk: processes that were
+/// born in its turns may still run, and count.
+fn count_husk(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
+    let row = step.books.channel(channel);
+    let tombstone = row.and_then(|row| row.tombstones.get(agent_id));
+    if tombstone.is_some_and(|row| row.hold() == Hold::Husk && row.husk.has_turns()) {
+        survey::ask(step, channel);
     }
 }
 
@@ -217,12 +232,19 @@ fn tell_agent(
         answer::give(step, &asker, |token| compose::success(token, b"{}"));
         return Heard::CannotClose;
     }
-    let (purpose, stage) = (Purpose::Close(agent_id.into()), Stage::Sent(now));
+    let (purpose, stage) = (Purpose::Close(agent_id.into()), step.books.sent_now(channel, now));
+    let client = match asker {
+        Asker::Client(client, _) => Some(client),
+        Asker::Nobody => None,
+    };
     let close = Call::on_channel((agent, channel), asker, purpose, stage, now).of_session(key);
     let id = step.books.add_call(close);
     if can_close {
         let outgoing = match frame {
-            Some(frame) => translate::to_agent(&frame, Some(Token::number(id.0)), Some(agent_id)),
+            Some(frame) => {
+                let number = Some(Token::number(id.0));
+                translate::for_agent(step.books, channel, client, &frame, number, Some(agent_id))
+            }
             None => {
                 let params = SessionParams { session_id: agent_id };
                 compose::request(id.0, Method::SessionClose.name(), &params)
@@ -248,11 +270,11 @@ pub fn answered(
     conclude(step, channel, id, agent_id, Heard::Answered, Some(frame));
 }
 
-/// Ends a `session/close` that the agent did not answer in time.
+/// Ends a `session/close` that the agent did not answer in time. If the agent could not
+/// work meanwhile, it is asked again later.
 pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId, agent_id: &str) {
-    let questions = step.books.channel(channel).map(|row| &row.questions);
-    let behind_question = questions.is_some_and(|questions| !questions.is_empty());
-    conclude(step, channel, id, agent_id, Heard::TimedOut { behind_question }, None);
+    let is_excused = !step.books.is_ending() && step.books.is_excused(id, step.now);
+    conclude(step, channel, id, agent_id, Heard::TimedOut { is_excused }, None);
 }
 
 /// Ends a close: answers the calls that wait in the tombstone, then the asker of the
@@ -284,30 +306,21 @@ fn conclude(
     if row.tombstones.heard(agent_id, heard, can_close) == Some(Hold::Unanswered) {
         step.publish(Notice::CloseUnanswered { channel, id: agent_id.to_owned() });
     }
+    count_husk(step, channel, agent_id);
 }
 
-/// Handles that a call in a closed session was answered: the close is over if its
-/// tombstone waited for nothing else.
-pub fn last_answer(step: &mut Step<'_>, call: &Call) {
-    // A call in a session is on its channel from the start.
-    let (Some(channel), Some(key)) = (call.channel, call.session) else { return };
-    let row = step.books.channel(channel);
-    let agent_id = row.and_then(|row| Some(row.tombstones.of(key)?.agent_id.clone()));
-    if let Some(agent_id) = agent_id {
-        conclude_if_quiet(step, channel, &agent_id);
-    }
-}
-
-/// Ends the close at an agent that cannot close, if no call waits in the tombstone.
-fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
-    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
-    if row.capabilities.close {
+/// Ends the close at an agent that cannot close, if no call waits in the tombstone of the
+/// session that had this key.
+pub fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, key: SessionKey) {
+    // The channel may have exited in this step.
+    let Some(row) = step.books.channel(channel).filter(|row| !row.capabilities.close) else {
         return;
-    }
+    };
     // The tombstone may have given way to younger ones.
-    let Some(tombstone) = row.tombstones.get(agent_id) else { return };
+    let Some(tombstone) = row.tombstones.of(key) else { return };
     if let (Hold::Closing(id), true) = (tombstone.hold(), tombstone.calls().is_empty()) {
-        conclude(step, channel, id, agent_id, Heard::Quiet, None);
+        let agent_id = tombstone.agent_id.clone();
+        conclude(step, channel, id, &agent_id, Heard::Quiet, None);
     }
 }
 
@@ -329,8 +342,7 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
     }
 }
 
-/// Sends the closes again that a question may have blocked, when no question of the
-/// channel is open any more.
+/// Sends the closes again that the agent did not answer because it could not work.
 pub fn resend_blocked_closes(step: &mut Step<'_>, channel: ChannelId) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let unanswered: Vec<Box<str>> = row.tombstones.closes_to_resend().map(Into::into).collect();
@@ -371,10 +383,6 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
     };
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    if *session.id != *id {
-        // A sub-agent's session: whether it can be closed alone is for the agent to say.
-        return send::in_session(step, client, key, Purpose::InSession, frame);
-    }
     if session.clients().len() > 1 {
         cancel::own(step, client, key);
         attach::leave(step, client, key);

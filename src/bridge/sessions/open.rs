@@ -7,20 +7,21 @@
 
 use bytes::Bytes;
 
-use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::{param, with_edits};
-use crate::bridge::outgoing::{answer, compose, deliver};
+use crate::bridge::outgoing::{answer, compose, deliver, passing_ids};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, close};
+use crate::bridge::sessions::{attach, close, repeated_login};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, FrameKind};
+use crate::wire::{Frame, FrameKind, Span, json};
 
 /// Handles a client's open: the call waits for a channel, or, for a load or resume of a
 /// live session, goes to that session.
@@ -34,39 +35,62 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             return answer::refuse(step, client, &frame.id(), &refusal);
         }
         (OpenKind::Fork, Some(id)) => {
-            let key = step.books.live(client, &id);
-            let live = key.and_then(|key| step.books.session_in_passing(key));
-            let source = live.map(|session| {
-                session.last_seen = now;
-                session.agent_id.clone()
-            });
-            (
-                Some(source.unwrap_or_else(|| step.books.without_prefix(client, &id))),
-                Some(id.into()),
-            )
+            let agent = step.books.agent_of_client(client);
+            let name = agent.and_then(|agent| agent.aliases.named(&id));
+            if let Some(Name::Session(key)) = name {
+                step.books.mark_seen(key, now);
+            }
+            let source = name.and_then(|name| step.books.agent_id(name)).map(Into::into);
+            (Some(source.unwrap_or_else(|| step.books.stored(client, &id).0)), Some(id.into()))
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
             if let Some(key) = step.books.live(client, &id) {
                 return attach::reload(step, client, key, frame);
             }
-            (Some(step.books.without_prefix(client, &id)), Some(id.into()))
+            let name = step.books.agent_of_client(client).and_then(|row| row.aliases.named(&id));
+            let source = name.and_then(|name| step.books.agent_id(name)).map(Into::into);
+            (Some(source.unwrap_or_else(|| step.books.stored(client, &id).0)), Some(id.into()))
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
-    let opening = Opening { kind, agent_id, public_id, cwd };
+    let (servers, login) = (servers_of_agent(frame), RepeatLogin::No);
+    let children = Vec::new();
+    let opening = Opening { kind, agent_id, public_id, cwd, servers, login, children };
     step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
+}
+
+/// The number of MCP servers in an open that the agent starts as processes.
+fn servers_of_agent(frame: &Frame) -> usize {
+    let text = frame.bytes();
+    let servers = frame.find(&["mcpServers"]).map(|place| json::elements(text, place));
+    let is_process = |server: &&Span| {
+        let kind = json::find(text, **server, &["type"]);
+        kind.is_none_or(|kind| json::is(text, kind, "stdio"))
+    };
+    servers.unwrap_or_default().iter().filter(is_process).count()
 }
 
 /// Handles the agent's answer to an open: the session is registered, or closed again if
 /// no client waits for it.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
+    let wants_login = frame.kind == FrameKind::Failure && frame.error_code() == Some(-32000);
+    if wants_login && repeated_login::begin(step, channel, id, frame) {
+        return;
+    }
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let Some(opening) = call.opening() else { return step.books.absent(id) };
     if frame.kind == FrameKind::Failure {
+        for child in &opening.children {
+            if step.books.passing(*child).is_some() {
+                passing_ids::end(step, *child, Hold::Nothing, None);
+            }
+        }
         if let Some(row) = step.books.channel_mut(channel) {
-            if frame.error_code() == Some(-32000) {
+            if wants_login {
                 row.login = Login::Wanted;
             }
+            // A new session of that id will be another conversation.
+            opening.restores().and_then(|restored| row.expected.remove(restored));
             // A restore refused after its timeout: the agent does not hold the conversation.
             let late = opening.restores().filter(|_| call.stage == Stage::Overdue);
             if let Some(restored) = late {
@@ -75,6 +99,10 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             }
         }
         let named = opening.public_id.clone().filter(|_| opening.public_id != opening.agent_id);
+        let frame = match &opening.login {
+            RepeatLogin::Done(refusal) if wants_login => refusal,
+            _ => frame,
+        };
         return answer::give(step, &call.asker, |token| {
             let place = frame.find(&["data", "sessionId"]);
             let edit = place.zip(named).map(|(place, id)| (place, Bytes::from(quoted(&id))));
@@ -85,10 +113,15 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         Some(id) => Some(id.into()),
         None => frame.find_text(&["sessionId"]).map(Into::into),
     };
-    let taken = |id: &str| step.books.channel(channel).is_none_or(|row| row.names.contains(id));
+    let name = |id: &str| step.books.channel(channel).and_then(|row| row.names.get(id));
+    let taken = |id: &str| matches!(name(id), Some(Name::Session(_)));
     let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
-        let what = "its answer names no session, or one that is open already".to_owned();
-        let refusal = Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
+        let refusal = if frame.body_bytes().as_ref() == b"null" {
+            Refusal::AnswerUnreadable { fault: "names no session" }
+        } else {
+            let what = "its answer names no session, or one that is open already".to_owned();
+            Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what }
+        };
         return answer::give(step, &call.asker, |token| compose::failure(token, &refusal));
     };
     match call.client().filter(|client| step.books.client(*client).is_some()) {
@@ -99,10 +132,18 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         }
         // No client waits for the session any more: it must not live on unseen.
         None => {
-            let id = step.books.public_id(call.agent, opening, &agent_id);
+            let id = step.books.public_id(call.agent, channel, opening, &agent_id);
+            if let Some(Name::Passing(passing)) = name_on(step, channel, &agent_id) {
+                step.books.remove_passing(passing);
+            }
             close_unseen(step, channel, id, &agent_id);
         }
     }
+}
+
+/// What an agent means by an id.
+fn name_on(step: &Step<'_>, channel: ChannelId, agent_id: &str) -> Option<Name> {
+    step.books.channel(channel)?.names.get(agent_id)
 }
 
 fn register(
@@ -113,16 +154,32 @@ fn register(
     (agent, opening): (AgentId, &Opening),
 ) -> SessionKey {
     let now = step.now;
-    let public = step.books.public_id(agent, opening, agent_id);
+    let public = match name_on(step, channel, agent_id) {
+        // Its client knows it under a passing id already, unless it restores it under another.
+        Some(Name::Passing(passing)) => {
+            let is_its = step.books.clients_of_passing(passing).contains(&client);
+            let other = step.books.public_id(agent, channel, opening, agent_id);
+            let row = step.books.remove_passing(passing).filter(|_| is_its);
+            // Another conversation may have come to be known by that id, or be on its way.
+            let is_free = |id: &str| !step.books.agent(agent).aliases.is_known(id);
+            let named = row.map(|row| row.public_id).filter(|id| is_free(id));
+            let restored = opening.restores().and(opening.public_id.clone());
+            restored.or(named).unwrap_or(other)
+        }
+        _ => step.books.public_id(agent, channel, opening, agent_id),
+    };
     // Calls that wait in a tombstone of that id are answered: the id is live again.
     close::flush_tombstone(step, channel, agent_id, false);
     if let Some(row) = step.books.channel_mut(channel) {
         row.tombstones.remove(agent_id);
+        row.expected.remove(agent_id);
         row.used = true;
     }
     let key = step.books.next_session_key();
-    let (place, agent_id, cwd) = ((agent, channel), agent_id.into(), opening.cwd.clone());
-    step.books.add_session(Session::new(key, place, public, agent_id, cwd, now));
+    let (place, agent_id) = ((agent, channel), agent_id.into());
+    let mut session = Session::new(key, place, public, agent_id, now);
+    session.servers = opening.servers;
+    step.books.add_session(session);
     step.books.attach(client, key);
     key
 }
@@ -155,9 +212,18 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
         early.clear();
     }
     let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
+    for child in &opening.children {
+        step.books.adopt_passing(*child, key);
+    }
     for id in asked {
-        let opening = step.books.question(id).and_then(|question| question.opening.as_deref());
-        if opening == Some(agent_id) {
+        let is_its = step.books.question(id).is_some_and(|question| {
+            let named = question.frame.session();
+            question.session.is_none()
+                && question.call.is_none()
+                && (question.opening.as_deref() == Some(agent_id)
+                    || named.as_deref() == Some(agent_id))
+        });
+        if is_its {
             step.books.adopt_question(id, key);
         }
     }

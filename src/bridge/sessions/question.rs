@@ -5,12 +5,18 @@
 //! elicitation or a file access waits for one, within a limit. The bridge never
 //! says "allow" by itself.
 
-use crate::bridge::books::call::{Asker, Question};
+use crate::bridge::books::addressee::Addressee;
+use crate::bridge::books::channel::Said;
 use crate::bridge::books::client::MAX_PENDING;
+use crate::bridge::books::early_frames::MAX_EARLY_SESSIONS;
+use crate::bridge::books::handles::{Handle, HandleKind};
+use crate::bridge::books::passing::Owner;
+use crate::bridge::books::question::Question;
 use crate::bridge::books::session::Audience;
+use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
-use crate::bridge::outgoing::compose;
-use crate::bridge::outgoing::translate::{question_for_client, with_request_id};
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::{compose, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -23,6 +29,12 @@ pub fn refused(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
         step.books.absent(channel);
         return true;
     };
+    // Nobody but the bridge speaks for the bridge.
+    if frame.method_name().starts_with("_drawbridge/") {
+        let method = frame.method_name().into_owned();
+        turn_away(step, channel, frame, &Refusal::NoRoute { method });
+        return true;
+    }
     // An agent that is being stopped may wait for an answer before it can leave.
     if row.is_stopping() {
         turn_away(step, channel, frame, &Refusal::Cancelled);
@@ -37,36 +49,29 @@ pub fn refused(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) -> bool {
 
 /// Puts a request of an agent to the clients that it is for, or refuses it.
 pub fn asked(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
-    let Some(named) = frame.session() else {
-        return ask_without_session(step, channel, frame);
-    };
-    if let Some(key) = row.names.get(&named) {
-        return ask_in_session(step, channel, key, frame);
-    }
-    let is_buried = row.tombstones.contains(&named);
-    let opening = step.books.open_in_flight(channel, Some(&named)).filter(|id| {
-        let call = step.books.call(*id);
-        let restores = call.and_then(|call| call.opening()?.restores());
-        !is_buried || restores == Some(&*named)
-    });
-    let opener = opening.and_then(|id| step.books.call(id)).and_then(|call| call.client());
-    match opener {
-        Some(client) => {
-            #[cfg(feature = "seeded-bugs")]
-            if seeded::is(seeded::Bug::HoldEarlyRequest) {
-                if let Some(row) = step.books.channel_mut(channel) {
-                    row.early.hold(&named, frame);
-                }
-                return;
-            }
-            let id = named.into_owned().into_boxed_str();
-            ask(step, channel, None, Some(id), frame, vec![client]);
-        }
-        None => {
-            let id = named.into_owned();
+    match step.books.addressee(channel, frame) {
+        Addressee::Named(name) => ask_about(step, channel, name, frame),
+        Addressee::Opening(open) => ask_within_open(step, channel, open, frame),
+        Addressee::Request(call) => ask_within_request(step, channel, call, frame),
+        Addressee::Client(client) => ask_one(step, channel, client, frame),
+        Addressee::Closed => {
+            let id = frame.session().unwrap_or_default().into();
             turn_away(step, channel, frame, &Refusal::UnknownSession { id });
         }
+        Addressee::Everyone | Addressee::Nobody => {
+            let method = frame.method_name().into_owned();
+            no_addressee(step, channel, frame);
+            turn_away(step, channel, frame, &Refusal::NobodyToAsk { method });
+        }
+    }
+}
+
+/// Warns, once for each channel, that a message of its agent has no addressee although
+/// several clients are there.
+pub fn no_addressee(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    if step.books.clients_of(channel).len() > 1 && step.books.say_once(channel, Said::NoAddressee) {
+        let method = frame.method_name().into_owned();
+        step.publish(Notice::NoAddressee { channel, method });
     }
 }
 
@@ -80,62 +85,138 @@ fn turn_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame, refusal: &R
     step.send_to_channel(channel, answer);
 }
 
-fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, frame: &Frame) {
-    let now = step.now;
-    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
-    session.last_seen = now;
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let asked = step.books.whom_to_ask(session, frame.method);
-    // A client that left on purpose does not come back to answer.
-    let is_left = session.audience == Audience::Left;
-    if is_left || (asked.is_empty() && !may_wait(frame.method)) {
-        let method = frame.method_name().into_owned();
-        return turn_away(step, channel, frame, &Refusal::NobodyToAsk { method });
-    }
-    ask(step, channel, Some(key), None, frame, asked);
-}
-
-fn ask_without_session(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    let now = step.now;
-    // An elicitation may belong to a request of a client instead of a session.
-    if let Some((request, _)) = frame.request()
-        && frame.method == Method::ElicitationCreate
-    {
-        let number = std::str::from_utf8(request.as_bytes()).ok().and_then(|id| id.parse().ok());
-        let call = number.and_then(|id| step.books.calls().get(&CallId(id)));
-        let asker = call.filter(|call| call.channel == Some(channel)).map(|call| &call.asker);
-        return match asker {
-            Some(Asker::Client(client, token)) => {
-                let (client, token) = (*client, token.clone());
-                let question = Question::new(channel, frame, vec![client], now);
-                let id = step.books.add_question(question);
-                let number = Some(Token::number(id.0));
-                step.send_to_client(client, with_request_id(frame, number, token.as_bytes()));
+/// Asks about what the question names.
+fn ask_about(step: &mut Step<'_>, channel: ChannelId, name: Name, frame: &Frame) {
+    match name {
+        Name::Session(key) => ask_in_session(step, channel, key, frame),
+        Name::Passing(key) => {
+            let Some(row) = step.books.hear_passing(key) else { return step.books.absent(key) };
+            match row.owner {
+                Owner::Session(parent) => ask_in_session(step, channel, parent, frame),
+                Owner::Client(client) => {
+                    ask(step, Question::new(channel, frame, vec![client], step.now));
+                }
             }
-            _ => turn_away(step, channel, frame, &Refusal::Cancelled),
-        };
-    }
-    match step.books.client_behind(channel) {
-        Some(client) => ask(step, channel, None, None, frame, vec![client]),
-        None => {
-            let method = frame.method_name().into_owned();
-            turn_away(step, channel, frame, &Refusal::NobodyToAsk { method });
         }
     }
 }
 
-fn ask(
-    step: &mut Step<'_>,
-    channel: ChannelId,
-    session: Option<SessionKey>,
-    opening: Option<Box<str>>,
-    frame: &Frame,
-    asked: Vec<ClientId>,
-) {
+fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, frame: &Frame) {
     let now = step.now;
-    let mut question = Question::new(channel, frame, asked.clone(), now);
-    question.session = session;
-    question.opening = opening;
+    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
+    (session.last_seen, session.heard_at) = (now, now);
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let asked = step.books.whom_to_ask(session, frame);
+    // A client that left on purpose does not come back to answer, and one that is there and
+    // cannot answer will not be able to later.
+    let is_left = session.audience == Audience::Left;
+    let can_wait = may_wait(frame.method) && session.clients().is_empty();
+    if is_left || (asked.is_empty() && !can_wait) {
+        let method = frame.method_name().into_owned();
+        return turn_away(step, channel, frame, &Refusal::NobodyToAsk { method });
+    }
+    ask(step, Question { session: Some(key), ..Question::new(channel, frame, asked, now) });
+}
+
+/// Asks the client of an open about the session that is being opened, under the public id
+/// that the session will have.
+fn ask_within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Frame) {
+    let Some(call) = step.books.call(open) else { return step.books.absent(open) };
+    let (Some(opening), Some(named)) = (call.opening(), frame.session()) else {
+        return step.books.absent(open);
+    };
+    let Some(client) = call.client() else {
+        // The client that opens the session is gone.
+        return turn_away(step, channel, frame, &Refusal::Cancelled);
+    };
+    #[cfg(feature = "seeded-bugs")]
+    if seeded::is(seeded::Bug::HoldEarlyRequest) {
+        if let Some(row) = step.books.channel_mut(channel) {
+            row.early.hold(&named, frame, None);
+        }
+        return;
+    }
+    let public = step.books.public_id(call.agent, channel, opening, &named);
+    let named: Box<str> = named.into();
+    if let Some(row) = step.books.channel_in_passing(channel)
+        && row.expected.len() < MAX_EARLY_SESSIONS
+    {
+        row.expected.insert(named.clone(), public);
+    }
+    let question = Question::new(channel, frame, vec![client], step.now);
+    ask(step, Question { opening: Some(named), ..question });
+}
+
+/// Asks about the request that an elicitation names. It ends with that request.
+fn ask_within_request(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
+    let asker = step.books.asker_on(channel, id).map(|(client, token)| (client, token.clone()));
+    let Some((client, token)) = asker else {
+        return turn_away(step, channel, frame, &Refusal::Cancelled);
+    };
+    let session = step.books.call(id).and_then(|call| call.session);
+    // The request waits in the tombstone of a session that its client has closed.
+    if session.is_some_and(|key| step.books.session(key).is_none()) {
+        return turn_away(step, channel, frame, &Refusal::SessionClosing);
+    }
+    let question = Question::new(channel, frame, vec![client], step.now);
+    let (call, request_id) = (Some(id), Some(token));
+    ask(step, Question { session, call, request_id, ..question });
+}
+
+/// Asks the one client that the question can be for. What decided that stays bound.
+fn ask_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
+    let passing = frame.session().and_then(|id| passing_ids::bound(step, channel, client, &id));
+    if let Some(key) = passing {
+        return ask_about(step, channel, Name::Passing(key), frame);
+    }
+    bind_handles(step, channel, client, frame);
+    let question = Question::new(channel, frame, vec![client], step.now);
+    ask(step, Question { request_id: past_request(step, channel, frame), ..question });
+}
+
+/// The id to put in place of the request that an elicitation names, if that is over: on the
+/// client's wire its number would mean another one.
+fn past_request(step: &Step<'_>, channel: ChannelId, frame: &Frame) -> Option<Token> {
+    let number = frame.request().and_then(|(id, _)| id.as_number());
+    let is_past = frame.method == Method::ElicitationCreate
+        && number.is_some_and(|number| step.books.is_past_request(channel, number));
+    is_past.then(|| Token::new(b"null"))
+}
+
+/// Asks the client of a passthrough channel. Of what the question says, only the request that
+/// an elicitation names is changed.
+pub fn of_passthrough(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
+    match step.books.request_named(channel, frame) {
+        Some(call) => ask_within_request(step, channel, call, frame),
+        None => {
+            let question = Question::new(channel, frame, vec![client], step.now);
+            ask(step, Question { request_id: past_request(step, channel, frame), ..question });
+        }
+    }
+}
+
+/// Binds the handles in a message of an agent, if they are not bound yet, to the client
+/// that gets it.
+pub fn bind_handles(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
+    for (member, kind) in HandleKind::MEMBERS {
+        let Some(id) = frame.find_text(&[member]) else { continue };
+        let for_client = step.books.free_handle(client, channel, kind, &id);
+        // An elicitation that begins has a new id, whatever had that id before.
+        let is_new = kind == HandleKind::Elicitation && frame.method == Method::ElicitationCreate;
+        if let Some(row) = step.books.channel_in_passing(channel)
+            && (is_new || row.handles.of_agent(kind, &id).is_none())
+        {
+            row.handles.bind(kind, id.into(), Handle { client, for_client });
+        }
+    }
+}
+
+fn ask(step: &mut Step<'_>, question: Question) {
+    let (asked, channel) = (question.asked.clone(), question.channel);
+    let is_elicitation = question.method == Method::ElicitationCreate;
+    if let (true, Some(client)) = (is_elicitation, asked.first()) {
+        bind_handles(step, channel, *client, &question.frame);
+    }
     let id = step.books.add_question(question);
     for client in asked {
         show(step, id, client);
@@ -145,19 +226,21 @@ fn ask(
 /// Sends an open question to a client that is among those asked.
 fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
-    let number = Token::number(id.0);
-    let session = question.session.and_then(|key| step.books.session(key));
-    let outgoing = match session {
-        Some(session) => question_for_client(session, &question.frame, number),
-        None => question.frame.with_id(number),
-    };
+    let mut edits = translate::client_edits(step.books, question.channel, client, &question.frame);
+    if let Some(request) = &question.request_id {
+        edits.extend(translate::request_id(&question.frame, request));
+    }
+    let outgoing = translate::edited(&question.frame, Some(Token::number(id.0)), edits);
     step.send_to_client(client, outgoing);
 }
 
-/// Puts a question to these clients, too.
+/// Puts a question to these clients, too, if they do not have it and have not said that
+/// they cannot answer.
 pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
     for client in clients {
-        if step.books.ask_client(id, client) {
+        let has_erred =
+            step.books.question(id).is_some_and(|question| question.erred.contains(&client));
+        if !has_erred && step.books.ask_client(id, client) {
             show(step, id, client);
         }
     }

@@ -1,14 +1,20 @@
 //! How a question ends: by an answer, by a client that leaves, by its limit, or
 //! because its agent or the bridge withdraws it.
 
-use crate::bridge::books::call::Question;
-use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
-use crate::bridge::outgoing::translate::with_request_id;
-use crate::bridge::outgoing::{compose, send};
+use bytes::Bytes;
+
+use crate::bridge::books::handles::HandleKind;
+use crate::bridge::books::question::Question;
+use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::outgoing::translate::{Edit, with_request_id};
+use crate::bridge::outgoing::{compose, send, translate};
 use crate::bridge::refusal::Refusal;
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::sessions::question;
 use crate::bridge::sessions::question::may_wait;
 use crate::bridge::step::Step;
+use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Method, Token, json};
 
 /// Handles a client's answer to a question.
@@ -22,11 +28,38 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return;
     };
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
+    let unreadable = || {
+        // An empty answer to a permission permits nothing and refuses nothing.
+        let fault = Refusal::AnswerUnreadable { fault: "chooses no option" };
+        compose::missing_answer(&Token::number(id.0), &fault)
+    };
+    let is_empty = question.method == Method::RequestPermission
+        && frame.kind == FrameKind::Success
+        && frame.body_bytes().as_ref() == b"null";
+    if is_empty && let Some(error) = unreadable() {
+        return take_from_one(step, id, client, Some(&error));
+    }
     if question.asked.len() > 1 && !is_decisive(question, frame) {
         // Other clients were asked, too: this answer only says that its client cannot.
         return take_from_one(step, id, client, Some(frame));
     }
     settle_question(step, id, Some(client), frame);
+}
+
+/// Handles that a call is over: the questions that belong to it are withdrawn.
+pub fn of_call(step: &mut Step<'_>, channel: ChannelId, call: CallId) {
+    #[cfg(feature = "seeded-bugs")]
+    if seeded::is(seeded::Bug::KeepElicitation) {
+        return;
+    }
+    // The channel may have exited in this step.
+    let Some(row) = step.books.channel(channel) else { return };
+    let open: Vec<QuestionId> = row.questions.iter().copied().collect();
+    for id in open {
+        if step.books.question(id).is_some_and(|question| question.call == Some(call)) {
+            withdraw(step, id);
+        }
+    }
 }
 
 /// Gives the agent the answer, and withdraws the question from all clients but the winner.
@@ -38,9 +71,46 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
             step.send_to_client(*client, compose::cancel_request(id.0));
         }
     }
-    step.send_to_channel(question.channel, answer.with_id(question.token.clone()));
+    let edit = winner.and_then(|client| bind_made(step, &question, client, answer));
+    let token = Some(question.token.clone());
+    let outgoing = translate::edited(answer, token, edit.into_iter().collect());
+    step.send_to_channel(question.channel, outgoing);
+    forget_ended(step, &question, answer);
     if let Some(session) = question.session.and_then(|key| step.books.session_mut(key)) {
         session.last_seen = now;
+    }
+}
+
+/// Binds the handle that a client has made in its answer; returns where the agent gets
+/// another id for it.
+fn bind_made(
+    step: &mut Step<'_>,
+    question: &Question,
+    client: ClientId,
+    answer: &Frame,
+) -> Option<Edit> {
+    let (member, kind) = match question.method {
+        Method::TerminalCreate => ("terminalId", HandleKind::Terminal),
+        Method::McpConnect => ("connectionId", HandleKind::Connection),
+        _ => return None,
+    };
+    let place = answer.find(&[member]).filter(|_| answer.kind == FrameKind::Success)?;
+    let made = json::text(answer.bytes(), place)?;
+    let row = step.books.channel_in_passing(question.channel)?;
+    let for_agent = row.handles.bind_of_client(kind, client, &made);
+    (*for_agent != *made).then(|| (place, Bytes::from(quoted(&for_agent))))
+}
+
+/// Forgets the handle of a terminal or connection that the agent has ended.
+fn forget_ended(step: &mut Step<'_>, question: &Question, answer: &Frame) {
+    let (member, kind) = match question.method {
+        Method::TerminalRelease => ("terminalId", HandleKind::Terminal),
+        Method::McpDisconnect => ("connectionId", HandleKind::Connection),
+        _ => return,
+    };
+    let named = question.frame.find_text(&[member]).filter(|_| answer.kind == FrameKind::Success);
+    if let (Some(id), Some(row)) = (named, step.books.channel_in_passing(question.channel)) {
+        row.handles.forget(kind, &id);
     }
 }
 
@@ -53,6 +123,7 @@ fn take_from_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: O
     let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
     if let Some(error) = error {
         question.last_error = Some(error.detached());
+        question.erred.push(client);
     }
     if !question.asked.is_empty() {
         return;
@@ -60,7 +131,7 @@ fn take_from_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: O
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let session = question.session.and_then(|key| step.books.session(key));
     let others: Vec<ClientId> = session.map_or_else(Vec::new, |session| {
-        let asked = step.books.whom_to_ask(session, question.method);
+        let asked = step.books.whom_to_ask(session, &question.frame);
         asked.into_iter().filter(|other| *other != client).collect()
     });
     if let Some(error) = question.last_error.clone() {
@@ -97,7 +168,7 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let now = step.now;
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let (channel, session) = (question.channel, question.session);
-    let was_cancelled = question.cancelled_at.is_some();
+    let was_cancelled = question.cancelled.is_some();
     let is_permission = question.method == Method::RequestPermission;
     withdraw(step, id);
     // The agent goes on now, so the idle time of the session starts again.
@@ -130,11 +201,11 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
         step.outgoing.counters.unrouted += 1;
         return;
     };
-    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
+    let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
+    question.is_recalled = true;
     let asked = question.asked.clone();
-    let number = Token::number(id.0);
     for client in &asked {
-        step.send_to_client(*client, with_request_id(frame, None, number.as_bytes()));
+        step.send_to_client(*client, with_request_id(frame, id.0));
     }
     if asked.is_empty()
         && let Some(question) = step.books.take_question(id)
@@ -145,11 +216,12 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
 }
 
 /// Whether an answer settles a question that several clients were asked. It must be a
-/// result; for a permission it must choose an offered option, or, while the turn is
+/// result, or the error "cancelled" after the agent has withdrawn the question; for a
+/// permission it must choose an offered option, or, while the turn is
 /// being cancelled, none.
 fn is_decisive(question: &Question, answer: &Frame) -> bool {
     if answer.kind != FrameKind::Success {
-        return false;
+        return question.is_recalled && answer.error_code() == Some(-32800);
     }
     if question.method != Method::RequestPermission {
         return true;
@@ -165,15 +237,17 @@ fn is_decisive(question: &Question, answer: &Frame) -> bool {
                 })
             })
         }
-        None => question.cancelled_at.is_some(),
+        None => question.cancelled.is_some(),
     }
 }
 
 /// Ends a question without a client's answer: the agent gets the result that ends
-/// such a question, or an error, and the clients that were asked get `$/cancel_request`.
+/// such a question, or an error, and the clients that were asked get `$/cancel_request`,
+/// but not the one that has cancelled the turn itself: it knows.
 pub fn withdraw(step: &mut Step<'_>, id: QuestionId) {
     let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
-    for client in &question.asked {
+    let knows = question.cancelled.map(|(_, client)| client);
+    for client in question.asked.iter().filter(|client| Some(**client) != knows) {
         step.send_to_client(*client, compose::cancel_request(id.0));
     }
     let answer = match Question::withdrawal(question.method) {

@@ -1,11 +1,11 @@
 //! Turns: prompts, and the queue behind a running one.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
+use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::close;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -20,7 +20,7 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     });
     if !waits && session.queue.is_empty() {
         began(step, key);
-        return send::in_session(step, client, key, Purpose::Prompt, frame);
+        return send::named(step, client, Name::Session(key), Purpose::Prompt, frame);
     }
     let limit = step.books.limits.max_queued_prompts;
     if session.queue.len() >= limit {
@@ -45,9 +45,8 @@ fn began(step: &mut Step<'_>, key: SessionKey) {
 /// Forwards the agent's answer to a prompt, and ends the turn.
 pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
     let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
-    match call.session.filter(|key| step.books.session(*key).is_some()) {
-        Some(key) => ended(step, key),
-        None => close::last_answer(step, &call),
+    if let Some(key) = call.session {
+        ended(step, key);
     }
 }
 
@@ -57,7 +56,7 @@ fn ended(step: &mut Step<'_>, key: SessionKey) {
     let now = step.now;
     // The session may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
-    session.last_seen = now;
+    (session.last_seen, session.heard_at) = (now, now);
     session.turn_ended(now);
     if session.queue.is_empty() || step.books.running_prompts(key).next().is_some() {
         return;

@@ -59,13 +59,14 @@ impl Child {
     /// # Errors
     /// The system's message, with the program or the directory that it is about.
     pub(super) fn spawn(
+        program: &Path,
         command: &[OsString],
         environment: &Variables,
         cwd: &str,
         cookie: String,
         spare: Spare,
     ) -> Result<(Child, Stdios), String> {
-        let Some((program, arguments)) = command.split_first() else {
+        let Some((name, arguments)) = command.split_first() else {
             return Err("no command was given".to_owned());
         };
         if !Path::new(cwd).is_dir() {
@@ -74,6 +75,7 @@ impl Child {
         #[allow(clippy::disallowed_methods)] // where agents are started without a keeper
         let mut command = Command::new(program);
         command
+            .arg0(name)
             .args(arguments)
             .current_dir(cwd)
             .env_clear()
@@ -84,7 +86,7 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         lead_a_session(&mut command);
-        let mut process = command.spawn().map_err(|error| not_started(program, &error))?;
+        let mut process = command.spawn().map_err(|error| not_started(name, &error))?;
         let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
         let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
         Ok((Child { process, group, cookie, spare, is_reaped: false }, stdios))
@@ -184,7 +186,9 @@ fn lead_a_session(command: &mut Command) {
 
 /// The message that an agent's working directory does not exist.
 pub(super) fn no_directory(cwd: &str) -> String {
-    format!("the working directory {cwd} does not exist")
+    let shown: String = cwd.chars().take(200).collect();
+    let rest = if shown.len() < cwd.len() { "…" } else { "" };
+    format!("the working directory {}{rest} does not exist", shown.escape_default())
 }
 
 /// The message that says why an agent's program cannot be run.

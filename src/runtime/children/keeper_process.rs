@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{self, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -63,6 +64,7 @@ impl KeeperStarter {
     /// If the keeper cannot be started.
     pub(super) fn start(
         &self,
+        program: &Path,
         command: &[OsString],
         environment: &Variables,
         cwd: &str,
@@ -76,6 +78,7 @@ impl KeeperStarter {
             spare: self.spare.clone(),
             cookie: (COOKIE.to_owned(), cookie.to_owned()),
             cwd: cwd.into(),
+            program: program.into(),
             command: command.to_owned(),
         };
         #[allow(clippy::disallowed_methods)] // the one place that starts keepers

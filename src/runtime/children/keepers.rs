@@ -21,8 +21,8 @@ impl Children {
     /// none: then the caller starts the agent without one.
     ///
     /// # Errors
-    /// The message of the system, if it is short of a resource at the moment. A later start
-    /// may succeed.
+    /// The message of the system, if only this start fails: it is short of a resource at the
+    /// moment, or no process can be started so.
     pub(super) fn spawn_keeper(
         &mut self,
         channel: ChannelId,
@@ -31,8 +31,9 @@ impl Children {
         tasks: &mut JoinSet<()>,
     ) -> Result<bool, String> {
         let Some(keepers) = &self.setup.keepers else { return Ok(false) };
+        let program = self.setup.program()?;
         let started = keepers
-            .start(&self.setup.command, &self.setup.environment, cwd, cookie)
+            .start(&program, &self.setup.command, &self.setup.environment, cwd, cookie)
             .and_then(|(kept, stdios)| {
                 let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
                 Ok((kept, stdios, reports))
@@ -47,7 +48,7 @@ impl Children {
                 self.insert(channel, row);
                 Ok(true)
             }
-            Err(error) if is_shortage(&error) => Err(not_started(self.program(), &error)),
+            Err(error) if is_of_this_start(&error) => Err(not_started(self.program(), &error)),
             Err(error) => {
                 self.do_without_keepers(&error.to_string());
                 Ok(false)
@@ -175,9 +176,10 @@ impl Children {
     }
 }
 
-/// Whether an error is a shortage that may soon be over, and so no reason to do without
-/// keepers.
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
-    error.raw_os_error().is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))
+/// Whether an error concerns this start alone, and so is no reason to do without keepers: a
+/// shortage that may soon be over, or something that no process can be started with.
+fn is_of_this_start(error: &io::Error) -> bool {
+    let shortages = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::E2BIG];
+    error.kind() == io::ErrorKind::InvalidInput
+        || error.raw_os_error().is_some_and(|errno| shortages.contains(&Errno::from_raw(errno)))
 }

@@ -32,7 +32,7 @@ pub(in crate::runtime) fn event(
     // If the agent is not among them, the look has failed or the agent has ended.
     let is_whole = found.iter().any(|process| Some(process.pid) == agent);
     let worked = is_whole.then(|| found.iter().map(tree::worked).sum());
-    let processes = found
+    let processes: Vec<Process> = found
         .into_iter()
         .filter(|process| Some(process.pid) != agent)
         .map(|process| Process {
@@ -41,5 +41,6 @@ pub(in crate::runtime) fn event(
             name: process.name,
         })
         .collect();
+    let processes = is_whole.then_some(processes);
     Event::Surveyed { channel, processes, worked }
 }

@@ -26,7 +26,8 @@ pub(in crate::runtime) struct Reader {
 
 impl Reader {
     /// Reads to the end of the stream, and sends each batch to the loop, through `wrap`. At
-    /// the end it sends, through `ended`, the length in bytes of a last line without an end.
+    /// the end it sends, through `ended`, the length in bytes of a last line that is no
+    /// message because it breaks off.
     pub(in crate::runtime) async fn run(
         mut self,
         wrap: impl Fn(Batch) -> Input,
@@ -71,8 +72,23 @@ impl Reader {
                 }
             }
         }
+        // A peer may end its stream without a line end behind a whole message.
+        let unfinished = match lines.finish() {
+            None => 0,
+            Some(line) => {
+                let length = line.length();
+                match parse(&mut reader, line) {
+                    Err(_) => length,
+                    Ok(frame) => {
+                        self.flow.wait(self.source.hung_up()).await;
+                        let _ = self.to.send(wrap(self.flow.batch(vec![Ok(frame)], Rest::Over)));
+                        0
+                    }
+                }
+            }
+        };
         // The loop may be gone already.
-        let _ = self.to.send(ended(lines.finish()));
+        let _ = self.to.send(ended(unfinished));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drawbridge::bridge::ExitStatus;
 use drawbridge::wire::{Frame, FrameKind, Method};
 
-use super::history::{Answer, Early, Ids, Leaving, Manners, Turn};
+use super::history::{Answer, Early, Helpers, Ids, Leaving, Manners, Turn};
 
 /// For so long an opening may be under way (ms).
 const AT_WORK: u64 = 1_000;
@@ -16,6 +16,18 @@ const AT_WORK: u64 = 1_000;
 pub struct About {
     pub said: Said,
     pub session: Option<String>,
+    /// The sub-agent that it announces.
+    pub announces: Option<String>,
+    /// The request to the agent that it belongs to, in place of a session.
+    pub request: Option<u64>,
+    /// The ids in an answer that opens nothing: of a list, or of what an unknown method began.
+    pub brings: Vec<String>,
+}
+
+impl About {
+    fn new(said: Said, session: Option<String>) -> Self {
+        About { said, session, announces: None, request: None, brings: Vec::new() }
+    }
 }
 
 /// What sort of frame it is.
@@ -73,6 +85,9 @@ pub struct Agent {
     todo: BTreeMap<(u64, u64), Act>,
     order: u64,
     pub sessions: BTreeSet<String>,
+    /// The ids of its sub-agents, and the sessions that they work for. None is forgotten,
+    /// so that none comes twice.
+    helpers: BTreeMap<String, String>,
     opened: u64,
     /// When it chose an id that others may use too.
     chosen: BTreeMap<String, u64>,
@@ -92,6 +107,7 @@ impl Agent {
             todo: BTreeMap::new(),
             order: 0,
             sessions: BTreeSet::new(),
+            helpers: BTreeMap::new(),
             opened: 0,
             chosen: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -182,8 +198,9 @@ impl Agent {
         match (frame.method, named) {
             (Method::Initialize, _) => {
                 let close = if self.manners.can_close { r#""close":{},"# } else { "" };
+                let version = if self.manners.passthrough { 2 } else { 1 };
                 let result = format!(
-                    r#"{{"protocolVersion":1,"agentCapabilities":{{"loadSession":true,"sessionCapabilities":{{{close}"resume":{{}},"fork":{{}},"list":{{}}}}}}}}"#
+                    r#"{{"protocolVersion":{version},"agentCapabilities":{{"loadSession":true,"sessionCapabilities":{{{close}"resume":{{}},"fork":{{}},"list":{{}},"delete":{{}}}}}}}}"#
                 );
                 self.reply(now, id, None, self.manners.initialize, &result, false);
             }
@@ -207,6 +224,10 @@ impl Agent {
                     self.say_update(now + 1, &session);
                     self.say_update(now + 6, &session);
                     self.ask(now + 3, Some(session.clone()), Method::FsRead, Then::Nothing);
+                    let helper = self.helpers.iter().find(|(_, of)| **of == session);
+                    if let Some(helper) = helper.map(|(helper, _)| helper.clone()) {
+                        self.say_update(now + 2, &helper);
+                    }
                 }
                 self.reply(now, id, Some(session), self.manners.close, "{}", false);
             }
@@ -214,10 +235,32 @@ impl Agent {
                 let known: Vec<String> =
                     self.sessions.iter().map(|id| format!(r#"{{"sessionId":"{id}"}}"#)).collect();
                 let result = format!(r#"{{"sessions":[{}]}}"#, known.join(","));
-                self.reply(now, id, None, self.manners.other, &result, false);
+                let ids = self.sessions.iter().cloned().collect();
+                self.reply_with_ids(now, id, &result, ids);
+            }
+            (Method::Authenticate, _) if self.manners.login_asks => {
+                // It does not wait for the answer.
+                self.elicit(now + 1, id, Then::Nothing);
+                self.reply(now, id, None, Answer::Slow, "{}", false);
+            }
+            (_, None) if frame.method_name() == "nes/start" => {
+                let begun = self.fresh_id_at(now);
+                let result = format!(r#"{{"sessionId":"{begun}"}}"#);
+                self.reply_with_ids(now, id, &result, vec![begun]);
             }
             (_, session) => self.reply(now, id, session, self.manners.other, "{}", false),
         }
+    }
+
+    /// Gives an answer that holds these ids and opens no session.
+    fn reply_with_ids(&mut self, now: u64, id: u64, result: &str, ids: Vec<String>) {
+        let manner = self.manners.other;
+        if manner == Answer::Refuse {
+            return self.reply(now, id, None, manner, result, false);
+        }
+        let mut draft = answer_draft(id, None, format!(r#""id":{id},"result":{result}"#));
+        draft.about.brings = ids;
+        self.give(now, manner, draft, 100);
     }
 
     fn reply(
@@ -239,24 +282,17 @@ impl Agent {
     }
 
     fn open(&mut self, now: u64, id: u64) {
-        self.opened += 1;
-        let mut session = format!("s{}", self.opened);
-        while self.sessions.contains(&session) {
-            self.opened += 1;
-            session = format!("s{}", self.opened);
-        }
         let session = match self.manners.ids {
-            Ids::Unique => format!("u{}-{}", self.number, self.opened),
-            Ids::Counter => session,
             Ids::Reused => {
-                let free = (1..).find(|n| !self.sessions.contains(&format!("s{n}")));
-                format!("s{}", free.unwrap_or(0))
+                let free = (1..).find(|n| !self.knows(&format!("s{n}")));
+                let id = format!("s{}", free.unwrap_or(0));
+                self.opened = self.opened.max(free.unwrap_or(0));
+                self.chosen.insert(id.clone(), now);
+                id
             }
+            _ => self.fresh_id_at(now),
         };
         self.sessions.insert(session.clone());
-        if self.manners.ids != Ids::Unique {
-            self.chosen.insert(session.clone(), now);
-        }
         let result = format!(r#"{{"sessionId":"{session}"}}"#);
         match self.manners.early {
             Early::Nothing => {}
@@ -281,6 +317,33 @@ impl Agent {
         }
     }
 
+    /// An id that it never gave before; sub-agents and sessions are counted together.
+    fn fresh_id(&mut self) -> String {
+        loop {
+            self.opened += 1;
+            let id = match self.manners.ids {
+                Ids::Unique => format!("u{}-{}", self.number, self.opened),
+                Ids::Prefixed => format!("~1~s{}", self.opened),
+                Ids::Counter | Ids::Reused => format!("s{}", self.opened),
+            };
+            if !self.knows(&id) {
+                return id;
+            }
+        }
+    }
+
+    fn fresh_id_at(&mut self, now: u64) -> String {
+        let id = self.fresh_id();
+        if self.manners.ids != Ids::Unique {
+            self.chosen.insert(id.clone(), now);
+        }
+        id
+    }
+
+    fn knows(&self, id: &str) -> bool {
+        self.sessions.contains(id) || self.helpers.contains_key(id)
+    }
+
     /// Whether an id that others may use too may still be unknown to the bridge.
     pub fn has_just_chosen(&self, now: u64, session: &str) -> bool {
         self.chosen.get(session).is_some_and(|at| now < at + AT_WORK)
@@ -292,10 +355,18 @@ impl Agent {
         }
         self.say_update(now + 1, &session);
         self.turns.insert(id, session.clone());
+        match self.manners.helpers {
+            Helpers::Announced => self.help(now, &session, true),
+            Helpers::Silent => self.help(now, &session, false),
+            Helpers::None => {}
+        }
+        if self.manners.turn == Turn::Elicits {
+            return self.elicit(now + 2, id, Then::FinishTurn(id));
+        }
         let question = match self.manners.turn {
             Turn::Permission => Some(Method::RequestPermission),
             Turn::ReadFile => Some(Method::FsRead),
-            Turn::Updates | Turn::Bare => None,
+            Turn::Updates | Turn::Bare | Turn::Elicits => None,
         };
         match question {
             Some(method) => self.ask(now + 2, Some(session), method, Then::FinishTurn(id)),
@@ -339,8 +410,69 @@ impl Agent {
         let body = format!(
             r#""method":"session/update","params":{{"sessionId":"{session}","update":{{"sessionUpdate":"plan"}}}}"#
         );
-        let about = About { said: Said::Notification, session: Some(session.to_owned()) };
+        let about = About::new(Said::Notification, Some(session.to_owned()));
         self.plan(at, Act::Say(Draft { about, body }));
+    }
+
+    /// A sub-agent begins to work for a session of its own, announced or not, and talks.
+    fn help(&mut self, now: u64, session: &str, announced: bool) {
+        if !self.sessions.contains(session) {
+            return;
+        }
+        let helper = self.fresh_id_at(now);
+        self.helpers.insert(helper.clone(), session.to_owned());
+        if announced {
+            let body = format!(
+                r#""method":"session/update","params":{{"sessionId":"{session}","update":{{"sessionUpdate":"subagent_update","sessionId":"{helper}"}}}}"#
+            );
+            let mut about = About::new(Said::Notification, Some(session.to_owned()));
+            about.announces = Some(helper.clone());
+            self.plan(now + 1, Act::Say(Draft { about, body }));
+        }
+        self.say_update(now + 2, &helper);
+        if self.opened.is_multiple_of(2) {
+            self.ask(now + 3, Some(helper), Method::FsRead, Then::Nothing);
+        }
+    }
+
+    /// A sub-agent begins to work in one of its turns.
+    pub fn gets_help(&mut self, now: u64, which: u8, announced: bool) {
+        if let Some(session) = nth(self.turns.values(), which).cloned() {
+            self.help(now, &session, announced);
+        }
+    }
+
+    /// The id of one of its sub-agents, whether or not its session is still open.
+    pub fn helper(&self, which: u8) -> Option<String> {
+        nth(self.helpers.keys(), which).cloned()
+    }
+
+    /// Asks for input, by the id of a request that it works on.
+    pub fn elicits(&mut self, now: u64, which: u8) {
+        if let Some(id) = nth(self.turns.keys(), which).copied() {
+            self.elicit(now, id, Then::Nothing);
+        }
+    }
+
+    fn elicit(&mut self, at: u64, request: u64, then: Then) {
+        let token = self.next_token();
+        let body = format!(
+            r#""id":{token},"method":"elicitation/create","params":{{"mode":"form","requestId":{request},"message":"code?"}}"#
+        );
+        self.waiting.insert(token.clone(), then);
+        let said = Said::Request { token, method: Method::ElicitationCreate };
+        let mut about = About::new(said, None);
+        about.request = Some(request);
+        self.plan(at, Act::Say(Draft { about, body }));
+    }
+
+    fn next_token(&mut self) -> String {
+        self.asked += 1;
+        match self.asked % 3 {
+            0 => format!("{}.0", self.asked),
+            1 => format!("\"a{}\"", self.asked),
+            _ => self.asked.to_string(),
+        }
     }
 
     /// Says something about a session, outside a turn.
@@ -354,19 +486,14 @@ impl Agent {
     }
 
     fn ask(&mut self, at: u64, session: Option<String>, method: Method, then: Then) {
-        self.asked += 1;
-        let token = match self.asked % 3 {
-            0 => format!("{}.0", self.asked),
-            1 => format!("\"a{}\"", self.asked),
-            _ => self.asked.to_string(),
-        };
+        let token = self.next_token();
         let named = session.as_ref().map_or_else(String::new, |id| {
             format!(r#""sessionId":"{id}","options":[{{"optionId":"yes"}},{{"optionId":"no"}}]"#)
         });
         let name = if method == Method::Other { "_x/ask" } else { method.name() };
         let body = format!(r#""id":{token},"method":"{name}","params":{{{named}}}"#);
         self.waiting.insert(token.clone(), then);
-        let about = About { said: Said::Request { token, method }, session };
+        let about = About::new(Said::Request { token, method }, session);
         self.plan(at, Act::Say(Draft { about, body }));
     }
 
@@ -374,7 +501,7 @@ impl Agent {
     pub fn withdraw(&mut self, now: u64, which: u8) {
         let Some(token) = nth(self.waiting.keys(), which).cloned() else { return };
         let body = format!(r#""method":"$/cancel_request","params":{{"requestId":{token}}}"#);
-        let about = About { said: Said::Withdrawal { token }, session: None };
+        let about = About::new(Said::Withdrawal { token }, None);
         self.plan(now, Act::Say(Draft { about, body }));
     }
 
@@ -423,7 +550,7 @@ impl Agent {
 }
 
 fn answer_draft(id: u64, session: Option<String>, body: String) -> Draft {
-    Draft { about: About { said: Said::Answer { id, opens: false }, session }, body }
+    Draft { about: About::new(Said::Answer { id, opens: false }, session), body }
 }
 
 /// The `which`-th of several, counted round.

@@ -1,5 +1,6 @@
 //! A fake client: how it spells its ids, what it has open, what it was asked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use drawbridge::wire::{Frame, FrameKind, Method};
@@ -12,6 +13,8 @@ pub struct Client {
     pub open: BTreeMap<String, Wish>,
     /// Sessions that it believes to have open, as it knows them.
     pub sessions: Vec<String>,
+    /// Other ids that it has come across: of sub-agents, and of what unknown methods began.
+    pub others: Vec<String>,
     /// Questions that it was asked and has not answered, by their id.
     pub questions: BTreeMap<u64, Method>,
 }
@@ -41,11 +44,13 @@ impl Client {
         match frame.kind {
             FrameKind::Request => {
                 let id = frame.number()?;
+                self.comes_across(frame.session());
                 self.questions.insert(id, frame.method);
                 return Some(id);
             }
             FrameKind::Notification => {
                 let name = frame.method_name();
+                self.comes_across(frame.child_session());
                 let id = frame.session().unwrap_or_default();
                 if name == "_drawbridge/session_closed" || name == "_drawbridge/session_died" {
                     self.sessions.retain(|session| *session != *id);
@@ -71,6 +76,7 @@ impl Client {
                         Some(session) => self.sessions.retain(|other| *other != session),
                         None => self.sessions.clear(),
                     },
+                    Method::Other => self.comes_across(frame.find_text(&["sessionId"])),
                     _ => {}
                 }
             }
@@ -80,6 +86,14 @@ impl Client {
             }
         }
         None
+    }
+
+    fn comes_across(&mut self, id: Option<Cow<'_, str>>) {
+        if let Some(id) = id
+            && !self.sessions.iter().chain(&self.others).any(|known| *known == *id)
+        {
+            self.others.push(id.into_owned());
+        }
     }
 }
 

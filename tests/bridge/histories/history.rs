@@ -18,6 +18,8 @@ pub struct History {
     pub seed: u64,
     /// The limits and policies.
     pub config: Config,
+    /// How many clients connect at the beginning.
+    pub clients: u8,
     /// How late the bridge's deadlines are served (ms).
     pub lag: u64,
     /// Clients answer questions without being told to.
@@ -49,6 +51,8 @@ pub enum Ids {
     Counter,
     /// The lowest that is free: one that was closed comes again.
     Reused,
+    /// Counted per process, and spelled like aliases.
+    Prefixed,
 }
 
 /// What comes before the answer to `session/new`.
@@ -67,6 +71,18 @@ pub enum Turn {
     Permission,
     ReadFile,
     Bare,
+    /// It asks for input, by the id of the prompt.
+    Elicits,
+}
+
+/// How the sub-agents in an agent's turns come to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Helpers {
+    /// There are none.
+    None,
+    Announced,
+    /// Their ids simply turn up.
+    Silent,
 }
 
 /// When an agent leaves.
@@ -95,6 +111,11 @@ pub struct Manners {
     pub other: Answer,
     pub early: Early,
     pub turn: Turn,
+    pub helpers: Helpers,
+    /// Asks for input during a login, and does not wait for it.
+    pub login_asks: bool,
+    /// Speaks protocol version 2.
+    pub passthrough: bool,
     pub leaving: Leaving,
     /// Goes on talking about sessions that it closed.
     pub chatty: bool,
@@ -130,9 +151,30 @@ pub enum Step {
     Withdraw(u8, u8),
     Nonsense(u8, u8),
     Vanish(u8),
+    /// A client is lost and comes back on a connection of its own, for its sessions.
+    Return(u8),
+    Archive(u8, u8),
+    ForkStored(u8, u8),
+    /// A load, and a close of the same id before the load can be answered.
+    LoadAndClose(u8, u8),
+    /// A request of an unknown method, under an id that no open brought.
+    About(u8, u8),
+    PromptElsewhere(u8, u8),
+    CloseElsewhere(u8, u8),
+    /// A cancel, delete, fork or detach, under such an id.
+    ActElsewhere(u8, u8, u8),
+    /// A request of an unknown method, whose answer brings an id.
+    Begin(u8),
+    /// The thing that was begun so is used, or ended.
+    GoOn(u8, u8, bool),
     AgentUpdates(u8, u8),
     AgentAsks(u8, u8, u8),
     AgentAsksElsewhere(u8, u8),
+    /// A sub-agent begins to work in a turn, announced or not.
+    AgentGetsHelp(u8, u8, bool),
+    HelperUpdates(u8, u8),
+    HelperAsks(u8, u8, u8),
+    AgentElicits(u8, u8),
     AgentWithdraws(u8, u8),
     AgentRaves(u8, u8),
     AgentRepeats(u8),
@@ -180,6 +222,9 @@ pub fn polite() -> Manners {
         other: Answer::Quick,
         early: Early::Nothing,
         turn: Turn::Updates,
+        helpers: Helpers::None,
+        login_asks: false,
+        passthrough: false,
         leaving: Leaving::AtOnce,
         chatty: false,
         headstrong: false,
@@ -224,12 +269,12 @@ fn config(bytes: &[u8; 16]) -> Config {
     config
 }
 
-fn manners(bytes: &[u8; 12]) -> Manners {
+fn manners(bytes: &[u8; 16]) -> Manners {
     use Answer::*;
     let well = [Quick, Quick, Quick, Quick, Quick, Quick, Slow, Slow, Twice, Late, Never, Refuse];
     let badly = [Quick, Quick, Slow, Twice, Late, Never, Refuse];
     Manners {
-        ids: pick(bytes[0], &[Ids::Unique, Ids::Counter, Ids::Reused]),
+        ids: pick(bytes[0], &[Ids::Unique, Ids::Counter, Ids::Counter, Ids::Reused, Ids::Prefixed]),
         can_close: pick(bytes[1], &[true, true, true, false]),
         initialize: pick(bytes[2], &[Quick, Quick, Quick, Quick, Quick, Quick, Slow, Late, Refuse]),
         open: pick(bytes[3], &well),
@@ -237,7 +282,16 @@ fn manners(bytes: &[u8; 12]) -> Manners {
         prompt: pick(bytes[5], &badly),
         other: pick(bytes[6], &badly),
         early: pick(bytes[7], &[Early::Nothing, Early::Nothing, Early::Updates, Early::Request]),
-        turn: pick(bytes[8], &[Turn::Updates, Turn::Permission, Turn::ReadFile, Turn::Bare]),
+        turn: pick(
+            bytes[8],
+            &[Turn::Updates, Turn::Permission, Turn::ReadFile, Turn::Bare, Turn::Elicits],
+        ),
+        helpers: pick(
+            bytes[12],
+            &[Helpers::None, Helpers::None, Helpers::Announced, Helpers::Silent],
+        ),
+        login_asks: pick(bytes[13], &[false, true]),
+        passthrough: bytes[14] > 230,
         leaving: pick(
             bytes[9],
             &[Leaving::AtOnce, Leaving::Slowly, Leaving::Slowly, Leaving::OnTerm, Leaving::OnKill],
@@ -248,7 +302,7 @@ fn manners(bytes: &[u8; 12]) -> Manners {
     }
 }
 
-/// How often each step comes, by its place in a row of 100.
+/// How often each step comes, by its place in a row of [`KINDS`].
 fn step((kind, who, what): (u8, u8, u8)) -> Step {
     let small = |byte: u8| byte % 8;
     let (a, b) = (small(who), small(what));
@@ -293,24 +347,47 @@ fn step((kind, who, what): (u8, u8, u8)) -> Step {
         97 if what > 100 => Step::Pause,
         97 => Step::Preheat,
         98 => Step::EarlyTimeout,
-        _ if what > 160 => {
+        99 if what > 160 => {
             Step::End(pick(who, &[ShutdownCause::StdinEnded, ShutdownCause::Signal]))
         }
-        _ => Step::EarlyTimeout,
+        99 => Step::EarlyTimeout,
+        100..=101 => Step::Return(a),
+        102..=103 => Step::Archive(a, b),
+        104..=105 => Step::ForkStored(a, b),
+        106..=108 => Step::LoadAndClose(a, b),
+        109..=111 => Step::About(a, b),
+        112..=113 => Step::PromptElsewhere(a, b),
+        114..=115 => Step::CloseElsewhere(a, b),
+        116..=117 => Step::ActElsewhere(a, b, what / 8),
+        118..=120 => Step::Begin(a),
+        121..=123 => Step::GoOn(a, b, what < 160),
+        124..=127 => Step::AgentGetsHelp(a, b, what < 128),
+        128..=131 => Step::HelperUpdates(a, b),
+        132..=133 => Step::HelperAsks(a, b, what / 8),
+        134..=135 => Step::AgentElicits(a, b),
+        // In a turn there is more to see.
+        _ => Step::Prompt(a, b),
     }
 }
 
+/// The places in the row of steps.
+const KINDS: u8 = 140;
+
 /// Every history there is.
 pub fn histories() -> impl Strategy<Value = History> {
-    let agents = prop::collection::vec(prop::array::uniform12(any::<u8>()), 1..4);
-    let steps = prop::collection::vec((0_u8..100, any::<u8>(), any::<u8>()), 15..55);
+    let agents = prop::collection::vec(prop::array::uniform16(any::<u8>()), 1..4);
+    let steps = prop::collection::vec((0..KINDS, any::<u8>(), any::<u8>()), 20..75);
     let world = (any::<u64>(), prop::array::uniform16(any::<u8>()), 0_u64..4, any::<bool>());
-    (world, agents, steps).prop_map(|((seed, bytes, lag, obliging), agents, steps)| History {
-        seed,
-        config: config(&bytes),
-        lag,
-        obliging,
-        agents: agents.iter().map(manners).collect(),
-        steps: steps.into_iter().map(step).collect(),
+    (world, 1_u8..4, agents, steps).prop_map(|(world, clients, agents, steps)| {
+        let (seed, bytes, lag, obliging) = world;
+        History {
+            seed,
+            config: config(&bytes),
+            clients,
+            lag,
+            obliging,
+            agents: agents.iter().map(manners).collect(),
+            steps: steps.into_iter().map(step).collect(),
+        }
     })
 }

@@ -11,18 +11,31 @@
 //! |---|---|
 //! | `clients` | what clients get: answers once, in order, of their own sessions only |
 //! | `channels` | what agents get: in their time, once, nothing that crosses; the ladder |
+//! | `heard` | the books of what peers write |
+//! | `answers` | what the answers to clients open, close and bring |
+//! | `passing` | ids of sub-agents and unknown ids: whose they are, and their names |
+//! | `step` | what must be true when an event has been handled |
 //! | `clock` | nothing too early, nothing too late, and the end |
 
+mod answers;
 mod channels;
 mod clients;
 mod clock;
+mod heard;
+mod passing;
+mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use drawbridge::bridge::{ChannelId, ClientId, Config, Event, Limit, ShutdownCause};
-use drawbridge::wire::{Frame, FrameKind, Malformed, Method};
+use drawbridge::bridge::{
+    ChannelId, ClientId, Config, Event, Limit, PAUSE_GRACE, PAUSE_INTERVAL, ShutdownCause,
+};
+use drawbridge::wire::{Frame, Malformed, Method};
 
-use super::agent::{About, Said};
+use super::agent::About;
+use super::sights::Sight;
+use passing::Passing;
+use step::Current;
 
 /// What is found out, in words.
 pub type Verdict = Result<(), String>;
@@ -34,8 +47,14 @@ pub struct Model {
     channels: BTreeMap<ChannelId, Channel>,
     asked: BTreeMap<u64, Asked>,
     written: Vec<Written>,
-    /// The frame of an agent that the bridge is handling.
-    current: Option<u64>,
+    /// What clients notified.
+    notified: BTreeMap<u64, Notified>,
+    /// What the bridge is handling.
+    current: Current,
+    /// A login succeeded, which the bridge may repeat.
+    has_login: bool,
+    /// What this history showed.
+    sights: BTreeSet<Sight>,
     unmarked: u64,
     paused_until: u64,
     ending: Option<Ending>,
@@ -47,8 +66,14 @@ pub struct Model {
 struct Client {
     /// Requests without an answer: by their id as it is spelled, their marks.
     open: BTreeMap<String, Vec<u64>>,
+    /// Its `initialize` was answered.
+    ready: bool,
+    /// The channel of its own, if it speaks another protocol version than 1.
+    passthrough: Option<ChannelId>,
     /// Sessions it is attached to: by the id it knows, where they live.
     attached: BTreeMap<String, Place>,
+    /// The marks of the requests that attached it.
+    opened_by: BTreeMap<String, u64>,
     /// Questions it was asked and has not answered: by their id, the frames.
     questions: BTreeMap<u64, u64>,
     /// The last frame it got of each session: at once, and held until its opening.
@@ -65,6 +90,12 @@ struct Channel {
     initialized: bool,
     exited: bool,
     draining: bool,
+    /// Its agent speaks another protocol version than 1.
+    passthrough: bool,
+    /// The bridge does not read it.
+    paused: bool,
+    /// When it was last not read, or had a question open: the clocks of its agent stood.
+    stood_at: u64,
     rung: Rung,
     /// When that rung was reached.
     since: u64,
@@ -73,6 +104,9 @@ struct Channel {
     /// Its own requests that are not answered, and their frames.
     asks: BTreeMap<String, Ask>,
     sessions: BTreeMap<String, Session>,
+    passing: BTreeMap<String, Passing>,
+    /// Every session id that went over its wire.
+    named: BTreeSet<String>,
     /// A session was opened on it.
     used: bool,
     /// It may hold something for a client that nobody sees from outside.
@@ -96,7 +130,12 @@ enum Rung {
 struct Sent {
     mark: Option<u64>,
     method: Method,
+    /// The session that it is work of.
     session: Option<String>,
+    /// The id that it names.
+    names: Option<String>,
+    /// When it succeeds, that id means nothing any more.
+    ends_id: bool,
     at: u64,
 }
 
@@ -106,6 +145,8 @@ struct Ask {
     method: Method,
     session: Option<String>,
     shown: bool,
+    /// The client's request under whose id it was shown.
+    of_request: Option<u64>,
 }
 
 /// A session that an agent opened.
@@ -122,14 +163,25 @@ struct Session {
     /// When it was certainly of use, and when it may have been.
     seen: u64,
     maybe_seen: u64,
+    /// A client may have cancelled a turn in it.
+    cancelled: bool,
 }
 
 /// A request of a client.
 struct Asked {
     client: ClientId,
+    token: String,
     method: Method,
     names: Option<String>,
     at: u64,
+    /// It names a live session that the client is not attached to.
+    foreign: bool,
+    /// The live session that it deletes, archives or copies.
+    source: Option<Place>,
+    /// What it names, if no open has brought that id.
+    passing: Option<Place>,
+    /// It went to the channel of a passthrough client.
+    passthrough: bool,
     /// Where the session lives that it names, if the client was attached.
     place: Option<Place>,
     /// Nobody works on it or waits for it any more.
@@ -139,6 +191,14 @@ struct Asked {
     saw_end: bool,
     /// The session ended: what is left of this is no work of a later one.
     outlived_it: bool,
+}
+
+/// A notification of a client.
+struct Notified {
+    client: ClientId,
+    names: Option<String>,
+    foreign: bool,
+    place: Option<Place>,
 }
 
 /// A frame that an agent wrote.
@@ -162,12 +222,20 @@ impl Model {
             channels: BTreeMap::new(),
             asked: BTreeMap::new(),
             written: Vec::new(),
-            current: None,
+            notified: BTreeMap::new(),
+            current: Current::default(),
+            has_login: false,
+            sights: BTreeSet::new(),
             unmarked: u64::MAX,
             paused_until: 0,
             ending: None,
             over: false,
         }
+    }
+
+    /// What the history showed.
+    pub fn sights(&self) -> BTreeSet<Sight> {
+        self.sights.clone()
     }
 
     /// Whether the bridge was told to end.
@@ -188,7 +256,8 @@ impl Model {
 
     /// The bridge is about to be told this.
     pub fn happens(&mut self, now: u64, event: &Event) -> Verdict {
-        self.current = None;
+        self.clocks_stand(now);
+        self.current = Current::default();
         match event {
             Event::ClientConnected { client, .. } => {
                 self.clients.insert(*client, Client::default());
@@ -201,10 +270,16 @@ impl Model {
                     Malformed::NotMessage { id: Some(id) } => spelled(id.as_bytes()),
                     _ => "null".to_owned(),
                 };
-                self.ask(now, *client, token, Method::Other, None, None);
+                self.ask(now, *client, token, (Method::Other, None), None);
             }
             Event::ClientGone { client } => {
-                self.clients.remove(client);
+                let row = self.clients.remove(client);
+                for place in row.iter().flat_map(|row| row.attached.values()) {
+                    self.may_be_cancelled(place);
+                }
+                for row in self.channels.values_mut() {
+                    row.ends_leases(*client);
+                }
                 for asked in self.asked.values_mut().filter(|asked| asked.client == *client) {
                     // What was sent goes on; a prompt that waits does too.
                     let goes_on = asked.method == Method::SessionPrompt || !asked.sent.is_empty();
@@ -213,14 +288,15 @@ impl Model {
             }
             Event::ChannelFrame { channel, frame: Ok(frame) } => {
                 if let Some(number) = number_after(frame, b"\"n\":") {
-                    self.current = Some(number);
-                    return self.agent_says(now, *channel, number, frame.kind);
+                    self.current.number = Some(number);
+                    return self.agent_says(now, *channel, number, frame);
                 }
             }
             Event::SpawnFailed { channel, .. } | Event::ChannelExited { channel, .. } => {
                 if let Some(row) = self.channels.get_mut(channel) {
                     row.exited = true;
                     row.asks.clear();
+                    row.passing.clear();
                     let marks: Vec<u64> =
                         row.pending.values().filter_map(|sent| sent.mark).collect();
                     for mark in marks {
@@ -228,7 +304,13 @@ impl Model {
                     }
                 }
             }
-            Event::HostPaused => self.paused_until = now + drawbridge::bridge::PAUSE_GRACE,
+            Event::HostPaused { .. } => {
+                // Such a grace comes once in a while, however often the host stands still.
+                let begins = self.paused_until.saturating_sub(PAUSE_GRACE);
+                if self.paused_until == 0 || now - begins >= PAUSE_INTERVAL {
+                    self.paused_until = now + PAUSE_GRACE;
+                }
+            }
             Event::Shutdown(cause) => {
                 let ending = self.ending.get_or_insert(Ending { since: now, signals: 0 });
                 ending.signals += usize::from(*cause == ShutdownCause::Signal);
@@ -247,136 +329,6 @@ impl Model {
         }
     }
 
-    fn client_says(&mut self, now: u64, client: ClientId, frame: &Frame) {
-        let Some(row) = self.clients.get_mut(&client) else { return };
-        let names = frame.session().map(|id| id.into_owned());
-        match frame.kind {
-            FrameKind::Success | FrameKind::Failure => {
-                let number = frame.number().and_then(|id| row.questions.remove(&id));
-                let about = number.and_then(|number| self.written.get(number as usize));
-                if let Some(Written { channel, about }) = about
-                    && let Some(session) = about.session.clone()
-                {
-                    self.touch(now, &(*channel, session), false);
-                }
-            }
-            FrameKind::Request => {
-                let token = spelled(frame.id().as_bytes());
-                let mark = number_after(frame, b"\"mark\":");
-                self.ask(now, client, token, frame.method, names, mark);
-            }
-            FrameKind::Notification => {
-                let place = names.and_then(|id| row.attached.get(&id).cloned());
-                if let Some(place) = place {
-                    self.touch(now, &place, true);
-                }
-            }
-        }
-    }
-
-    fn ask(
-        &mut self,
-        now: u64,
-        client: ClientId,
-        token: String,
-        method: Method,
-        names: Option<String>,
-        mark: Option<u64>,
-    ) {
-        let Some(row) = self.clients.get_mut(&client) else { return };
-        let mark = mark.unwrap_or_else(|| {
-            self.unmarked -= 1;
-            self.unmarked
-        });
-        row.open.entry(token).or_default().push(mark);
-        let attached = names.as_ref().and_then(|id| row.attached.get(id).cloned());
-        let place = attached.or_else(|| self.restored_by(client, names.as_deref()?));
-        // Refused requests, and those of others, may or may not count.
-        if let Some(place) = place.clone().or_else(|| self.known_as(names.as_deref()?)) {
-            self.touch(now, &place, false);
-        }
-        // What is about the stored conversation is no work of a live one.
-        let is_work = !matches!(method, Method::SessionDelete | Method::SessionFork);
-        let place = place.filter(|_| is_work);
-        let asked = Asked {
-            client,
-            method,
-            names,
-            at: now,
-            place,
-            done: false,
-            sent: Vec::new(),
-            saw_end: false,
-            outlived_it: false,
-        };
-        self.asked.insert(mark, asked);
-    }
-
-    fn agent_says(
-        &mut self,
-        now: u64,
-        channel: ChannelId,
-        number: u64,
-        kind: FrameKind,
-    ) -> Verdict {
-        let Limit::After(timeout) = self.config.agent.session_close_timeout else { return Ok(()) };
-        let Some(row) = self.channels.get_mut(&channel).filter(|row| !row.exited) else {
-            return Err(format!("a frame of {channel} arrives after its exit"));
-        };
-        row.busy_at = now;
-        let Some(Written { about, .. }) = self.written.get(number as usize) else {
-            return Err(format!("frame {number} was never written"));
-        };
-        let about = about.clone();
-        let sure = match &about.said {
-            Said::Notification | Said::Withdrawal { .. } => true,
-            Said::Request { token, method } => {
-                let (method, session) = (*method, about.session.clone());
-                row.asks.insert(token.clone(), Ask { number, method, session, shown: false });
-                true
-            }
-            Said::Answer { id, opens } => {
-                let Some(sent) = row.pending.remove(id) else { return Ok(()) };
-                match (sent.method, &about.session) {
-                    (Method::Initialize, _) => row.initialized |= kind == FrameKind::Success,
-                    (Method::SessionClose, Some(session)) => {
-                        if sent.at + timeout > now {
-                            row.served_at = now;
-                        }
-                        // A refusal is an answer too. Under the same id a later session may
-                        // live already.
-                        if let Some(session) = row.sessions.get_mut(session) {
-                            session.held &= session.live;
-                        }
-                    }
-                    (_, Some(session)) if *opens => {
-                        // What is restored has its name; what is new has none yet. A
-                        // restore that its session's close outran opens nothing.
-                        let is_new =
-                            matches!(sent.method, Method::SessionNew | Method::SessionFork);
-                        let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
-                        let public = asked.and_then(|row| row.names.clone()).filter(|_| !is_new);
-                        let session = row.sessions.entry(session.clone()).or_default();
-                        if !session.live && (is_new || sent.session.is_some()) {
-                            *session = Session { public, held: true, ..Session::default() };
-                        }
-                    }
-                    _ => {}
-                }
-                let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
-                let is_awaited = asked.is_some_and(|row| !row.done && !self.may_be_given_up(row));
-                if let Some(mark) = sent.mark {
-                    self.gone_for_good(mark);
-                }
-                sent.method == Method::SessionPrompt && is_awaited
-            }
-        };
-        if let Some(session) = about.session {
-            self.touch(now, &(channel, session), sure);
-        }
-        Ok(())
-    }
-
     /// The live session that clients know by this id.
     fn known_as(&self, id: &str) -> Option<Place> {
         self.channels.iter().find_map(|(channel, row)| {
@@ -387,14 +339,37 @@ impl Model {
         })
     }
 
-    /// A session was of use: certainly, or at most.
+    fn is_live(&self, place: &Place) -> bool {
+        let row = self.channels.get(&place.0);
+        row.and_then(|row| row.sessions.get(&place.1)).is_some_and(|session| session.live)
+    }
+
+    /// What this is about was of use: certainly, or at most.
     fn touch(&mut self, now: u64, place: &Place, surely: bool) {
+        let homes = self.homes(place);
+        let surely = surely && (homes.first() == Some(place) || self.has_parent(place));
+        for (channel, id) in homes {
+            let row = self.channels.get_mut(&channel);
+            if let Some(session) = row.and_then(|row| row.sessions.get_mut(&id)) {
+                session.maybe_seen = now;
+                if surely {
+                    session.seen = now;
+                }
+            }
+        }
+    }
+
+    /// Whether it is certain to which session an id belongs that no open has brought.
+    fn has_parent(&self, place: &Place) -> bool {
+        let row = self.channels.get(&place.0).and_then(|row| row.passing.get(&place.1));
+        row.is_some_and(|row| row.parent().is_some())
+    }
+
+    /// A client may have cancelled a turn of this session.
+    fn may_be_cancelled(&mut self, place: &Place) {
         let row = self.channels.get_mut(&place.0);
         if let Some(session) = row.and_then(|row| row.sessions.get_mut(&place.1)) {
-            session.maybe_seen = now;
-            if surely {
-                session.seen = now;
-            }
+            session.cancelled = true;
         }
     }
 
@@ -416,12 +391,12 @@ impl Model {
             && !self.clients.contains_key(&asked.client)
     }
 
-    /// Whether its agent may still work on something in a session.
+    /// Whether its agent may still work on something in a session, or in one of a sub-agent.
     fn may_work_in(&self, place: &Place) -> bool {
-        let row = self.channels.get(&place.0);
-        row.is_some_and(|row| {
-            row.pending.values().any(|sent| sent.session.as_ref() == Some(&place.1))
-        })
+        let Some(row) = self.channels.get(&place.0) else { return false };
+        let asks = row.asks.values().filter_map(|ask| ask.session.as_ref());
+        let mut named = row.pending.values().filter_map(|sent| sent.names.as_ref()).chain(asks);
+        named.any(|id| self.homes(&(place.0, id.clone())).contains(place))
     }
 
     fn attached_to(&self, place: &Place) -> bool {
@@ -438,6 +413,16 @@ fn number_after(frame: &Frame, key: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn protocol_version(frame: &Frame) -> Option<u64> {
+    let place = frame.find(&["protocolVersion"])?;
+    std::str::from_utf8(place.of(frame.bytes())).ok()?.parse().ok()
+}
+
+/// Whether a request is about the stored conversation, live or not.
+fn is_about_stored(method: Method) -> bool {
+    matches!(method, Method::SessionDelete | Method::SessionArchive | Method::SessionFork)
 }
 
 fn spelled(token: &[u8]) -> String {

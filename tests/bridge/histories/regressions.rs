@@ -3,7 +3,7 @@
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
 use drawbridge::bridge::{Config, Limit, ShutdownCause};
 
-use super::history::{Answer, History, Ids, Manners, Step, Step::*, plain, polite};
+use super::history::{Answer, Helpers, History, Ids, Manners, Step, Step::*, plain, polite};
 use super::world::run;
 
 /// Plays a history with several orders of what happens at the same time.
@@ -12,6 +12,7 @@ fn holds(config: &Config, agents: &[Manners], steps: &[Step]) {
         let history = History {
             seed,
             config: config.clone(),
+            clients: 1,
             lag: 0,
             obliging: false,
             agents: agents.to_vec(),
@@ -183,4 +184,59 @@ fn a_restore_that_may_still_be_answered_is_not_sent_again() {
     let steps =
         [Wait(10), Load(0, 0), Wait(60), Load(0, 0), Wait(5), Load(0, 0), Wait(250), Wait(250)];
     holds(&plain(), &[agent], &steps);
+}
+
+#[test]
+fn a_close_waits_for_the_load_before_it_and_then_closes_the_session() {
+    let agent = Manners { open: Answer::Slow, ..polite() };
+    let steps = [
+        Wait(10),
+        New(0, 0),
+        Wait(60),
+        Close(0, 0),
+        Wait(20),
+        LoadAndClose(0, 0),
+        Wait(60),
+        Prompt(0, 0),
+        Wait(20),
+    ];
+    holds(&plain(), &[agent], &steps);
+}
+
+#[test]
+fn a_session_that_its_agent_refuses_to_delete_lives_on() {
+    let agent = Manners { other: Answer::Refuse, ..polite() };
+    let steps = [
+        Wait(10),
+        New(0, 0),
+        Wait(10),
+        Delete(0, 0),
+        Wait(10),
+        Archive(0, 0),
+        Wait(10),
+        Prompt(0, 0),
+        Wait(20),
+    ];
+    holds(&plain(), &[agent], &steps);
+}
+
+#[test]
+fn what_a_client_asks_of_a_sub_agent_leaves_the_parent_alone() {
+    let agent = Manners { helpers: Helpers::Announced, ..polite() };
+    for act in [ActElsewhere(0, 0, 0), ActElsewhere(0, 0, 1), ActElsewhere(0, 0, 2)] {
+        let steps = [
+            Wait(10),
+            New(0, 0),
+            Wait(10),
+            Prompt(0, 0),
+            Wait(20),
+            act,
+            Wait(20),
+            CloseElsewhere(0, 0),
+            Wait(20),
+            Prompt(0, 0),
+            Wait(20),
+        ];
+        holds(&plain(), std::slice::from_ref(&agent), &steps);
+    }
 }

@@ -17,15 +17,16 @@ use super::agent::{Agent, Output, nth};
 use super::client::{Client, Wish, reply};
 use super::history::{History, Manners};
 use super::model::Model;
+use super::sights::Sight;
 
 /// More turns than any history needs.
-const TOO_MANY_TURNS: usize = 20_000;
+const TOO_MANY_TURNS: usize = 200_000;
 
 /// What a run showed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// A channel and its successor were both there.
-    pub overlap: bool,
+    /// The things that happened.
+    pub sights: BTreeSet<Sight>,
     /// How many events the bridge was given.
     pub events: usize,
 }
@@ -118,7 +119,9 @@ impl World {
     }
 
     fn run(mut self, history: &History) -> Result<Seen, String> {
-        self.connect();
+        for _ in 0..history.clients {
+            self.connect();
+        }
         for (place, step) in history.steps.iter().enumerate() {
             if self.model.is_over() {
                 break;
@@ -130,6 +133,7 @@ impl World {
                 .map_err(|what| format!("at {} ms, step {place} {step:?}: {what}", self.now))?;
         }
         self.finish().map_err(|what| format!("at {} ms, at the end: {what}", self.now))?;
+        self.seen.sights = self.model.sights();
         Ok(self.seen)
     }
 
@@ -269,9 +273,9 @@ impl World {
     }
 
     /// A client connects and initializes.
-    pub(super) fn connect(&mut self) {
+    pub(super) fn connect(&mut self) -> Option<ClientId> {
         if self.clients.len() >= 4 {
-            return;
+            return None;
         }
         self.connected += 1;
         let client = ClientId(self.connected);
@@ -279,10 +283,12 @@ impl World {
         let cwd = format!("/home/{}", self.connected % 2);
         self.put_in(client, Event::ClientConnected { client, cwd });
         self.initialize(client);
+        Some(client)
     }
 
     pub(super) fn initialize(&mut self, client: ClientId) {
-        let read = client.0 % 2 == 1;
+        // Most clients are alike, so that they get the same processes.
+        let read = client.0 % 4 < 3;
         let params = format!(
             r#""protocolVersion":1,"clientCapabilities":{{"fs":{{"readTextFile":{read}}}}},"clientInfo":{{"name":"one"}}"#
         );
@@ -346,6 +352,7 @@ impl World {
             println!("{:>6} <- its deadline", self.now);
         }
         let now = Moment::from_millis(self.now);
+        self.model.is_woken(self.now);
         self.bridge.handle_timeout(now);
         self.after()?;
         if self.bridge.poll_timeout().is_some_and(|at| at <= now) {
@@ -358,7 +365,7 @@ impl World {
         while let Some(effect) = self.bridge.poll_effect() {
             self.perform(effect)?;
         }
-        self.seen.overlap |= self.model.settled(self.now)?;
+        self.model.settled(self.now)?;
         self.bridge.check()
     }
 
@@ -402,6 +409,7 @@ impl World {
                 let processes = if self.roll(3) == 0 { vec![process] } else { vec![] };
                 // Now and then it has worked, or nobody can tell.
                 let worked = Some(self.roll(2)).filter(|_| self.roll(4) > 0);
+                let processes = worked.map(|_| processes);
                 self.put_out(channel, Event::Surveyed { channel, processes, worked });
             }
             Effect::Conceal { .. } | Effect::Publish(_) | Effect::Exit { .. } => {}

@@ -50,8 +50,8 @@ fn check_transitions(can_close: bool, of_closing: [Hold; 7]) {
         Heard::CannotClose,
         Heard::Answered,
         Heard::Quiet,
-        Heard::TimedOut { behind_question: true },
-        Heard::TimedOut { behind_question: false },
+        Heard::TimedOut { is_excused: true },
+        Heard::TimedOut { is_excused: false },
         Heard::RestoreRefused,
     ];
     let table = [
@@ -104,7 +104,7 @@ fn what_is_heard_moves_a_session_from_index_to_index() {
         assert_eq!(tombstones.has_close_to_resend(), asked == ["s1"]);
         (hold, tombstones.husks(), asked.len(), tombstones.has_unanswered())
     };
-    let behind = |behind_question| Heard::TimedOut { behind_question };
+    let behind = |is_excused| Heard::TimedOut { is_excused };
     assert_eq!(heard(behind(true)), (Some(Hold::ResendClose), 0, 1, false));
     assert_eq!(heard(Heard::Asked(CallId(2))), (Some(ASKED), 0, 0, false));
     assert_eq!(heard(behind(false)), (Some(Hold::Unanswered), 0, 0, true));
@@ -162,20 +162,21 @@ fn a_session_with_the_same_id_takes_the_place_of_the_earlier_one() {
 }
 
 #[test]
-fn a_sub_agent_is_remembered_by_its_id_and_holds_nothing() {
+fn a_passing_id_is_remembered_and_holds_nothing() {
     let mut tombstones = Tombstones::default();
     tombstones.bury(tombstone(1, Hold::Husk, &[7], 0));
-    for number in 1..=2 {
-        let id = format!("child{number}").into();
-        tombstones.bury(Tombstone::of_sub_agent(SessionKey(1), number, id, at(0)));
+    for number in 2..=3 {
+        let (id, agent_id) = (format!("~1~child{number}"), format!("child{number}").into());
+        let (key, hold) = (SessionKey(number), Hold::Nothing);
+        tombstones.bury(Tombstone::new(key, &id, agent_id, hold, Ids::default(), at(0)));
     }
     assert_eq!(tombstones.len(), 3);
-    assert_eq!(tombstones.get("child2").map(Tombstone::key), Some(SessionKey(1)));
-    assert_eq!(tombstones.named("child2").map(Tombstone::id), Some("child2"));
-    assert!(!tombstones.fences("child1"));
+    assert_eq!(tombstones.get("child2").map(Tombstone::key), Some(SessionKey(2)));
+    assert_eq!(tombstones.named("~1~child2").map(Tombstone::id), Some("~1~child2"));
+    assert!(!tombstones.fences("child3"));
     assert_eq!(tombstones.of(SessionKey(1)).map(Tombstone::id), Some("s1"));
     tombstones.remove("s1");
-    assert!(tombstones.contains("child1") && tombstones.of(SessionKey(1)).is_none());
+    assert!(tombstones.contains("child3") && tombstones.of(SessionKey(1)).is_none());
     assert!(tombstones.is_sound());
 }
 
@@ -229,24 +230,21 @@ fn what_somebody_waits_for_never_gives_way() {
 }
 
 #[test]
-fn old_ones_that_hold_nothing_go_when_there_are_twice_as_many() {
-    let young = TOMBSTONE_AGE - 1;
-    let bury = |count: u64, now: u64| {
-        let mut tombstones = buried(1, |_| Hold::Husk);
-        tombstones.bury(tombstone(1, Hold::Nothing, &[7], 0));
-        for number in 2..count {
-            tombstones.bury(tombstone(number, Hold::Nothing, &[], 0));
-        }
-        let thrown = tombstones.bury(tombstone(9, Hold::Nothing, &[], now));
-        assert!(tombstones.contains("s0"), "it fences");
-        assert!(tombstones.contains("s1"), "somebody waits for it");
-        assert!(tombstones.is_sound());
-        thrown
-    };
-    assert_eq!(bury(4, TOMBSTONE_AGE), 2);
-    assert_eq!(bury(4, young), 0);
-    assert_eq!(bury(5, TOMBSTONE_AGE), 0, "they are not looked through");
-    assert_eq!(bury(8, TOMBSTONE_AGE), 6);
+fn none_goes_for_its_age() {
+    let mut tombstones = Tombstones::default();
+    for number in 0..MAX_TOMBSTONES as u64 {
+        let thrown = tombstones.bury(tombstone(number, Hold::Nothing, &[], number * 86_400_000));
+        assert_eq!(thrown, 0);
+    }
+    assert!(tombstones.contains("s0") && tombstones.is_sound());
+}
+
+#[test]
+fn one_that_takes_the_place_of_another_costs_no_third_its_place() {
+    let mut tombstones = buried(MAX_TOMBSTONES, |_| Hold::Nothing);
+    let before = tombstones.len();
+    assert_eq!(tombstones.bury(tombstone(5, Hold::Nothing, &[], 9)), 0);
+    assert_eq!(tombstones.len(), before);
 }
 
 #[test]
@@ -269,7 +267,6 @@ fn calls_that_wait_are_taken_once_and_dropped_one_by_one() {
 #[derive(Clone, Debug)]
 enum Deed {
     Bury { name: u8, alias: Option<u8>, hold: Hold, waiting: Vec<u64>, pause: u64 },
-    BurySubAgent { name: u8, number: usize },
     Remove(u8),
     Hear { name: u8, heard: Heard, can_close: bool },
     TakeCalls(u8),
@@ -294,20 +291,19 @@ fn heard() -> impl Strategy<Value = Heard> {
         Just(Heard::CannotClose),
         Just(Heard::Answered),
         Just(Heard::Quiet),
-        any::<bool>().prop_map(|behind_question| Heard::TimedOut { behind_question }),
+        any::<bool>().prop_map(|is_excused| Heard::TimedOut { is_excused }),
         Just(Heard::RestoreRefused),
     ]
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
     let (alias, waiting) = (prop::option::of(0..NAMES), prop::collection::vec(1_u64..6, 0..3));
-    let bury = (0..NAMES, alias, hold(), waiting, 0..TOMBSTONE_AGE / 2).prop_map(
+    let bury = (0..NAMES, alias, hold(), waiting, 0..1_000_000_u64).prop_map(
         |(name, alias, hold, waiting, pause)| Deed::Bury { name, alias, hold, waiting, pause },
     );
     let hear = (0..NAMES, heard(), any::<bool>());
     prop_oneof![
         3 => bury,
-        1 => (0..NAMES, 1_usize..3).prop_map(|(name, number)| Deed::BurySubAgent { name, number }),
         1 => (0..NAMES).prop_map(Deed::Remove),
         3 => hear.prop_map(|(name, heard, can_close)| Deed::Hear { name, heard, can_close }),
         1 => (0..NAMES).prop_map(Deed::TakeCalls),
@@ -334,10 +330,6 @@ proptest! {
                     tombstones.bury(new);
                     prop_assert_eq!(tombstones.named(&known).map(Tombstone::key), Some(key));
                     prop_assert_eq!(tombstones.of(key).map(Tombstone::hold), Some(hold));
-                }
-                Deed::BurySubAgent { name: id, number } => {
-                    key = SessionKey(key.0 + 1);
-                    tombstones.bury(Tombstone::of_sub_agent(key, number, name(id).into(), now));
                 }
                 Deed::Remove(id) => tombstones.remove(&name(id)),
                 Deed::Hear { name: id, heard, can_close } => {

@@ -1,7 +1,7 @@
 //! The deadlines of rows, each by its facts.
 
 use super::*;
-use crate::bridge::books::call::Question;
+use crate::bridge::books::question::Question;
 use crate::bridge::books::session::Audience;
 use crate::bridge::books::tests::{
     AGENT, ALICE, add_call, add_channel, add_pool, add_prompt, add_session, at, books, frame,
@@ -24,7 +24,8 @@ fn due(books: &Books, due: Due) -> Option<u64> {
 }
 
 fn ending(since: u64) -> Phase {
-    Phase::Ending { since: at(since), cause: ShutdownCause::Signal, forced: false }
+    let (since, cause) = (at(since), ShutdownCause::Signal);
+    Phase::Ending { since, cause, wished_at: since, forced: false }
 }
 
 #[test]
@@ -34,7 +35,7 @@ fn an_idle_session_is_due_on_the_grid_of_the_reaper() {
     assert_eq!(due(&books, session), Some(1_860_000));
     books.mark_seen(key, at(60_000));
     assert_eq!(due(&books, session), Some(1_860_000));
-    books.host_paused(at(2_000_000));
+    assert!(books.host_paused(5, at(1_940_000)));
     assert_eq!(due(&books, session), Some(2_000_000));
     books.limits.session_reap_interval = Limit::After(0);
     assert_eq!(due(&books, session), None);
@@ -71,7 +72,7 @@ fn a_session_that_is_at_work_is_not_due() {
     assert_eq!(due(&books, session), None);
     books.session_mut(key).unwrap().background = Background::Working { at: at(1_860_000) };
     assert_eq!(due(&books, session), Some(1_920_000));
-    books.session_mut(key).unwrap().background = Background::Quiet { at: at(1_860_000) };
+    books.session_mut(key).unwrap().background = Background::Unknown;
     assert_eq!(due(&books, session), Some(1_860_000));
     books.enter(ending(5));
     assert_eq!(due(&books, session), None);
@@ -122,7 +123,12 @@ fn a_channel_on_its_way_in_or_out_is_due_by_its_state() {
     };
     let reason = StopReason::MakeRoom;
     let mut on = |rung| {
-        in_state(ChannelState::Stopping { reason: StopReason::MakeRoom, rung, since: at(5) })
+        in_state(ChannelState::Stopping {
+            reason: StopReason::MakeRoom,
+            rung,
+            since: at(5),
+            began: at(5),
+        })
     };
     assert_eq!(on(Rung::ClosingStdin), Some(4_005));
     assert_eq!(on(Rung::Terminated), Some(5_005));
@@ -141,9 +147,9 @@ fn a_call_is_due_by_what_it_is_for_once_it_is_sent() {
     let close = || Purpose::Close("s".into());
     let held = add_call(&mut books, channel, close(), Stage::held(&frame()));
     assert_eq!(due(&books, Due::Call(held)), None);
-    let sent = add_call(&mut books, channel, close(), Stage::Sent(at(5)));
+    let sent = add_call(&mut books, channel, close(), Stage::sent(at(5), 0));
     assert_eq!(due(&books, Due::Call(sent)), Some(10_005));
-    let prompt = add_call(&mut books, channel, Purpose::Prompt, Stage::Sent(at(5)));
+    let prompt = add_call(&mut books, channel, Purpose::Prompt, Stage::sent(at(5), 0));
     assert_eq!(due(&books, Due::Call(prompt)), None);
     books.move_call(held, None);
     assert_eq!(due(&books, Due::Call(held)), Some(120_000), "it waits for a channel");
@@ -151,6 +157,48 @@ fn a_call_is_due_by_what_it_is_for_once_it_is_sent() {
     assert_eq!(due(&books, Due::Call(sent)), Some(1_625));
     assert_eq!(due(&books, Due::Call(prompt)), Some(1_625));
     assert_eq!(due(&books, Due::Shutdown), Some(3_500));
+}
+
+#[test]
+fn the_time_of_a_call_stands_while_its_agent_cannot_work_but_not_that_of_a_close() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    let set_up = Purpose::SetUpReplay { needed: true };
+    let call = add_call(&mut books, channel, set_up, Stage::sent(at(5), 0));
+    let close = add_call(&mut books, channel, Purpose::Close("s".into()), Stage::sent(at(5), 0));
+    let stands = |books: &mut Books, stands, now| {
+        books.channel_mut(channel).unwrap().clock.set_standing(stands, at(now));
+    };
+    stands(&mut books, true, 1_000);
+    assert_eq!((due(&books, Due::Call(call)), due(&books, Due::Call(close))), (None, Some(10_005)));
+    assert!(books.is_excused(close, at(10_005)));
+    stands(&mut books, false, 4_000);
+    assert_eq!(due(&books, Due::Call(call)), Some(123_005));
+    let later = Stage::sent(at(6_000), 3_000);
+    let later = add_call(&mut books, channel, Purpose::Close("t".into()), later);
+    assert!(!books.is_excused(later, at(16_000)), "nothing was lost since");
+    assert!(books.host_paused(7_000, at(20_000)));
+    assert_eq!(due(&books, Due::Call(call)), Some(130_005));
+    assert!(!books.host_paused(7_000, at(319_999)), "once in five minutes");
+    assert_eq!(due(&books, Due::Call(call)), Some(137_005), "but the time is given back");
+    assert!(books.host_paused(0, at(320_000)));
+}
+
+#[test]
+fn in_a_shutdown_the_end_of_stdin_gets_the_most_of_what_is_left() {
+    let mut books = books();
+    let channel = add_channel(&mut books, AGENT);
+    books.enter(ending(1_000));
+    let mut on = |rung, since, began| {
+        let reason = StopReason::Shutdown;
+        let (since, began) = (at(since), at(began));
+        books.set_state(channel, ChannelState::Stopping { reason, rung, since, began });
+        due(&books, Due::Channel(channel))
+    };
+    assert_eq!(on(Rung::ClosingStdin, 1_000, 1_000), Some(3_000));
+    assert_eq!(on(Rung::ClosingStdin, 1_600, 1_600), Some(3_000));
+    assert_eq!(on(Rung::Terminated, 3_000, 1_600), Some(3_250));
+    assert_eq!(on(Rung::ClosingStdin, 500, 500), Some(2_500), "it began before the shutdown");
 }
 
 #[test]
@@ -164,9 +212,9 @@ fn a_question_is_due_while_nobody_is_there_or_after_a_cancel() {
     assert_eq!(asked(&question), Some(30_005));
     question.method = Method::RequestPermission;
     assert_eq!(asked(&question), Some(3_600_005));
-    question.cancelled_at = Some(at(9));
+    question.cancelled = Some((at(9), ALICE));
     assert_eq!(asked(&question), Some(1_009));
-    (question.cancelled_at, question.alone_since) = (None, None);
+    (question.cancelled, question.alone_since) = (None, None);
     assert_eq!(asked(&question), None);
 }
 

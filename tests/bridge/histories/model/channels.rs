@@ -1,9 +1,11 @@
 //! What agents get, and how their processes end.
 
-use drawbridge::bridge::{ChannelId, Effect, Notice, StopReason};
+use drawbridge::bridge::{ChannelId, ClientId, Effect, Notice, StopReason};
 use drawbridge::wire::{Frame, FrameKind, Method};
 
-use super::{Channel, Model, Place, Rung, Sent, Verdict, number_after, spelled};
+use super::super::names::stripped;
+use super::super::sights::Sight;
+use super::{Asked, Channel, Model, Rung, Sent, Verdict, is_about_stored, number_after, spelled};
 
 impl Model {
     /// The bridge asks for something that is no frame.
@@ -18,6 +20,10 @@ impl Model {
                 if self.ending.is_some() {
                     return Err(format!("{channel} is started although everything ends"));
                 }
+                let waits = |asked: &Asked| !asked.done && asked.sent.is_empty();
+                if self.current.by_notification && !self.asked.values().any(waits) {
+                    return Err(format!("{channel} is started for a notification"));
+                }
                 self.channels.insert(*channel, row);
                 let there = self.channels.values().filter(|row| !row.exited).count();
                 if self.config.limits.max_channels > 0 && there > self.config.limits.max_channels {
@@ -28,6 +34,13 @@ impl Model {
             Effect::CloseStdin(channel) => self.step_down(now, *channel, Rung::StdinClosed),
             Effect::Terminate(channel) => self.step_down(now, *channel, Rung::Terminated),
             Effect::Kill(channel) => self.step_down(now, *channel, Rung::Killed),
+            Effect::Pause(channel) | Effect::Resume(channel) => {
+                if let Some(row) = self.channels.get_mut(channel) {
+                    row.paused = matches!(effect, Effect::Pause(_));
+                    row.stood_at = now;
+                }
+                Ok(())
+            }
             Effect::Publish(notice) => self.notice(now, notice),
             Effect::Exit { survivors } => self.exits(now, survivors),
             _ => Ok(()),
@@ -93,13 +106,15 @@ impl Model {
         let Some(row) = self.channels.get(&channel) else { return false };
         self.asked.values().any(|asked| {
             let restores = matches!(asked.method, Method::SessionLoad | Method::SessionResume);
-            let stored = asked.names.as_deref().map(without_prefix);
+            let stored = asked.names.as_deref().map(stripped);
             // An answer to a close that came after its timeout need not count.
             let is_held = |id: &str| {
                 row.sessions
                     .get(id)
                     .is_some_and(|session| session.held || session.close_sent.is_some())
                     || row.pending.values().any(|sent| sent.session.as_deref() == Some(id))
+                    || row.passing.contains_key(id)
+                    || row.named.contains(id)
             };
             restores && asked.sent.is_empty() && stored.is_some_and(is_held)
         })
@@ -127,11 +142,27 @@ impl Model {
                 })
             }
             _ if row.rung != Rung::Serving => Err("it is stopping".to_owned()),
-            FrameKind::Request => self.request_goes_out(now, channel, frame),
+            FrameKind::Request => {
+                self.is_closed_by_bridge(channel, frame);
+                self.request_goes_out(now, channel, frame)
+            }
             _ if !row.initialized => Err("it has not answered initialize".to_owned()),
             FrameKind::Notification => self.notification_goes_out(channel, frame),
         }
         .map_err(|what| format!("{channel} gets {frame:?}: {what}"))
+    }
+
+    /// The bridge closes a session of its own accord: also one that no client has, whose id
+    /// was seen before its open was answered.
+    fn is_closed_by_bridge(&mut self, channel: ChannelId, frame: &Frame) {
+        let is_close = frame.method == Method::SessionClose && frame.kind == FrameKind::Request;
+        let (Some(id), true) = (frame.session(), is_close) else { return };
+        if number_after(frame, b"\"mark\":").is_none()
+            && let Some(row) = self.channels.get_mut(&channel)
+            && let Some(passing) = row.passing.get_mut(&*id)
+        {
+            passing.over = true;
+        }
     }
 
     fn notification_goes_out(&mut self, channel: ChannelId, frame: &Frame) -> Verdict {
@@ -143,11 +174,42 @@ impl Model {
                 .is_some_and(|id: u64| row.pending.contains_key(&id));
             return if is_open { Ok(()) } else { Err("it has no such request".to_owned()) };
         }
-        match frame.session() {
-            Some(id) if !row.sessions.contains_key(&*id) => {
-                Err("it never opened that session".to_owned())
-            }
-            _ => Ok(()),
+        let id = frame.session().map(|id| id.into_owned());
+        let mark = number_after(frame, b"\"mark\":");
+        let Some(said) = mark.and_then(|mark| self.notified.get(&mark)) else {
+            let is_known =
+                |id: &String| row.sessions.contains_key(id) || row.passing.contains_key(id);
+            return match id.as_ref().is_none_or(is_known) {
+                true => Ok(()),
+                false => Err("it never opened that session".to_owned()),
+            };
+        };
+        if row.passthrough {
+            return self.is_passed_through(channel, said.client, (&said.names, &id));
+        }
+        if said.foreign {
+            return Err("that session is another client's".to_owned());
+        }
+        match &said.place {
+            Some((other, _)) if *other != channel => Err(format!("it lives on {other}")),
+            _ => is_translated(&said.names, &id),
+        }
+    }
+
+    /// A passthrough client and its channel have each other alone, and nothing is changed.
+    fn is_passed_through(
+        &self,
+        channel: ChannelId,
+        client: ClientId,
+        (said, heard): (&Option<String>, &Option<String>),
+    ) -> Verdict {
+        let row = self.clients.get(&client);
+        if row.is_some_and(|row| row.passthrough != Some(channel)) {
+            return Err(format!("it serves another client than {client}"));
+        }
+        match said == heard {
+            true => Ok(()),
+            false => Err("its session id was changed".to_owned()),
         }
     }
 
@@ -165,33 +227,98 @@ impl Model {
             _ => return Err("it has not answered initialize".to_owned()),
         }
         // What is about the stored conversation is no work of a live one.
-        let concerns = session.clone().filter(|_| method != Method::SessionDelete);
-        let sent = Sent { mark, method, session: concerns, at: now };
+        let is_stored = matches!(method, Method::SessionDelete | Method::SessionArchive);
+        let concerns = session.clone().filter(|_| !is_stored);
+        let ends_id = matches!(method, Method::SessionClose | Method::SessionDelete)
+            || frame.method_name() == "nes/close";
+        let names = session.clone();
+        let sent = Sent { mark, method, session: concerns, names, ends_id, at: now };
         if row.pending.insert(id, sent).is_some() {
             return Err("that id is in use".to_owned());
         }
         row.leased |= method == Method::Other;
         row.logged_in |= method == Method::Authenticate;
+        let is_passthrough = row.passthrough;
+        row.named.extend(session.clone());
+        if let Some(session) = &session {
+            self.touch(now, &(channel, session.clone()), false);
+        }
+        if let (true, Some(mark)) = (is_passthrough, mark) {
+            self.sights.insert(Sight::Passthrough);
+            let Some(asked) = self.asked.get_mut(&mark) else { return Ok(()) };
+            asked.passthrough = true;
+            let (client, names) = (asked.client, asked.names.clone());
+            self.is_passed_through(channel, client, (&names, &session))?;
+            return self.is_sent_once(channel, id, Some(mark), method);
+        }
+        self.is_for_this_channel(channel, method, mark, &session)?;
         match (method, session) {
             (Method::Initialize, _) => return Ok(()),
-            (Method::SessionClose, Some(session)) => self.close_goes_out(now, channel, &session)?,
+            (Method::SessionClose, Some(session)) if !self.is_about_unknown(mark) => {
+                self.close_goes_out(now, channel, &session, mark)?;
+            }
             (Method::SessionLoad | Method::SessionResume, Some(session)) => {
                 self.restore_goes_out(channel, &session, mark)?;
             }
             (Method::SessionNew, _) if self.is_draining(channel) => {
                 return Err("it takes no new sessions".to_owned());
             }
-            (Method::SessionPrompt, Some(session)) => {
-                let place = mark
-                    .and_then(|mark| self.asked.get(&mark))
-                    .and_then(|asked| asked.place.clone());
-                if place != Some((channel, session)) {
-                    return Err(format!("it is meant for {place:?}"));
-                }
-            }
             _ => {}
         }
         self.is_sent_once(channel, id, mark, method)
+    }
+
+    /// A client's request goes where the thing lives that it names, and under the id that
+    /// its agent knows.
+    fn is_for_this_channel(
+        &mut self,
+        channel: ChannelId,
+        method: Method,
+        mark: Option<u64>,
+        session: &Option<String>,
+    ) -> Verdict {
+        let Some(asked) = mark.and_then(|mark| self.asked.get_mut(&mark)) else { return Ok(()) };
+        is_translated(&asked.names, session)?;
+        let (Some(id), Some(public)) = (session, &asked.names) else { return Ok(()) };
+        let restores = matches!(method, Method::SessionLoad | Method::SessionResume);
+        let is_stored = is_about_stored(method);
+        if asked.foreign && !restores && !is_stored {
+            return Err("that session is another client's".to_owned());
+        }
+        if restores {
+            return Ok(());
+        }
+        if asked.place.is_none() && !is_stored {
+            // It may have been asked before its client was served.
+            let row = self.clients.get(&asked.client);
+            let attached = row.and_then(|row| row.attached.get(public));
+            asked.place = attached.filter(|place| **place == (channel, id.clone())).cloned();
+        }
+        let here = (channel, id.clone());
+        // A request that was held goes on elsewhere if its channel ended meanwhile.
+        let serves = |(channel, _): &super::Place| {
+            self.channels.get(channel).is_some_and(|row| !row.exited && row.rung == Rung::Serving)
+        };
+        match asked.place.as_ref().or(asked.source.as_ref()).filter(|place| serves(place)) {
+            Some(place) if *place != here => return Err(format!("it is meant for {place:?}")),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        let (client, public, passing) = (asked.client, public.clone(), asked.passing.clone());
+        if let Some(place) = passing.filter(|place| *place != here && serves(place))
+            && self.has_parent(&place)
+        {
+            return Err(format!("it is meant for {place:?}"));
+        }
+        if !is_stored {
+            self.passed_on(channel, id, (client, public));
+        }
+        Ok(())
+    }
+
+    /// Whether a client asked for something about an id that was no session of its own.
+    fn is_about_unknown(&self, mark: Option<u64>) -> bool {
+        mark.and_then(|mark| self.asked.get(&mark)).is_some_and(|asked| asked.place.is_none())
     }
 
     fn is_draining(&self, channel: ChannelId) -> bool {
@@ -208,12 +335,25 @@ impl Model {
         let Some(asked) = mark.and_then(|mark| self.asked.get_mut(&mark)) else {
             return match method {
                 Method::SessionClose => Ok(()),
+                // Nonsense of a passthrough client passes, too.
+                _ if self.channels.get(&channel).is_some_and(|row| row.passthrough) => Ok(()),
+                Method::Authenticate if self.has_login => Ok(()),
                 _ => Err("no client asked for it".to_owned()),
             };
         };
-        let is_for_all = method == Method::ProvidersList;
+        // A login is repeated on a process that refuses an open for want of one, and the
+        // open after it.
+        let is_repeated = match method {
+            Method::ProvidersList => true,
+            Method::Authenticate
+            | Method::SessionNew
+            | Method::SessionLoad
+            | Method::SessionResume
+            | Method::SessionFork => self.has_login,
+            _ => false,
+        };
         asked.sent.push((channel, id));
-        if asked.sent.len() > 1 && !is_for_all {
+        if asked.sent.len() > 1 && !is_repeated {
             return Err("it was sent before".to_owned());
         }
         Ok(())
@@ -221,7 +361,13 @@ impl Model {
 
     /// A close: of a session that the agent holds and no client knows any more,
     /// and again only when the agent did not answer in time.
-    fn close_goes_out(&mut self, now: u64, channel: ChannelId, session: &str) -> Verdict {
+    fn close_goes_out(
+        &mut self,
+        now: u64,
+        channel: ChannelId,
+        session: &str,
+        mark: Option<u64>,
+    ) -> Verdict {
         let grace = self.config.agent.session_close_timeout;
         let row = self.channels.get_mut(&channel).ok_or("it never was")?;
         let restored = row.pending.values().any(|sent| {
@@ -230,8 +376,9 @@ impl Model {
         });
         let session = match row.sessions.get_mut(session) {
             Some(session) => session,
-            // A restore that is overdue may have opened it.
-            None if restored => return Ok(()),
+            // A restore that is overdue may have opened it, and what a client knows nobody
+            // else may know.
+            None if restored || mark.is_some() => return Ok(()),
             None => return Err("it never opened that session".to_owned()),
         };
         if session.live {
@@ -257,7 +404,8 @@ impl Model {
         mark: Option<u64>,
     ) -> Verdict {
         let names = mark.and_then(|mark| self.asked.get(&mark)).and_then(|row| row.names.clone());
-        for (other, row) in self.channels.iter().filter(|(_, row)| !row.exited) {
+        let others = self.channels.iter().filter(|(_, row)| !row.exited && !row.passthrough);
+        for (other, row) in others {
             let is_same = |sent: &Sent| {
                 let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
                 sent.session.as_ref() == Some(session)
@@ -277,61 +425,25 @@ impl Model {
                 return Err(format!("{other} may hold it"));
             }
         }
+        if let Some(other) = names
+            .and_then(|public| self.passes_elsewhere(channel, &public, mark.unwrap_or(u64::MAX)))
+        {
+            return Err(format!("{other} uses that id"));
+        }
         let here = self.channels.get(&channel).ok_or("it never was")?;
-        let is_there = here.sessions.get(session).is_some_and(|session| session.held);
+        let is_there = here.sessions.get(session).is_some_and(|session| session.held)
+            || here.passing.contains_key(session);
         if here.draining && !is_there {
             return Err("it takes no new sessions".to_owned());
         }
         Ok(())
     }
-
-    /// The end of a step. Says whether a channel and its successor are both there.
-    pub fn settled(&mut self, _now: u64) -> Result<bool, String> {
-        for (id, row) in self.channels.iter().filter(|(_, row)| !row.exited) {
-            if row.rung != Rung::Serving && !row.asks.is_empty() {
-                return Err(format!("{id} is stopping and waits for an answer"));
-            }
-            for (token, ask) in &row.asks {
-                let place = ask.session.clone().map(|session| (*id, session));
-                let lives = place.is_some_and(|place| self.may_wait(&place, ask.method));
-                let is_asked = self
-                    .clients
-                    .values()
-                    .any(|client| client.questions.values().any(|number| *number == ask.number));
-                if !lives && !is_asked && !ask.shown {
-                    return Err(format!("{id}: nobody hears request {token} of it"));
-                }
-                if !lives && !is_asked && ask.session.is_some() {
-                    return Err(format!("{id}: nobody will answer request {token} of it"));
-                }
-            }
-        }
-        let mut leaving = self
-            .channels
-            .iter()
-            .filter(|(_, row)| !row.exited && (row.draining || row.rung != Rung::Serving));
-        let successor = self
-            .channels
-            .iter()
-            .rfind(|(_, row)| !row.exited && !row.draining && row.rung == Rung::Serving);
-        Ok(leaving.any(|(id, _)| successor.is_some_and(|(other, _)| other > id)))
-    }
-
-    /// Some questions wait in a live session until somebody comes.
-    fn may_wait(&self, place: &Place, method: Method) -> bool {
-        let row = self.channels.get(&place.0);
-        row.and_then(|row| row.sessions.get(&place.1)).is_some_and(|session| session.live)
-            && matches!(
-                method,
-                Method::RequestPermission
-                    | Method::FsRead
-                    | Method::FsWrite
-                    | Method::ElicitationCreate
-            )
-    }
 }
 
-/// The stored id behind an alias.
-fn without_prefix(id: &str) -> &str {
-    id.strip_prefix("agent:").unwrap_or(id)
+/// The agent hears the id that the client's name of it means.
+fn is_translated(said: &Option<String>, heard: &Option<String>) -> Verdict {
+    match said.as_deref().map(stripped) == heard.as_deref() {
+        true => Ok(()),
+        false => Err(format!("the client said {said:?}")),
+    }
 }

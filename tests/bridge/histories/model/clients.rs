@@ -5,7 +5,9 @@ use drawbridge::bridge::{ChannelId, ClientId, EndReason};
 use drawbridge::wire::{Frame, FrameKind, Method};
 
 use super::super::agent::Said;
-use super::{Model, Place, Verdict, Written, number_after, spelled};
+use super::super::names::stripped;
+use super::super::sights::Sight;
+use super::{Asked, Model, Place, Verdict, Written, number_after, spelled};
 
 impl Model {
     /// The bridge sends a frame to a client.
@@ -21,160 +23,17 @@ impl Model {
         .map_err(|what| format!("{client} gets {frame:?}: {what}"))
     }
 
-    fn answer_arrives(&mut self, now: u64, client: ClientId, frame: &Frame) -> Verdict {
-        let token = spelled(frame.id().as_bytes());
-        let row = self.clients.entry(client).or_default();
-        let marks = row.open.get_mut(&token).ok_or("no such request is open")?;
-        let mark = marks.remove(0);
-        if marks.is_empty() {
-            row.open.remove(&token);
-        }
-        let number = number_after(frame, b"\"n\":");
-        if let Some(number) = number {
-            self.is_answer_to(now, mark, number)?;
-        } else if text(frame).contains("\"kind\":\"agent_exited\"") {
-            self.was_left_unanswered(mark)?;
-        }
-        let asked = self.asked.get_mut(&mark).ok_or("it was never asked")?;
-        asked.done = true;
-        if frame.kind == FrameKind::Failure {
-            return Ok(());
-        }
-        match asked.method {
-            Method::SessionNew
-            | Method::SessionFork
-            | Method::SessionLoad
-            | Method::SessionResume => self.opened(now, client, mark, number, frame),
-            Method::SessionClose => self.closed_by_request(client, mark),
-            Method::BridgeDetach => {
-                let names = asked.names.clone();
-                let row = self.clients.entry(client).or_default();
-                match names {
-                    Some(id) => drop(row.attached.remove(&id)),
-                    None => row.attached.clear(),
-                }
-                Ok(())
-            }
-            Method::BridgeHeartbeat => {
-                let place = asked.place.clone();
-                place.into_iter().for_each(|place| self.touch(now, &place, true));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The agent's frame `number` answers just this request, in its order.
-    fn is_answer_to(&mut self, now: u64, mark: u64, number: u64) -> Verdict {
-        let Written { channel, about } =
-            self.written.get(number as usize).ok_or("nobody wrote it")?;
-        let (channel, about) = (*channel, about.clone());
-        let Said::Answer { id, opens } = about.said else {
-            return Err("it is no answer of an agent".to_owned());
-        };
-        let asked = self.asked.get(&mark).ok_or("it was never asked")?;
-        if asked.method != Method::Initialize && !asked.sent.contains(&(channel, id)) {
-            return Err("it is the answer to another request".to_owned());
-        }
-        // One of several answers may have been kept until the last one came.
-        if let Some(row) = self.channels.get_mut(&channel)
-            && self.current == Some(number)
-        {
-            row.served_at = now;
-        }
-        match about.session {
-            Some(session) if !opens && asked.method == Method::SessionPrompt => {
-                self.in_order(asked.client, (channel, session), number)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// An exit is no excuse for what the agent answered before it.
-    fn was_left_unanswered(&self, mark: u64) -> Verdict {
-        // Of several processes that are asked together one is enough.
-        let Some(asked) = self.asked.get(&mark).filter(|asked| asked.sent.len() == 1) else {
-            return Ok(());
-        };
-        let was_answered = self.written.iter().any(|written| {
-            matches!(written.about.said, Said::Answer { id, .. }
-                if asked.sent.contains(&(written.channel, id)))
-        });
-        match was_answered {
-            true => Err("the agent had answered it before it ended".to_owned()),
-            false => Ok(()),
-        }
-    }
-
-    fn in_order(&mut self, client: ClientId, place: Place, number: u64) -> Verdict {
+    pub(super) fn in_order(&mut self, client: ClientId, place: Place, number: u64) -> Verdict {
         let row = self.clients.entry(client).or_default();
         // What is held for a new session overtakes nothing of that session; an id that
         // a restore has at the same time is another matter.
-        let is_held = self.current != Some(number);
+        let is_held = self.current.number != Some(number);
         let last = if is_held { &mut row.last_held } else { &mut row.last };
         let last = last.insert(place, number);
         match last.filter(|last| *last >= number) {
             Some(last) => Err(format!("frame {number} comes after frame {last}")),
             None => Ok(()),
         }
-    }
-
-    fn opened(
-        &mut self,
-        now: u64,
-        client: ClientId,
-        mark: u64,
-        number: Option<u64>,
-        frame: &Frame,
-    ) -> Verdict {
-        let written = number.and_then(|number| self.written.get(number as usize));
-        let Written { channel, about } = written.ok_or("no agent opened it")?;
-        let session = about.session.clone().ok_or("no session was opened")?;
-        let place = (*channel, session);
-        let asked = self.asked.get(&mark).ok_or("it was never asked")?;
-        let is_new = matches!(asked.method, Method::SessionNew | Method::SessionFork);
-        let named = if is_new {
-            frame.find_text(&["sessionId"]).map(|id| id.into_owned())
-        } else {
-            asked.names.clone()
-        };
-        let public = named.ok_or("the answer names no session")?;
-        let elsewhere = self.known_as(&public).filter(|other| *other != place);
-        if let Some((channel, session)) = elsewhere {
-            return Err(format!("{public} is live as {session} on {channel}"));
-        }
-        let row = self.channels.get_mut(&place.0).ok_or("its process never was")?;
-        row.used = true;
-        let session = row.sessions.entry(place.1.clone()).or_default();
-        if is_new && session.live {
-            return Err("it is open already".to_owned());
-        }
-        (session.live, session.held) = (true, true);
-        session.public = Some(public.clone());
-        (session.seen, session.maybe_seen) = (now, now);
-        self.clients.entry(client).or_default().attached.insert(public, place);
-        Ok(())
-    }
-
-    /// Before a close is answered: the end was told, and the prompts were answered.
-    fn closed_by_request(&mut self, client: ClientId, mark: u64) -> Verdict {
-        let asked = self.asked.get(&mark).ok_or("it was never asked")?;
-        let (place, names, saw_end) = (asked.place.clone(), asked.names.clone(), asked.saw_end);
-        let others = self.asked.range(..mark).any(|(_, other)| {
-            other.client == client && !other.done && place.is_some() && other.place == place
-        });
-        if saw_end && others {
-            return Err("requests of the closed session are not answered yet".to_owned());
-        }
-        let row = self.clients.entry(client).or_default();
-        match names {
-            // It may have been opened again meanwhile; then the place differs.
-            Some(id) if !saw_end && row.attached.get(&id) == place.as_ref() => {
-                row.attached.remove(&id);
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     fn question_arrives(&mut self, client: ClientId, frame: &Frame) -> Verdict {
@@ -188,12 +47,18 @@ impl Model {
         };
         let row = self.channels.get_mut(&channel).ok_or("its process never was")?;
         row.asks.get_mut(&token).ok_or("it is answered already")?.shown = true;
-        let knows_it = about.session.is_none_or(|session| {
-            let opens_any = self.opens(client, channel, None);
-            opens_any || self.may_hear(client, &(channel, session))
-        });
-        if !knows_it {
-            return Err("it is not attached to that session".to_owned());
+        let is_passthrough = row.passthrough;
+        self.gets_current(client, number);
+        if is_passthrough {
+            self.is_of_passthrough(client, channel, about.session.as_deref(), frame)?;
+        } else {
+            match (about.request, about.session) {
+                (Some(call), _) => self.elicited(client, (channel, call), &token, frame)?,
+                (None, Some(session)) => {
+                    self.is_told(client, &(channel, session), number, frame)?;
+                }
+                (None, None) => self.is_addressed(client, channel, number)?,
+            }
         }
         let row = self.clients.entry(client).or_default();
         match row.questions.insert(id, number) {
@@ -206,10 +71,16 @@ impl Model {
         if let Some(number) = number_after(frame, b"\"n\":") {
             let Written { channel, about } =
                 self.written.get(number as usize).ok_or("nobody wrote it")?;
-            let Some(session) = about.session.clone() else { return Ok(()) };
-            let place = (*channel, session);
-            if !self.may_hear(client, &place) {
-                return Err(format!("it is not attached to {} on {}", place.1, place.0));
+            let (channel, about) = (*channel, about.clone());
+            self.gets_current(client, number);
+            if self.channels.get(&channel).is_some_and(|row| row.passthrough) {
+                return self.is_of_passthrough(client, channel, about.session.as_deref(), frame);
+            }
+            let Some(session) = about.session else { return Ok(()) };
+            let place = (channel, session);
+            self.is_told(client, &place, number, frame)?;
+            if let (Some(child), Some(shown)) = (about.announces, frame.child_session()) {
+                self.is_shown_as(&(channel, child), &shown)?;
             }
             return self.in_order(client, place, number);
         }
@@ -227,13 +98,8 @@ impl Model {
                 if by_choice && self.config.agent.idle_policy == IdlePolicy::Detached {
                     return Err("the policy keeps it while a client is attached".to_owned());
                 }
-                let still_asked = row.questions.values().any(|number| {
-                    self.written.get(*number as usize).is_some_and(|written| {
-                        written.channel == place.0
-                            && written.about.session.as_ref() == Some(&place.1)
-                    })
-                });
-                if still_asked {
+                let shown: Vec<u64> = row.questions.values().copied().collect();
+                if shown.into_iter().any(|number| self.is_asked_in(&place, number)) {
                     return Err("a question of that session is still open".to_owned());
                 }
                 for asked in self.asked.values_mut() {
@@ -246,15 +112,145 @@ impl Model {
             "$/cancel_request" => {
                 let id = frame.request().map(|(token, _)| spelled(token.as_bytes()));
                 let id = id.and_then(|id| id.parse().ok()).ok_or("it names no request")?;
-                row.questions.remove(&id).map(drop).ok_or("it has no such question open".into())
+                let number = row.questions.remove(&id).ok_or("it has no such question open")?;
+                self.current.withdrawn.push((client, number));
+                Ok(())
             }
             // What clients tell the agent they have no session for goes nowhere.
             _ => Err("nobody said that".to_owned()),
         }
     }
 
+    fn gets_current(&mut self, client: ClientId, number: u64) {
+        if self.current.number == Some(number) {
+            self.current.got.insert(client);
+        }
+    }
+
+    /// Whether the agent still waits for this question, which belongs to this session.
+    fn is_asked_in(&self, place: &Place, number: u64) -> bool {
+        let Some(row) = self.channels.get(&place.0) else { return false };
+        row.asks.values().filter(|ask| ask.number == number).any(|ask| {
+            let asked = ask.of_request.and_then(|mark| self.asked.get(&mark));
+            ask.session.as_ref() == Some(&place.1)
+                || asked.is_some_and(|asked| asked.place.as_ref() == Some(place))
+        })
+    }
+
+    /// A passthrough client hears its own channel alone, and nothing is changed.
+    fn is_of_passthrough(
+        &self,
+        client: ClientId,
+        channel: ChannelId,
+        session: Option<&str>,
+        frame: &Frame,
+    ) -> Verdict {
+        let row = self.clients.get(&client);
+        if row.is_none_or(|row| row.passthrough != Some(channel)) {
+            return Err(format!("{channel} is another client's"));
+        }
+        match frame.session().as_deref() == session {
+            true => Ok(()),
+            false => Err("its session id was changed".to_owned()),
+        }
+    }
+
+    /// A frame of an agent about a session, or about an id that no open has brought.
+    fn is_told(&mut self, client: ClientId, place: &Place, number: u64, frame: &Frame) -> Verdict {
+        let row = self.channels.get(&place.0).and_then(|row| row.sessions.get(&place.1));
+        let (is_known, is_live) = (row.is_some(), row.is_some_and(|session| session.live));
+        if let Some(session) = row.filter(|session| session.live)
+            && self.may_hear(client, place)
+        {
+            let public = session.public.as_deref();
+            return match public == frame.session().as_deref() {
+                true => Ok(()),
+                false => Err(format!("clients know it as {public:?}")),
+            };
+        }
+        if self.may_hear(client, place) {
+            return Ok(());
+        }
+        // An agent answers those that ask it about an id, whatever it says of it.
+        let asks_about = |asked: &Asked| {
+            asked.client == client
+                && !asked.done
+                && asked.place.is_none()
+                && asked.sent.iter().any(|(channel, _)| *channel == place.0)
+                && asked.names.as_deref().is_some_and(|id| stripped(id) == place.1)
+        };
+        if is_known && !is_live && self.asked.values().any(asks_about) {
+            return Ok(());
+        }
+        if is_known {
+            // It may be the id of a new session again, whose open is under way.
+            let is_question = frame.kind == FrameKind::Request;
+            return match is_question && !is_live && self.opens(client, place.0, None) {
+                true => Ok(()),
+                false => Err(format!("it is not attached to {} on {}", place.1, place.0)),
+            };
+        }
+        self.passing_told(client, place, number, frame)
+    }
+
+    /// A question that names nothing is for its addressee, or, where that one cannot
+    /// answer, for somebody in a session with it.
+    fn is_addressed(&self, client: ClientId, channel: ChannelId, number: u64) -> Verdict {
+        let is_first = self.current.number == Some(number);
+        let shares = |other: &ClientId| {
+            let row = self.clients.get(other);
+            let mut places = row.into_iter().flat_map(|row| row.attached.values());
+            places.any(|place| place.0 == channel && self.may_hear(client, place))
+        };
+        let possible = &self.current.addressees.possible;
+        match is_first && !possible.iter().any(|other| *other == client || shares(other)) {
+            true => Err("it has nothing to do with it".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// An elicitation under the id of a request: it is for the client that asked, under the
+    /// client's own id, while that request is open.
+    fn elicited(
+        &mut self,
+        client: ClientId,
+        (channel, call): (ChannelId, u64),
+        token: &str,
+        frame: &Frame,
+    ) -> Verdict {
+        let shown = frame.request().map(|(token, _)| spelled(token.as_bytes()));
+        let Some(row) = self.channels.get_mut(&channel) else { return Ok(()) };
+        let Some(sent) = row.pending.get(&call) else {
+            return match shown.as_deref() {
+                None | Some("null") => Ok(()),
+                Some(shown) => Err(format!("the request {shown} is over")),
+            };
+        };
+        let mark = sent.mark;
+        let asked = mark.and_then(|mark| self.asked.get(&mark)).filter(|asked| !asked.done);
+        // A login that the bridge repeats belongs to no request of a client.
+        let Some(asked) = asked else { return Ok(()) };
+        if !self.clients.contains_key(&asked.client) {
+            return Ok(());
+        }
+        if asked.client != client {
+            return Err(format!("the request is of {}", asked.client));
+        }
+        if asked.saw_end && asked.place.is_some() {
+            return Err("the session of that request was closed".to_owned());
+        }
+        if shown.as_ref() != Some(&asked.token) {
+            return Err(format!("the request is {}", asked.token));
+        }
+        if let Some(ask) = row.asks.get_mut(token) {
+            ask.of_request = mark;
+        }
+        self.sights.insert(Sight::ElicitationOfRequest);
+        Ok(())
+    }
+
     /// Whether a client may hear of a session: it is attached, or restores it.
-    fn may_hear(&self, client: ClientId, place: &Place) -> bool {
+    pub(super) fn may_hear(&self, client: ClientId, place: &Place) -> bool {
         let row = self.clients.get(&client);
         row.is_some_and(|row| row.attached.values().any(|other| other == place))
             || self.opens(client, place.0, Some(&place.1))
@@ -319,8 +315,10 @@ impl Model {
         if reason == EndReason::IdleTimeout {
             self.was_due(now, session)?;
         }
+        self.may_end(&place, id, reason)?;
         let row = self.channels.get_mut(&channel).ok_or("its process never was")?;
         (row.busy_at, row.served_at) = (now, now);
+        row.ends_children(&place.1);
         if let Some(session) = row.sessions.get_mut(&place.1) {
             session.live = false;
         }
@@ -330,14 +328,38 @@ impl Model {
                 sent.session = None;
             }
         }
+        for asked in self.asked.values_mut().filter(|row| row.source.as_ref() == Some(&place)) {
+            asked.source = None;
+        }
         for asked in self.asked.values_mut().filter(|row| row.place.as_ref() == Some(&place)) {
             asked.outlived_it = true;
             asked.done |= !self.clients.contains_key(&asked.client);
         }
         Ok(())
     }
-}
 
-fn text(frame: &Frame) -> &str {
-    std::str::from_utf8(frame.bytes()).unwrap_or_default()
+    /// A session ends for the reason that is given, and for no other.
+    fn may_end(&mut self, place: &Place, id: &str, reason: EndReason) -> Verdict {
+        match reason {
+            EndReason::Deleted => {
+                let agreed = self.current.answered.as_ref().is_some_and(|row| row.deletes(place));
+                if !agreed {
+                    return Err("its agent did not agree to that".to_owned());
+                }
+                self.sights.insert(Sight::LiveDeleted);
+            }
+            EndReason::ClientClose => {
+                let closes = |asked: &Asked| {
+                    asked.method == Method::SessionClose
+                        && !asked.outlived_it
+                        && asked.names.as_deref() == Some(id)
+                };
+                if !self.asked.values().any(closes) {
+                    return Err("no client closed it".to_owned());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }

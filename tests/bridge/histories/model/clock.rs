@@ -2,10 +2,11 @@
 
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
 use drawbridge::bridge::time::Limit;
-use drawbridge::bridge::{ChannelId, Moment};
+use drawbridge::bridge::{ChannelId, ClientId, Moment};
 use drawbridge::wire::Method;
 
-use super::{Channel, Model, Rung, Session, Verdict};
+use super::passing::Passing;
+use super::{Asked, Channel, Model, Rung, Session, Verdict};
 
 /// A channel that nobody has used yet is kept for this long.
 const FIRST_USE: u64 = 60_000;
@@ -48,6 +49,20 @@ impl Model {
         if row.sessions.values().any(|session| session.live) {
             return fail("sessions live on it");
         }
+        let is_there = |client: &Option<ClientId>| {
+            client.is_some_and(|client| self.clients.contains_key(&client))
+        };
+        if self.clients.values().any(|client| client.passthrough == Some(channel)) {
+            return fail("its client is there");
+        }
+        let mut passing = row.passing.values();
+        let may_hold = |row: &Passing| {
+            let is_of_client = row.parents.is_empty() && is_there(&row.lessee);
+            row.is_of_agent && is_of_client && !row.has_ended
+        };
+        if passing.any(may_hold) {
+            return fail("it may hold something for a client");
+        }
         let mut waits = row.pending.values().filter_map(|sent| self.asked.get(&sent.mark?));
         if waits.any(|asked| {
             !asked.done && !asked.outlived_it && self.clients.contains_key(&asked.client)
@@ -77,14 +92,30 @@ impl Model {
         let forgotten = self.asked.values().find(|asked| {
             matches!(asked.method, Method::SessionNew | Method::SessionLoad | Method::SessionResume)
                 && !asked.done
+                && !asked.passthrough
                 && asked.place.is_none()
                 && self.clients.contains_key(&asked.client)
-                && asked.at.max(self.paused_until) + LONGEST_OPEN <= now
+                && self.could_be_opened_since(now, asked) + LONGEST_OPEN <= now
         });
         match forgotten {
             Some(asked) => Err(format!("{:?} of {} ms is not answered", asked.method, asked.at)),
             None => Ok(()),
         }
+    }
+
+    /// From when on nothing stood in the way of an open.
+    fn could_be_opened_since(&self, now: u64, asked: &Asked) -> u64 {
+        let is_meant = |channel: &ChannelId| {
+            // An open that was not sent may wait for any of them.
+            asked.sent.is_empty() || asked.sent.iter().any(|(sent, _)| sent == channel)
+        };
+        let stood_at = |row: &Channel| {
+            let stands = row.paused || !row.asks.is_empty();
+            if stands && !row.exited { now } else { row.stood_at }
+        };
+        let channels = self.channels.iter().filter(|(id, _)| is_meant(id));
+        let stood_at = channels.map(|(_, row)| stood_at(row)).max().unwrap_or_default();
+        asked.at.max(self.paused_until).max(stood_at)
     }
 
     fn channel_is_punctual(&self, now: u64, row: &Channel) -> Verdict {
@@ -104,14 +135,20 @@ impl Model {
         if self.ending.is_some() {
             return Ok(());
         }
-        let silent = row.pending.values().any(|sent| {
-            sent.method == Method::Initialize
-                && self
-                    .over_at(sent.at, self.config.agent.initialize_timeout)
-                    .is_some_and(|at| at <= now)
-        });
+        let is_clock_standing = row.paused || !row.asks.is_empty();
+        let silent = !is_clock_standing
+            && row.pending.values().any(|sent| {
+                sent.method == Method::Initialize
+                    && self
+                        .over_at(sent.at.max(row.stood_at), self.config.agent.initialize_timeout)
+                        .is_some_and(|at| at <= now)
+            });
         if silent {
             return Err("it never answered initialize, and is not stopped".to_owned());
+        }
+        // A passthrough agent may hold sessions that nobody sees from outside.
+        if row.passthrough {
+            return Ok(());
         }
         let has_work = !row.initialized
             || row.leased

@@ -1,0 +1,204 @@
+//! The addressee of a message of an agent: one function for all kinds of messages.
+//!
+//! What the message names decides. If it names nothing, or nothing that the books know, it
+//! goes where it would have gone without a bridge, as far as that is certain: to the one
+//! client that it can be for. A guess among several clients would show the login or the tool
+//! call of one to another.
+
+use std::collections::BTreeSet;
+
+use crate::bridge::books::Books;
+use crate::bridge::books::call::{Asker, Call, Opening, PassedOn, Purpose};
+use crate::bridge::books::handles::HandleKind;
+use crate::bridge::books::session::Session;
+use crate::bridge::books::session_names::Name;
+use crate::bridge::id::{CallId, ChannelId, ClientId};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
+use crate::wire::{Frame, FrameKind, Method, Token};
+
+/// The addressee of a message of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressee {
+    /// What the message names: a live session or a passing id.
+    Named(Name),
+    /// The client of this open: the message names the session that the open restores, or
+    /// one that it may bring.
+    Opening(CallId),
+    /// The client of this request, which the message names.
+    Request(CallId),
+    /// This client.
+    Client(ClientId),
+    /// All clients of the channel: a notification that names no session.
+    Everyone,
+    /// No client: the message names a session that was closed.
+    Closed,
+    /// No client: several may be meant, or there is none.
+    Nobody,
+}
+
+impl Books {
+    /// The addressee of a request or notification of a channel's agent.
+    pub fn addressee(&self, channel: ChannelId, frame: &Frame) -> Addressee {
+        let Some(row) = self.channel(channel) else { return Addressee::Nobody };
+        if let Some(id) = frame.session() {
+            if let Some(name) = row.names.get(&id) {
+                return self.named(channel, name, &id, frame.kind);
+            }
+            let is_buried = row.tombstones.contains(&id);
+            if let Some(open) = self.open_for(channel, &id, is_buried, frame.kind) {
+                return Addressee::Opening(open);
+            }
+            // In a shutdown every session is closed, also one that the books never knew.
+            if is_buried || self.is_ending() {
+                return Addressee::Closed;
+            }
+        }
+        for (member, kind) in HandleKind::MEMBERS {
+            if row.handles.is_empty() {
+                break;
+            }
+            // An elicitation that begins has a new id, whatever had that id before.
+            if kind == HandleKind::Elicitation && frame.method == Method::ElicitationCreate {
+                continue;
+            }
+            let handle = frame.find_text(&[member]).and_then(|id| row.handles.of_agent(kind, &id));
+            if let Some(handle) = handle {
+                return Addressee::Client(handle.client);
+            }
+        }
+        if let Some(call) = self.request_named(channel, frame) {
+            return Addressee::Request(call);
+        }
+        match self.only_client(channel) {
+            Some(client) => Addressee::Client(client),
+            None if frame.kind == FrameKind::Notification && frame.session().is_none() => {
+                Addressee::Everyone
+            }
+            None => Addressee::Nobody,
+        }
+    }
+
+    /// The addressee of a frame that names something known. The agent is not known to hold
+    /// anything under a passing id that only a client has named: then an open that is under
+    /// way may bring that id, and an agent that counts its sessions soon gives it to another.
+    fn named(&self, channel: ChannelId, name: Name, id: &str, kind: FrameKind) -> Addressee {
+        let unsure = match name {
+            Name::Passing(key) if !self.is_held(key) => self.open_in_flight(channel, Some(id)),
+            _ => None,
+        };
+        let (Name::Passing(key), Some(open)) = (name, unsure) else {
+            return Addressee::Named(name);
+        };
+        let restores = self.call(open).and_then(Call::opening).and_then(Opening::restores);
+        if restores.is_some() || kind == FrameKind::Notification {
+            return Addressee::Opening(open);
+        }
+        let opener = self.only_opener(channel);
+        match opener.is_some_and(|opener| self.clients_of_passing(key).contains(&opener)) {
+            true => Addressee::Named(name),
+            false => Addressee::Nobody,
+        }
+    }
+
+    /// The open that a frame under an unknown session id belongs to: the restore of `id`,
+    /// otherwise one that makes a new session. For a request, that must be known to be of
+    /// one client, since a request cannot be held until the answer tells.
+    fn open_for(
+        &self,
+        channel: ChannelId,
+        id: &str,
+        is_buried: bool,
+        kind: FrameKind,
+    ) -> Option<CallId> {
+        let open = self.open_in_flight(channel, Some(id))?;
+        let restores = |call: &Call| call.opening().and_then(Opening::restores).is_some();
+        if self.call(open).is_some_and(restores) {
+            return Some(open);
+        }
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::SpeakOverTombstone) {
+            return Some(open);
+        }
+        let certain = kind == FrameKind::Notification || self.only_opener(channel).is_some();
+        (!is_buried && certain).then_some(open)
+    }
+
+    /// The one client that has opens of new sessions in flight on a channel.
+    fn only_opener(&self, channel: ChannelId) -> Option<ClientId> {
+        let calls = self.channel(channel)?.calls.iter().filter_map(|id| self.calls.get(id));
+        let opens = calls.filter(|call| {
+            call.is_sent() && call.opening().is_some_and(|open| open.restores().is_none())
+        });
+        only(&opens.filter_map(Call::client).collect())
+    }
+
+    /// The pending request of a client that an elicitation belongs to.
+    pub fn request_named(&self, channel: ChannelId, frame: &Frame) -> Option<CallId> {
+        if frame.method != Method::ElicitationCreate {
+            return None;
+        }
+        let id = CallId(frame.request()?.0.as_number()?);
+        self.asker_on(channel, id).map(|_| id)
+    }
+
+    /// The client, with its id, that a pending request to an agent is made for; `None`: there
+    /// is no such request, or no client waits for it.
+    pub fn asker_on(&self, channel: ChannelId, id: CallId) -> Option<(ClientId, &Token)> {
+        let call = self.calls.get(&id).filter(|call| call.channel == Some(channel))?;
+        let asker = match call.purpose {
+            Purpose::Part(fanout) => &self.fanouts.get(&fanout)?.asker,
+            Purpose::RepeatedLogin { open } => &self.calls.get(&open)?.asker,
+            _ => &call.asker,
+        };
+        match asker {
+            Asker::Client(client, token) => Some((*client, token)),
+            Asker::Nobody => None,
+        }
+    }
+
+    /// Whether the bridge has given a request id to an agent, and no client waits for that
+    /// request.
+    pub fn is_past_request(&self, channel: ChannelId, number: u64) -> bool {
+        (1..=self.numbers.calls.0).contains(&number)
+            && self.asker_on(channel, CallId(number)).is_none()
+    }
+
+    /// The one client that a message of a channel's agent can be for: the only one with a
+    /// session on, or a request at, the channel; of several, the only one whose prompt or
+    /// open runs there now; without any, the only client of the pool.
+    pub fn only_client(&self, channel: ChannelId) -> Option<ClientId> {
+        let row = self.channel(channel)?;
+        let calls = || row.calls.iter().filter_map(|id| self.calls.get(id));
+        let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
+        let passing = row.passing.iter().flat_map(|key| self.clients_of_passing(*key));
+        let mut there: BTreeSet<ClientId> = sessions.flat_map(Session::clients).copied().collect();
+        there.extend(calls().filter_map(Call::client));
+        there.extend(row.leases.iter().copied().chain(passing));
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::GuessAmongClients) {
+            return there.first().copied();
+        }
+        match there.len() {
+            0 => only(&self.clients_of(channel).into_iter().collect()),
+            1 => there.first().copied(),
+            _ => {
+                let runs = |call: &&Call| {
+                    let works = matches!(
+                        call.purpose,
+                        Purpose::Prompt
+                            | Purpose::PassedOn { kind: PassedOn::Prompt, .. }
+                            | Purpose::Reload { .. }
+                    );
+                    call.is_sent() && (works || call.opening().is_some())
+                };
+                only(&calls().filter(runs).filter_map(Call::client).collect())
+            }
+        }
+    }
+}
+
+/// The one client of a set; `None`: there are several, or none.
+fn only(clients: &BTreeSet<ClientId>) -> Option<ClientId> {
+    clients.first().copied().filter(|_| clients.len() == 1)
+}

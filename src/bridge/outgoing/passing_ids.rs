@@ -1,0 +1,104 @@
+//! Passing ids come to be known: by a frame of an agent, an announcement, or an answer.
+
+use crate::bridge::books::channel::Said;
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::passing::{Owner, PassingState};
+use crate::bridge::books::session_names::Name;
+use crate::bridge::books::tombstones::{Hold, Tombstone};
+use crate::bridge::id::{ChannelId, ClientId, PassingKey};
+use crate::bridge::notice::Notice;
+use crate::bridge::reason::EndReason;
+use crate::bridge::step::Step;
+
+/// Handles the announcement of a sub-agent, in a session or under a passing id of `owner`.
+/// `None`: it means something already, or meant a session that was closed, and keeps that
+/// meaning.
+pub fn announced(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    owner: Owner,
+    id: &str,
+) -> Option<PassingKey> {
+    let row = step.books.channel(channel)?;
+    if row.tombstones.contains(id) {
+        return None;
+    }
+    add(step, channel, (id, None), owner, PassingState::Held)
+}
+
+/// Binds an unknown id in a frame of an agent to the client that the frame goes to.
+pub fn bound(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    client: ClientId,
+    id: &str,
+) -> Option<PassingKey> {
+    let owner = step.books.owner_for(channel, client);
+    add(step, channel, (id, None), owner, PassingState::Held)
+}
+
+/// Ends a passing id that a client has named and the agent knows nothing by. What the agent
+/// should say under it all the same is for that client.
+pub fn end_unknown(step: &mut Step<'_>, channel: ChannelId, id: &str) {
+    let name = step.books.channel(channel).and_then(|row| row.names.get(id));
+    let Some(Name::Passing(key)) = name else { return };
+    let Some(row) = step.books.passing_mut(key) else { return step.books.absent(key) };
+    if row.state == PassingState::Named {
+        row.state = PassingState::Ended;
+        // It may have been all that kept the channel.
+        step.books.touch_channel(channel);
+    }
+}
+
+/// Ends a passing id. What the agent still says under it is for nobody; `held` is the hold
+/// of its tombstone if the agent is known to hold something under it.
+pub fn end(step: &mut Step<'_>, key: PassingKey, held: Hold, reason: Option<EndReason>) {
+    let Some(row) = step.books.remove_passing(key) else { return step.books.absent(key) };
+    let hold = match row.state {
+        PassingState::Held => held,
+        PassingState::Named | PassingState::Ended => Hold::Nothing,
+    };
+    bury(step, row.channel, (&row.public_id, &row.agent_id), hold, reason);
+}
+
+/// Handles the announcement of a sub-agent in a session that was closed: what it says is for
+/// nobody, either.
+pub fn announced_too_late(step: &mut Step<'_>, channel: ChannelId, id: &str) {
+    let row = step.books.channel(channel);
+    if row.is_some_and(|row| !row.names.contains(id)) {
+        bury(step, channel, (id, id), Hold::Nothing, None);
+    }
+}
+
+fn bury(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    (public_id, agent_id): (&str, &str),
+    hold: Hold,
+    reason: Option<EndReason>,
+) {
+    let (key, now) = (step.books.next_session_key(), step.now);
+    let mut tombstone = Tombstone::new(key, public_id, agent_id.into(), hold, Ids::default(), now);
+    tombstone.reason = reason;
+    if let Some(row) = step.books.channel_mut(channel)
+        && !row.tombstones.contains(agent_id)
+    {
+        step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
+    }
+}
+
+/// Adds a passing id. `None`: the agent means something else by it.
+pub fn add(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    ids: (&str, Option<&str>),
+    owner: Owner,
+    state: PassingState,
+) -> Option<PassingKey> {
+    let (key, thrown) = step.books.add_passing(channel, ids, owner, state)?;
+    step.outgoing.counters.passing_ids += thrown;
+    if thrown > 0 && step.books.say_once(channel, Said::PassingIds) {
+        step.publish(Notice::PassingIdsOver { channel });
+    }
+    Some(key)
+}

@@ -1,0 +1,51 @@
+//! Frames of clients that are held until they can be handled: those behind an `initialize`
+//! that is not answered yet, and requests about a conversation that is being restored.
+//!
+//! Without a bridge the agent reads them in their order. With one, their place may be known
+//! only when what was sent before them is answered.
+
+use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::id::{CallId, ClientId};
+use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::step::Step;
+use crate::wire::{Frame, FrameKind, Method};
+
+/// Holds a frame of a client whose `initialize` is not answered yet.
+pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let Some(row) = step.books.client_mut(client) else { return step.books.absent(client) };
+    if row.held.hold(frame) {
+        return;
+    }
+    match frame.kind {
+        FrameKind::Request => {
+            answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
+        }
+        _ => step.outgoing.counters.unrouted += 1,
+    }
+}
+
+/// Makes a request wait for the end of the restore of the conversation that it names.
+pub fn behind_open(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    step.books.wait_for_channel(client, Purpose::BehindOpen, frame, step.now);
+}
+
+/// Answers the prompts of a client that are held behind the restore of a conversation as
+/// cancelled.
+pub fn cancel_prompts(step: &mut Step<'_>, client: ClientId, named: &str) {
+    let is_meant = |id: &CallId| {
+        step.books.call(*id).is_some_and(|call| match &call.stage {
+            Stage::Held(frame) => {
+                call.client() == Some(client)
+                    && frame.method == Method::SessionPrompt
+                    && frame.session().as_deref() == Some(named)
+            }
+            _ => false,
+        })
+    };
+    let prompts = step.books.calls_behind_opens();
+    let prompts: Vec<CallId> = prompts.into_iter().filter(is_meant).collect();
+    for id in prompts {
+        answer::succeed(step, id, CANCELLED_TURN);
+    }
+}

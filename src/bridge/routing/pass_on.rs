@@ -1,0 +1,160 @@
+//! Requests that pass on to an agent because the bridge has no reason of its own to refuse
+//! them: about passing ids, and about ids that the books do not know.
+
+use crate::bridge::books::call::{Call, PassedOn, Purpose};
+use crate::bridge::books::passing::{Owner, PassingState};
+use crate::bridge::books::session::Session;
+use crate::bridge::books::session_names::Name;
+use crate::bridge::channels::backpressure;
+use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
+use crate::bridge::outgoing::{answer, passing_ids, send, translate};
+use crate::bridge::reason::EndReason;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::step::Step;
+use crate::wire::{Frame, FrameKind, Method};
+
+/// The kind of a request about a passing or an unknown id.
+fn kind(frame: &Frame) -> PassedOn {
+    match frame.method {
+        Method::SessionPrompt => PassedOn::Prompt,
+        Method::SessionClose | Method::SessionDelete | Method::NesClose => PassedOn::End,
+        _ => PassedOn::Other,
+    }
+}
+
+/// Sends a request about a passing id to the channel that has the id.
+pub fn about_passing_id(step: &mut Step<'_>, client: ClientId, key: PassingKey, frame: &Frame) {
+    let Some(row) = step.books.passing(key) else { return step.books.absent(key) };
+    let (channel, id, owner) = (row.channel, row.agent_id.clone(), row.owner);
+    if step.books.does_not_read(channel) {
+        return backpressure::refuse(step, client, frame);
+    }
+    let can_close = step.books.channel(channel).is_some_and(|row| row.capabilities.close);
+    if frame.method == Method::SessionClose && !can_close {
+        let refusal = Refusal::UnknownSession { id: frame.session().unwrap_or_default().into() };
+        return answer::refuse(step, client, &frame.id(), &refusal);
+    }
+    if let Owner::Session(parent) = owner {
+        step.books.mark_seen(parent, step.now);
+    }
+    let purpose = Purpose::PassedOn { id, home: Some(channel), kind: kind(frame) };
+    if is_ready(step, channel) {
+        return send::named(step, client, Name::Passing(key), purpose, frame);
+    }
+    let id = step.books.wait_for_channel(client, purpose, frame, step.now);
+    let Some(id) = id else { return step.books.absent(client) };
+    step.books.move_call(id, Some(channel));
+}
+
+/// Whether a channel may be sent requests now; if not, they are held until it may.
+fn is_ready(step: &Step<'_>, channel: ChannelId) -> bool {
+    let row = step.books.channel(channel);
+    row.is_some_and(|row| row.is_open() && !step.books.is_being_set_up(row))
+}
+
+/// Makes a request about an id that the books do not know, or about a session that is not
+/// open any more, wait for a channel: the one that had the id last, else the one that last
+/// served the client.
+pub fn about_unknown_id(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let Some(named) = frame.session() else { return step.books.absent(client) };
+    let pool = step.books.client(client).and_then(|row| step.books.pool(row.pool?));
+    let can_close = pool.is_some_and(|pool| pool.capabilities.close);
+    if frame.method == Method::SessionClose && !can_close {
+        let refusal = Refusal::UnknownSession { id: named.into() };
+        return answer::refuse(step, client, &frame.id(), &refusal);
+    }
+    let (id, home) = step.books.stored(client, &named);
+    let purpose = Purpose::PassedOn { id, home, kind: kind(frame) };
+    step.books.wait_for_channel(client, purpose, frame, step.now);
+}
+
+/// Passes a notification about such an id on; without a channel it is dropped, since a
+/// notification starts no agent.
+pub fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+    let Some(named) = frame.session() else { return step.books.absent(client) };
+    let (id, home) = step.books.stored(client, &named);
+    let row = step.books.client(client);
+    let last = row.and_then(|row| row.served_by);
+    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
+    let Some(channel) = [home, last].into_iter().flatten().find(is_open) else {
+        step.outgoing.counters.unrouted += 1;
+        return;
+    };
+    if step.books.means_another(channel, &id, &named) {
+        step.outgoing.counters.unrouted += 1;
+        return;
+    }
+    let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, Some(&id));
+    send::pass_notification(step, channel, outgoing);
+}
+
+/// Handles the answer to a request in a session, or to one that was passed on.
+pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
+    let now = step.now;
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    if let Some(session) = call.session.and_then(|key| step.books.session_mut(key)) {
+        (session.last_seen, session.heard_at) = (now, now);
+    }
+    let succeeded = frame.kind == FrameKind::Success;
+    if let Purpose::PassedOn { id, kind, .. } = &call.purpose {
+        let ends = *kind == PassedOn::End;
+        match step.books.channel(channel).and_then(|row| row.names.get(id)) {
+            Some(Name::Passing(key)) => {
+                match step.books.passing_mut(key) {
+                    Some(row) if succeeded && ends => row.state = PassingState::Ended,
+                    Some(_) if succeeded => step.books.hold_passing(key),
+                    // The agent knows nothing by an id of which it has never spoken.
+                    Some(row) if row.state == PassingState::Named => {
+                        row.state = PassingState::Ended;
+                    }
+                    Some(_) => {}
+                    None => step.books.absent(key),
+                }
+                // An ended id may have been all that kept the channel.
+                step.books.touch_channel(channel);
+            }
+            // The id named no session yet when the request was sent; the agent has opened
+            // one of that id for this client first, and has now closed it.
+            Some(Name::Session(key)) if succeeded && ends && is_attached(step, &call, key) => {
+                close::end_session(step, key, EndReason::ClientClose, Ending::InOrder);
+            }
+            Some(Name::Session(_)) | None => {}
+        }
+    }
+    let is_plain = !matches!(&call.purpose, Purpose::WithoutSession { unknown: false });
+    if let Some(client) = call.client().filter(|_| succeeded && is_plain) {
+        made(step, channel, client, frame);
+    }
+    answer::pass(step, &call, frame);
+}
+
+/// Whether the client of a call is attached to a session.
+fn is_attached(step: &Step<'_>, call: &Call, key: SessionKey) -> bool {
+    let session = step.books.session(key);
+    let clients = session.map(Session::clients).unwrap_or_default();
+    call.client().is_some_and(|client| clients.contains(&client))
+}
+
+/// Binds the session id that the answer to an extension request has brought.
+fn made(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
+    let Some(id) = frame.find_text(&["sessionId"]) else { return };
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
+    if let Some(name) = row.names.get(&id) {
+        if let Name::Passing(key) = name {
+            step.books.hold_passing(key);
+        }
+        return;
+    }
+    // The agent uses the id of a closed session again: that one will not speak any more.
+    if row.tombstones.contains(&id) {
+        close::flush_tombstone(step, channel, &id, false);
+    }
+    let owner = Owner::Client(client);
+    let public = passing_ids::add(step, channel, (&id, None), owner, PassingState::Held);
+    if public.is_some()
+        && let Some(row) = step.books.channel_mut(channel)
+    {
+        row.tombstones.remove(&id);
+    }
+}
