@@ -156,7 +156,13 @@ impl Frame {
         let _ = walk.over(beginning);
         let is_there =
             |member| walk.places.of(member).is_some() || walk.broken_member() == Some(member);
-        let id = walk.places.of(Member::Id).map(|id| id.of(beginning)).or_else(|| last_id(end));
+        // A number that breaks off may be a part of the id only.
+        let is_whole = |id: &Span| {
+            let rest = beginning[id.end()..].trim_ascii_start();
+            matches!(rest.first(), Some(b',' | b'}'))
+        };
+        let id = walk.places.of(Member::Id).filter(is_whole).map(|id| id.of(beginning));
+        let id = id.or_else(|| last_id(end));
         let Some(id) = id.filter(|id| is_id(id)).map(Token::new) else { return Glimpse::Nothing };
         let is_answer = is_there(Member::Result) || is_there(Member::Error);
         // The method may stand behind the fault.

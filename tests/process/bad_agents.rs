@@ -125,13 +125,19 @@ fn an_answer_given_twice_is_passed_on_once() {
 }
 
 #[test]
-fn what_concerns_no_session_of_its_own_is_not_passed_on() {
+fn what_names_another_process_s_session_comes_under_an_alias() {
     let mut bridge = Bridge::ready(&["--share", "session"], &["--session-ids", "random"]);
     let [one, two] = [bridge.new_session(), bridge.new_session()];
-    let said = bridge.turn(&one, &format!("update-other {two} forged\nask-other {two}\nsay on"));
-    assert_eq!(said.last().map(String::as_str), Some("on"));
-    assert_eq!(bridge.said(&two), [""; 0], "no other process speaks for a session");
-    assert_eq!(bridge.leftovers(), [""; 0], "and none asks for it");
+    let script = format!("update-other {two} forged\nask-other {two}\nsay on");
+    let turn = bridge.prompt(&one, &script);
+    let question = bridge.message("session/request_permission");
+    let alias = format!("~1~{two}");
+    assert_eq!(question["params"]["sessionId"], *alias, "no other process asks for a session");
+    let allowed = json!({ "outcome": { "outcome": "selected", "optionId": "allow" } });
+    bridge.reply(&question, &allowed);
+    assert_eq!(bridge.answer(turn)["result"]["stopReason"], "end_turn");
+    assert_eq!(bridge.said(&two), [""; 0], "and none speaks for it");
+    assert_eq!(bridge.said(&alias).first().map(String::as_str), Some("forged"));
     bridge.end();
 }
 

@@ -129,9 +129,11 @@ fn a_second_signal_ends_it_at_once() {
     let leaving = bridge.new_session();
     bridge.new_session();
     bridge.call_about("session/close", &leaving);
-    let begun = Instant::now();
     bridge.signal(Signal::SIGINT);
     bridge.logs("shutting down");
+    // What comes within a second is the same wish.
+    sleep(Duration::from_millis(1_200));
+    let begun = Instant::now();
     bridge.signal(Signal::SIGINT);
     bridge.is_gone();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -119,10 +119,11 @@ fn nothing_to_read_is_the_end() {
 }
 
 #[test]
-fn half_a_line_at_the_end_is_no_message() {
+fn the_last_line_needs_no_line_end() {
     let mut bridge = Bridge::ready(&[], &[]);
     bridge.write(br#"{"jsonrpc":"2.0","id":1,"method":"_x"}"#);
     bridge.close_stdin();
+    assert_eq!(bridge.incoming(), r#"{"jsonrpc":"2.0","id":1,"result":{"echo":null}}"#);
     bridge.is_gone();
     assert_eq!(bridge.leftovers(), [""; 0]);
 }
