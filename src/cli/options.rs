@@ -171,7 +171,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "max-husks", CHANNELS, Count => config.agent.max_husks,
         "Number of closed sessions that an agent without session/close may still hold before its \
-         channel is replaced. 0: no limit"
+         channel is replaced. One that left processes counts for more. 0: no limit"
     ),
     option!(
         "preheat", CHANNELS, Switch => config.limits.preheat,

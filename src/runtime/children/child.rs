@@ -186,9 +186,13 @@ fn lead_a_session(command: &mut Command) {
 
 /// The message that an agent's working directory does not exist.
 pub(super) fn no_directory(cwd: &str) -> String {
-    let shown: String = cwd.chars().take(200).collect();
-    let rest = if shown.len() < cwd.len() { "…" } else { "" };
-    format!("the working directory {}{rest} does not exist", shown.escape_default())
+    let beginning = cwd.chars().take(200);
+    let rest = if cwd.chars().nth(200).is_some() { "…" } else { "" };
+    // A person must find the name again, and a log line must stay one line.
+    let shown: String = beginning
+        .map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char })
+        .collect();
+    format!("the working directory {shown}{rest} does not exist")
 }
 
 /// The message that says why an agent's program cannot be run.
