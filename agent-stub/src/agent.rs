@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::manners::Manners;
 use crate::message::{self, Fault, Reply, Request};
 use crate::store::Store;
+use crate::suggesting::Suggesting;
 use crate::turns::Turns;
 use crate::wire::{Wire, lock};
 
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) next_tool: u64,
     pub(crate) logged_in: bool,
     pub(crate) provider: Value,
+    pub(crate) suggesting: Suggesting,
     next_ask: u64,
     /// Our own requests, by id; `Some` once they are answered.
     asked: BTreeMap<String, Option<Reply>>,
@@ -64,6 +66,7 @@ impl Agent {
             next_tool: 1,
             logged_in: false,
             provider: Value::Null,
+            suggesting: Suggesting::default(),
             next_ask: 0,
             asked: BTreeMap::new(),
             permissions_open: 0,
@@ -188,25 +191,37 @@ impl Agent {
         method: &str,
         params: &Value,
     ) -> Result<Reply, Interrupted> {
-        let permission = method == "session/request_permission";
         let id = {
             let mut state = self.lock();
-            let id = state.next_ask;
             state.next_ask += 1;
-            state.asked.insert(id.to_string(), None);
-            state.permissions_open += usize::from(permission);
-            id
+            state.next_ask - 1
         };
-        self.wire.send(&message::request(id, method, params));
-        let key = id.to_string();
+        self.ask_as(turn, &id.to_string(), method, &message::request(id, method, params))
+    }
+
+    /// The same with a request that is spelled out already; `id` is the one in it.
+    pub(crate) fn ask_as(
+        self: &Arc<Self>,
+        turn: Option<u64>,
+        id: &str,
+        method: &str,
+        line: &str,
+    ) -> Result<Reply, Interrupted> {
+        let permission = method == "session/request_permission";
+        {
+            let mut state = self.lock();
+            state.asked.insert(id.to_owned(), None);
+            state.permissions_open += usize::from(permission);
+        }
+        self.wire.send(line);
         let reply = self.wait(None, |state| {
-            if let Some(reply) = state.asked.get_mut(&key).and_then(Option::take) {
+            if let Some(reply) = state.asked.get_mut(id).and_then(Option::take) {
                 return Some(Ok(reply));
             }
             turn.filter(|turn| state.turns.is_ending(*turn)).map(|_| Err(Interrupted))
         });
         let held = self.change(|state| {
-            state.asked.remove(&key);
+            state.asked.remove(id);
             state.permissions_open -= usize::from(permission);
             if state.permissions_open == 0 {
                 std::mem::take(&mut state.held)

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::agent::Interrupted;
-use crate::message::{Reply, text};
+use crate::message::{self, Frame, Reply, Request, text};
 use crate::script::{Known, Script};
 
 /// Runs the line if it is one of these commands; `false` if it is not.
@@ -34,15 +34,26 @@ pub(crate) fn command(script: &Script<'_>, word: &str, rest: &str) -> Known {
             let Ok(params) = serde_json::from_str(&script.fill_in(json)) else {
                 return Ok(false);
             };
-            match script.agent.ask(Some(script.turn), method, &params)? {
-                Reply::Result(result) => format!("answer: {result}"),
-                Reply::Error { code, message } => format!("answer: error {code} {message}"),
-            }
+            answered(script.agent.ask(Some(script.turn), method, &params)?)
+        }
+        ("ask-raw", json) => {
+            let line = script.fill_in(json);
+            let Frame::Request(Request { id, method, .. }) = message::parse(&line) else {
+                return Ok(false);
+            };
+            answered(script.agent.ask_as(Some(script.turn), &id, &method, &line)?)
         }
         _ => return Ok(false),
     };
     script.say(&answer);
     Ok(true)
+}
+
+fn answered(reply: Reply) -> String {
+    match reply {
+        Reply::Result(result) => format!("answer: {result}"),
+        Reply::Error { code, message } => format!("answer: error {code} {message}"),
+    }
 }
 
 /// A result of the client, or the code of its error.

@@ -22,7 +22,8 @@ Sessions
   --without NAME               lack close, load, resume, list, delete or fork
   --needs-login                refuse sessions with -32000 until `authenticate`
 
-Answers (METHOD is the name of any request)
+Answers (METHOD is the name of any request; one that begins with `_`, and mcp/message, is answered
+with {\"echo\": PARAMS}, or with the members of the object `answer` if the params have that)
   --delay METHOD=MS            answer that method so many milliseconds later
   --never METHOD               never answer that method
   --refuse METHOD[=CODE[:MESSAGE]]        answer with an error; default -32603
@@ -66,12 +67,16 @@ answered with `you said: LINE`)
   write PATH TEXT              write it through the client; write: ok | error CODE
   terminal CMD ARG…            run it in a terminal of the client; terminal: exit CODE: OUTPUT
   elicit                       ask by elicitation; elicit: accept {…} | decline | cancel | error CODE
-  request METHOD JSON          send any request ($SESSION is the session id); answer: JSON | error …
+  request METHOD JSON          send any request; answer: JSON | error … (in JSON $SESSION is the
+                               session id, $REQUEST the id of this prompt)
+  ask-raw JSON                 the same with a line that is spelled out, its id included
+  notify METHOD JSON           send any notification
+  update JSON                  send a session/update with this update
   sleep MS                     wait so many milliseconds, or until a cancel
   stop REASON                  the stop reason of this turn
   echo-params | env NAME | pid say the params of the prompt, a variable, the process id
   update-later MS TEXT         an agent_message_chunk so many milliseconds after the turn
-  raw JSON                     write that line as it is ($SESSION is the session id)
+  raw JSON                     write that line as it is, but for $SESSION and $REQUEST
   background MS                start a child that outlives the turn; background: PID
   grandchild hold-pipe|ignore-term|setsid   start a child that sleeps 600 s; grandchild: PID
   update-other ID TEXT         send an update for another session

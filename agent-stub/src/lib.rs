@@ -23,6 +23,7 @@ mod methods;
 mod script;
 mod speech;
 mod store;
+mod suggesting;
 mod turn;
 mod turns;
 mod wire;

@@ -117,6 +117,14 @@ pub(crate) fn exotic_result(id: &str, result: &str) -> String {
     )
 }
 
+/// The answer that a request dictates: beside the id it has the members of the object
+/// `answer` in the request's params, as they are spelled there.
+pub(crate) fn dictated(request: &Request) -> Option<String> {
+    let params: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&request.raw_params).ok()?;
+    let members = params.get("answer")?.get().strip_prefix('{')?;
+    Some(format!(r#"{{"id" : {},{members}"#, request.id))
+}
+
 /// An error answer.
 pub(crate) fn error(id: &str, fault: &Fault) -> String {
     let mut error = json!({ "code": fault.code, "message": fault.message });
@@ -129,6 +137,11 @@ pub(crate) fn error(id: &str, fault: &Fault) -> String {
 /// A request of our own.
 pub(crate) fn request(id: u64, method: &str, params: &Value) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+}
+
+/// A notification; `params` is JSON as it is to be sent.
+pub(crate) fn notification(method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#, json!(method))
 }
 
 /// A `session/update`.

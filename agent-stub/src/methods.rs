@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, Outcome};
-use crate::message::{Fault, Request, chunk, text};
+use crate::message::{self, Fault, Request, chunk, text};
 use crate::store::{Session, Speaker};
 use crate::turn;
 use crate::turns::Ending;
@@ -23,6 +23,11 @@ pub(crate) fn handle(agent: &Arc<Agent>, request: Request) {
     }
     if agent.manners.needs_login && is_opening(&request.method) && !agent.lock().logged_in {
         return agent.answer(&request, Err(Fault::new(-32000, "authentication required")));
+    }
+    if request.method.starts_with('_')
+        && let Some(answer) = message::dictated(&request)
+    {
+        return agent.wire.send(&answer);
     }
     match request.method.as_str() {
         "session/new" => {
@@ -57,6 +62,10 @@ fn simple(agent: &Agent, request: &Request) -> Outcome {
         "initialize" => initialize(agent),
         "authenticate" => logged_in(agent, true),
         "logout" => logged_in(agent, false),
+        "auth/status" => {
+            let state = if agent.lock().logged_in { "authenticated" } else { "unauthenticated" };
+            json!({ "state": state, "accounts": [] })
+        }
         "providers/list" => json!({ "providers": [{
             "providerId": "main", "supported": ["anthropic", "openai"], "required": false,
             "current": agent.lock().provider,
@@ -73,6 +82,30 @@ fn simple(agent: &Agent, request: &Request) -> Outcome {
         "session/list" => {
             json!({ "sessions": agent.lock().store.list(params["cwd"].as_str()) })
         }
+        "session/archive" | "session/unarchive" => {
+            let archived = request.method == "session/archive";
+            agent.lock().store.change(&text(&params["sessionId"]), |s| s.archived = archived)?;
+            json!({})
+        }
+        "session/set_title" => {
+            let (id, title) = (text(&params["sessionId"]), text(&params["title"]));
+            agent.lock().store.change(&id, |session| session.title = Some(title.clone()))?;
+            agent.update(&id, &json!({ "sessionUpdate": "session_info_update", "title": title }));
+            json!({})
+        }
+        "session/status" => {
+            let live = agent.lock().store.is_live(&text(&params["sessionId"]))?;
+            json!({ "status": if live { "open" } else { "saved" } })
+        }
+        "nes/start" => json!({ "sessionId": agent.lock().suggesting.start() }),
+        "nes/suggest" => {
+            agent.lock().suggesting.check(&text(&params["sessionId"]))?;
+            json!({ "suggestions": [{ "id": "suggestion-1", "kind": "edit" }] })
+        }
+        "nes/close" => {
+            agent.lock().suggesting.close(&text(&params["sessionId"]))?;
+            json!({})
+        }
         "session/set_mode" => {
             change(agent, params, &params["modeId"], &MODES, |session| &mut session.mode)?;
             json!({})
@@ -87,7 +120,7 @@ fn simple(agent: &Agent, request: &Request) -> Outcome {
                 change(agent, params, &params["value"], &MODELS, |session| &mut session.model)?;
             json!({ "configOptions": config_options(&session) })
         }
-        method if method.starts_with('_') => {
+        method if method.starts_with('_') || method == "mcp/message" => {
             return Ok(format!(r#"{{"echo":{}}}"#, request.raw_params));
         }
         _ => return Err(unknown_method(request)),
@@ -113,7 +146,7 @@ fn initialize(agent: &Agent) -> Value {
     let manners = &agent.manners;
     let offered = |capability: &&str| !manners.without.contains(*capability);
     let session_capabilities: serde_json::Map<String, Value> =
-        ["list", "delete", "resume", "close", "fork"]
+        ["list", "delete", "resume", "close", "fork", "archive", "status", "title"]
             .into_iter()
             .filter(|capability| offered(capability))
             .map(|capability| (capability.to_owned(), json!({})))
@@ -128,6 +161,7 @@ fn initialize(agent: &Agent) -> Value {
             "sessionCapabilities": session_capabilities,
             "auth": { "logout": {} },
             "providers": {},
+            "nes": { "events": { "document": { "didOpen": {} } } },
         },
         "agentInfo": {
             "name": "agent-stub", "title": "Agent stub", "version": env!("CARGO_PKG_VERSION"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{Agent, Interrupted};
-use crate::message::{chunk, update};
+use crate::message::{Request, chunk, update};
 use crate::store::Speaker;
 
 /// The running script of one turn.
@@ -12,8 +12,8 @@ pub(crate) struct Script<'a> {
     pub(crate) agent: &'a Arc<Agent>,
     pub(crate) turn: u64,
     pub(crate) session: String,
-    /// The params of the prompt, as they came.
-    pub(crate) params: String,
+    /// The prompt that began the turn.
+    pub(crate) request: Request,
     pub(crate) stop: String,
     pub(crate) later: Vec<(Duration, String)>,
     pub(crate) twice: bool,
@@ -23,9 +23,9 @@ pub(crate) struct Script<'a> {
 pub(crate) type Known = Result<bool, Interrupted>;
 
 impl<'a> Script<'a> {
-    pub(crate) fn new(agent: &'a Arc<Agent>, turn: u64, session: String, params: String) -> Self {
+    pub(crate) fn new(agent: &'a Arc<Agent>, turn: u64, session: String, request: Request) -> Self {
         let stop = "end_turn".to_owned();
-        Self { agent, turn, session, params, stop, later: Vec::new(), twice: false }
+        Self { agent, turn, session, request, stop, later: Vec::new(), twice: false }
     }
 
     /// Sends a message chunk of the agent, and adds its text to the session's history.
@@ -39,9 +39,10 @@ impl<'a> Script<'a> {
         self.agent.wire.send(&update(&self.session, content));
     }
 
-    /// Puts the session id where the script says `$SESSION`.
+    /// Puts the session id where the script says `$SESSION`, and the id of the prompt, as the
+    /// client spelled it, where it says `$REQUEST`.
     pub(crate) fn fill_in(&self, text: &str) -> String {
-        text.replace("$SESSION", &self.session)
+        text.replace("$SESSION", &self.session).replace("$REQUEST", &self.request.id)
     }
 
     /// Returns an error if the turn is to end, so that a long command stops.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::agent::Interrupted;
-use crate::message::chunk;
+use crate::message::{chunk, notification};
 use crate::script::{Known, Script};
 
 /// Runs the line if it is one of these commands; `false` if it is not.
@@ -34,7 +34,7 @@ pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known 
             "sessionUpdate": "usage_update", "used": 1000, "size": 200_000,
             "cost": { "amount": 0.25, "currency": "USD" },
         })),
-        ("echo-params", "") => script.say(&script.params.clone()),
+        ("echo-params", "") => script.say(&script.request.raw_params),
         ("env", name) => script.say(&std::env::var(name).unwrap_or_default()),
         ("pid", "") => script.say(&std::process::id().to_string()),
         ("sleep", ms) => {
@@ -54,6 +54,15 @@ pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known 
         ("update-other", rest) => {
             let (id, text) = rest.split_once(' ').unwrap_or((rest, ""));
             script.agent.update(id, &chunk("agent_message_chunk", text));
+        }
+        ("update", json) => {
+            let params = format!(r#"{{"sessionId":"$SESSION","update":{json}}}"#);
+            let line = notification("session/update", &script.fill_in(&params));
+            script.agent.wire.send(&line);
+        }
+        ("notify", rest) if !rest.is_empty() => {
+            let (method, json) = rest.split_once(' ').unwrap_or((rest, "{}"));
+            script.agent.wire.send(&notification(method, &script.fill_in(json)));
         }
         ("raw", json) => script.agent.wire.send(&script.fill_in(json)),
         ("answer-twice", "") => script.twice = true,

@@ -29,17 +29,23 @@ pub(crate) struct Session {
     pub(crate) mode: String,
     pub(crate) model: String,
     pub(crate) history: Vec<(Speaker, String)>,
+    /// The title that the client has set.
+    pub(crate) title: Option<String>,
+    /// Whether `session/list` leaves it out.
+    pub(crate) archived: bool,
     live: bool,
 }
 
 impl Session {
     fn new(id: String, cwd: String) -> Self {
         let (mode, model) = ("ask".to_owned(), "stub-1".to_owned());
-        Self { id, cwd, mode, model, history: Vec::new(), live: true }
+        let history = Vec::new();
+        Self { id, cwd, mode, model, history, title: None, archived: false, live: true }
     }
 
     fn title(&self) -> Option<&str> {
-        self.history.first().and_then(|(_, text)| text.lines().next())
+        let first = || self.history.first().and_then(|(_, text)| text.lines().next());
+        self.title.as_deref().or_else(first)
     }
 
     fn to_json(&self) -> Value {
@@ -49,7 +55,7 @@ impl Session {
         });
         json!({
             "sessionId": self.id, "cwd": self.cwd, "mode": self.mode, "model": self.model,
-            "history": history.collect::<Vec<_>>(),
+            "history": history.collect::<Vec<_>>(), "title": self.title, "archived": self.archived,
         })
     }
 
@@ -58,6 +64,8 @@ impl Session {
         session.live = false;
         session.mode = text(&json["mode"]);
         session.model = text(&json["model"]);
+        session.title = json["title"].as_str().map(str::to_owned);
+        session.archived = json["archived"] == true;
         for item in json["history"].as_array()? {
             let said = match item["user"].as_str() {
                 Some(user) => (Speaker::User, user.to_owned()),
@@ -109,7 +117,7 @@ impl Store {
         self.refresh(id);
         let parent = self.sessions.get(id).cloned().ok_or_else(|| Fault::unknown_session(id))?;
         let mut child = self.create(cwd.unwrap_or_else(|| parent.cwd.clone()))?;
-        child = Session { id: child.id, cwd: child.cwd, live: true, ..parent };
+        child = Session { id: child.id, cwd: child.cwd, archived: false, live: true, ..parent };
         self.sessions.insert(child.id.clone(), child.clone());
         self.save(&child.id);
         Ok(child)
@@ -150,6 +158,25 @@ impl Store {
             .ok_or_else(|| Fault::unknown_session(id))
     }
 
+    /// Whether a known session is open.
+    pub(crate) fn is_live(&mut self, id: &str) -> Result<bool, Fault> {
+        self.refresh(id);
+        let session = self.sessions.get(id).ok_or_else(|| Fault::unknown_session(id))?;
+        Ok(session.live)
+    }
+
+    /// Changes a session, open or only stored.
+    pub(crate) fn change(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut Session),
+    ) -> Result<(), Fault> {
+        self.refresh(id);
+        change(self.sessions.get_mut(id).ok_or_else(|| Fault::unknown_session(id))?);
+        self.save(id);
+        Ok(())
+    }
+
     /// Adds a text to the history of a session, open or closed; the next `save` writes it.
     pub(crate) fn remember(&mut self, id: &str, speaker: Speaker, text: &str) {
         if let Some(session) = self.sessions.get_mut(id) {
@@ -184,7 +211,7 @@ impl Store {
         let mut known: Vec<&Session> = self
             .sessions
             .values()
-            .filter(|session| cwd.is_none_or(|cwd| cwd == session.cwd))
+            .filter(|session| cwd.is_none_or(|cwd| cwd == session.cwd) && !session.archived)
             .filter(|session| !(self.forget_unprompted && session.history.is_empty()))
             .collect();
         known.sort_by_key(|session| (session.id.len(), session.id.clone()));

@@ -24,7 +24,7 @@ pub(crate) fn prompt(agent: &Arc<Agent>, request: Request) {
         Ok(None) => {}
         Ok(Some(number)) => {
             let agent = Arc::clone(agent);
-            thread::spawn(move || run(&agent, number, session, request.raw_params));
+            thread::spawn(move || run(&agent, number, session, request));
         }
     }
 }
@@ -62,14 +62,14 @@ fn script_of(prompt: &Value) -> String {
     texts.join("\n")
 }
 
-fn run(agent: &Arc<Agent>, number: u64, session: String, params: String) {
+fn run(agent: &Arc<Agent>, number: u64, session: String, request: Request) {
     if agent.manners.second_prompt == SecondPrompt::Queue {
         agent.wait(None, |state| {
             let turns = &state.turns;
             (turns.is_first(number, &session) || turns.is_ending(number)).then_some(())
         });
     }
-    let mut script = Script::new(agent, number, session, params);
+    let mut script = Script::new(agent, number, session, request);
     while let Some(line) = next_line(agent, number) {
         if let Err(Interrupted) = commands::run(&mut script, &line) {
             break;

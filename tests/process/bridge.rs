@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     is_unread: bool,
     is_deaf: bool,
     is_grouped: bool,
+    is_direct: bool,
     confined: Option<Keepers>,
     binary: PathBuf,
 }
@@ -52,6 +53,7 @@ impl Setup {
             is_unread: false,
             is_deaf: false,
             is_grouped: false,
+            is_direct: false,
             confined: None,
             binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
@@ -108,6 +110,12 @@ impl Setup {
         self
     }
 
+    /// The agent alone, without a bridge: it stands in the bridge's place.
+    pub(crate) fn direct(mut self) -> Setup {
+        self.is_direct = true;
+        self
+    }
+
     /// The system refuses what its keepers need.
     pub(crate) fn confined(mut self, keepers: Keepers) -> Setup {
         self.confined = Some(keepers);
@@ -129,7 +137,16 @@ impl Setup {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let Setup { options, command, variables, scratch, stdio, is_unread, is_deaf, .. } = self;
-        let mut bridge = Command::new(&self.binary);
+        let mut bridge = if self.is_direct {
+            let mut agent = Command::new(&command[0]);
+            agent.args(&command[1..]);
+            agent
+        } else {
+            let mut bridge = Command::new(&self.binary);
+            let log = scratch.file("bridge.log");
+            bridge.arg("--log-file").arg(log).args(options).arg("--").args(command);
+            bridge
+        };
         if self.is_grouped {
             bridge.process_group(0);
         }
@@ -149,11 +166,6 @@ impl Setup {
             .env(MARK, &mark)
             .envs(variables)
             .current_dir(scratch.path())
-            .arg("--log-file")
-            .arg(scratch.file("bridge.log"))
-            .args(options)
-            .arg("--")
-            .args(command)
             .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped());

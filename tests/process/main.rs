@@ -41,4 +41,5 @@ mod sharing;
 mod shutdown;
 mod stderr;
 mod stdio;
+mod transcript;
 mod trees;

@@ -172,6 +172,55 @@ fn it_asks_the_client() {
 }
 
 #[test]
+fn it_says_what_is_spelled_out_for_it() {
+    let mut stub = Stub::with_session(&[]);
+    let id = stub.prompt(concat!(
+        "update {\"n\":1.0e+2}\nnotify x/y [\"$SESSION\", 1.0]\n",
+        r#"ask-raw { "id":"\u0061", "method":"x/ask", "params":{"requestId":$REQUEST}}"#,
+    ));
+    let lines = [
+        r#"{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"sess-1","update":{"n":1.0e+2}}}"#.to_owned(),
+        r#"{"jsonrpc":"2.0","method":"x/y","params":["sess-1", 1.0]}"#.to_owned(),
+        format!(r#"{{ "id":"\u0061", "method":"x/ask", "params":{{"requestId":{id}}}}}"#),
+    ];
+    for line in lines {
+        assert_eq!(stub.line(), line);
+    }
+    stub.write(r#"{"jsonrpc":"2.0","id":"\u0061","result":7}"#);
+    assert_eq!(said(&stub.until(id)), ["answer: 7"]);
+    stub.write(r#"{"jsonrpc":"2.0","id":1.0,"method":"_x","params":{"answer":{ "error":{"code":-1,"data":[1.0]}}}}"#);
+    assert_eq!(stub.line(), r#"{"id" : 1.0, "error":{"code":-1,"data":[1.0]}}"#);
+}
+
+#[test]
+fn it_archives_and_names_sessions_and_suggests_edits() {
+    let mut stub = Stub::with_session(&[]);
+    let session = json!({ "sessionId": "sess-1" });
+    let title = json!({ "sessionId": "sess-1", "title": "A title" });
+    let id = stub.request("session/set_title", title);
+    assert_eq!(kinds(&stub.until(id)), ["session_info_update", "answer"]);
+    let listed =
+        |stub: &mut Stub| stub.call("session/list", json!({}))["result"]["sessions"].take();
+    assert_eq!(listed(&mut stub)[0]["title"], "A title");
+    let status = |stub: &mut Stub| stub.call("session/status", session.clone())["result"].take();
+    assert_eq!(status(&mut stub)["status"], "open");
+    for method in ["session/close", "session/archive"] {
+        assert_eq!(stub.call(method, session.clone())["result"], json!({}));
+    }
+    assert_eq!(status(&mut stub)["status"], "saved");
+    assert_eq!(listed(&mut stub), json!([]));
+    assert_eq!(stub.call("session/unarchive", session.clone())["result"], json!({}));
+    assert_eq!(listed(&mut stub)[0]["sessionId"], "sess-1");
+
+    let nes = json!({ "sessionId": "nes-1" });
+    assert_eq!(stub.call("nes/start", json!({}))["result"], nes);
+    let suggested = stub.call("nes/suggest", nes.clone());
+    assert_eq!(suggested["result"]["suggestions"][0]["kind"], "edit");
+    assert_eq!(stub.call("nes/close", nes.clone())["result"], json!({}));
+    assert_eq!(stub.call("nes/suggest", nes)["error"]["code"], -32602);
+}
+
+#[test]
 fn a_session_is_loaded_after_a_restart_but_not_while_another_holds_it() {
     let dir = scratch("restart");
     let flags = ["--state-dir", dir.to_str().unwrap(), "--lock-sessions"];
