@@ -232,6 +232,12 @@ impl World {
         }
     }
 
+    /// Everything that is left for a peer; warnings are forgotten.
+    pub fn rest(&mut self, peer: impl Into<Peer>) -> Vec<Got> {
+        self.warnings.clear();
+        self.queues.entry(peer.into()).or_default().drain(..).collect()
+    }
+
     #[track_caller]
     pub fn expect(&mut self, channel: ChannelId, deed: Deed) {
         assert_eq!(self.next(channel), Got::Deed(deed));

@@ -3,7 +3,12 @@
 use drawbridge::bridge::Notice;
 use drawbridge::wire::{Glimpse, Malformed, Token};
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample;
+
 use crate::harness::{END_TURN, NEW, World, session};
+use crate::words::prompt;
 
 fn too_long(id: Option<&str>, has_method: bool) -> Malformed {
     let glimpse = match id.map(|id| Token::new(id.as_bytes())) {
@@ -112,4 +117,91 @@ fn an_answer_to_an_open_that_is_over_the_limit() {
     world.expect_warning(overlong);
     world.expect_refusal(editor, 1, -32603, "answer_too_long");
     world.open(editor, channel, "a");
+}
+
+/// Bytes that may stand behind an id in a broken answer: no line ends, and no second message.
+fn rubbish() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = [
+        "\"result\":",
+        "\"error\":",
+        "{}",
+        "{",
+        "}",
+        "[",
+        "]",
+        "null",
+        "NaN",
+        "0x1",
+        "\"",
+        "\\",
+        "\\u00",
+        "\u{feff}",
+        ":",
+        ",",
+        " ",
+        "1e999",
+        "\"jsonrpc\":\"2.0\"",
+        "é",
+    ];
+    let piece = prop_oneof![
+        4 => sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => vec(any::<u8>().prop_filter("a line end", |byte| *byte != b'\n'), 1..4),
+    ];
+    vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+}
+
+/// Spellings of the bridge's number `7`, and what stands before it.
+fn spelled(number: u64, how: usize) -> String {
+    let id = match how % 4 {
+        0 => number.to_string(),
+        1 => format!("{number}.0"),
+        2 => format!("{number}e0"),
+        _ => format!("\"{number}\""),
+    };
+    let before = ["{\"jsonrpc\":\"2.0\",\"id\":", "{\"id\" : ", " {\"jsonrpc\":\"2.0\", \"id\":"];
+    format!("{}{id},", before[how / 4 % 3])
+}
+
+proptest! {
+    #[test]
+    fn whatever_stands_in_place_of_an_answer_its_asker_gets_exactly_one(
+        how in 0_usize..12,
+        rubbish in rubbish(),
+        again in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.open(editor, channel, "a");
+        world.request(editor, 1, "session/prompt", &prompt("a"));
+        let asked = world.expect_request(channel, "session/prompt", &prompt("a"));
+        let line = [spelled(asked, how).into_bytes(), rubbish].concat();
+        for _ in 0..=usize::from(again) {
+            world.says(channel, line.clone());
+        }
+        let got = world.rest(editor);
+        prop_assert_eq!(got.len(), 1, "{}: {:?}", String::from_utf8_lossy(&line), got);
+        prop_assert!(!world.waits(editor, 1));
+        world.rest(channel);
+    }
+
+    #[test]
+    fn whatever_a_client_answers_the_agent_gets_exactly_one(
+        how in 0_usize..12,
+        rubbish in rubbish(),
+        again in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        let (editor, channel) = world.start();
+        world.open(editor, channel, "a");
+        world.request(channel, 5, "fs/read_text_file", &session("a"));
+        let asked = world.expect_request(editor, "fs/read_text_file", &session("a"));
+        let line = [spelled(asked, how).into_bytes(), rubbish].concat();
+        for _ in 0..=usize::from(again) {
+            world.says(editor, line.clone());
+        }
+        let got = world.rest(channel);
+        prop_assert_eq!(got.len(), 1, "{}: {:?}", String::from_utf8_lossy(&line), got);
+        prop_assert!(!world.waits(channel, 5));
+        world.rest(editor);
+    }
 }

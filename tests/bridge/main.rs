@@ -12,6 +12,7 @@ mod backpressure;
 mod channels;
 mod close;
 mod counters;
+mod crossing;
 mod fanout;
 mod fence;
 mod handshake;

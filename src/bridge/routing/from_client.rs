@@ -302,10 +302,10 @@ fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
         (Glimpse::Request(id), _) => answer::refuse(step, client, &id, &request),
         // The line may be the answer to a question: then the agent gets an error instead.
         (Glimpse::Answer(id), _) if fail_question(step, client, &id, &answer) => {}
-        (Glimpse::Answer(id), Refusal::NotJson) => {
-            answer::refuse(step, client, &id, &request);
+        // Under its id a request of the client might be meant that is open.
+        (Glimpse::Answer(_) | Glimpse::Nothing, Refusal::NotJson) => {
+            answer::refuse(step, client, &null, &request);
         }
-        (Glimpse::Nothing, Refusal::NotJson) => answer::refuse(step, client, &null, &request),
         _ => {}
     }
 }
