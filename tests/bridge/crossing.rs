@@ -6,10 +6,13 @@ use drawbridge::bridge::{ChannelId, ClientId};
 use crate::harness::{NEW, World};
 use crate::words::{permission, prompt, session, stored, update};
 
+/// Brings the second client into a state.
+type State = fn(&mut World, ClientId, ChannelId);
+
 /// What the second client is doing while the agent speaks for the first one.
-const STATES: [(&str, fn(&mut World, ClientId, ChannelId)); 7] = [
+const STATES: [(&str, State); 7] = [
     ("has no session", |_, _, _| {}),
-    ("has a session", |world, second, channel| drop(world.open(second, channel, "b"))),
+    ("has a session", |world, second, channel| world.open(second, channel, "b")),
     ("is in a turn", |world, second, channel| {
         world.open(second, channel, "b");
         world.request(second, r#""turn-b""#, "session/prompt", &prompt("b"));
@@ -56,7 +59,7 @@ const MESSAGES: [(&str, &str, bool); 15] = [
 
 /// The first client in a turn of `a`, with a sub-agent, a connection and an elicitation, and
 /// the second one in a state.
-fn two(state: fn(&mut World, ClientId, ChannelId)) -> (World, ClientId, ClientId, ChannelId, u64) {
+fn two(state: State) -> (World, ClientId, ClientId, ChannelId, u64) {
     let mut world = World::new();
     let (first, channel) = world.start();
     let second = world.join();

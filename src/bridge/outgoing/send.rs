@@ -29,7 +29,9 @@ pub fn named(step: &mut Step<'_>, client: ClientId, name: Name, purpose: Purpose
             (row.agent, row.channel, parent)
         }
     };
-    let agent_id: Option<Box<str>> = step.books.agent_id(name).map(Into::into);
+    // Nearly always clients know it by the agent's own id.
+    let differs = |id: &&str| frame.session().is_some_and(|named| named != *id);
+    let agent_id: Option<Box<str>> = step.books.agent_id(name).filter(differs).map(Into::into);
     let stage = step.books.sent_now(channel, now);
     let call = Call::on_channel((agent, channel), asker, purpose, stage, now);
     let call = match session {
