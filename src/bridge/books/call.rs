@@ -137,8 +137,10 @@ impl Opening {
 pub enum PassedOn {
     /// A turn.
     Prompt,
-    /// Success ends what has the id.
+    /// Success ends what has the id, also a session.
     End,
+    /// Success ends the edit suggestions that have the id.
+    EndSuggestions,
     /// Any other.
     Other,
 }

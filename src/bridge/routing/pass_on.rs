@@ -18,7 +18,8 @@ use crate::wire::{Frame, FrameKind, Method};
 fn kind(frame: &Frame) -> PassedOn {
     match frame.method {
         Method::SessionPrompt => PassedOn::Prompt,
-        Method::SessionClose | Method::SessionDelete | Method::NesClose => PassedOn::End,
+        Method::SessionClose | Method::SessionDelete => PassedOn::End,
+        Method::NesClose => PassedOn::EndSuggestions,
         _ => PassedOn::Other,
     }
 }
@@ -98,7 +99,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let succeeded = frame.kind == FrameKind::Success;
     if let Purpose::PassedOn { id, kind, .. } = &call.purpose {
-        let ends = *kind == PassedOn::End;
+        let ends_session = *kind == PassedOn::End;
+        let ends = ends_session || *kind == PassedOn::EndSuggestions;
         match step.books.channel(channel).and_then(|row| row.names.get(id)) {
             Some(Name::Passing(key)) => {
                 match step.books.passing_mut(key) {
@@ -116,7 +118,9 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             }
             // The id named no session yet when the request was sent; the agent has opened
             // one of that id for this client first, and has now closed it.
-            Some(Name::Session(key)) if succeeded && ends && is_attached(step, &call, key) => {
+            Some(Name::Session(key))
+                if succeeded && ends_session && is_attached(step, &call, key) =>
+            {
                 close::end_session(step, key, EndReason::ClientClose, Ending::InOrder);
             }
             Some(Name::Session(_)) | None => {}

@@ -58,6 +58,13 @@ impl Model {
             Notice::SessionEnded { id, channel, reason, .. } => self
                 .session_ended(now, *channel, id, *reason)
                 .map_err(|what| format!("{id} on {channel} ends ({}): {what}", reason.word())),
+            Notice::LateOpenClosed { channel, id } => {
+                // A question may have shown that id to a client that did not open it.
+                if let Some(row) = self.channels.get_mut(channel) {
+                    row.passing.remove(id);
+                }
+                Ok(())
+            }
             Notice::ChannelStopping { channel, reason: StopReason::Idle(_) } => {
                 self.was_idle(now, *channel)
             }
