@@ -41,12 +41,6 @@ pub fn set(text: &[u8], path: &[&str], value: &[u8]) -> Bytes {
     replace(text, vec![(just_before_end(object), member.into())])
 }
 
-/// Appends elements, with commas between them, to the array at `place`.
-pub fn push(text: &[u8], place: Span, elements: &[u8]) -> Bytes {
-    let comma: &[u8] = if json::elements(text, place).is_empty() { b"" } else { b"," };
-    replace(text, vec![(just_before_end(place), [comma, elements].concat().into())])
-}
-
 fn just_before_end(place: Span) -> Span {
     Span::new(place.end() - 1, place.end() - 1)
 }

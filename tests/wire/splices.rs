@@ -32,13 +32,3 @@ fn places_are_exchanged_in_any_order() {
         ["b", "a"].map(|key| (json::find(text, whole, &[key]).unwrap(), json::quoted(key).into()));
     assert_eq!(splice::replace(text, edits.to_vec()), br#"{"a":"a","b":"b"}"#.as_slice());
 }
-
-#[test]
-fn an_element_is_appended() {
-    for (before, after) in
-        [("[]", "[9]"), ("[ ]", "[ 9]"), ("[1]", "[1,9]"), ("[[],{}]", "[[],{},9]")]
-    {
-        let place = json::whole(before.as_bytes()).unwrap();
-        assert_eq!(splice::push(before.as_bytes(), place, b"9"), after);
-    }
-}

@@ -1,6 +1,6 @@
 //! The addressee of a message of an agent: one function for all kinds of messages.
 //!
-//! What the message names decides. If it names nothing, or nothing that the books know, it
+//! The id that a message names decides. If it names nothing, or nothing that the books know, it
 //! goes where it would have gone without a bridge, as far as that is certain: to the one
 //! client that it can be for. A guess among several clients would show the login or the tool
 //! call of one to another.
@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, PassedOn, Purpose};
-use crate::bridge::books::handles::HandleKind;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
@@ -20,7 +19,7 @@ use crate::wire::{Frame, FrameKind, Method, Token};
 /// The addressee of a message of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressee {
-    /// What the message names: a live session or a passing id.
+    /// The live session or passing id that the message names.
     Named(Name),
     /// The client of this open: the message names the session that the open restores, or
     /// one that it may bring.
@@ -54,18 +53,8 @@ impl Books {
                 return Addressee::Closed;
             }
         }
-        for (member, kind) in HandleKind::MEMBERS {
-            if row.handles.is_empty() {
-                break;
-            }
-            // An elicitation that begins has a new id, whatever had that id before.
-            if kind == HandleKind::Elicitation && frame.method == Method::ElicitationCreate {
-                continue;
-            }
-            let handle = frame.find_text(&[member]).and_then(|id| row.handles.of_agent(kind, &id));
-            if let Some(handle) = handle {
-                return Addressee::Client(handle.client);
-            }
+        if let Some(handle) = row.handles.named_in(frame) {
+            return Addressee::Client(handle.client);
         }
         if let Some(call) = self.request_named(channel, frame) {
             return Addressee::Request(call);
@@ -83,11 +72,11 @@ impl Books {
     /// anything under a passing id that only a client has named: then an open that is under
     /// way may bring that id, and an agent that counts its sessions soon gives it to another.
     fn named(&self, channel: ChannelId, name: Name, id: &str, kind: FrameKind) -> Addressee {
-        let unsure = match name {
-            Name::Passing(key) if !self.is_held(key) => self.open_in_flight(channel, Some(id)),
-            _ => None,
+        let open = match self.is_certain(name) {
+            true => None,
+            false => self.open_in_flight(channel, Some(id)),
         };
-        let (Name::Passing(key), Some(open)) = (name, unsure) else {
+        let (Name::Passing(key), Some(open)) = (name, open) else {
             return Addressee::Named(name);
         };
         let restores = self.call(open).and_then(Call::opening).and_then(Opening::restores);

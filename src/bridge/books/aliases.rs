@@ -55,7 +55,7 @@ impl Aliases {
         }
     }
 
-    /// What clients mean by this id.
+    /// The meaning of this id for clients.
     pub fn named(&self, id: &str) -> Option<Name> {
         self.live.get(id).copied()
     }

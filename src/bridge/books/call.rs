@@ -21,6 +21,16 @@ pub enum Asker {
     Nobody,
 }
 
+impl Asker {
+    /// The client, if it is one.
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            Asker::Client(client, _) => Some(*client),
+            Asker::Nobody => None,
+        }
+    }
+}
+
 /// How far a call has come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
@@ -96,14 +106,14 @@ pub struct Opening {
     pub cwd: Box<str>,
     /// The MCP servers of the session that are processes of its agent.
     pub servers: usize,
-    /// What follows if the agent refuses the open for want of a login.
+    /// The consequence if the agent refuses the open for want of a login.
     pub login: RepeatLogin,
     /// The sub-agents that the replay of a restored session has announced: they come to
     /// belong to it.
     pub children: Vec<PassingKey>,
 }
 
-/// What follows if an agent refuses an open for want of a login.
+/// The consequence if an agent refuses an open for want of a login.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RepeatLogin {
     /// The refusal passes to the client.
@@ -143,6 +153,13 @@ pub enum PassedOn {
     EndSuggestions,
     /// Any other.
     Other,
+}
+
+impl PassedOn {
+    /// Whether success ends what has the id.
+    pub fn ends(self) -> bool {
+        matches!(self, PassedOn::End | PassedOn::EndSuggestions)
+    }
 }
 
 /// The purpose of a call.
@@ -294,10 +311,7 @@ impl Call {
 
     /// The client that waits for the answer.
     pub fn client(&self) -> Option<ClientId> {
-        match self.asker {
-            Asker::Client(client, _) => Some(client),
-            Asker::Nobody => None,
-        }
+        self.asker.client()
     }
 
     /// Whether the call waits to be placed on a channel, or for its channel to be ready.

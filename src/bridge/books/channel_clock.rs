@@ -157,8 +157,8 @@ impl ChannelClock {
         let so_far = before.map_or(0, |look| look.strikes);
         let strikes = match (before, worked) {
             (Some(Survey { at, worked: Some(then), .. }), Some(worked)) => {
-                // Less processor time than at the last survey: a process of the tree has ended, which is a
-                // sign of life.
+                // Less processor time than at the last survey: a process of the tree has
+                // ended, which is a sign of life.
                 let idle =
                     worked.checked_sub(then).filter(|work| *work <= now.since(at) / WORK_PART);
                 idle.map_or(0, |_| so_far + 1)

@@ -24,7 +24,7 @@ pub struct Client {
     pub initialized: bool,
     /// Whether it asked for the notifications of the bridge's own extension.
     pub wants_events: bool,
-    /// What it sent behind its `initialize`, before that was answered.
+    /// The frames that it sent behind its `initialize`, before that was answered.
     pub held: HeldFrames,
     /// The capabilities that it offers to agents.
     pub offers: Offers,

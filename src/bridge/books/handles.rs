@@ -8,6 +8,7 @@
 use crate::bridge::books::aliases;
 use crate::bridge::books::table::Table;
 use crate::bridge::id::ClientId;
+use crate::wire::{Frame, Method};
 
 /// The most handles of one channel.
 const MAX_HANDLES: usize = 1024;
@@ -57,6 +58,18 @@ impl Handles {
     /// The handle that the agent means by an id.
     pub fn of_agent(&self, kind: HandleKind, id: &str) -> Option<&Handle> {
         self.rows.get(&(kind, id.into()))
+    }
+
+    /// The handle that a message of the agent names.
+    pub fn named_in(&self, frame: &Frame) -> Option<&Handle> {
+        let mut members = HandleKind::MEMBERS.iter().filter(|(_, kind)| {
+            // An elicitation that begins has a new id, whatever had that id before.
+            *kind != HandleKind::Elicitation || frame.method != Method::ElicitationCreate
+        });
+        if self.is_empty() {
+            return None;
+        }
+        members.find_map(|(member, kind)| self.of_agent(*kind, &frame.find_text(&[member])?))
     }
 
     /// The agent's id for a handle of a client.

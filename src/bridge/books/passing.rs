@@ -43,7 +43,7 @@ pub enum PassingState {
     /// The agent is known to hold something under it, so that no other channel may open it:
     /// the agent itself has named it, or has answered for it with success.
     Held,
-    /// What had the id was closed or deleted, or the agent knew nothing by it. What the agent
-    /// still says under it is for the same clients.
+    /// The conversation with the id was closed or deleted, or the agent knew nothing by it. Its
+    /// later messages under the id are for the same clients.
     Ended,
 }

@@ -43,7 +43,7 @@ impl Turns {
     }
 }
 
-/// What a closed session costs an agent that cannot close sessions.
+/// The cost of a closed session for an agent that cannot close sessions.
 #[derive(Clone, Debug, Default)]
 pub struct HuskCost {
     /// The MCP servers of the session that are processes.
@@ -196,7 +196,7 @@ impl Session {
         self.turns.have_seen(birth)
     }
 
-    /// What the session costs as a husk. A turn that still runs ends with the session.
+    /// The cost of the session as a husk. A turn that still runs ends with the session.
     pub fn husk_cost(&self, now: Moment) -> HuskCost {
         let mut turns = self.turns.clone();
         turns.0.iter_mut().for_each(|(_, end)| *end = end.or(Some(now)));

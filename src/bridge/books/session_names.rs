@@ -1,4 +1,4 @@
-//! What an agent means by the session id that it writes.
+//! The meanings of the session ids that an agent writes.
 
 use foldhash::HashMap;
 
@@ -33,7 +33,7 @@ struct Entry {
 }
 
 impl SessionNames {
-    /// What the agent means by this id.
+    /// The meaning of this id for the agent.
     pub fn get(&self, id: &str) -> Option<Name> {
         self.by_id.get(id).map(|entry| entry.name)
     }

@@ -96,7 +96,7 @@ pub struct Tombstone {
     calls: Ids<CallId>,
     /// Why the session ended; `None`: no client ever had it.
     pub reason: Option<EndReason>,
-    /// What the session costs its agent as a husk.
+    /// The cost of the session for its agent, as a husk.
     pub husk: HuskCost,
 }
 

@@ -15,7 +15,7 @@ use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
 use crate::wire::{Frame, Method};
 
-/// What a client means by a session id.
+/// The meaning of a session id for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// A live session that it is attached to.
@@ -70,7 +70,12 @@ impl Books {
         self.agent_of_client(client)?.aliases.live(id)
     }
 
-    /// What a client means by a session id.
+    /// The meaning of the session id that a frame of a client names.
+    pub fn meaning_in(&self, client: ClientId, frame: &Frame) -> Option<Meaning> {
+        frame.session().map(|id| self.meaning(client, &id))
+    }
+
+    /// The meaning of a session id for a client.
     pub fn meaning(&self, client: ClientId, id: &str) -> Meaning {
         let Some(row) = self.clients.get(&client) else { return Meaning::Unknown };
         let aliases = &self.agent(row.agent).aliases;
@@ -131,8 +136,10 @@ impl Books {
 
     /// Whether a request of a client must be handled behind an open of the session that it
     /// names, or, if the client leaves that session with it, behind its own load of it.
-    pub fn is_behind_open(&self, client: ClientId, frame: &Frame) -> bool {
+    /// `named` is the meaning of the id in it.
+    pub fn is_behind_open(&self, client: ClientId, frame: &Frame, named: Option<Meaning>) -> bool {
         let id = frame.session();
+        let is_opening = matches!(named, Some(Meaning::Opening(_)));
         let mut calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
         let mut calls = calls.by_ref().filter_map(|call| self.calls.get(call));
         match (id, frame.method) {
@@ -148,9 +155,9 @@ impl Books {
                     matches!(call.purpose, Purpose::Reload { .. })
                         && session.is_some_and(|session| *session.id == *id)
                 };
-                calls.any(loads_it) || matches!(self.meaning(client, &id), Meaning::Opening(_))
+                calls.any(loads_it) || is_opening
             }
-            (Some(id), _) => matches!(self.meaning(client, &id), Meaning::Opening(_)),
+            (Some(_), _) => is_opening,
         }
     }
 
@@ -174,6 +181,13 @@ impl Books {
             Some((channel, row)) => (row.agent_id.clone(), Some(channel)),
             None => (aliases::stripped(id).unwrap_or(id).into(), None),
         }
+    }
+
+    /// The agent's id of the conversation that a client wants to have opened.
+    pub fn source(&self, client: ClientId, id: &str) -> Box<str> {
+        let name = self.agent_of_client(client).and_then(|row| row.aliases.named(id));
+        let known = name.and_then(|name| self.agent_id(name)).map(Into::into);
+        known.unwrap_or_else(|| self.stored(client, id).0)
     }
 
     /// The agent's id of what an id means.

@@ -19,28 +19,30 @@ pub enum NoRoom {
     Refuse(Refusal),
 }
 
-/// Whether one more channel is within `max_channels`. One that survived SIGKILL does not
-/// count.
+/// The channels that count for `max_channels`: one that survived SIGKILL does not.
+fn counted<'a>(step: &'a Step<'_>) -> impl Iterator<Item = &'a Channel> {
+    step.books.channels().values().filter(|row| !row.is_stuck())
+}
+
+/// Whether one more channel is within `max_channels`.
 pub fn has_room(step: &Step<'_>) -> bool {
     let limit = step.books.limits.max_channels;
-    limit == 0 || step.books.channels().values().filter(|row| !row.is_stuck()).count() < limit
+    limit == 0 || counted(step).count() < limit
 }
 
 /// Checks that one more channel is within `max_channels`. At the limit the longest-idle
 /// channel is stopped, unless one is about to end anyway.
 pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
-    let counts = |row: &&Channel| !row.is_stuck();
     if has_room(step) {
         return Ok(());
     }
-    let count = step.books.channels().values().filter(counts).count();
     let will_leave = |row: &Channel| {
         let is_draining = matches!(row.state, ChannelState::Draining { .. });
         row.is_stopping()
             || step.books.is_only_closing(row)
             || (is_draining && step.books.is_without_work(row))
     };
-    if step.books.channels().values().filter(counts).any(will_leave) {
+    if counted(step).any(will_leave) {
         return Err(NoRoom::Wait);
     }
     let idle = step
@@ -56,7 +58,7 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
             stop::begin(step, channel, StopReason::MakeRoom);
             Err(NoRoom::Wait)
         }
-        None => Err(NoRoom::Refuse(Refusal::ChannelLimit { count })),
+        None => Err(NoRoom::Refuse(Refusal::ChannelLimit { count: counted(step).count() })),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::bridge::books::client::Offers;
 use crate::bridge::books::pool::{Access, Pool, Treatment};
 use crate::bridge::books::question::Question;
 use crate::bridge::channels::{set_up_replay, stop, waiting};
-use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, QuestionId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::messages::BridgeMeta;
 use crate::bridge::outgoing::translate::{is_offered, member};
@@ -119,19 +119,17 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
         }
         step.books.move_call(id, None);
     }
-    // What the agent said before its answer reached clients that are not its own.
+    // Messages that the agent wrote before its answer may have reached other clients.
     let owner = step.books.call(first).and_then(Call::client);
-    let is_foreign = |question: &Question| {
-        question.channel == channel && question.asked.iter().any(|client| Some(*client) != owner)
-    };
-    let questions = step.books.questions().iter();
-    let foreign: Vec<QuestionId> =
-        questions.filter(|(_, question)| is_foreign(question)).map(|(id, _)| *id).collect();
-    for question in foreign {
-        question_end::withdraw(step, question);
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
+    let (questions, passing) = (row.questions.clone(), row.passing.clone());
+    for id in questions {
+        let is_foreign = |row: &Question| row.asked.iter().any(|client| Some(*client) != owner);
+        if step.books.question(id).is_some_and(is_foreign) {
+            question_end::withdraw(step, id);
+        }
     }
-    let passing = step.books.channel(channel).map(|row| row.passing.clone());
-    for key in passing.unwrap_or_default() {
+    for key in passing {
         step.books.remove_passing(key);
     }
 }

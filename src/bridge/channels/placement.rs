@@ -245,26 +245,27 @@ fn place_unknown(
         None => place_anywhere(step, client, pool),
     };
     let Placement::On(channel) = placement else { return placement };
-    let named = match step.books.call(id).map(|call| &call.stage) {
-        Some(Stage::Held(frame)) => frame.session().map(Cow::into_owned),
-        _ => None,
-    };
-    let Some(named) = named else { return placement };
+    let Some(named) = held_session(step, id) else { return placement };
     if step.books.means_another(channel, agent_id, &named) {
         return Placement::Refuse(Refusal::UnknownSession { id: named });
     }
     placement
 }
 
+/// The session id that a held call names, as its client wrote it.
+fn held_session(step: &Step<'_>, id: CallId) -> Option<String> {
+    match &step.books.call(id)?.stage {
+        Stage::Held(frame) => frame.session().map(Cow::into_owned),
+        _ => None,
+    }
+}
+
 /// Makes the id that a request names a passing id of its channel, unless the agent means
 /// something by it already.
 fn bind_passing_id(step: &mut Step<'_>, id: CallId, client: ClientId, channel: ChannelId) {
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
-    let (Purpose::PassedOn { id: agent_id, .. }, Stage::Held(frame)) = (&call.purpose, &call.stage)
-    else {
-        return;
-    };
-    let (agent_id, named) = (agent_id.clone(), frame.session().map(Cow::into_owned));
+    let Purpose::PassedOn { id: agent_id, .. } = &call.purpose else { return };
+    let (agent_id, named) = (agent_id.clone(), held_session(step, id));
     let row = step.books.channel(channel);
     if row.is_some_and(|row| !row.tombstones.contains(&agent_id)) {
         let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));

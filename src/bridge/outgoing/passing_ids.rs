@@ -1,4 +1,5 @@
-//! Passing ids come to be known: by a frame of an agent, an announcement, or an answer.
+//! Passing ids come and go: made known by a frame of an agent or an announcement, ended with
+//! their owner, their channel or the open that announced them, and buried.
 
 use crate::bridge::books::channel::Said;
 use crate::bridge::books::id_set::Ids;

@@ -67,13 +67,14 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return to_everyone(step, channel, &frame);
     }
     match row.names.named_in(&frame) {
-        Some(name @ Name::Session(_)) => deliver::named(step, name, frame),
-        Some(Name::Passing(_)) | None => of_no_session(step, channel, frame),
+        Some(name) if step.books.is_certain(name) => deliver::named(step, name, frame),
+        _ => of_nothing_certain(step, channel, frame),
     }
 }
 
-/// Handles a notification that names no live session of its channel.
-fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
+/// Handles a notification that names nothing known, or a passing id that an open which is
+/// under way may bring.
+fn of_nothing_certain(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     if frame.method_name().starts_with("_drawbridge/") {
         // Nobody but the bridge speaks for the bridge.
         step.outgoing.counters.unrouted += 1;

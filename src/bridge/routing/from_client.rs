@@ -64,8 +64,8 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
 /// Whether a request is the close of a live session: it is never refused, because it makes
 /// room, and there is one for each session at most.
 fn ends_session(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
-    let named = frame.session().filter(|_| frame.method == Method::SessionClose);
-    named.is_some_and(|id| matches!(step.books.meaning(client, &id), Meaning::Session(_)))
+    frame.method == Method::SessionClose
+        && matches!(step.books.meaning_in(client, frame), Some(Meaning::Session(_)))
 }
 
 fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
@@ -80,8 +80,8 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         return;
     }
-    let named = frame.session().map(|id| step.books.meaning(client, &id));
-    if waits_for_open(step, client, frame) {
+    let named = step.books.meaning_in(client, frame);
+    if waits_for_open(step, client, frame, named) {
         return held::behind_open(step, client, frame);
     }
     match frame.method {
@@ -131,12 +131,17 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 
 /// Whether a request is handled only when an open of the session that it names is over:
 /// without a bridge the agent reads it behind that open.
-fn waits_for_open(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
+fn waits_for_open(
+    step: &Step<'_>,
+    client: ClientId,
+    frame: &Frame,
+    named: Option<Meaning>,
+) -> bool {
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::CloseBehindOpen) && frame.method == Method::SessionClose {
         return false;
     }
-    frame.method != Method::SessionList && step.books.is_behind_open(client, frame)
+    frame.method != Method::SessionList && step.books.is_behind_open(client, frame, named)
 }
 
 /// Handles a request in a session: a prompt, a setting, or one of an unknown method.

@@ -99,27 +99,12 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let succeeded = frame.kind == FrameKind::Success;
     if let Purpose::PassedOn { id, kind, .. } = &call.purpose {
-        let ends_session = *kind == PassedOn::End;
-        let ends = ends_session || *kind == PassedOn::EndSuggestions;
         match step.books.channel(channel).and_then(|row| row.names.get(id)) {
-            Some(Name::Passing(key)) => {
-                match step.books.passing_mut(key) {
-                    Some(row) if succeeded && ends => row.state = PassingState::Ended,
-                    Some(_) if succeeded => step.books.hold_passing(key),
-                    // The agent knows nothing by an id of which it has never spoken.
-                    Some(row) if row.state == PassingState::Named => {
-                        row.state = PassingState::Ended;
-                    }
-                    Some(_) => {}
-                    None => step.books.absent(key),
-                }
-                // An ended id may have been all that kept the channel.
-                step.books.touch_channel(channel);
-            }
+            Some(Name::Passing(key)) => judged(step, channel, key, (*kind, succeeded)),
             // The id named no session yet when the request was sent; the agent has opened
             // one of that id for this client first, and has now closed it.
             Some(Name::Session(key))
-                if succeeded && ends_session && is_attached(step, &call, key) =>
+                if succeeded && *kind == PassedOn::End && is_attached(step, &call, key) =>
             {
                 close::end_session(step, key, EndReason::ClientClose, Ending::InOrder);
             }
@@ -131,6 +116,25 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         made(step, channel, client, frame);
     }
     answer::pass(step, &call, frame);
+}
+
+/// Notes what an answer to a request about a passing id says of that id.
+fn judged(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    key: PassingKey,
+    (kind, succeeded): (PassedOn, bool),
+) {
+    match step.books.passing_mut(key) {
+        Some(row) if succeeded && kind.ends() => row.state = PassingState::Ended,
+        Some(_) if succeeded => step.books.hold_passing(key),
+        // The agent knows nothing by an id of which it has never spoken.
+        Some(row) if row.state == PassingState::Named => row.state = PassingState::Ended,
+        Some(_) => {}
+        None => step.books.absent(key),
+    }
+    // An ended id may have been all that kept the channel.
+    step.books.touch_channel(channel);
 }
 
 /// Whether the client of a call is attached to a session.

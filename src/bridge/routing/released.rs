@@ -23,7 +23,8 @@ pub fn behind_opens(step: &mut Step<'_>) {
             continue;
         };
         let client = *client;
-        if step.books.is_behind_open(client, frame) {
+        let named = step.books.meaning_in(client, frame);
+        if step.books.is_behind_open(client, frame, named) {
             continue;
         }
         let frame = (**frame).clone();

@@ -114,7 +114,7 @@ fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<Ca
     let mut tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
     (tombstone.reason, tombstone.husk) = (Some(reason), session.husk_cost(now));
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
-    // What has a passing id of it is not closed by itself.
+    // Its passing ids are not closed one by one.
     for child in &session.children {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::KeepChildren) {
@@ -233,10 +233,7 @@ fn tell_agent(
         return Heard::CannotClose;
     }
     let (purpose, stage) = (Purpose::Close(agent_id.into()), step.books.sent_now(channel, now));
-    let client = match asker {
-        Asker::Client(client, _) => Some(client),
-        Asker::Nobody => None,
-    };
+    let client = asker.client();
     let close = Call::on_channel((agent, channel), asker, purpose, stage, now).of_session(key);
     let id = step.books.add_call(close);
     if can_close {

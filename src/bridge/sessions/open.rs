@@ -35,21 +35,16 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             return answer::refuse(step, client, &frame.id(), &refusal);
         }
         (OpenKind::Fork, Some(id)) => {
-            let agent = step.books.agent_of_client(client);
-            let name = agent.and_then(|agent| agent.aliases.named(&id));
-            if let Some(Name::Session(key)) = name {
+            if let Some(key) = step.books.live(client, &id) {
                 step.books.mark_seen(key, now);
             }
-            let source = name.and_then(|name| step.books.agent_id(name)).map(Into::into);
-            (Some(source.unwrap_or_else(|| step.books.stored(client, &id).0)), Some(id.into()))
+            (Some(step.books.source(client, &id)), Some(id.into()))
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
             if let Some(key) = step.books.live(client, &id) {
                 return attach::reload(step, client, key, frame);
             }
-            let name = step.books.agent_of_client(client).and_then(|row| row.aliases.named(&id));
-            let source = name.and_then(|name| step.books.agent_id(name)).map(Into::into);
-            (Some(source.unwrap_or_else(|| step.books.stored(client, &id).0)), Some(id.into()))
+            (Some(step.books.source(client, &id)), Some(id.into()))
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
@@ -141,7 +136,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
 }
 
-/// What an agent means by an id.
+/// The meaning of an id for an agent.
 fn name_on(step: &Step<'_>, channel: ChannelId, agent_id: &str) -> Option<Name> {
     step.books.channel(channel)?.names.get(agent_id)
 }

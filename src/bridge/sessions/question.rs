@@ -170,6 +170,10 @@ fn ask_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Fr
         return ask_about(step, channel, Name::Passing(key), frame);
     }
     bind_handles(step, channel, client, frame);
+    ask_client(step, channel, client, frame);
+}
+
+fn ask_client(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
     let question = Question::new(channel, frame, vec![client], step.now);
     ask(step, Question { request_id: past_request(step, channel, frame), ..question });
 }
@@ -188,10 +192,7 @@ fn past_request(step: &Step<'_>, channel: ChannelId, frame: &Frame) -> Option<To
 pub fn of_passthrough(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
     match step.books.request_named(channel, frame) {
         Some(call) => ask_within_request(step, channel, call, frame),
-        None => {
-            let question = Question::new(channel, frame, vec![client], step.now);
-            ask(step, Question { request_id: past_request(step, channel, frame), ..question });
-        }
+        None => ask_client(step, channel, client, frame),
     }
 }
 
