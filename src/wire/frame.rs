@@ -49,7 +49,7 @@ pub enum Malformed {
         beginning: String,
         /// Whether the line is UTF-8.
         is_unicode: bool,
-        /// What can be read of it all the same.
+        /// The part of it that can be read all the same.
         glimpse: Glimpse,
     },
     /// An array: batches are not part of ACP.
@@ -63,12 +63,12 @@ pub enum Malformed {
     TooLong {
         /// How long, in bytes.
         length: u64,
-        /// What the kept parts of the line show.
+        /// The id and the kind that the kept parts of the line show.
         glimpse: Glimpse,
     },
 }
 
-/// What can be read of a line that is no message: its beginning up to the fault, and an id
+/// The readable part of a line that is no message: its beginning up to the fault, and an id
 /// at its very end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Glimpse {

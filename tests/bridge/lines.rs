@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample;
 
-use crate::harness::{END_TURN, NEW, World, session};
+use crate::harness::{END_TURN, NEW, Peer, World, session};
 use crate::words::prompt;
 
 fn too_long(id: Option<&str>, has_method: bool) -> Malformed {
@@ -162,46 +162,47 @@ fn spelled(number: u64, how: usize) -> String {
     format!("{}{id},", before[how / 4 % 3])
 }
 
+/// `by` answers the request `asked` with a broken line, once or twice: `asker` gets exactly one
+/// answer to its request `id`.
+fn ends_once(
+    world: &mut World,
+    (asker, id): (Peer, u64),
+    (by, asked): (Peer, u64),
+    (how, rubbish, again): (usize, Vec<u8>, bool),
+) -> Result<(), TestCaseError> {
+    let line = [spelled(asked, how).into_bytes(), rubbish].concat();
+    for _ in 0..=usize::from(again) {
+        world.says(by, line.clone());
+    }
+    let got = world.rest(asker);
+    prop_assert_eq!(got.len(), 1, "{}: {:?}", String::from_utf8_lossy(&line), got);
+    prop_assert!(!world.waits(asker, id));
+    world.rest(by);
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn whatever_stands_in_place_of_an_answer_its_asker_gets_exactly_one(
-        how in 0_usize..12,
-        rubbish in rubbish(),
-        again in any::<bool>(),
+        broken in (0_usize..12, rubbish(), any::<bool>()),
     ) {
         let mut world = World::new();
         let (editor, channel) = world.start();
         world.open(editor, channel, "a");
         world.request(editor, 1, "session/prompt", &prompt("a"));
         let asked = world.expect_request(channel, "session/prompt", &prompt("a"));
-        let line = [spelled(asked, how).into_bytes(), rubbish].concat();
-        for _ in 0..=usize::from(again) {
-            world.says(channel, line.clone());
-        }
-        let got = world.rest(editor);
-        prop_assert_eq!(got.len(), 1, "{}: {:?}", String::from_utf8_lossy(&line), got);
-        prop_assert!(!world.waits(editor, 1));
-        world.rest(channel);
+        ends_once(&mut world, (editor.into(), 1), (channel.into(), asked), broken)?;
     }
 
     #[test]
     fn whatever_a_client_answers_the_agent_gets_exactly_one(
-        how in 0_usize..12,
-        rubbish in rubbish(),
-        again in any::<bool>(),
+        broken in (0_usize..12, rubbish(), any::<bool>()),
     ) {
         let mut world = World::new();
         let (editor, channel) = world.start();
         world.open(editor, channel, "a");
         world.request(channel, 5, "fs/read_text_file", &session("a"));
         let asked = world.expect_request(editor, "fs/read_text_file", &session("a"));
-        let line = [spelled(asked, how).into_bytes(), rubbish].concat();
-        for _ in 0..=usize::from(again) {
-            world.says(editor, line.clone());
-        }
-        let got = world.rest(channel);
-        prop_assert_eq!(got.len(), 1, "{}: {:?}", String::from_utf8_lossy(&line), got);
-        prop_assert!(!world.waits(channel, 5));
-        world.rest(editor);
+        ends_once(&mut world, (channel.into(), 5), (editor.into(), asked), broken)?;
     }
 }

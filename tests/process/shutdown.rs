@@ -131,7 +131,7 @@ fn a_second_signal_ends_it_at_once() {
     bridge.call_about("session/close", &leaving);
     bridge.signal(Signal::SIGINT);
     bridge.logs("shutting down");
-    // What comes within a second is the same wish.
+    // A signal within a second is the same wish.
     sleep(Duration::from_millis(1_200));
     let begun = Instant::now();
     bridge.signal(Signal::SIGINT);

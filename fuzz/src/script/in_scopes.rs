@@ -1,4 +1,4 @@
-//! What an agent says that names no session: MCP connections, elicitations, and messages of
+//! Messages of an agent that name no session: MCP connections, elicitations, and messages of
 //! its own that belong to whatever runs.
 
 use drawbridge::bridge::ChannelId;

@@ -128,7 +128,7 @@ impl Audience {
 /// A session as its agent knows it: the channel and the agent's id.
 type Place = (ChannelId, String);
 
-/// What is known of a session. Its number stays, whatever becomes of its id.
+/// The facts about a session. Its number stays, whatever becomes of its id.
 #[derive(Debug, Default)]
 struct Session {
     /// The clients that were ever attached.

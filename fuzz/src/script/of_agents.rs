@@ -1,4 +1,4 @@
-//! What an agent and its process do.
+//! The deeds of an agent and its process.
 
 use drawbridge::bridge::{ChannelId, Event, ExitStatus, Process};
 use drawbridge::wire::Method;

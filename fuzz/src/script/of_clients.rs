@@ -1,4 +1,4 @@
-//! What a client does.
+//! The deeds of a client.
 
 use drawbridge::bridge::{ChannelId, ClientId, Event};
 use drawbridge::wire::Method;

@@ -44,7 +44,7 @@ pub const QUESTIONS: &[(u8, Method)] = &[
     (b'x', Other),
 ];
 
-/// What else a client sends, by its letter: the method, and the id for `null` or a message
+/// The other messages of a client, each with its letter: the method, and the id for `null` or a message
 /// without one.
 pub const RARITIES: &[(u8, (&str, Id))] = &[
     (b's', ("nes/start", Id::Fresh)),
@@ -61,7 +61,7 @@ pub const RARITIES: &[(u8, (&str, Id))] = &[
     (b'j', ("nes/reject", Id::Null)),
 ];
 
-/// What an agent sends that names no session, by its letter.
+/// The messages of an agent that name no session, each with its letter.
 pub const SCOPES: &[(u8, Scope)] = &[
     (b'c', Scope::Connect),
     (b'm', Scope::McpRequest),
@@ -88,7 +88,7 @@ pub enum Id {
     None,
 }
 
-/// What leads from a message of an agent to a client, if it is no session.
+/// The links from a message of an agent to a client, other than a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Connect,

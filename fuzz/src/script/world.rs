@@ -127,7 +127,7 @@ pub struct World {
     /// Session ids that clients have only seen: those of sub-agents.
     pub passing: Vec<String>,
     pub marks: Marks,
-    /// What clients must be shown of elicitations, by the numbers of their marks.
+    /// The parts of elicitations that clients must be shown, by the numbers of their marks.
     pub references: BTreeMap<usize, Reference>,
     pub is_ending: bool,
     survivors: Option<Vec<ChannelId>>,

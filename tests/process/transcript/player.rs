@@ -11,7 +11,7 @@ use crate::bridge::Bridge;
 /// A request that every agent answers; it shows that all before it has arrived.
 const LAST: &str = r#"{"jsonrpc":"2.0","id":"the last","method":"_acme/last"}"#;
 
-/// What the two sides received, line by line.
+/// The lines that the two sides received.
 pub(super) struct Transcript {
     pub(super) client: Vec<String>,
     pub(super) agent: Vec<String>,
