@@ -3,7 +3,7 @@
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::channels::{liveness, set_up_replay, stop};
+use crate::bridge::channels::{liveness, set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
@@ -75,6 +75,7 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         }
         (Purpose::RepeatedLogin { .. }, Some(channel)) => {
             repeated_login::timed_out(step, channel, id);
+            waiting::send_all(step, channel);
         }
         (Purpose::Part(_), _) if !step.books.is_ending() => {
             let agent = step.books.agent_name_of(id);

@@ -1,7 +1,7 @@
 //! Two clients on one channel: nothing that is for one of them reaches the other, whatever
 //! the message is and whatever the other one is doing.
 
-use drawbridge::bridge::{ChannelId, ClientId};
+use drawbridge::bridge::{ChannelId, ClientId, Limit, Notice};
 
 use crate::harness::{NEW, World};
 use crate::words::{permission, prompt, session, stored, update};
@@ -124,9 +124,7 @@ fn what_may_be_for_either_of_two_turns_reaches_none() {
         world.notify(channel, "session/update", &update("stranger", "text"));
         world.assert_nothing_for(first);
         world.assert_nothing_for(second);
-        world.expect_warning(|notice| {
-            matches!(notice, drawbridge::bridge::Notice::NoAddressee { .. })
-        });
+        world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
     }
 }
 
@@ -168,4 +166,85 @@ fn what_was_for_a_client_that_is_gone_is_for_nobody() {
         }
         world.assert_nothing_for(second);
     }
+}
+
+/// What the agent says while an open runs whose client has no other business there: an update
+/// under an id of nobody, and a question that names nothing.
+fn says_of_an_open(world: &mut World, channel: ChannelId) {
+    world.notify(channel, "session/update", &update("new", "text"));
+    world.request(channel, 1, "elicitation/create", r#"{"mode":"form","message":"m"}"#);
+    if !world.waits(channel, 1) {
+        world.next(channel);
+    }
+}
+
+#[test]
+fn what_an_open_brings_that_has_timed_out_is_shown_to_no_other_client() {
+    let mut world = World::with(|config| config.agent.session_open_timeout = Limit::After(1_000));
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(second, 1, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    world.wait(1_000);
+    world.expect_refusal(second, 1, -32603, "open_timeout");
+    world.expect_warning(|_| true);
+    world.expect_warning(|_| true);
+    says_of_an_open(&mut world, channel);
+    world.assert_nothing_for(first);
+    world.rest(second);
+}
+
+#[test]
+fn what_an_open_brings_whose_client_is_gone_is_shown_to_no_other_client() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(second, 1, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    world.request(first, 2, "session/new", NEW);
+    world.expect_request(channel, "session/new", NEW);
+    world.gone(second);
+    // It may ask for either.
+    world.request(channel, 2, "_x/ask", &session("new"));
+    world.next(channel);
+    says_of_an_open(&mut world, channel);
+    world.assert_nothing_for(first);
+}
+
+#[test]
+fn a_question_is_not_shown_to_one_client_while_another_waits_for_a_request_to_all_processes() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(second, 1, "logout", "{}");
+    world.expect_request(channel, "logout", "{}");
+    world.request(channel, 1, "elicitation/create", r#"{"mode":"form","message":"m"}"#);
+    world.next(channel);
+    world.assert_nothing_for(first);
+    world.assert_nothing_for(second);
+    world.expect_warning(|notice| matches!(notice, Notice::NoAddressee { .. }));
+}
+
+#[test]
+fn frames_are_for_the_client_that_was_asked_under_their_id() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(first, 1, "session/prompt", &prompt("a"));
+    world.expect_request(channel, "session/prompt", &prompt("a"));
+    world.request(second, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.request(channel, 1, "_x/ask", &session("stranger"));
+    let asked = world.expect_request(second, "_x/ask", &session("stranger"));
+    world.answer(second, asked, "{}");
+    world.expect_answer(channel, 1, "{}");
+    world.notify(channel, "session/update", &update("stranger", "text"));
+    world.answer(channel, new, &session("b"));
+    world.expect_answer(second, 2, &session("b"));
+    world.expect_notification(second, "session/update", &update("stranger", "text"));
+    world.assert_nothing_for(first);
 }

@@ -477,69 +477,6 @@ fn a_question_within_an_open_is_asked_under_the_id_that_the_session_will_have() 
 }
 
 #[test]
-fn a_close_behind_a_load_is_handled_when_the_load_is_over() {
-    for (answer, is_open) in [(Some("null"), true), (None, false)] {
-        for was_open_before in [false, true] {
-            let mut world = World::new();
-            let (editor, channel) = world.start();
-            if was_open_before {
-                world.open(editor, channel, "a");
-                world.close(editor, channel, "a");
-            }
-            world.request(editor, 1, "session/load", &stored("a"));
-            let load = world.expect_request(channel, "session/load", &stored("a"));
-            world.request(editor, 2, "session/prompt", &prompt("a"));
-            world.request(editor, 3, "session/close", &session("a"));
-            world.assert_nothing_left();
-            match answer {
-                Some(result) => world.answer(channel, load, result),
-                None => world.fail(channel, load, -32002),
-            }
-            if is_open {
-                world.expect_answer(editor, 1, "null");
-                world.expect_request(channel, "session/prompt", &prompt("a"));
-                world.expect_closed(editor, "a", "client_close");
-                world.expect_notification(channel, "session/cancel", &session("a"));
-                let close = world.expect_request(channel, "session/close", &session("a"));
-                world.answer(channel, close, "{}");
-                world.expect_answer(editor, 2, crate::harness::CANCELLED);
-                world.expect_answer(editor, 3, "{}");
-                continue;
-            }
-            world.expect_failure(editor, 1, -32002);
-            if was_open_before {
-                world.expect_refusal(editor, 2, -32002, "session_closed");
-                world.expect_answer(editor, 3, "{}");
-            } else {
-                let turn = world.expect_request(channel, "session/prompt", &prompt("a"));
-                let close = world.expect_request(channel, "session/close", &session("a"));
-                for (asked, id) in [(turn, 2), (close, 3)] {
-                    world.fail(channel, asked, -32002);
-                    world.expect_failure(editor, id, -32002);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_cancel_during_a_load_settles_the_prompts_behind_it_and_reaches_the_agent() {
-    let mut world = World::new();
-    let (editor, channel) = world.start();
-    world.request(editor, 1, "session/load", &stored("a"));
-    let load = world.expect_request(channel, "session/load", &stored("a"));
-    world.request(editor, 2, "session/prompt", &prompt("a"));
-    world.request(editor, 3, "_x/y", &session("a"));
-    world.notify(editor, "$/cancel_request", r#"{"requestId":3}"#);
-    world.expect_refusal(editor, 3, -32800, "cancelled");
-    world.notify(editor, "session/cancel", &session("a"));
-    world.expect_answer(editor, 2, crate::harness::CANCELLED);
-    world.expect_notification(channel, "session/cancel", &session("a"));
-    world.answer(channel, load, "null");
-    world.expect_answer(editor, 1, "null");
-}
-
-#[test]
 fn a_question_during_the_load_of_a_session_that_was_closed_here_is_asked() {
     let mut world = World::new();
     let (editor, channel) = world.start();

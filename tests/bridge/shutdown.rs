@@ -2,7 +2,9 @@
 
 use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice, ShutdownCause};
 
-use crate::harness::{CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session, stored};
+use crate::harness::{
+    CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session, stored, update,
+};
 
 fn killed(notice: &Notice) -> bool {
     matches!(notice, Notice::ChannelKilled { .. })
@@ -395,5 +397,32 @@ fn an_initialize_that_waits_for_a_pause_to_end_is_refused_at_once() {
     world.request(second, 0, "initialize", INITIALIZE);
     world.shutdown(ShutdownCause::Signal);
     world.expect_refusal(second, 0, -32800, "shutting_down");
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn what_a_session_says_that_is_brought_too_late_is_shown_to_nobody() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    // An id of the first client, which the agent has closed and gives again.
+    world.request(first, 1, "nes/start", "{}");
+    let start = world.expect_request(channel, "nes/start", "{}");
+    world.answer(channel, start, &session("s1"));
+    world.expect_answer(first, 1, &session("s1"));
+    world.agreed(first, channel, "nes/close", &session("s1"));
+    world.request(second, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.request(first, 3, "nes/start", "{}");
+    let start = world.expect_request(channel, "nes/start", "{}");
+    world.shutdown(ShutdownCause::StdinEnded);
+    world.expect_refusal(second, 2, -32800, "shutting_down");
+    world.answer(channel, new, &session("s1"));
+    world.notify(channel, "session/update", &update("s1", "text"));
+    world.answer(channel, start, &session("s2"));
+    world.expect_answer(first, 3, &session("s2"));
+    world.notify(channel, "session/update", &update("s2", "text"));
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
     world.expect_exit(&[]);
 }

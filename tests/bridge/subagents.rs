@@ -1,8 +1,8 @@
 //! Sub-agents: sessions that an agent announces within a session of a client.
 
-use drawbridge::bridge::Notice;
+use drawbridge::bridge::{Limit, Notice};
 
-use crate::harness::{ALLOWED, NEW, World, session, update};
+use crate::harness::{ALLOWED, NEW, World, session, stored, update};
 
 /// The word of a session's agent that a sub-agent works for it under a name.
 fn announcement(id: &str, name: &str) -> String {
@@ -127,4 +127,63 @@ fn of_the_sub_agents_of_a_channel_the_oldest_is_forgotten_at_the_limit() {
     world.notify(channel, "session/update", &update("k0", "x"));
     world.expect_notification(editor, "session/update", &update("k0", "x"));
     assert_eq!(world.bridge.counters().passing_ids, 2);
+}
+
+#[test]
+fn what_a_sub_agent_said_before_its_announcement_comes_right_behind_that() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(second, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    // It may be the new session, until it is announced.
+    world.notify(channel, "session/update", &update("kid", "one"));
+    world.assert_nothing_left();
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.notify(channel, "session/update", &update("kid", "two"));
+    world.expect_notification(first, "session/update", &announcement("a", "kid"));
+    for text in ["one", "two"] {
+        world.expect_notification(first, "session/update", &update("kid", text));
+    }
+    world.answer(channel, new, &session("b"));
+    world.expect_answer(second, 1, &session("b"));
+}
+
+#[test]
+fn what_was_held_for_a_sub_agent_is_for_nobody_when_its_session_has_ended() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    world.open(first, channel, "a");
+    world.request(first, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("kid", "early"));
+    world.close(first, channel, "a");
+    // It is announced too late.
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.answer(channel, new, &session("b"));
+    world.expect_answer(first, 1, &session("b"));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_sub_agent_in_the_replay_of_a_session_that_its_agent_spoke_of_before_ends_with_it() {
+    let mut world = World::with(|config| config.agent.session_open_timeout = Limit::After(1_000));
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "other");
+    world.notify(channel, "session/update", &update("a", "before"));
+    world.expect_notification(editor, "session/update", &update("a", "before"));
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    for says in [announcement("a", "kid"), update("a", "old"), update("kid", "old")] {
+        // The replay is under way, so the time of the load begins anew.
+        world.wait(900);
+        world.notify(channel, "session/update", &says);
+        world.expect_notification(editor, "session/update", &says);
+    }
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+    world.close(editor, channel, "a");
+    world.notify(channel, "session/update", &update("kid", "late"));
+    world.assert_nothing_left();
 }

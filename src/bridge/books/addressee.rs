@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Opening, PassedOn, Purpose};
+use crate::bridge::books::call::{Asker, Call, Opening, PassedOn, Purpose, Stage};
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
@@ -68,19 +68,26 @@ impl Books {
         }
     }
 
-    /// The addressee of a frame that names something known. The agent is not known to hold
-    /// anything under a passing id that only a client has named: then an open that is under
-    /// way may bring that id, and an agent that counts its sessions soon gives it to another.
+    /// The addressee of a frame that names something known. A passing id may be one that an
+    /// open which is under way restores. And the agent is not known to hold anything under one
+    /// that only a client has named: then such an open may bring that id, and an agent that
+    /// counts its sessions soon gives it to another.
     fn named(&self, channel: ChannelId, name: Name, id: &str, kind: FrameKind) -> Addressee {
-        let open = match self.is_certain(name) {
-            true => None,
-            false => self.open_in_flight(channel, Some(id)),
-        };
-        let (Name::Passing(key), Some(open)) = (name, open) else {
+        let Name::Passing(key) = name else { return Addressee::Named(name) };
+        if self.is_ending() {
+            return Addressee::Closed;
+        }
+        let Some(open) = self.open_in_flight(channel, Some(id)) else {
             return Addressee::Named(name);
         };
         let restores = self.call(open).and_then(Call::opening).and_then(Opening::restores);
-        if restores.is_some() || kind == FrameKind::Notification {
+        if restores.is_some() {
+            return Addressee::Opening(open);
+        }
+        if self.is_held(key) {
+            return Addressee::Named(name);
+        }
+        if kind == FrameKind::Notification {
             return Addressee::Opening(open);
         }
         let opener = self.only_opener(channel);
@@ -116,10 +123,11 @@ impl Books {
     /// The one client that has opens of new sessions in flight on a channel.
     fn only_opener(&self, channel: ChannelId) -> Option<ClientId> {
         let calls = self.channel(channel)?.calls.iter().filter_map(|id| self.calls.get(id));
-        let opens = calls.filter(|call| {
+        let mut opens = calls.filter(|call| {
             call.is_sent() && call.opening().is_some_and(|open| open.restores().is_none())
         });
-        only(&opens.filter_map(Call::client).collect())
+        let first = opens.next()?.client();
+        first.filter(|_| opens.all(|open| open.client() == first))
     }
 
     /// The pending request of a client that an elicitation belongs to.
@@ -146,6 +154,16 @@ impl Books {
         }
     }
 
+    /// The connected client that a call on a channel was made for, also if it was refused
+    /// meanwhile.
+    fn maker(&self, channel: ChannelId, id: CallId) -> Option<ClientId> {
+        let client = match self.calls.get(&id)?.stage {
+            Stage::Overdue { client } => client?,
+            _ => self.asker_on(channel, id)?.0,
+        };
+        self.clients.contains_key(&client).then_some(client)
+    }
+
     /// Whether the bridge has given a request id to an agent, and no client waits for that
     /// request.
     pub fn is_past_request(&self, channel: ChannelId, number: u64) -> bool {
@@ -155,14 +173,21 @@ impl Books {
 
     /// The one client that a message of a channel's agent can be for: the only one with a
     /// session on, or a request at, the channel; of several, the only one whose prompt or
-    /// open runs there now; without any, the only client of the pool.
+    /// open runs there now; without any, the only client of the pool. While an open runs
+    /// there whose client is gone, nobody: the message may belong to that.
     pub fn only_client(&self, channel: ChannelId) -> Option<ClientId> {
         let row = self.channel(channel)?;
-        let calls = || row.calls.iter().filter_map(|id| self.calls.get(id));
+        let calls = || {
+            let calls = row.calls.iter().filter_map(|id| Some((*id, self.calls.get(id)?)));
+            calls.map(|(id, call)| (call, self.maker(channel, id)))
+        };
+        if calls().any(|(call, maker)| call.opening().is_some() && maker.is_none()) {
+            return None;
+        }
         let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
         let passing = row.passing.iter().flat_map(|key| self.clients_of_passing(*key));
         let mut there: BTreeSet<ClientId> = sessions.flat_map(Session::clients).copied().collect();
-        there.extend(calls().filter_map(Call::client));
+        there.extend(calls().filter_map(|(_, maker)| maker));
         there.extend(row.leases.iter().copied().chain(passing));
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::GuessAmongClients) {
@@ -172,16 +197,17 @@ impl Books {
             0 => only(&self.clients_of(channel).into_iter().collect()),
             1 => there.first().copied(),
             _ => {
-                let runs = |call: &&Call| {
+                let runs = |call: &Call| {
                     let works = matches!(
                         call.purpose,
                         Purpose::Prompt
                             | Purpose::PassedOn { kind: PassedOn::Prompt, .. }
                             | Purpose::Reload { .. }
                     );
-                    call.is_sent() && (works || call.opening().is_some())
+                    (call.is_sent() && works) || (!call.is_unsent() && call.opening().is_some())
                 };
-                only(&calls().filter(runs).filter_map(Call::client).collect())
+                let running = calls().filter(|(call, _)| runs(call));
+                only(&running.filter_map(|(_, maker)| maker).collect())
             }
         }
     }

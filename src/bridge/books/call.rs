@@ -8,6 +8,7 @@ use crate::bridge::books::session::Session;
 use crate::bridge::id::{
     AgentId, CallId, ChannelId, ClientId, FanoutId, PassingKey, PoolId, SessionKey,
 };
+use crate::bridge::reason::EndReason;
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Token};
 
@@ -41,7 +42,10 @@ pub enum Stage {
     Sent(SentAt),
     /// An open that has timed out: the asker was answered, and the row is kept so that a
     /// late answer of the agent is recognised.
-    Overdue,
+    Overdue {
+        /// The client whose open it is; `None`: it was gone before.
+        client: Option<ClientId>,
+    },
 }
 
 /// When a call was sent.
@@ -147,8 +151,8 @@ impl Opening {
 pub enum PassedOn {
     /// A turn.
     Prompt,
-    /// Success ends what has the id, also a session.
-    End,
+    /// Success ends what has the id, also a session, for this reason.
+    End(EndReason),
     /// Success ends the edit suggestions that have the id.
     EndSuggestions,
     /// Any other.
@@ -158,7 +162,7 @@ pub enum PassedOn {
 impl PassedOn {
     /// Whether success ends what has the id.
     pub fn ends(self) -> bool {
-        matches!(self, PassedOn::End | PassedOn::EndSuggestions)
+        matches!(self, PassedOn::End(_) | PassedOn::EndSuggestions)
     }
 }
 
@@ -314,6 +318,11 @@ impl Call {
         self.asker.client()
     }
 
+    /// Whether the call is an open that has timed out.
+    pub fn is_overdue(&self) -> bool {
+        matches!(self.stage, Stage::Overdue { .. })
+    }
+
     /// Whether the call waits to be placed on a channel, or for its channel to be ready.
     /// A prompt that is not sent waits for a turn to end instead.
     pub fn waits_for_channel(&self) -> bool {
@@ -324,7 +333,7 @@ impl Call {
     pub fn sent_at(&self) -> Option<SentAt> {
         match self.stage {
             Stage::Sent(sent) => Some(sent),
-            Stage::Held(_) | Stage::Overdue => None,
+            Stage::Held(_) | Stage::Overdue { .. } => None,
         }
     }
 

@@ -22,12 +22,21 @@ pub struct Early {
 /// The early frames of one session.
 #[derive(Clone, Debug, Default)]
 struct EarlySession {
-    /// The client that the first one was for when it came, should no open bring the session.
+    /// The client that the first one, or a question, was for when it came, should no open bring
+    /// the session.
     client: Option<ClientId>,
     frames: VecDeque<Frame>,
 }
 
 impl Early {
+    /// Notes that a question under an id was put to this client: what is held for the id is for
+    /// no other, should no open bring the session.
+    pub fn bind(&mut self, id: &str, client: ClientId) {
+        if self.frames.contains_key(id) || self.frames.len() < MAX_EARLY_SESSIONS {
+            self.frames.entry(id.into()).or_default().client = Some(client);
+        }
+    }
+
     /// Holds a frame for a session; `client` is the only client that it can be for. `false`: a
     /// limit is reached, and the frame is not held.
     pub fn hold(&mut self, id: &str, frame: &Frame, client: Option<ClientId>) -> bool {
@@ -158,6 +167,17 @@ mod tests {
         assert!(!early.hold("a", &frame(MAX_EARLY_BYTES + 1), None));
         assert!(early.is_sound() && early.is_empty());
         assert!(early.take("a").is_empty());
+    }
+
+    #[test]
+    fn frames_are_for_the_client_that_a_question_was_put_to() {
+        let mut early = Early::default();
+        early.bind("a", ClientId(1));
+        assert!(early.hold("a", &frame(50), Some(ClientId(2))));
+        assert!(early.hold("b", &frame(50), Some(ClientId(2))));
+        early.bind("b", ClientId(1));
+        let clients = early.take_all().into_iter().map(|(client, _)| client);
+        assert_eq!(clients.collect::<Vec<_>>(), [Some(ClientId(1)); 2]);
     }
 
     #[test]

@@ -46,15 +46,6 @@ impl Books {
         self.passing.get(&key).is_some_and(|row| row.state == PassingState::Held)
     }
 
-    /// Whether an agent can mean nothing else by what it names: a live session, or a passing id
-    /// under which it is known to hold something.
-    pub fn is_certain(&self, name: Name) -> bool {
-        match name {
-            Name::Session(_) => true,
-            Name::Passing(key) => self.is_held(key),
-        }
-    }
-
     /// Every passing id, in an order without meaning.
     pub fn all_passing(&self) -> &Table<PassingKey, PassingId> {
         &self.passing

@@ -40,6 +40,9 @@ impl Books {
                 self.touched.placement = true;
             }
         }
+        if call.purpose == Purpose::BehindOpen {
+            self.behind_opens.insert(id);
+        }
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.begin_restore(source, public, id);
         }
@@ -131,6 +134,7 @@ impl Books {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
+        self.behind_opens.remove(&id);
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }
@@ -153,7 +157,7 @@ impl Books {
             }
         }
         if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel))
-            && call.stage == Stage::Overdue
+            && call.is_overdue()
         {
             channel.overdue.remove(&id);
         }
@@ -177,11 +181,11 @@ impl Books {
         Some(call)
     }
 
-    /// Marks an open that has timed out as overdue: its row stays, so that a late answer is
-    /// recognised. `None`: the call is gone.
-    pub fn mark_overdue(&mut self, id: CallId) -> Option<&Call> {
+    /// Marks an open of this client, which has timed out, as overdue: its row stays, so that a
+    /// late answer is recognised. `None`: the call is gone.
+    pub fn mark_overdue(&mut self, id: CallId, client: Option<ClientId>) -> Option<&Call> {
         let call = self.calls.get_mut(&id)?;
-        call.stage = Stage::Overdue;
+        call.stage = Stage::Overdue { client };
         let channel = call.channel;
         self.deadlines.forget(Due::Call(id));
         self.touched.placement = true;

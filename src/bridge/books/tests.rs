@@ -277,7 +277,7 @@ fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
     assert!(idle(&books));
     let call = add_call(&mut books, channel, Purpose::Prompt, Stage::sent(at(0), 0));
     assert!(!idle(&books));
-    books.mark_overdue(call);
+    books.mark_overdue(call, None);
     assert!(idle(&books));
     books.take_call(call);
     assert!(idle(&books));
@@ -299,7 +299,7 @@ fn a_channel_has_room_for_as_many_sessions_as_the_rule_allows() {
     let open = Purpose::Open(opening(OpenKind::New, None, None));
     let open = add_call(&mut books, channel, open, Stage::sent(at(0), 0));
     assert!(!can_take_session(&books), "one is opening");
-    books.mark_overdue(open);
+    books.mark_overdue(open, None);
     assert!(can_take_session(&books));
     books.agent_mut(AGENT).config.share = Share::Session;
     assert!(!can_take_session(&books));
@@ -324,7 +324,7 @@ fn a_frame_of_an_unknown_session_belongs_to_its_restore_or_to_the_oldest_new_one
     assert_eq!(books.open_in_flight(channel, Some("s")), Some(restore));
     assert_eq!(books.open_in_flight(channel, Some("t")), Some(new));
     assert_eq!(books.open_in_flight(channel, None), Some(new));
-    books.mark_overdue(restore);
+    books.mark_overdue(restore, None);
     assert_eq!(books.open_in_flight(channel, Some("s")), Some(new));
 }
 

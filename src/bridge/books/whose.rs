@@ -5,7 +5,7 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::aliases;
-use crate::bridge::books::call::{Call, Purpose, Stage};
+use crate::bridge::books::call::Call;
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
@@ -13,7 +13,7 @@ use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, SessionKey};
 use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
-use crate::wire::{Frame, Method};
+use crate::wire::Frame;
 
 /// The meaning of a session id for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Books {
         }
         let is_its = |call: &CallId| {
             let call = self.calls.get(call);
-            call.is_some_and(|call| call.client() == Some(client) && call.stage != Stage::Overdue)
+            call.is_some_and(|call| call.client() == Some(client) && !call.is_overdue())
         };
         if let Some(call) = aliases.on_their_way(id).find(is_its) {
             return Meaning::Opening(call);
@@ -132,33 +132,6 @@ impl Books {
         }
         let mut expected = self.channel(call.channel?)?.expected.iter();
         expected.find(|(_, shown)| ***shown == *public).map(|(id, _)| id.clone())
-    }
-
-    /// Whether a request of a client must be handled behind an open of the session that it
-    /// names, or, if the client leaves that session with it, behind its own load of it.
-    /// `named` is the meaning of the id in it.
-    pub fn is_behind_open(&self, client: ClientId, frame: &Frame, named: Option<Meaning>) -> bool {
-        let id = frame.session();
-        let is_opening = matches!(named, Some(Meaning::Opening(_)));
-        let mut calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
-        let mut calls = calls.by_ref().filter_map(|call| self.calls.get(call));
-        match (id, frame.method) {
-            // It leaves every session, also one that is opened now.
-            (None, Method::BridgeDetach) => calls.any(|call| {
-                let loads = matches!(call.purpose, Purpose::Reload { .. });
-                loads || (call.opening().is_some() && call.stage != Stage::Overdue)
-            }),
-            (None, _) => false,
-            (Some(id), Method::SessionClose | Method::BridgeDetach) => {
-                let loads_it = |call: &Call| {
-                    let session = call.session.and_then(|key| self.sessions.get(&key));
-                    matches!(call.purpose, Purpose::Reload { .. })
-                        && session.is_some_and(|session| *session.id == *id)
-                };
-                calls.any(loads_it) || is_opening
-            }
-            (Some(_), _) => is_opening,
-        }
     }
 
     /// Whether a passing id is a client's own, or belongs to a session that it is attached

@@ -2,7 +2,7 @@
 //! whether one more session or request is allowed.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Opening, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::client::{Client, MAX_PENDING};
 use crate::bridge::books::handles::HandleKind;
@@ -157,9 +157,8 @@ impl Books {
     /// The number of sessions on a channel that are live or being opened. Overdue opens do
     /// not count.
     pub fn load(&self, row: &Channel) -> usize {
-        let opening = self
-            .call_rows(row)
-            .filter(|call| call.opening().is_some() && call.stage != Stage::Overdue);
+        let opening =
+            self.call_rows(row).filter(|call| call.opening().is_some() && !call.is_overdue());
         row.sessions.len() + opening.count()
     }
 
@@ -272,15 +271,6 @@ impl Books {
         let calls = self.calls_on(channel);
         let mut askers = calls.iter().filter_map(|id| self.calls.get(id)?.client());
         is_starting && askers.next().is_some()
-    }
-
-    /// The calls that wait for the restore of the conversation that they name, in the order
-    /// in which they came.
-    pub fn calls_behind_opens(&self) -> Vec<CallId> {
-        let waits = |id: &&CallId| {
-            self.calls.get(*id).is_some_and(|call| call.purpose == Purpose::BehindOpen)
-        };
-        self.unplaced.iter().filter(waits).copied().collect()
     }
 
     /// Every channel, the oldest first.

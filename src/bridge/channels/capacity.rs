@@ -1,7 +1,6 @@
 //! Capacity: whether the limits allow one more session or channel, and which one gives
 //! way for it.
 
-use crate::bridge::books::call::Stage;
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::channels::stop;
 use crate::bridge::id::CallId;
@@ -69,9 +68,10 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
         return Ok(());
     }
     // Opens that were asked later do not count against this one.
-    let opening = step.books.calls().iter().filter(|(other, call)| {
-        **other <= id && call.opening().is_some() && call.stage != Stage::Overdue
-    });
+    let opening =
+        step.books.calls().iter().filter(|(other, call)| {
+            **other <= id && call.opening().is_some() && !call.is_overdue()
+        });
     let count = step.books.sessions().len() + opening.count();
     if count <= step.books.limits.max_sessions {
         return Ok(());

@@ -170,9 +170,7 @@ fn home_of_restore(
         .restores(source)
         .filter(|other| *other != id)
         .filter_map(|other| Some((other, step.books.call(other)?)))
-        .find(|(other, call)| {
-            (*other < id || call.channel.is_some()) && call.stage != Stage::Overdue
-        })
+        .find(|(other, call)| (*other < id || call.channel.is_some()) && !call.is_overdue())
         .map(|(_, call)| call);
     match earlier.and_then(Call::opening) {
         Some(other) if other.kind == opening.kind => return Err(Placement::Wait),

@@ -26,12 +26,28 @@ pub fn named(step: &mut Step<'_>, name: Name, frame: Frame) {
 /// Sends a notification of a live session, or about one of its passing ids, to all attached
 /// clients.
 pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
-    let now = step.now;
-    if let Some(child) = announced_child(&frame)
-        && let Some(channel) = step.books.session(key).map(|row| row.channel)
-    {
-        passing_ids::announced(step, channel, Owner::Session(key), &child);
+    let channel = step.books.session(key).map(|row| row.channel);
+    let child = channel.zip(announced_child(&frame)).and_then(|(channel, child)| {
+        passing_ids::announced(step, channel, Owner::Session(key), &child)
+    });
+    to_attached(step, key, frame);
+    if let Some(child) = child {
+        early(step, child);
     }
+}
+
+/// Delivers the early frames of a passing id, which the agent has made known.
+pub fn early(step: &mut Step<'_>, key: PassingKey) {
+    let Some(row) = step.books.passing(key) else { return step.books.absent(key) };
+    let (channel, id) = (row.channel, row.agent_id.clone());
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    for frame in row.early.take(&id) {
+        under_passing_id(step, key, frame);
+    }
+}
+
+fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
+    let now = step.now;
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.heard_at = now;
@@ -60,10 +76,12 @@ fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {
     match owner {
         Owner::Session(parent) => update(step, parent, frame),
         Owner::Client(client) => {
-            if let Some(child) = announced_child(&frame) {
-                passing_ids::announced(step, channel, owner, &child);
-            }
+            let child = announced_child(&frame);
+            let child = child.and_then(|id| passing_ids::announced(step, channel, owner, &id));
             to_client(step, channel, client, &frame);
+            if let Some(child) = child {
+                early(step, child);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::{Channel, Said};
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
-use crate::bridge::channels::{handshake, set_up_replay};
+use crate::bridge::channels::{handshake, set_up_replay, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, deliver, passing_ids, translate};
@@ -67,14 +67,13 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         return to_everyone(step, channel, &frame);
     }
     match row.names.named_in(&frame) {
-        Some(name) if step.books.is_certain(name) => deliver::named(step, name, frame),
-        _ => of_nothing_certain(step, channel, frame),
+        Some(Name::Session(key)) => deliver::update(step, key, frame),
+        Some(Name::Passing(_)) | None => of_no_session(step, channel, frame),
     }
 }
 
-/// Handles a notification that names nothing known, or a passing id that an open which is
-/// under way may bring.
-fn of_nothing_certain(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
+/// Handles a notification that names no live session.
+fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     if frame.method_name().starts_with("_drawbridge/") {
         // Nobody but the bridge speaks for the bridge.
         step.outgoing.counters.unrouted += 1;
@@ -165,6 +164,9 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     });
     let outgoing = translate::edited(frame, None, edits.collect());
     step.send_to_client(client, outgoing);
+    if let Some(child) = key {
+        deliver::early(step, child);
+    }
 }
 
 /// Handles the end of the last open that early frames may have been about: what is left
@@ -179,7 +181,10 @@ pub fn early_is_over(step: &mut Step<'_>, channel: ChannelId) {
         return;
     }
     for (client, frame) in row.early.take_all() {
-        let is_known = |row: &Channel| frame.session().is_some_and(|id| row.names.contains(&id));
+        let is_known = |row: &Channel| {
+            let id = frame.session();
+            id.is_some_and(|id| row.names.contains(&id) || row.tombstones.contains(&id))
+        };
         match client.filter(|client| step.books.client(*client).is_some()) {
             _ if step.books.channel(channel).is_some_and(is_known) => {
                 notification(step, channel, frame);
@@ -243,7 +248,10 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
         Purpose::Removal => stored_sessions::removed(step, id, frame),
-        Purpose::RepeatedLogin { open } => repeated_login::answered(step, channel, id, open, frame),
+        Purpose::RepeatedLogin { open } => {
+            repeated_login::answered(step, channel, id, open, frame);
+            waiting::send_all(step, channel);
+        }
         Purpose::BehindOpen => step.books.absent(id),
     }
 }

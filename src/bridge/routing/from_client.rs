@@ -56,6 +56,9 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         _ if passthrough_pool.is_some() => {
             passthrough::to_agent(step, client, passthrough_pool, &frame);
         }
+        FrameKind::Request if must_wait(step, client, &frame) => {
+            held::behind_open(step, client, &frame);
+        }
         FrameKind::Request => request(step, client, &frame),
         FrameKind::Notification => notification(step, client, &frame),
     }
@@ -68,7 +71,18 @@ fn ends_session(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
         && matches!(step.books.meaning_in(client, frame), Some(Meaning::Session(_)))
 }
 
-fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+/// Whether a request is handled only when an open of the session that it names is over, or a
+/// request that waits for that: without a bridge the agent reads it behind them.
+fn must_wait(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
+    #[cfg(feature = "seeded-bugs")]
+    if seeded::is(seeded::Bug::CloseBehindOpen) && frame.method == Method::SessionClose {
+        return false;
+    }
+    step.books.is_behind_held(client, frame, None) || step.books.is_behind_open(client, frame)
+}
+
+/// Handles a request of a client that waits for nothing any more.
+pub fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     if let Some(kind) = OpenKind::of(frame.method) {
         // For an open that names no live session, the placement checks whether the agent
@@ -81,9 +95,6 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return;
     }
     let named = step.books.meaning_in(client, frame);
-    if waits_for_open(step, client, frame, named) {
-        return held::behind_open(step, client, frame);
-    }
     match frame.method {
         Method::SessionClose => match named {
             Some(Meaning::Passing(key)) => pass_on::about_passing_id(step, client, key, frame),
@@ -127,21 +138,6 @@ fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         _ if named.is_some() => in_session(step, client, named, frame),
         _ => without_session(step, client, frame),
     }
-}
-
-/// Whether a request is handled only when an open of the session that it names is over:
-/// without a bridge the agent reads it behind that open.
-fn waits_for_open(
-    step: &Step<'_>,
-    client: ClientId,
-    frame: &Frame,
-    named: Option<Meaning>,
-) -> bool {
-    #[cfg(feature = "seeded-bugs")]
-    if seeded::is(seeded::Bug::CloseBehindOpen) && frame.method == Method::SessionClose {
-        return false;
-    }
-    frame.method != Method::SessionList && step.books.is_behind_open(client, frame, named)
 }
 
 /// Handles a request in a session: a prompt, a setting, or one of an unknown method.

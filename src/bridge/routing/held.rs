@@ -25,7 +25,8 @@ pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
 }
 
-/// Makes a request wait for the end of the restore of the conversation that it names.
+/// Makes a request wait for an open of the session that it names, or behind a request that
+/// does.
 pub fn behind_open(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     step.books.wait_for_channel(client, Purpose::BehindOpen, frame, step.now);
 }
@@ -43,8 +44,8 @@ pub fn cancel_prompts(step: &mut Step<'_>, client: ClientId, named: &str) {
             _ => false,
         })
     };
-    let prompts = step.books.calls_behind_opens();
-    let prompts: Vec<CallId> = prompts.into_iter().filter(is_meant).collect();
+    let waiting = step.books.calls_behind_opens().iter();
+    let prompts: Vec<CallId> = waiting.copied().filter(is_meant).collect();
     for id in prompts {
         answer::succeed(step, id, CANCELLED_TURN);
     }

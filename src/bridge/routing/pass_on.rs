@@ -7,7 +7,7 @@ use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::backpressure;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
-use crate::bridge::outgoing::{answer, passing_ids, send, translate};
+use crate::bridge::outgoing::{answer, deliver, passing_ids, send, translate};
 use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
@@ -18,7 +18,8 @@ use crate::wire::{Frame, FrameKind, Method};
 fn kind(frame: &Frame) -> PassedOn {
     match frame.method {
         Method::SessionPrompt => PassedOn::Prompt,
-        Method::SessionClose | Method::SessionDelete => PassedOn::End,
+        Method::SessionClose => PassedOn::End(EndReason::ClientClose),
+        Method::SessionDelete => PassedOn::End(EndReason::Deleted),
         Method::NesClose => PassedOn::EndSuggestions,
         _ => PassedOn::Other,
     }
@@ -102,20 +103,24 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         match step.books.channel(channel).and_then(|row| row.names.get(id)) {
             Some(Name::Passing(key)) => judged(step, channel, key, (*kind, succeeded)),
             // The id named no session yet when the request was sent; the agent has opened
-            // one of that id for this client first, and has now closed it.
-            Some(Name::Session(key))
-                if succeeded && *kind == PassedOn::End && is_attached(step, &call, key) =>
-            {
-                close::end_session(step, key, EndReason::ClientClose, Ending::InOrder);
+            // one of that id for this client first, and has now ended it.
+            Some(Name::Session(key)) => {
+                if let (PassedOn::End(reason), true) = (kind, succeeded)
+                    && is_attached(step, &call, key)
+                {
+                    close::end_session(step, key, *reason, Ending::InOrder);
+                }
             }
-            Some(Name::Session(_)) | None => {}
+            None => {}
         }
     }
     let is_plain = !matches!(&call.purpose, Purpose::WithoutSession { unknown: false });
-    if let Some(client) = call.client().filter(|_| succeeded && is_plain) {
-        made(step, channel, client, frame);
-    }
+    let client = call.client().filter(|_| succeeded && is_plain);
+    let key = client.and_then(|client| made(step, channel, client, frame));
     answer::pass(step, &call, frame);
+    if let Some(key) = key {
+        deliver::early(step, key);
+    }
 }
 
 /// Notes what an answer to a request about a passing id says of that id.
@@ -144,25 +149,30 @@ fn is_attached(step: &Step<'_>, call: &Call, key: SessionKey) -> bool {
     call.client().is_some_and(|client| clients.contains(&client))
 }
 
-/// Binds the session id that the answer to an extension request has brought.
-fn made(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
-    let Some(id) = frame.find_text(&["sessionId"]) else { return };
-    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
+/// Binds the session id that the answer to an extension request has brought; `None`: it brings
+/// none, or one that is known.
+fn made(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    client: ClientId,
+    frame: &Frame,
+) -> Option<PassingKey> {
+    let id = frame.find_text(&["sessionId"])?;
+    let row = step.books.channel(channel)?;
     if let Some(name) = row.names.get(&id) {
         if let Name::Passing(key) = name {
             step.books.hold_passing(key);
         }
-        return;
+        return None;
     }
     // The agent uses the id of a closed session again: that one will not speak any more.
     if row.tombstones.contains(&id) {
         close::flush_tombstone(step, channel, &id, false);
     }
     let owner = Owner::Client(client);
-    let public = passing_ids::add(step, channel, (&id, None), owner, PassingState::Held);
-    if public.is_some()
-        && let Some(row) = step.books.channel_mut(channel)
-    {
+    let key = passing_ids::add(step, channel, (&id, None), owner, PassingState::Held)?;
+    if let Some(row) = step.books.channel_mut(channel) {
         row.tombstones.remove(&id);
     }
+    Some(key)
 }

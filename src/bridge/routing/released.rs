@@ -1,7 +1,7 @@
 //! Frames of clients that were held are handled when what they waited for is over.
 
 use crate::bridge::books::call::{Asker, Stage};
-use crate::bridge::id::ClientId;
+use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::routing::from_client;
 use crate::bridge::step::Step;
 
@@ -14,21 +14,23 @@ pub fn behind_initialize(step: &mut Step<'_>, client: ClientId) {
     }
 }
 
-/// Handles the requests about conversations whose restore is over.
+/// Handles the requests that waited for an open, or behind one of these, and do not any more.
 pub fn behind_opens(step: &mut Step<'_>) {
-    for id in step.books.calls_behind_opens() {
+    let waiting: Vec<CallId> = step.books.calls_behind_opens().iter().copied().collect();
+    for id in waiting {
         let Some(call) = step.books.call(id) else { continue };
         let (Asker::Client(client, _), Stage::Held(frame)) = (&call.asker, &call.stage) else {
             step.books.take_call(id);
             continue;
         };
         let client = *client;
-        let named = step.books.meaning_in(client, frame);
-        if step.books.is_behind_open(client, frame, named) {
+        if step.books.is_behind_held(client, frame, Some(id))
+            || step.books.is_behind_open(client, frame)
+        {
             continue;
         }
         let frame = (**frame).clone();
         step.books.take_call(id);
-        from_client::frame(step, client, Ok(frame));
+        from_client::request(step, client, &frame);
     }
 }

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin, Stage};
+use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
@@ -87,7 +87,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             // A new session of that id will be another conversation.
             opening.restores().and_then(|restored| row.expected.remove(restored));
             // A restore refused after its timeout: the agent does not hold the conversation.
-            let late = opening.restores().filter(|_| call.stage == Stage::Overdue);
+            let late = opening.restores().filter(|_| call.is_overdue());
             if let Some(restored) = late {
                 let can_close = row.capabilities.close;
                 row.tombstones.heard(restored, Heard::RestoreRefused, can_close);
@@ -254,7 +254,9 @@ fn bury_unseen(
 /// it opens then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let asker = step.books.disown_call(id);
-    let Some(call) = step.books.mark_overdue(id) else { return step.books.absent(id) };
+    let Some(call) = step.books.mark_overdue(id, asker.client()) else {
+        return step.books.absent(id);
+    };
     let channel = call.channel;
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()

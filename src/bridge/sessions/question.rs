@@ -142,6 +142,7 @@ fn ask_within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame:
         && row.expected.len() < MAX_EARLY_SESSIONS
     {
         row.expected.insert(named.clone(), public);
+        row.early.bind(&named, client);
     }
     let question = Question::new(channel, frame, vec![client], step.now);
     ask(step, Question { opening: Some(named), ..question });

@@ -65,15 +65,15 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, open: CallI
     if let Some(row) = step.books.channel_mut(channel) {
         row.login = if succeeded { Login::Done { at: now } } else { Login::Wanted };
     }
-    if !waits_on(step, channel, open) {
-        return;
-    }
-    if !succeeded {
-        return refuse(step, open);
-    }
-    send::held(step, open);
-    if let Some(sent) = sent {
-        keep_time(step, open, sent);
+    match (waits_on(step, channel, open), succeeded) {
+        (true, true) => {
+            send::held(step, open);
+            if let Some(sent) = sent {
+                keep_time(step, open, sent);
+            }
+        }
+        (true, false) => refuse(step, open),
+        (false, _) => {}
     }
 }
 

@@ -1,0 +1,63 @@
+//! Requests that wait: for an open of the session that they name, or behind a request that
+//! does.
+//!
+//! Without a bridge the agent reads the requests of a client in their order. So it is with
+//! requests about one conversation, also where some of them must wait for its open.
+
+use crate::bridge::books::Books;
+use crate::bridge::books::call::{Call, OpenKind, Purpose, Stage};
+use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::whose::Meaning;
+use crate::bridge::id::{CallId, ClientId};
+use crate::wire::{Frame, Method};
+
+impl Books {
+    /// The calls that wait for an open, or behind one of these, in the order in which they
+    /// came.
+    pub fn calls_behind_opens(&self) -> &Ids<CallId> {
+        &self.behind_opens
+    }
+
+    /// Whether a client's request must be handled behind one that waits: one of the same
+    /// session, or a detach from all sessions. `of`: the request waits itself, under this id.
+    pub fn is_behind_held(&self, client: ClientId, frame: &Frame, of: Option<CallId>) -> bool {
+        let named = frame.session();
+        let leaves_all = named.is_none() && frame.method == Method::BridgeDetach;
+        let concerns_all = leaves_all || frame.method == Method::SessionNew;
+        let earlier = self.behind_opens.iter().take_while(|id| of.is_none_or(|of| **id < of));
+        let mut held = earlier.filter_map(|id| match &self.calls.get(id)?.stage {
+            Stage::Held(held) if self.calls.get(id)?.client() == Some(client) => Some(held),
+            _ => None,
+        });
+        held.any(|held| match held.session() {
+            Some(id) => named.as_ref() == Some(&id) || leaves_all,
+            None => named.is_some() || concerns_all,
+        })
+    }
+
+    /// Whether a request of a client must be handled behind an open of the session that it
+    /// names, or, if the client leaves that session with it, behind its own load of it. The
+    /// placement keeps opens in order.
+    pub fn is_behind_open(&self, client: ClientId, frame: &Frame) -> bool {
+        if OpenKind::of(frame.method).is_some() || frame.method == Method::SessionList {
+            return false;
+        }
+        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        let mut calls = calls.filter_map(|call| self.calls.get(call));
+        let Some(id) = frame.session() else {
+            // It leaves every session, also one that is opened now.
+            return frame.method == Method::BridgeDetach
+                && calls.any(|call| {
+                    let loads = matches!(call.purpose, Purpose::Reload { .. });
+                    loads || (call.opening().is_some() && !call.is_overdue())
+                });
+        };
+        let loads_it = |call: &Call| {
+            let session = call.session.and_then(|key| self.sessions.get(&key));
+            matches!(call.purpose, Purpose::Reload { .. })
+                && session.is_some_and(|session| *session.id == *id)
+        };
+        let leaves = matches!(frame.method, Method::SessionClose | Method::BridgeDetach);
+        matches!(self.meaning(client, &id), Meaning::Opening(_)) || (leaves && calls.any(loads_it))
+    }
+}
