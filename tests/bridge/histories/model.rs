@@ -111,6 +111,10 @@ struct Channel {
     used: bool,
     /// It may hold something for a client that nobody sees from outside.
     leased: bool,
+    /// The clients that it may serve so.
+    lessees: BTreeSet<ClientId>,
+    /// The clients that questions under ids which nobody knew may have been for.
+    thought: BTreeMap<String, BTreeSet<ClientId>>,
     logged_in: bool,
     /// When it last had anything to do: at the latest, and at the earliest.
     busy_at: u64,
@@ -184,6 +188,9 @@ struct Asked {
     passthrough: bool,
     /// Where the session lives that it names, if the client was attached.
     place: Option<Place>,
+    /// Its client has left sessions before, and that was not done yet: only then it is known
+    /// what this is about.
+    waits_behind: bool,
     /// Nobody works on it or waits for it any more.
     done: bool,
     sent: Vec<(ChannelId, u64)>,

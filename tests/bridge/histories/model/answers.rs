@@ -223,10 +223,13 @@ impl Model {
         let is_open_in_it = |other: &&Asked| {
             other.client == client && !other.done && place.is_some() && other.place == place
         };
-        let mut earlier = self.asked.range(..mark).map(|(_, other)| other).filter(is_open_in_it);
+        let earlier = || self.asked.range(..mark).map(|(_, other)| other);
         // A second close finds nothing, and is answered before the first one.
-        let is_second = earlier.clone().any(|other| other.method == Method::SessionClose);
-        if saw_end && !is_second && earlier.next().is_some() {
+        let is_second = earlier().any(|other| {
+            let is_close = other.method == Method::SessionClose && other.names == names;
+            is_close && other.client == client && !other.done
+        });
+        if saw_end && !is_second && earlier().any(|other| is_open_in_it(&other)) {
             return Err("requests of the closed session are not answered yet".to_owned());
         }
         let Some(id) = names else { return Ok(()) };

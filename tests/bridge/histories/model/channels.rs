@@ -244,6 +244,11 @@ impl Model {
             return Err("that id is in use".to_owned());
         }
         row.leased |= method == Method::Other;
+        if method == Method::Other
+            && let Some(asked) = mark.and_then(|mark| self.asked.get(&mark))
+        {
+            row.lessees.insert(asked.client);
+        }
         row.logged_in |= method == Method::Authenticate;
         let is_passthrough = row.passthrough;
         row.named.extend(session.clone());
@@ -284,12 +289,19 @@ impl Model {
         mark: Option<u64>,
         session: &Option<String>,
     ) -> Verdict {
+        let has_restored = mark.is_some_and(|mark| self.has_sent_load(mark));
         let Some(asked) = mark.and_then(|mark| self.asked.get_mut(&mark)) else { return Ok(()) };
         is_translated(&asked.names, session)?;
         let (Some(id), Some(public)) = (session, &asked.names) else { return Ok(()) };
         let restores = matches!(method, Method::SessionLoad | Method::SessionResume);
         let is_stored = is_about_stored(method);
-        if asked.foreign && !restores && !is_stored {
+        let row = self.clients.get(&asked.client);
+        // It waited for a restore by this client.
+        let has_restored = has_restored
+            || row
+                .and_then(|row| row.opened_by.get(public))
+                .is_some_and(|opened| Some(*opened) < mark);
+        if asked.foreign && !has_restored && !restores && !is_stored {
             return Err("that session is another client's".to_owned());
         }
         if restores {
@@ -306,7 +318,13 @@ impl Model {
         let serves = |(channel, _): &super::Place| {
             self.channels.get(channel).is_some_and(|row| !row.exited && row.rung == Rung::Serving)
         };
-        match asked.place.as_ref().or(asked.source.as_ref()).filter(|place| serves(place)) {
+        // So does one that was held behind a restore which has failed.
+        let has = |(channel, id): &super::Place| {
+            let sessions = self.channels.get(channel).map(|row| &row.sessions);
+            sessions.is_some_and(|rows| rows.contains_key(id))
+        };
+        let place = asked.place.as_ref().or(asked.source.as_ref());
+        match place.filter(|place| serves(place) && has(place)) {
             Some(place) if *place != here => return Err(format!("it is meant for {place:?}")),
             Some(_) => return Ok(()),
             None => {}
@@ -321,6 +339,16 @@ impl Model {
             self.passed_on(channel, id, (client, public));
         }
         Ok(())
+    }
+
+    /// Whether a load by the same client of the same session went out before this request.
+    fn has_sent_load(&self, mark: u64) -> bool {
+        let Some(asked) = self.asked.get(&mark) else { return false };
+        self.asked.range(..mark).any(|(_, other)| {
+            let loads = matches!(other.method, Method::SessionLoad | Method::SessionResume);
+            let is_same = other.client == asked.client && other.names == asked.names;
+            loads && is_same && !other.sent.is_empty() && !other.done
+        })
     }
 
     /// Whether a client asked for something about an id that was no session of its own.

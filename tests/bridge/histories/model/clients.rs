@@ -105,7 +105,7 @@ impl Model {
                 for asked in self.asked.values_mut() {
                     let is_about = asked.place.as_ref() == Some(&place)
                         || asked.names.as_deref() == Some(&*id);
-                    asked.saw_end |= asked.client == client && is_about;
+                    asked.saw_end |= asked.client == client && is_about && !asked.waits_behind;
                 }
                 Ok(())
             }
@@ -271,7 +271,12 @@ impl Model {
     }
 
     /// Whether a client restores this session there, or (`None`) opens a new one.
-    fn opens(&self, client: ClientId, channel: ChannelId, session: Option<&String>) -> bool {
+    pub(super) fn opens(
+        &self,
+        client: ClientId,
+        channel: ChannelId,
+        session: Option<&String>,
+    ) -> bool {
         let Some(row) = self.channels.get(&channel) else { return false };
         let of_client = |mark: &u64| {
             self.asked

@@ -64,8 +64,17 @@ impl Model {
             return fail("it may hold something for a client");
         }
         let mut waits = row.pending.values().filter_map(|sent| self.asked.get(&sent.mark?));
+        // A request for every process gives up each of them for itself.
+        let limit = self.config.agent.session_open_timeout;
+        let is_given_up = |asked: &Asked| {
+            asked.method == Method::ProvidersList
+                && self.over_at(asked.at, limit).is_some_and(|at| at <= now)
+        };
         if waits.any(|asked| {
-            !asked.done && !asked.outlived_it && self.clients.contains_key(&asked.client)
+            !asked.done
+                && !asked.outlived_it
+                && self.clients.contains_key(&asked.client)
+                && !is_given_up(asked)
         }) {
             return fail("it was asked something");
         }

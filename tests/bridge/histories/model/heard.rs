@@ -96,8 +96,9 @@ impl Model {
             (false, _) => Vec::new(),
         };
         left.iter().for_each(|place| self.may_be_cancelled(place));
-        let place = attached.or_else(|| self.restored_by(client, id?));
-        let foreign = self.is_foreign(client, id, place.as_ref());
+        let waits_behind = self.leaves_first(client, (method, id));
+        let place = attached.or_else(|| self.restored_by(client, id?)).filter(|_| !waits_behind);
+        let foreign = !waits_behind && self.is_foreign(client, id, place.as_ref());
         let known = place.clone().or_else(|| self.known_as(id?));
         let passing = match known {
             Some(_) => None,
@@ -109,7 +110,7 @@ impl Model {
         }
         // What is about the stored conversation is no work of a live one.
         let is_work = !is_about_stored(method);
-        let source = known.filter(|place| !is_work && self.is_live(place));
+        let source = known.filter(|place| !is_work && !waits_behind && self.is_live(place));
         let place = place.filter(|_| is_work);
         if method == Method::SessionClose && self.is_being_loaded(client, id, mark) {
             self.sights.insert(Sight::CloseDuringLoad);
@@ -125,12 +126,23 @@ impl Model {
             passing,
             passthrough: false,
             place,
+            waits_behind,
             done: false,
             sent: Vec::new(),
             saw_end: false,
             outlived_it: false,
         };
         self.asked.insert(mark, asked);
+    }
+
+    /// Whether this client has asked to leave this session, or every one, and waits for it.
+    fn leaves_first(&self, client: ClientId, (method, id): (Method, Option<&str>)) -> bool {
+        let leaves_all = method == Method::BridgeDetach && id.is_none();
+        self.asked.values().any(|other| {
+            let is_same = other.names.is_none() || other.names.as_deref() == id || leaves_all;
+            let leaves = matches!(other.method, Method::SessionClose | Method::BridgeDetach);
+            other.client == client && !other.done && leaves && is_same
+        })
     }
 
     /// Whether a load by this client of this id, asked before `mark`, is not answered.

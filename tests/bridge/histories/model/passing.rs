@@ -44,7 +44,8 @@ pub(super) struct Passing {
 impl Passing {
     /// The session that it belongs to, where that is certain.
     pub fn parent(&self) -> Option<&String> {
-        let is_certain = !self.is_ambiguous && self.lessee.is_none() && !self.over;
+        let is_certain =
+            !self.is_ambiguous && self.lessee.is_none() && !self.over && !self.may_be_new;
         self.parents.first().filter(|_| is_certain)
     }
 }
@@ -124,6 +125,7 @@ impl Model {
         there.extend(&running);
         let rows = here.into_iter().flat_map(|row| row.passing.values());
         let lessees = rows.filter_map(|row| row.lessee);
+        let lessees = lessees.chain(here.into_iter().flat_map(|row| row.lessees.iter().copied()));
         maybe_there.extend(lessees.filter(|client| self.clients.contains_key(client)));
 
         let opener = sole(&opening);
@@ -143,8 +145,18 @@ impl Model {
 
     /// Whether an open may still bring any id to this channel, or a replay under any.
     pub(super) fn is_opening(&self, channel: ChannelId) -> bool {
-        let row = self.channels.get(&channel);
-        row.is_some_and(|row| row.pending.values().any(|sent| opens(sent.method)))
+        self.opens_there(channel).next().is_some()
+    }
+
+    /// Whether a client still waits for such an open.
+    pub(super) fn is_opening_for_a_client(&self, channel: ChannelId) -> bool {
+        let mut asked = self.opens_there(channel).filter_map(|sent| self.asked.get(&sent.mark?));
+        asked.any(|asked| !asked.done)
+    }
+
+    fn opens_there(&self, channel: ChannelId) -> impl Iterator<Item = &Sent> {
+        let sent = self.channels.get(&channel).into_iter().flat_map(|row| row.pending.values());
+        sent.filter(|sent| opens(sent.method))
     }
 
     /// The sessions that a frame about this id is about.
@@ -226,6 +238,7 @@ impl Model {
         if !is_live
             && !row.sessions.contains_key(child)
             && let Some(client) = row.restorer(parent).and_then(|mark| self.asked.get(&mark))
+            && !client.done
         {
             let fresh = Passing {
                 lessee: Some(client.client),
@@ -234,12 +247,14 @@ impl Model {
                 is_of_agent: true,
                 ..Passing::default()
             };
+            row.passing.retain(|id, passing| id != child || !passing.may_be_new);
             row.passing.entry(child.to_owned()).or_insert(fresh);
             return;
         }
         let passing = row.passing.get(parent).filter(|_| !is_live);
         // While an open is under way the parent may be the new session.
-        let lessee = passing.and_then(|row| row.lessee).filter(|_| !is_opening);
+        let lessee = passing.filter(|row| row.is_of_agent || !is_opening);
+        let lessee = lessee.and_then(|row| row.lessee);
         if !(is_live || lessee.is_some())
             || row.sessions.contains_key(child)
             || row.rung != Rung::Serving
@@ -252,6 +267,7 @@ impl Model {
         };
         let known = Passing { announced: true, is_of_agent: true, ..Passing::default() };
         let fresh = Passing { parents, lessee, ..known };
+        row.passing.retain(|id, passing| id != child || !passing.may_be_new);
         row.passing.entry(child.to_owned()).or_insert(fresh);
         self.sights.insert(Sight::AnnouncedChild);
     }
@@ -275,6 +291,8 @@ impl Model {
         let Some(row) = self.channels.get_mut(&place.0) else { return Ok(()) };
         // An agent that counts its ids may use that of a closed session again.
         row.sessions.retain(|id, session| *id != place.1 || session.live);
+        // It was thought to be that of an open.
+        row.passing.retain(|id, passing| *id != place.1 || !passing.may_be_new);
         if row.sessions.contains_key(&place.1) || row.passing.contains_key(&place.1) {
             return Ok(());
         }
@@ -292,28 +310,31 @@ impl Model {
         frame: &Frame,
     ) -> Verdict {
         let shown = frame.session().map(|id| id.into_owned()).unwrap_or_default();
+        let is_question = frame.kind == FrameKind::Request;
+        if !is_question && let Some(row) = self.channels.get_mut(&place.0) {
+            // Early notifications are told when it is known what their id is.
+            row.passing.retain(|id, passing| *id != place.1 || !passing.may_be_new);
+        }
         let is_known =
             self.channels.get(&place.0).is_some_and(|row| row.passing.contains_key(&place.1));
         if !is_known {
-            let is_question = frame.kind == FrameKind::Request;
             self.bind(client, place, (number, is_question))?;
         }
         let sessions_of = |lessee: ClientId| self.sessions_on(place.0, lessee);
         let Some(row) = self.channels.get(&place.0) else { return Ok(()) };
         let Some(passing) = row.passing.get(&place.1) else { return Ok(()) };
-        if passing.over {
+        if passing.over || self.ending.is_some() {
             return Err("the session that it belongs to has ended".to_owned());
         }
         let mut bound = passing.clone();
-        // Early notifications are told when it is known what their id is.
-        bound.may_be_new &= frame.kind == FrameKind::Request;
         if bound.parents.is_empty()
             && let Some(lessee) = bound.lessee
         {
             // An agent's frame binds it to a session of its client.
             bound.parents = sessions_of(lessee);
         }
-        if !self.may_hear_passing(client, place.0, &bound) {
+        let opens_it = bound.may_be_new && self.opens(client, place.0, None);
+        if !opens_it && !self.may_hear_passing(client, place.0, &bound) {
             return Err("it belongs to no session that this client has open".to_owned());
         }
         if let Some(row) = self.channels.get_mut(&place.0) {
@@ -332,6 +353,9 @@ impl Model {
         let Addressees { mut possible, opener, .. } = self.addressees(place.0);
         if self.current.number == Some(number) {
             possible = self.current.addressees.possible.clone();
+            // A question that could be put to nobody has bound it, too.
+            let row = self.channels.get(&place.0);
+            possible.extend(row.and_then(|row| row.thought.get(&place.1)).into_iter().flatten());
         } else {
             // It was held while an open was under way.
             possible.extend(self.clients.keys().filter(|id| self.is_near(**id, place.0)));

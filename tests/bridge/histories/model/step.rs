@@ -85,6 +85,11 @@ impl Model {
         let serves = row.initialized && row.rung == Rung::Serving && self.ending.is_none();
         let is_due = is_new && serves && !self.is_opening(channel);
         let addressees = self.addressees(channel);
+        if let (Some(id), true) = (&about.session, is_request)
+            && let Some(row) = self.channels.get_mut(&channel)
+        {
+            row.thought.entry(id.clone()).or_default().extend(&addressees.possible);
+        }
         let only = if is_request { addressees.of_request } else { addressees.of_notification };
         self.current.must = only.filter(|_| is_due);
         self.current.addressees = addressees;
@@ -97,6 +102,7 @@ impl Model {
         self.withdrawals_are_due()?;
         self.elicitations_have_their_requests()?;
         self.deletion_is_done()?;
+        self.is_of_use(now);
         self.clocks_stand(now);
         self.forget_what_no_open_brought();
         self.channels.values_mut().for_each(|row| row.replays_are_over());
@@ -106,12 +112,19 @@ impl Model {
         Ok(())
     }
 
+    /// What an agent has said may have been of use to the session that it was bound to.
+    fn is_of_use(&mut self, now: u64) {
+        let number = self.current.number.and_then(|number| self.written.get(number as usize));
+        let place = number.and_then(|row| Some((row.channel, row.about.session.clone()?)));
+        place.into_iter().for_each(|place| self.touch(now, &place, false));
+    }
+
     /// When no open is under way any more, a question while one was no longer tells what its
     /// id is.
     fn forget_what_no_open_brought(&mut self) {
         let channels: Vec<ChannelId> = self.channels.keys().copied().collect();
         for channel in channels {
-            let is_opening = self.is_opening(channel);
+            let is_opening = self.is_opening_for_a_client(channel);
             if let Some(row) = self.channels.get_mut(&channel).filter(|_| !is_opening) {
                 row.passing.retain(|_, passing| !passing.may_be_new);
             }
