@@ -352,7 +352,7 @@ impl Refusal {
                  is over."
             ),
             Refusal::SessionBusy { id } => format!(
-                "The session `{id}` is open and in the middle of a turn; load it when the turn is over."
+                "The session `{id}` is open, and a turn or another request in it is under way; load it when that is over."
             ),
             Refusal::AnswerUnreadable { fault } => {
                 format!("The request was answered, but the answer could not be read: it {fault}.")

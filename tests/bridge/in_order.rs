@@ -157,3 +157,18 @@ fn what_follows_a_detach_from_all_sessions_is_not_left_with_them() {
         world.expect_answer(editor, 5, END_TURN);
     }
 }
+
+#[test]
+fn a_fork_waits_for_the_restore_of_what_it_copies() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.request(editor, 2, "session/fork", &session("a"));
+    world.assert_nothing_left();
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+    let fork = world.expect_request(channel, "session/fork", &session("a"));
+    world.answer(channel, fork, &session("copy"));
+    world.expect_answer(editor, 2, &session("copy"));
+}

@@ -247,9 +247,11 @@ fn an_agent_that_opens_what_is_open_already_broke_the_protocol() {
     let mut world = World::new();
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
+    let other = world.join();
+    world.open(other, channel, "b");
     let broken = "protocol_broken";
     for (odd, kind) in [
-        (session("a"), broken),
+        (session("b"), broken),
         ("{}".to_owned(), broken),
         ("null".to_owned(), "answer_unreadable"),
         (r#"{"sessionId":7}"#.to_owned(), broken),

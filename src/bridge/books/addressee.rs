@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Opening, PassedOn, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Opening, Purpose, Stage};
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
@@ -70,8 +70,8 @@ impl Books {
 
     /// The addressee of a frame that names something known. A passing id may be one that an
     /// open which is under way restores. And the agent is not known to hold anything under one
-    /// that only a client has named: then such an open may bring that id, and an agent that
-    /// counts its sessions soon gives it to another.
+    /// that only a client has named: then an open of another client may bring that id, since an
+    /// agent that counts its sessions soon gives it again.
     fn named(&self, channel: ChannelId, name: Name, id: &str, kind: FrameKind) -> Addressee {
         let Name::Passing(key) = name else { return Addressee::Named(name) };
         if self.is_ending() {
@@ -84,16 +84,12 @@ impl Books {
         if restores.is_some() {
             return Addressee::Opening(open);
         }
-        if self.is_held(key) {
-            return Addressee::Named(name);
-        }
-        if kind == FrameKind::Notification {
-            return Addressee::Opening(open);
-        }
         let opener = self.only_opener(channel);
-        match opener.is_some_and(|opener| self.clients_of_passing(key).contains(&opener)) {
-            true => Addressee::Named(name),
-            false => Addressee::Nobody,
+        let is_its = opener.is_some_and(|opener| self.clients_of_passing(key).contains(&opener));
+        match kind {
+            _ if is_its || self.is_held(key) => Addressee::Named(name),
+            FrameKind::Notification => Addressee::Opening(open),
+            _ => Addressee::Nobody,
         }
     }
 
@@ -198,12 +194,7 @@ impl Books {
             1 => there.first().copied(),
             _ => {
                 let runs = |call: &Call| {
-                    let works = matches!(
-                        call.purpose,
-                        Purpose::Prompt
-                            | Purpose::PassedOn { kind: PassedOn::Prompt, .. }
-                            | Purpose::Reload { .. }
-                    );
+                    let works = call.is_turn() || matches!(call.purpose, Purpose::Reload { .. });
                     (call.is_sent() && works) || (!call.is_unsent() && call.opening().is_some())
                 };
                 let running = calls().filter(|(call, _)| runs(call));

@@ -37,9 +37,10 @@ impl Books {
 
     /// Whether a request of a client must be handled behind an open of the session that it
     /// names, or, if the client leaves that session with it, behind its own load of it. The
-    /// placement keeps opens in order.
+    /// placement keeps restores in order.
     pub fn is_behind_open(&self, client: ClientId, frame: &Frame) -> bool {
-        if OpenKind::of(frame.method).is_some() || frame.method == Method::SessionList {
+        let kind = OpenKind::of(frame.method);
+        if kind.is_some_and(|kind| kind != OpenKind::Fork) || frame.method == Method::SessionList {
             return false;
         }
         let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);

@@ -318,6 +318,12 @@ impl Call {
         self.asker.client()
     }
 
+    /// Whether the call is a prompt, of a session or under a passing id.
+    pub fn is_turn(&self) -> bool {
+        let purpose = &self.purpose;
+        matches!(purpose, Purpose::Prompt | Purpose::PassedOn { kind: PassedOn::Prompt, .. })
+    }
+
     /// Whether the call is an open that has timed out.
     pub fn is_overdue(&self) -> bool {
         matches!(self.stage, Stage::Overdue { .. })

@@ -64,11 +64,11 @@ impl Early {
         frames
     }
 
-    /// Takes all frames, those of a session in the order in which they came, each with its
-    /// client.
-    pub fn take_all(&mut self) -> Vec<(Option<ClientId>, Frame)> {
-        let sessions = std::mem::take(self).frames.into_values();
-        sessions.flat_map(|row| row.frames.into_iter().map(move |it| (row.client, it))).collect()
+    /// Takes the frames of all sessions, in the order in which they came, each with the id and
+    /// the client of its session.
+    pub fn take_all(&mut self) -> Vec<(Box<str>, Option<ClientId>, VecDeque<Frame>)> {
+        let sessions = std::mem::take(self).frames.into_iter();
+        sessions.map(|(id, row)| (id, row.client, row.frames)).collect()
     }
 
     /// Throws all frames away and returns how many there were.
@@ -176,7 +176,7 @@ mod tests {
         assert!(early.hold("a", &frame(50), Some(ClientId(2))));
         assert!(early.hold("b", &frame(50), Some(ClientId(2))));
         early.bind("b", ClientId(1));
-        let clients = early.take_all().into_iter().map(|(client, _)| client);
+        let clients = early.take_all().into_iter().map(|(_, client, _)| client);
         assert_eq!(clients.collect::<Vec<_>>(), [Some(ClientId(1)); 2]);
     }
 
@@ -193,8 +193,10 @@ mod tests {
             early.hold("a", &frame(60), Some(ClientId(3))) && early.hold("b", &frame(50), None)
         );
         let taken = early.take_all().into_iter();
-        let taken: Vec<_> = taken.map(|(client, frame)| (client, frame.bytes().len())).collect();
-        assert_eq!(taken, [(Some(ClientId(3)), 60), (None, 50)]);
+        let taken: Vec<_> = taken
+            .map(|(id, client, frames)| (id, client, frames[0].bytes().len(), frames.len()))
+            .collect();
+        assert_eq!(taken, [("a".into(), Some(ClientId(3)), 60, 1), ("b".into(), None, 50, 1)]);
         assert!(early.is_sound() && early.is_empty());
         assert!(early.hold("a", &frame(MAX_EARLY_BYTES), None), "all of the room is there again");
     }

@@ -56,7 +56,10 @@ impl Books {
     pub fn adopt_question(&mut self, id: QuestionId, key: SessionKey) {
         let Some(question) = self.question_mut(id) else { return self.absent(id) };
         question.opening = None;
-        question.session = Some(key);
+        let before = question.session.replace(key);
+        if let Some(before) = before.and_then(|before| self.session_mut(before)) {
+            before.questions.remove(&id);
+        }
         if let Some(session) = self.session_mut(key) {
             session.questions.insert(id);
         }

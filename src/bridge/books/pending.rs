@@ -4,7 +4,7 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Stage};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, FrameKind};
 
@@ -179,6 +179,24 @@ impl Books {
             self.touched.quiet_tombstones.push((place, key));
         }
         Some(call)
+    }
+
+    /// Makes the requests of a client that were passed on, about an id that an open has now
+    /// made a session, requests in that session.
+    pub fn adopt_calls(&mut self, key: SessionKey, client: ClientId) {
+        let Some(session) = self.sessions.get(&key) else { return self.absent(key) };
+        let (channel, agent_id) = (session.channel, session.agent_id.clone());
+        for id in self.calls_on(channel) {
+            let Some(call) = self.calls.get_mut(&id) else { continue };
+            let is_its = call.client() == Some(client)
+                && matches!(&call.purpose, Purpose::PassedOn { id, .. } if *id == agent_id);
+            if is_its {
+                call.session = Some(key);
+                if let Some(session) = self.session_mut(key) {
+                    session.calls.insert(id);
+                }
+            }
+        }
     }
 
     /// Marks an open of this client, which has timed out, as overdue: its row stays, so that a

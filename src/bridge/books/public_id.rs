@@ -1,6 +1,8 @@
 //! The public id of what an agent calls a session, and the agent's id of what clients call
 //! one.
 
+use std::collections::BTreeSet;
+
 use crate::bridge::books::Books;
 use crate::bridge::books::aliases;
 use crate::bridge::books::call::Opening;
@@ -51,6 +53,19 @@ impl Books {
         self.agent(agent).aliases.is_known(id)
             || clients.any(|client| client.ended.reason(id).is_some())
             || self.is_expected(agent, id)
+    }
+
+    /// Forgets the public ids of sessions that no open of a channel will bring any more.
+    pub fn expect_no_more(&mut self, channel: ChannelId) {
+        let Some(row) = self.channels.get(&channel) else { return self.absent(channel) };
+        let opens = row.calls.iter().filter_map(|id| self.calls.get(id));
+        let restored = opens
+            .filter(|call| call.is_sent())
+            .filter_map(|call| call.opening().and_then(Opening::restores).map(Box::<str>::from));
+        let restored: BTreeSet<Box<str>> = restored.collect();
+        if let Some(row) = self.channels.get_mut(&channel) {
+            row.expected.retain(|id, _| restored.contains(id));
+        }
     }
 
     /// Whether clients will know a session by an id whose agent has spoken of it before it

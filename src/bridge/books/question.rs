@@ -44,7 +44,7 @@ pub struct Question {
 
 impl Question {
     /// A question without a session; the caller sets `session` or `opening` if there is
-    /// one.
+    /// one, and what request it names.
     pub fn new(channel: ChannelId, frame: &Frame, asked: Vec<ClientId>, now: Moment) -> Self {
         Question {
             channel,

@@ -44,7 +44,6 @@ impl Books {
         self.deadlines.forget(Due::Channel(id));
         self.deadlines.forget(Due::Silence(id));
         self.touched.channels.remove(&id);
-        self.cursors.retain(|_, channel| *channel != id);
         let passing = self.channels.get(&id).map(|row| row.passing.clone());
         for key in passing.unwrap_or_default() {
             self.remove_passing(key);
@@ -175,7 +174,8 @@ impl Books {
         is_new
     }
 
-    /// The channel that gave a cursor of `session/list`; `None`: it is not remembered.
+    /// The channel that gave a cursor of `session/list`, which may be gone; `None`: it is not
+    /// remembered.
     pub fn home_of_cursor(&self, cursor: &str) -> Option<ChannelId> {
         self.cursors.get(cursor).copied()
     }
@@ -188,8 +188,10 @@ impl Books {
         if self.cursors.len() <= MAX_CURSORS {
             return 0;
         }
-        self.cursors.shift_remove_index(0);
-        1
+        // Those of channels that are gone give way first: they only explain a refusal.
+        let gone = self.cursors.values().position(|channel| !self.channels.contains_key(channel));
+        self.cursors.shift_remove_index(gone.unwrap_or(0));
+        u64::from(gone.is_none())
     }
 
     /// Registers a session that its agent opened.

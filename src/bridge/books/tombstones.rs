@@ -83,10 +83,21 @@ impl Hold {
     }
 }
 
+/// The thing that a tombstone remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buried {
+    /// A session.
+    Session,
+    /// A passing id: that of a sub-agent, or of what a client began without a session.
+    PassingId,
+}
+
 /// The memory of a session that was closed on this channel, or of a passing id that ended.
 #[derive(Clone, Debug)]
 pub struct Tombstone {
     key: SessionKey,
+    /// The thing that it remembers.
+    pub of: Buried,
     /// The agent id of the session.
     pub agent_id: Box<str>,
     /// The public id of the session, if it is an alias.
@@ -111,8 +122,8 @@ impl Tombstone {
         now: Moment,
     ) -> Self {
         let alias = (*agent_id != *id).then(|| id.into());
-        let (reason, husk) = (None, HuskCost::default());
-        Tombstone { key, agent_id, alias, since: now, hold, calls, reason, husk }
+        let (of, reason, husk) = (Buried::Session, None, HuskCost::default());
+        Tombstone { key, of, agent_id, alias, since: now, hold, calls, reason, husk }
     }
 
     /// When the session ended.

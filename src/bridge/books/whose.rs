@@ -97,6 +97,8 @@ impl Books {
             return Meaning::Opening(call);
         }
         match named {
+            // A session of the client that has ended, and of which the agent knows no more.
+            Some(Name::Passing(key)) if ended.is_some() && !self.is_held(key) => {}
             Some(Name::Passing(key)) if self.has_passing(client, key) => {
                 return Meaning::Passing(key);
             }

@@ -132,8 +132,11 @@ fn place_open(
             Ok(home) => home,
             Err(placement) => return placement,
         },
-        // A live session is forked on its own channel.
-        (None, OpenKind::Fork) => step.books.channel_of(agent, opening),
+        // A live session is forked on its own channel, and a stored one where it was last.
+        (None, OpenKind::Fork) => {
+            let live = step.books.channel_of(agent, opening);
+            live.or_else(|| last_home(step, client, opening))
+        }
         (None, _) => None,
     };
     if let Err(no_room) = capacity::for_session(step, id) {
@@ -149,7 +152,22 @@ fn place_open(
         opening.cwd.clone()
     };
     let key = (share != Share::Agent).then(|| cwd.clone());
-    current(step, pool, key, &cwd)
+    let placement = current(step, pool, key, &cwd);
+    if let (Placement::On(channel), OpenKind::Fork) = (&placement, opening.kind)
+        && let (Some(source), Some(named)) = (&opening.agent_id, &opening.public_id)
+        && step.books.means_another(*channel, source, named)
+    {
+        // The fork would copy another conversation.
+        return Placement::Refuse(Refusal::SessionFenced { id: named.to_string() });
+    }
+    placement
+}
+
+/// The channel that had a closed session last, if it takes sessions.
+fn last_home(step: &Step<'_>, client: ClientId, opening: &Opening) -> Option<ChannelId> {
+    let (_, home) = step.books.stored(client, opening.public_id.as_ref()?);
+    let takes_it = |row: &Channel| may_be_joined(row) && step.books.can_take_session(row);
+    home.filter(|home| step.books.channel(*home).is_some_and(takes_it))
 }
 
 /// The channel that holds a stored conversation, so that it must be restored there;

@@ -5,7 +5,7 @@ use crate::bridge::books::channel::Said;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::session_names::Name;
-use crate::bridge::books::tombstones::{Hold, Tombstone};
+use crate::bridge::books::tombstones::{Buried, Hold, Tombstone};
 use crate::bridge::id::{ChannelId, ClientId, PassingKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::reason::EndReason;
@@ -13,16 +13,19 @@ use crate::bridge::step::Step;
 
 /// Handles the announcement of a sub-agent, in a session or under a passing id of `owner`.
 /// `None`: it means something already, or meant a session that was closed, and keeps that
-/// meaning.
+/// meaning. An agent with one client may give its sub-agents the same names again and again.
 pub fn announced(
     step: &mut Step<'_>,
     channel: ChannelId,
     owner: Owner,
     id: &str,
 ) -> Option<PassingKey> {
-    let row = step.books.channel(channel)?;
-    if row.tombstones.contains(id) {
-        return None;
+    let has_one_client = step.books.clients_of(channel).len() == 1;
+    let row = step.books.channel_mut(channel)?;
+    match row.tombstones.get(id).map(|row| row.of) {
+        Some(Buried::PassingId) if has_one_client => row.tombstones.remove(id),
+        Some(_) => return None,
+        None => {}
     }
     add(step, channel, (id, None), owner, PassingState::Held)
 }
@@ -80,7 +83,7 @@ fn bury(
 ) {
     let (key, now) = (step.books.next_session_key(), step.now);
     let mut tombstone = Tombstone::new(key, public_id, agent_id.into(), hold, Ids::default(), now);
-    tombstone.reason = reason;
+    (tombstone.of, tombstone.reason) = (Buried::PassingId, reason);
     if let Some(row) = step.books.channel_mut(channel)
         && !row.tombstones.contains(agent_id)
     {

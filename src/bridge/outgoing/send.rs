@@ -29,6 +29,9 @@ pub fn named(step: &mut Step<'_>, client: ClientId, name: Name, purpose: Purpose
             (row.agent, row.channel, parent)
         }
     };
+    if let Some(row) = step.books.client_mut(client) {
+        row.served_by = Some(channel);
+    }
     // Nearly always clients know it by the agent's own id.
     let differs = |id: &&str| frame.session().is_some_and(|named| named != *id);
     let agent_id: Option<Box<str>> = step.books.agent_id(name).filter(differs).map(Into::into);

@@ -55,6 +55,11 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     if frame.method == Method::CancelRequest {
         return question_end::withdrawn_by_agent(step, channel, &frame);
     }
+    if frame.method != Method::SessionUpdate && frame.method_name().starts_with("_drawbridge/") {
+        // Nobody but the bridge speaks for the bridge.
+        step.outgoing.counters.unrouted += 1;
+        return;
+    }
     let is_passthrough = step.books.is_passthrough(channel);
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
@@ -74,11 +79,6 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
 
 /// Handles a notification that names no live session.
 fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
-    if frame.method_name().starts_with("_drawbridge/") {
-        // Nobody but the bridge speaks for the bridge.
-        step.outgoing.counters.unrouted += 1;
-        return;
-    }
     match step.books.addressee(channel, &frame) {
         Addressee::Named(name) => deliver::named(step, name, frame),
         Addressee::Opening(open) => within_open(step, channel, open, &frame),
@@ -174,25 +174,27 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
 pub fn early_is_over(step: &mut Step<'_>, channel: ChannelId) {
     let is_ending = step.books.is_ending();
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    row.expected.clear();
     // An open that the bridge has refused may have brought the session all the same.
     if is_ending || !row.overdue.is_empty() || row.is_stopping() {
         step.outgoing.counters.early_frames += row.early.clear() as u64;
-        return;
+        return step.books.expect_no_more(channel);
     }
-    for (client, frame) in row.early.take_all() {
-        let is_known = |row: &Channel| {
-            let id = frame.session();
-            id.is_some_and(|id| row.names.contains(&id) || row.tombstones.contains(&id))
-        };
-        match client.filter(|client| step.books.client(*client).is_some()) {
-            _ if step.books.channel(channel).is_some_and(is_known) => {
-                notification(step, channel, frame);
-            }
-            Some(client) => to_one(step, channel, client, frame),
-            None => step.outgoing.counters.early_frames += 1,
+    for (id, client, frames) in row.early.take_all() {
+        let is_known = |row: &Channel| row.names.contains(&id) || row.tombstones.contains(&id);
+        let client = client.filter(|client| step.books.client(*client).is_some());
+        if !step.books.channel(channel).is_some_and(is_known) {
+            let Some(client) = client else {
+                step.outgoing.counters.early_frames += frames.len() as u64;
+                continue;
+            };
+            passing_ids::bound(step, channel, client, &id);
+            question::adopt(step, channel, &id);
+        }
+        for frame in frames {
+            notification(step, channel, frame);
         }
     }
+    step.books.expect_no_more(channel);
 }
 
 fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
@@ -204,6 +206,8 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let Some((id, purpose, client)) = asked else {
         return stray_lines::answer(step, channel, frame);
     };
+    // What was asked about the request ends before its answer.
+    question_end::of_call(step, channel, id);
     if frame.id().is_text() && step.books.say_once(channel, Said::TextIds) {
         step.publish(Notice::TextIds { channel });
     }

@@ -160,7 +160,7 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
         }
         Some(Meaning::Unknown) => return pass_on::about_unknown_id(step, client, frame),
         // The agent may know a session that is not open any more.
-        Some(Meaning::Ended(_)) if frame.method == Method::Other => {
+        Some(Meaning::Ended(_)) if frame.method == Method::Other && !is_setting(frame) => {
             return pass_on::about_unknown_id(step, client, frame);
         }
         Some(Meaning::Ended(reason) | Meaning::OfOthers(_, Some(reason))) => {
@@ -172,6 +172,11 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
         None => Refusal::MissingField { field: "sessionId" },
     };
     answer::refuse(step, client, &token, &refusal);
+}
+
+/// Whether a request changes a setting of a session, by a method that may be unknown.
+fn is_setting(frame: &Frame) -> bool {
+    frame.method_name().starts_with("session/set_")
 }
 
 /// Handles a request of an unknown method without a session. A handle in it decides which

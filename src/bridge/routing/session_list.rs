@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::bridge::books::aliases;
 use crate::bridge::books::call::{Asker, Purpose};
+use crate::bridge::books::channel::Channel;
 use crate::bridge::channels::waiting;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::answer;
@@ -14,21 +15,23 @@ use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, json};
 
 /// Handles a client's `session/list`. A request with a cursor goes to the channel that
-/// gave the cursor.
+/// gave the cursor, and is refused if that is gone.
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(cursor) = frame.find_text(&["cursor"]) else {
         step.books.wait_for_channel(client, Purpose::List, frame, now);
         return;
     };
-    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
-    let Some(channel) = step.books.home_of_cursor(&cursor).filter(is_open) else {
+    let home = step.books.home_of_cursor(&cursor);
+    if home.is_some_and(|id| !step.books.channel(id).is_some_and(Channel::is_open)) {
         return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
-    };
+    }
     let id = step.books.wait_for_channel(client, Purpose::List, frame, now);
-    let Some(id) = id else { return step.books.absent(client) };
-    step.books.move_call(id, Some(channel));
-    waiting::send_when_ready(step, id);
+    // What cursor the bridge does not know is for the agent to judge.
+    if let (Some(id), Some(channel)) = (id, home) {
+        step.books.move_call(id, Some(channel));
+        waiting::send_when_ready(step, id);
+    }
 }
 
 /// Handles an agent's answer, which is one page. Only the ids of sessions that clients know
@@ -46,7 +49,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     for entry in list.map(|list| json::elements(text, list)).unwrap_or_default() {
         let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
         let Some(agent_id) = json::text(text, at) else { continue };
-        let public = match step.books.channel(channel).and_then(|row| row.names.alias(&agent_id)) {
+        let public = match step.books.alias(channel, &agent_id) {
             Some(alias) => alias.into(),
             // An id of the agent's own may look like an alias.
             None => aliases::free(&agent_id, |_| false),

@@ -170,10 +170,10 @@ fn notify_agent(
     closer: Option<Closer>,
 ) {
     let (channel, agent_id) = (session.channel, &session.agent_id);
-    let in_turn = pending
-        .iter()
-        .filter_map(|id| step.books.call(*id))
-        .any(|call| call.purpose == Purpose::Prompt);
+    let in_turn = pending.iter().filter_map(|id| step.books.call(*id)).any(|call| {
+        let passed_on = matches!(&call.purpose, Purpose::PassedOn { id, .. } if id != agent_id);
+        call.is_turn() && !passed_on
+    });
     if in_turn {
         send::cancel_turn(step, channel, agent_id);
     }
@@ -328,7 +328,7 @@ pub fn flush_tombstone(step: &mut Step<'_>, channel: ChannelId, agent_id: &str, 
         return step.books.absent(channel);
     };
     for id in row.tombstones.take_calls(agent_id) {
-        let is_prompt = step.books.call(id).is_some_and(|call| call.purpose == Purpose::Prompt);
+        let is_prompt = step.books.call(id).is_some_and(Call::is_turn);
         if timed_out && step.books.is_ending() {
             answer::fail(step, id, &Refusal::ShuttingDown);
         } else if is_prompt {

@@ -13,12 +13,12 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::outgoing::{answer, compose, deliver, passing_ids};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, close, repeated_login};
+use crate::bridge::sessions::{attach, close, question, repeated_login};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Span, json};
@@ -108,9 +108,17 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         Some(id) => Some(id.into()),
         None => frame.find_text(&["sessionId"]).map(Into::into),
     };
-    let name = |id: &str| step.books.channel(channel).and_then(|row| row.names.get(id));
-    let taken = |id: &str| matches!(name(id), Some(Name::Session(_)));
-    let Some(agent_id) = agent_id.filter(|id| !taken(id)) else {
+    let live = |id: &str| match step.books.channel(channel)?.names.get(id)? {
+        Name::Session(key) => step.books.session(key),
+        Name::Passing(_) => None,
+    };
+    let is_its =
+        |row: &Session| call.client().is_some_and(|client| row.clients().contains(&client));
+    if opening.restores().is_none() && agent_id.as_deref().and_then(live).is_some_and(is_its) {
+        // An agent with a single session gives its client the same one again.
+        return answer::pass(step, &call, frame);
+    }
+    let Some(agent_id) = agent_id.filter(|id| live(id).is_none()) else {
         let refusal = if frame.body_bytes().as_ref() == b"null" {
             Refusal::AnswerUnreadable { fault: "names no session" }
         } else {
@@ -176,6 +184,7 @@ fn register(
     session.servers = opening.servers;
     step.books.add_session(session);
     step.books.attach(client, key);
+    step.books.adopt_calls(key, client);
     key
 }
 
@@ -206,22 +215,10 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
         step.outgoing.counters.early_frames += early.len() as u64;
         early.clear();
     }
-    let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
     for child in &opening.children {
         step.books.adopt_passing(*child, key);
     }
-    for id in asked {
-        let is_its = step.books.question(id).is_some_and(|question| {
-            let named = question.frame.session();
-            question.session.is_none()
-                && question.call.is_none()
-                && (question.opening.as_deref() == Some(agent_id)
-                    || named.as_deref() == Some(agent_id))
-        });
-        if is_its {
-            step.books.adopt_question(id, key);
-        }
-    }
+    question::adopt(step, channel, agent_id);
     for frame in early {
         deliver::update(step, key, frame);
     }

@@ -137,12 +137,14 @@ fn ask_within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame:
         return;
     }
     let public = step.books.public_id(call.agent, channel, opening, &named);
-    let named: Box<str> = named.into();
+    let (named, is_new): (Box<str>, _) = (named.into(), opening.restores().is_none());
     if let Some(row) = step.books.channel_in_passing(channel)
         && row.expected.len() < MAX_EARLY_SESSIONS
     {
         row.expected.insert(named.clone(), public);
-        row.early.bind(&named, client);
+        if is_new {
+            row.early.bind(&named, client);
+        }
     }
     let question = Question::new(channel, frame, vec![client], step.now);
     ask(step, Question { opening: Some(named), ..question });
@@ -150,8 +152,7 @@ fn ask_within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame:
 
 /// Asks about the request that an elicitation names. It ends with that request.
 fn ask_within_request(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Frame) {
-    let asker = step.books.asker_on(channel, id).map(|(client, token)| (client, token.clone()));
-    let Some((client, token)) = asker else {
+    let Some((client, _)) = step.books.asker_on(channel, id) else {
         return turn_away(step, channel, frame, &Refusal::Cancelled);
     };
     let session = step.books.call(id).and_then(|call| call.session);
@@ -160,8 +161,7 @@ fn ask_within_request(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame
         return turn_away(step, channel, frame, &Refusal::SessionClosing);
     }
     let question = Question::new(channel, frame, vec![client], step.now);
-    let (call, request_id) = (Some(id), Some(token));
-    ask(step, Question { session, call, request_id, ..question });
+    ask(step, Question { session, ..question });
 }
 
 /// Asks the one client that the question can be for. What decided that stays bound.
@@ -175,17 +175,53 @@ fn ask_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Fr
 }
 
 fn ask_client(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
-    let question = Question::new(channel, frame, vec![client], step.now);
-    ask(step, Question { request_id: past_request(step, channel, frame), ..question });
+    ask(step, Question::new(channel, frame, vec![client], step.now));
 }
 
-/// The id to put in place of the request that an elicitation names, if that is over: on the
-/// client's wire its number would mean another one.
-fn past_request(step: &Step<'_>, channel: ChannelId, frame: &Frame) -> Option<Token> {
+/// The request of a client that an elicitation belongs to because it names it, and the id to
+/// put in place of the one in it. The number of a request that is over, or of a client that is
+/// not asked, would mean another one on the client's wire.
+fn request_in(step: &Step<'_>, question: &Question) -> (Option<CallId>, Option<Token>) {
+    let (channel, frame) = (question.channel, &question.frame);
+    let named = step.books.request_named(channel, frame);
+    if let Some(call) = named
+        && let Some((client, token)) = step.books.asker_on(channel, call)
+        && question.asked.contains(&client)
+    {
+        return (Some(call), Some(token.clone()));
+    }
     let number = frame.request().and_then(|(id, _)| id.as_number());
     let is_past = frame.method == Method::ElicitationCreate
         && number.is_some_and(|number| step.books.is_past_request(channel, number));
-    is_past.then(|| Token::new(b"null"))
+    (None, (is_past || named.is_some()).then(|| Token::new(b"null")))
+}
+
+/// Makes the questions that named an id, before it was known what it means, belong to the
+/// session that it means now.
+pub fn adopt(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
+    let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
+    let name = row.names.get(agent_id);
+    let session = match name {
+        Some(Name::Session(key)) => Some(key),
+        Some(Name::Passing(key)) => match step.books.passing(key).map(|row| row.owner) {
+            Some(Owner::Session(parent)) => Some(parent),
+            Some(Owner::Client(_)) | None => None,
+        },
+        None => None,
+    };
+    let is_session = matches!(name, Some(Name::Session(_)));
+    let asked: Vec<QuestionId> = row.questions.iter().copied().collect();
+    for id in asked {
+        let is_its = step.books.question(id).is_some_and(|question| {
+            let named = question.frame.session();
+            let names_it = question.call.is_none() && named.as_deref() == Some(agent_id);
+            let is_free = question.session.is_none() || is_session;
+            is_free && (question.opening.as_deref() == Some(agent_id) || names_it)
+        });
+        if let (true, Some(session)) = (is_its, session) {
+            step.books.adopt_question(id, session);
+        }
+    }
 }
 
 /// Asks the client of a passthrough channel. Of what the question says, only the request that
@@ -215,6 +251,8 @@ pub fn bind_handles(step: &mut Step<'_>, channel: ChannelId, client: ClientId, f
 
 fn ask(step: &mut Step<'_>, question: Question) {
     let (asked, channel) = (question.asked.clone(), question.channel);
+    let (call, request_id) = request_in(step, &question);
+    let question = Question { call, request_id, ..question };
     let is_elicitation = question.method == Method::ElicitationCreate;
     if let (true, Some(client)) = (is_elicitation, asked.first()) {
         bind_handles(step, channel, *client, &question.frame);

@@ -196,6 +196,8 @@ struct Asked {
     sent: Vec<(ChannelId, u64)>,
     /// The client got the news that the session ended.
     saw_end: bool,
+    /// It ended for another reason than a close.
+    was_ended: bool,
     /// The session ended: what is left of this is no work of a later one.
     outlived_it: bool,
 }
@@ -392,10 +394,11 @@ impl Model {
             })
     }
 
-    /// Nobody sees from outside that a prompt was given up whose client is gone.
+    /// Nobody sees from outside that a request was given up whose client is gone.
     fn may_be_given_up(&self, asked: &Asked) -> bool {
-        self.config.agent.prompt_timeout != Limit::Never
-            && !self.clients.contains_key(&asked.client)
+        let may_time_out = asked.method != Method::SessionPrompt
+            || self.config.agent.prompt_timeout != Limit::Never;
+        may_time_out && !self.clients.contains_key(&asked.client)
     }
 
     /// Whether its agent may still work on something in a session, or in one of a sub-agent.

@@ -181,7 +181,11 @@ impl Model {
             return Err(format!("a question about it was shown as {shown}"));
         }
         let session = row.sessions.entry(place.1.clone()).or_default();
-        if is_new && session.live {
+        let is_its = self
+            .clients
+            .get(&client)
+            .is_some_and(|row| row.attached.values().any(|other| *other == place));
+        if is_new && session.live && !is_its {
             return Err("it is open already".to_owned());
         }
         (session.live, session.held) = (true, true);
@@ -220,6 +224,7 @@ impl Model {
     fn closed_by_request(&mut self, client: ClientId, mark: u64) -> Verdict {
         let asked = self.asked.get(&mark).ok_or("it was never asked")?;
         let (place, names, saw_end) = (asked.place.clone(), asked.names.clone(), asked.saw_end);
+        let was_ended = asked.was_ended;
         let is_open_in_it = |other: &&Asked| {
             other.client == client && !other.done && place.is_some() && other.place == place
         };
@@ -229,7 +234,7 @@ impl Model {
             let is_close = other.method == Method::SessionClose && other.names == names;
             is_close && other.client == client && !other.done
         });
-        if saw_end && !is_second && earlier().any(|other| is_open_in_it(&other)) {
+        if saw_end && !was_ended && !is_second && earlier().any(|other| is_open_in_it(&other)) {
             return Err("requests of the closed session are not answered yet".to_owned());
         }
         let Some(id) = names else { return Ok(()) };

@@ -319,9 +319,11 @@ impl Model {
             self.channels.get(channel).is_some_and(|row| !row.exited && row.rung == Rung::Serving)
         };
         // So does one that was held behind a restore which has failed.
+        let client = self.clients.get(&asked.client);
+        let has_opened = client.is_some_and(|row| row.opened_by.contains_key(public));
         let has = |(channel, id): &super::Place| {
             let sessions = self.channels.get(channel).map(|row| &row.sessions);
-            sessions.is_some_and(|rows| rows.contains_key(id))
+            has_opened && sessions.is_some_and(|rows| rows.contains_key(id))
         };
         let place = asked.place.as_ref().or(asked.source.as_ref());
         match place.filter(|place| serves(place) && has(place)) {

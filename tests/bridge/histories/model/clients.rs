@@ -98,6 +98,8 @@ impl Model {
                 if by_choice && self.config.agent.idle_policy == IdlePolicy::Detached {
                     return Err("the policy keeps it while a client is attached".to_owned());
                 }
+                let is_close =
+                    frame.find_text(&["reason"]).is_some_and(|reason| reason == "client_close");
                 let shown: Vec<u64> = row.questions.values().copied().collect();
                 if shown.into_iter().any(|number| self.is_asked_in(&place, number)) {
                     return Err("a question of that session is still open".to_owned());
@@ -105,7 +107,9 @@ impl Model {
                 for asked in self.asked.values_mut() {
                     let is_about = asked.place.as_ref() == Some(&place)
                         || asked.names.as_deref() == Some(&*id);
-                    asked.saw_end |= asked.client == client && is_about && !asked.waits_behind;
+                    let sees_it = asked.client == client && is_about && !asked.waits_behind;
+                    asked.saw_end |= sees_it;
+                    asked.was_ended |= sees_it && !is_close;
                 }
                 Ok(())
             }
@@ -357,7 +361,8 @@ impl Model {
                 let closes = |asked: &Asked| {
                     asked.method == Method::SessionClose
                         && !asked.outlived_it
-                        && asked.names.as_deref() == Some(id)
+                        && (asked.names.as_deref() == Some(id)
+                            || asked.names.as_deref().map(stripped) == Some(&place.1))
                 };
                 if !self.asked.values().any(closes) {
                     return Err("no client closed it".to_owned());

@@ -122,9 +122,18 @@ impl Model {
             let stands = row.paused || !row.asks.is_empty();
             if stands && !row.exited { now } else { row.stood_at }
         };
+        // What waits behind a close or a detach begins when that is done.
+        let begins = match asked.sent.last() {
+            _ if !asked.waits_behind => asked.at,
+            Some((channel, call)) => {
+                let row = self.channels.get(channel).and_then(|row| row.pending.get(call));
+                row.map_or(now, |sent| sent.at)
+            }
+            None => now,
+        };
         let channels = self.channels.iter().filter(|(id, _)| is_meant(id));
         let stood_at = channels.map(|(_, row)| stood_at(row)).max().unwrap_or_default();
-        asked.at.max(self.paused_until).max(stood_at)
+        begins.max(self.paused_until).max(stood_at)
     }
 
     fn channel_is_punctual(&self, now: u64, row: &Channel) -> Verdict {

@@ -130,6 +130,7 @@ impl Model {
             done: false,
             sent: Vec::new(),
             saw_end: false,
+            was_ended: false,
             outlived_it: false,
         };
         self.asked.insert(mark, asked);
@@ -225,7 +226,9 @@ impl Model {
                     _ => {}
                 }
                 let asked = sent.mark.and_then(|mark| self.asked.get(&mark));
-                let is_awaited = asked.is_some_and(|row| !row.done && !self.may_be_given_up(row));
+                let is_awaited = asked.is_some_and(|row| {
+                    !row.done && row.place.is_some() && !self.may_be_given_up(row)
+                });
                 if let Some(mark) = sent.mark {
                     self.gone_for_good(mark);
                 }

@@ -30,6 +30,8 @@ pub(super) struct Passing {
     pub announced: bool,
     /// It was shown in a question while a new session was being opened, and may be that.
     pub may_be_new: bool,
+    /// The client that the question was put to.
+    pub asked: Option<ClientId>,
     /// It was announced in the replay of this session, which was being restored.
     pub replayed_in: Option<String>,
     /// It came up when so many requests had been marked: an open that was asked before may
@@ -198,7 +200,7 @@ impl Model {
 
     /// Another live thing than `place` that no open has brought and clients know by this id.
     pub(super) fn passing_elsewhere(&self, public: &str, place: &Place) -> Option<Place> {
-        let lives = |row: &Channel| !row.exited && row.rung == Rung::Serving;
+        let lives = |row: &Channel| !row.exited && row.rung == Rung::Serving && !row.passthrough;
         self.channels.iter().filter(|(_, row)| lives(row)).find_map(|(channel, row)| {
             let found = row.passing.iter().find(|(id, passing)| {
                 passing.public.as_deref() == Some(public)
@@ -239,6 +241,7 @@ impl Model {
             && !row.sessions.contains_key(child)
             && let Some(client) = row.restorer(parent).and_then(|mark| self.asked.get(&mark))
             && !client.done
+            && self.clients.contains_key(&client.client)
         {
             let fresh = Passing {
                 lessee: Some(client.client),
@@ -259,6 +262,9 @@ impl Model {
             || row.sessions.contains_key(child)
             || row.rung != Rung::Serving
         {
+            // It may be that of a closed session, and what it says is for nobody.
+            row.passing.retain(|id, passing| id != child || !passing.may_be_new);
+            row.named.insert(child.to_owned());
             return;
         }
         let parents = match passing {
@@ -267,7 +273,10 @@ impl Model {
         };
         let known = Passing { announced: true, is_of_agent: true, ..Passing::default() };
         let fresh = Passing { parents, lessee, ..known };
-        row.passing.retain(|id, passing| id != child || !passing.may_be_new);
+        // An agent with one client may give a name again whose owner has ended.
+        let was_over = row.passing.get(child).is_some_and(|passing| passing.over);
+        row.passing.retain(|id, passing| id != child || !(passing.may_be_new || passing.over));
+        let fresh = Passing { is_ambiguous: was_over, ..fresh };
         row.passing.entry(child.to_owned()).or_insert(fresh);
         self.sights.insert(Sight::AnnouncedChild);
     }
@@ -371,6 +380,7 @@ impl Model {
             is_ambiguous: parents.len() > 1,
             lessee: parents.is_empty().then_some(addressee),
             may_be_new: is_question && opener == Some(addressee),
+            asked: is_question.then_some(addressee),
             is_of_agent: true,
             since: self.asked.last_key_value().map_or(0, |(mark, _)| *mark),
             parents,
@@ -391,7 +401,7 @@ impl Model {
     }
 
     /// The sessions of a channel that a client is attached to, or about to be.
-    fn sessions_on(&self, channel: ChannelId, client: ClientId) -> BTreeSet<String> {
+    pub(super) fn sessions_on(&self, channel: ChannelId, client: ClientId) -> BTreeSet<String> {
         let sessions = self.channels.get(&channel).into_iter().flat_map(|row| &row.sessions);
         let live = sessions.filter(|(_, session)| session.live).map(|(id, _)| id.clone());
         live.filter(|id| self.may_hear(client, &(channel, id.clone()))).collect()

@@ -7,7 +7,7 @@ use drawbridge::wire::Method;
 
 use super::super::agent::{About, Said};
 use super::super::sights::Sight;
-use super::passing::Addressees;
+use super::passing::{Addressees, Passing};
 use super::{Channel, Model, Place, Rung, Sent, Verdict, Written};
 
 /// The event that the bridge handles, and the things that it has done about it so far.
@@ -119,14 +119,35 @@ impl Model {
         place.into_iter().for_each(|place| self.touch(now, &place, false));
     }
 
-    /// When no open is under way any more, a question while one was no longer tells what its
-    /// id is.
+    /// When no open is under way any more, the id in a question while one was belongs to the
+    /// client that was asked; if an open was given up, it tells nothing.
     fn forget_what_no_open_brought(&mut self) {
         let channels: Vec<ChannelId> = self.channels.keys().copied().collect();
         for channel in channels {
-            let is_opening = self.is_opening_for_a_client(channel);
-            if let Some(row) = self.channels.get_mut(&channel).filter(|_| !is_opening) {
-                row.passing.retain(|_, passing| !passing.may_be_new);
+            if self.is_opening_for_a_client(channel) {
+                continue;
+            }
+            let is_given_up = self.is_opening(channel);
+            let Some(row) = self.channels.get(&channel) else { continue };
+            let unsure = row.passing.iter().filter(|(_, passing)| passing.may_be_new);
+            let unsure: Vec<_> = unsure.map(|(id, row)| (id.clone(), row.clone())).collect();
+            for (id, passing) in unsure {
+                let client = passing.asked.filter(|id| self.clients.contains_key(id));
+                let bound = client.filter(|_| !is_given_up).map(|client| {
+                    let parents = self.sessions_on(channel, client);
+                    Passing {
+                        is_ambiguous: parents.len() > 1,
+                        lessee: parents.is_empty().then_some(client),
+                        may_be_new: false,
+                        parents,
+                        ..passing
+                    }
+                });
+                let Some(row) = self.channels.get_mut(&channel) else { continue };
+                match bound {
+                    Some(bound) => drop(row.passing.insert(id, bound)),
+                    None => drop(row.passing.remove(&id)),
+                }
             }
         }
     }

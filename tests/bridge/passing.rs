@@ -1,0 +1,231 @@
+//! Ids that no open has brought, and the names of what has ended.
+
+use drawbridge::bridge::Limit;
+use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
+
+use crate::harness::{ALLOWED, CANCELLED, END_TURN, NEW, NOT_ALLOWED, World, permission};
+use crate::words::{prompt, session, stored, update};
+
+/// The word of a session's agent that a sub-agent works for it under a name.
+fn announcement(id: &str, name: &str) -> String {
+    format!(
+        r#"{{"sessionId":"{id}","update":{{"sessionUpdate":"subagent_update","sessionId":"{name}"}}}}"#
+    )
+}
+
+#[test]
+fn nobody_but_the_bridge_speaks_for_the_bridge() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.expect_notification(editor, "session/update", &announcement("a", "kid"));
+    for params in [session("a"), session("kid"), session("unknown"), "{}".to_owned()] {
+        for method in ["_drawbridge/session_closed", "_drawbridge/unheard_of"] {
+            world.notify(channel, method, &params);
+        }
+        world.request(channel, 1, "_drawbridge/ask", &params);
+        world.expect_refusal(channel, 1, -32601, "no_route");
+    }
+    world.assert_nothing_for(editor);
+    assert_eq!(world.bridge.counters().unrouted, 8);
+}
+
+#[test]
+fn what_is_said_under_an_id_that_the_only_opener_named_is_not_held() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/prompt", &prompt("old"));
+    let turn = world.expect_request(channel, "session/prompt", &prompt("old"));
+    world.request(editor, 2, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.notify(channel, "session/update", &update("old", "text"));
+    world.expect_notification(editor, "session/update", &update("old", "text"));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(editor, 2, &session("a"));
+}
+
+#[test]
+fn a_question_under_an_id_that_no_open_has_brought_ends_with_the_session_it_belongs_to() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.request(channel, 7, "session/request_permission", &permission("kid"));
+    let asked = world.expect_request(editor, "session/request_permission", &permission("kid"));
+    world.fail(channel, new, -1);
+    world.expect_failure(editor, 1, -1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_withdrawn(editor, asked);
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(channel, 7, NOT_ALLOWED);
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn an_id_that_an_agent_asked_under_during_an_open_is_not_that_of_another_process() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (editor, first) = world.start();
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(first, "session/new", NEW);
+    let ask = |world: &mut World, channel, shown: &str| {
+        world.request(channel, 7, "session/request_permission", &permission("setup"));
+        let shown = permission(shown);
+        let asked = world.expect_request(editor, "session/request_permission", &shown);
+        world.answer(editor, asked, ALLOWED);
+        world.expect_answer(channel, 7, ALLOWED);
+    };
+    ask(&mut world, first, "setup");
+    world.answer(first, new, &session("a"));
+    world.expect_answer(editor, 1, &session("a"));
+    world.request(editor, 2, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let new = world.expect_request(second, "session/new", NEW);
+    ask(&mut world, second, "~1~setup");
+    world.answer(second, new, &session("b"));
+    world.expect_answer(editor, 2, &session("b"));
+    for (shown, channel) in [("setup", first), ("~1~setup", second)] {
+        world.notify(editor, "session/cancel", &session(shown));
+        world.expect_notification(channel, "session/cancel", &session("setup"));
+    }
+}
+
+#[test]
+fn the_turn_of_a_sub_agent_is_cancelled_with_the_session_of_its_parent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.expect_notification(editor, "session/update", &announcement("a", "kid"));
+    world.request(editor, 1, "session/prompt", &prompt("kid"));
+    world.expect_request(channel, "session/prompt", &prompt("kid"));
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 1, CANCELLED);
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn a_turn_that_began_before_its_session_was_opened_keeps_it_from_being_reaped() {
+    let mut world = World::with(|config| {
+        config.agent.idle_policy = IdlePolicy::All;
+        config.agent.background_work = BackgroundWork::Ignore;
+        config.agent.attached_idle_timeout = Limit::After(1_000);
+        config.agent.channel_idle_timeout = Limit::Never;
+        config.agent.prompt_timeout = Limit::Never;
+    });
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/prompt", &prompt("a"));
+    let turn = world.expect_request(channel, "session/prompt", &prompt("a"));
+    world.request(editor, 2, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 2, "null");
+    world.wait(600_000);
+    world.assert_nothing_left();
+    world.request(editor, 3, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, turn, CANCELLED);
+    world.expect_answer(editor, 1, CANCELLED);
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 3, "{}");
+}
+
+#[test]
+fn a_question_within_a_load_of_what_its_agent_spoke_of_before_ends_with_that_session() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "other");
+    world.request(channel, 7, "session/request_permission", &permission("a"));
+    let asked = world.expect_request(editor, "session/request_permission", &permission("a"));
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    world.answer(channel, load, "null");
+    world.expect_answer(editor, 1, "null");
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_withdrawn(editor, asked);
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_answer(channel, 7, NOT_ALLOWED);
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn with_one_client_a_name_of_a_sub_agent_may_be_given_again() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    for parent in ["a", "b"] {
+        world.open(editor, channel, parent);
+        world.notify(channel, "session/update", &announcement(parent, "task-1"));
+        world.expect_notification(editor, "session/update", &announcement(parent, "task-1"));
+        world.notify(channel, "session/update", &update("task-1", parent));
+        world.expect_notification(editor, "session/update", &update("task-1", parent));
+        let asked = world.ask(channel, editor, "task-1", "7");
+        world.answer(editor, asked, ALLOWED);
+        world.expect_answer(channel, 7, ALLOWED);
+        world.close(editor, channel, parent);
+        world.notify(channel, "session/update", &update("task-1", "late"));
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_session_whose_process_ended_stays_ended_whatever_is_asked_about_it() {
+    let mut world = World::new();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.exits(first, 1);
+    world.expect_died(editor, "a", "channel_closed", r#","exitCode":1"#);
+    world.expect_warning(|_| true);
+    world.request(editor, 1, "_x/about", &session("a"));
+    world.wait(1_000);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let about = world.expect_request(second, "_x/about", &session("a"));
+    world.fail(second, about, -32601);
+    world.expect_failure(editor, 1, -32601);
+    world.request(editor, 2, "session/prompt", &prompt("a"));
+    world.expect_refusal(editor, 2, -32002, "session_closed");
+    world.request(editor, 3, "session/close", &session("a"));
+    world.expect_answer(editor, 3, "{}");
+}
+
+#[test]
+fn no_setting_of_a_closed_session_reaches_the_agent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.close(editor, channel, "a");
+    for method in ["session/set_mode", "session/set_config_option", "session/set_model"] {
+        world.request(editor, 1, method, &session("a"));
+        world.expect_refusal(editor, 1, -32002, "session_closed");
+    }
+    // The agent may know a method that the bridge does not.
+    world.agreed(editor, channel, "_x/about", &session("a"));
+}
+
+#[test]
+fn an_agent_with_a_single_session_gives_it_to_its_client_again() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "main");
+    world.request(editor, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, new, &session("main"));
+    world.expect_answer(editor, 1, &session("main"));
+    let turn = world.prompt(editor, channel, "main", 2);
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 2, END_TURN);
+    world.close(editor, channel, "main");
+}
