@@ -1,5 +1,6 @@
 //! A login that a client has made is repeated on a further process that asks for one.
 
+use drawbridge::bridge::config::Share;
 use drawbridge::bridge::{ChannelId, ClientId};
 
 use crate::harness::{NEW, World, session};
@@ -108,5 +109,115 @@ fn requests_that_came_during_the_login_are_sent_when_it_is_over() {
         let about = world.expect_request(second, "_x/about", &session("unknown"));
         world.answer(second, about, "{}");
         world.expect_answer(editor, 2, "{}");
+    }
+}
+
+/// Two opens in different directories, each with a process of its own, but for the third one.
+fn per_directory() -> World {
+    World::with(|config| config.agent.share = Share::Cwd)
+}
+
+fn new_in(cwd: &str) -> String {
+    format!(r#"{{"cwd":"{cwd}","mcpServers":[]}}"#)
+}
+
+#[test]
+fn every_open_that_the_process_refuses_meanwhile_waits_for_the_same_login() {
+    for late in ["before the login is answered", "after it is answered"] {
+        let mut world = per_directory();
+        let (editor, first) = world.start();
+        world.agreed(editor, first, "authenticate", LOGIN);
+        world.request(editor, 1, "session/new", &new_in("/one"));
+        let open = world.expect_request(first, "session/new", &new_in("/one"));
+        world.answer(first, open, &session("a"));
+        world.expect_answer(editor, 1, &session("a"));
+        world.request(editor, 2, "session/new", &new_in("/two"));
+        world.request(editor, 3, "session/new", &new_in("/two"));
+        let second = world.expect_spawn("/two");
+        world.handshake(second);
+        let opens = [2, 3].map(|_| world.expect_request(second, "session/new", &new_in("/two")));
+        world.fail(second, opens[0], -32000);
+        let login = world.expect_request(second, "authenticate", LOGIN);
+        world.request(editor, 4, "session/new", &new_in("/two"));
+        if late == "after it is answered" {
+            world.answer(second, login, "{}");
+            let again = world.expect_request(second, "session/new", &new_in("/two"));
+            let fourth = world.expect_request(second, "session/new", &new_in("/two"));
+            world.fail(second, opens[1], -32000);
+            let third = world.expect_request(second, "session/new", &new_in("/two"));
+            for (call, id, name) in [(again, 2, "b"), (fourth, 4, "d"), (third, 3, "c")] {
+                world.answer(second, call, &session(name));
+                world.expect_answer(editor, id, &session(name));
+            }
+            continue;
+        }
+        world.fail(second, opens[1], -32000);
+        world.assert_nothing_left();
+        world.answer(second, login, "{}");
+        // In the order in which they came to wait.
+        for (id, name) in [(2, "b"), (4, "d"), (3, "c")] {
+            let call = world.expect_request(second, "session/new", &new_in("/two"));
+            world.answer(second, call, &session(name));
+            world.expect_answer(editor, id, &session(name));
+        }
+    }
+}
+
+#[test]
+fn a_login_that_succeeds_while_an_open_is_on_its_way_is_repeated_for_it() {
+    let mut world = one_each();
+    let (editor, first) = world.start();
+    world.open(editor, first, "a");
+    world.request(editor, 1, "session/new", NEW);
+    let second = world.expect_spawn("/home");
+    world.handshake(second);
+    let open = world.expect_request(second, "session/new", NEW);
+    world.agreed(editor, first, "authenticate", LOGIN);
+    world.fail(second, open, -32000);
+    let login = world.expect_request(second, "authenticate", LOGIN);
+    world.answer(second, login, "{}");
+    world.opened(editor, second, "b", "1");
+}
+
+#[test]
+fn while_a_logout_is_under_way_no_process_is_logged_in() {
+    for credentials in [LOGIN, r#"{"methodId":"x","_meta":{"key":"secret"}}"#] {
+        let mut world = one_each();
+        let (editor, first) = world.start();
+        world.agreed(editor, first, "authenticate", credentials);
+        world.open(editor, first, "a");
+        world.request(editor, 1, "session/new", NEW);
+        let second = world.expect_spawn("/home");
+        world.request(editor, 2, "logout", "{}");
+        let logout = world.expect_request(first, "logout", "{}");
+        world.handshake(second);
+        let open = world.expect_request(second, "session/new", NEW);
+        world.fail(second, open, -32000);
+        world.expect_failure(editor, 1, -32000);
+        world.answer(first, logout, "{}");
+        world.expect_answer(editor, 2, "{}");
+    }
+}
+
+#[test]
+fn a_login_that_was_sent_ahead_of_the_opens_is_not_repeated_behind_one() {
+    for outcome in ["refusal", "silence"] {
+        let credentials = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
+        let mut world = one_each();
+        let (editor, first) = world.start();
+        world.agreed(editor, first, "authenticate", credentials);
+        world.open(editor, first, "a");
+        world.request(editor, 1, "session/new", NEW);
+        let second = world.expect_spawn("/home");
+        world.handshake(second);
+        let login = world.expect_request(second, "authenticate", credentials);
+        match outcome {
+            "refusal" => world.fail(second, login, -1),
+            _ => world.wait(120_000),
+        }
+        let open = world.expect_request(second, "session/new", NEW);
+        world.fail(second, open, -32000);
+        world.expect_failure(editor, 1, -32000);
+        world.assert_nothing_left();
     }
 }

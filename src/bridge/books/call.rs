@@ -110,22 +110,27 @@ pub struct Opening {
     pub cwd: Box<str>,
     /// The MCP servers of the session that are processes of its agent.
     pub servers: usize,
-    /// The consequence if the agent refuses the open for want of a login.
+    /// Whether it may be sent again behind a repeated login.
     pub login: RepeatLogin,
     /// The sub-agents that the replay of a restored session has announced: they come to
     /// belong to it.
     pub children: Vec<PassingKey>,
 }
 
-/// The consequence if an agent refuses an open for want of a login.
+/// Whether an open may be sent again behind a repeated login, once for each process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RepeatLogin {
-    /// The refusal passes to the client.
-    No,
-    /// The bridge repeats the login of the pool, and then this open.
-    Once(Box<Frame>),
-    /// The login was repeated: the client gets this first refusal.
-    Done(Box<Frame>),
+    /// It was not sent to this process yet.
+    Unsent,
+    /// It was sent: this is the request, to be sent again if it is refused for want of a login.
+    Possible(Box<Frame>),
+    /// It was refused so.
+    Repeated {
+        /// The refusal: the client gets it if the login or the second try is in vain.
+        refusal: Box<Frame>,
+        /// When it was sent first: its time runs from there.
+        sent: SentAt,
+    },
 }
 
 impl Opening {

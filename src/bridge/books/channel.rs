@@ -76,6 +76,9 @@ pub enum Login {
     Wanted,
     /// The login of the pool was repeated here, and is not answered yet.
     Repeated,
+    /// A login of the pool was sent here ahead of every open, and did not succeed so far: it is
+    /// not repeated.
+    Tried,
     /// A client authenticated here, or its login was repeated here with success.
     Done {
         /// The time of the login.

@@ -2,7 +2,7 @@
 //! to clients.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Call, Fanout, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 use crate::bridge::time::Moment;
@@ -123,6 +123,10 @@ impl Books {
             None => {
                 self.unplaced.insert(id);
                 self.touched.placement = true;
+                if let Some(Call { purpose: Purpose::Open(opening), .. }) = self.calls.get_mut(&id)
+                {
+                    opening.login = RepeatLogin::Unsent;
+                }
             }
         }
         self.deadlines.forget(Due::Call(id));

@@ -39,7 +39,7 @@ pub fn frame() -> Frame {
 
 pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
     let (agent_id, public_id) = (source.map(Into::into), public.map(Into::into));
-    let (cwd, login, children) = (Box::default(), RepeatLogin::No, Vec::new());
+    let (cwd, login, children) = (Box::default(), RepeatLogin::Unsent, Vec::new());
     Opening { kind, agent_id, public_id, cwd, servers: 0, login, children }
 }
 

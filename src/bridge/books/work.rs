@@ -3,7 +3,7 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Asker, Call, Opening, Purpose};
-use crate::bridge::books::channel::{Channel, ChannelState, Login};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::client::{Client, MAX_PENDING};
 use crate::bridge::books::handles::HandleKind;
 use crate::bridge::books::passing::{Owner, PassingState};
@@ -202,14 +202,6 @@ impl Books {
         self.call_rows(row).any(|call| {
             matches!(call.purpose, Purpose::SetUpReplay { .. } | Purpose::RepeatedLogin { .. })
         })
-    }
-
-    /// Whether a login is known that would be repeated if a channel's agent refused an open
-    /// for want of one.
-    pub fn may_repeat_login(&self, channel: ChannelId) -> bool {
-        let row = self.channel(channel).filter(|row| row.login == Login::Unknown);
-        let pool = row.and_then(|row| self.pools.get(&row.pool?));
-        pool.is_some_and(|pool| pool.login.is_some())
     }
 
     /// Opens on a channel that were not sent yet, in the order in which they were asked.

@@ -19,6 +19,10 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
     };
     for frame in frames {
         let needed = frame.method_name().starts_with("providers/");
+        // Anything else is a login.
+        if let (false, Some(row)) = (needed, step.books.channel_mut(channel)) {
+            row.login = Login::Tried;
+        }
         let (purpose, stage) = (Purpose::SetUpReplay { needed }, Stage::Held(Box::new(frame)));
         let place = (agent, channel);
         let call = Call::on_channel(place, Asker::Nobody, purpose, stage, step.now);
@@ -30,6 +34,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, frames: Vec<Frame>) {
 /// The answer to a request of the replay. If the request is needed and was refused,
 /// the opens that wait for this channel are refused with the same words.
 pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &Frame) {
+    let now = step.now;
     // If the channel is retired anyway, the opens that wait go to a successor.
     if needed && frame.kind == FrameKind::Failure && !retirement::retire(step, channel) {
         for id in step.books.opens_waiting_on(channel) {
@@ -38,6 +43,11 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &F
             }
         }
         stop::drain(step, channel, StopReason::SettingsRefused);
+    }
+    if let (false, FrameKind::Success, Some(row)) =
+        (needed, frame.kind, step.books.channel_mut(channel))
+    {
+        row.login = Login::Done { at: now };
     }
     waiting::send_all(step, channel);
 }
@@ -68,12 +78,8 @@ pub fn remember(step: &mut Step<'_>, pool: PoolId, frame: &Frame) {
     }
 }
 
-/// Forgets the logins of a pool after a logout: no channel counts as logged in, and none
-/// will be sent a kept login.
-pub fn forget_logins(step: &mut Step<'_>, pool: PoolId) {
-    if let Some(pool) = step.books.pool_mut(pool) {
-        pool.forget_logins();
-    }
+/// Makes no channel of a pool count as logged in, after a logout.
+pub fn logged_out(step: &mut Step<'_>, pool: PoolId) {
     for id in step.books.all_channels() {
         let is_its = step.books.channel(id).is_some_and(|row| row.pool == Some(pool));
         // A recent login may be all that keeps the channel beyond its idle timeout:

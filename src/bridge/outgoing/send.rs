@@ -98,15 +98,15 @@ pub fn held(step: &mut Step<'_>, id: CallId) {
         return step.books.absent(id);
     };
     let stage = step.books.sent_now(channel, now);
-    let may_repeat_login = step.books.may_repeat_login(channel);
     let Some(call) = step.books.call_mut(id) else { return step.books.absent(id) };
     let Stage::Held(frame) = std::mem::replace(&mut call.stage, stage) else { return };
     let client = call.client();
-    if let Purpose::Open(opening) = &mut call.purpose
-        && opening.login == RepeatLogin::No
-        && may_repeat_login
-    {
-        opening.login = RepeatLogin::Once(frame.clone());
+    if let Purpose::Open(opening) = &mut call.purpose {
+        match &opening.login {
+            RepeatLogin::Unsent => opening.login = RepeatLogin::Possible(frame.clone()),
+            RepeatLogin::Repeated { sent, .. } => call.stage = Stage::Sent(*sent),
+            RepeatLogin::Possible(_) => {}
+        }
     }
     // The frame must name its session by the agent's own id.
     let agent_id = match (&call.purpose, call.session) {

@@ -14,6 +14,11 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let (agent, pool) = (row.agent, row.pool);
+    let is_logout = matches!(frame.method, Method::Logout | Method::AuthLogout);
+    // A process that becomes ready meanwhile must not be logged in from memory.
+    if let (true, Some(pool)) = (is_logout, pool.and_then(|pool| step.books.pool_mut(pool))) {
+        pool.forget_logins();
+    }
     let channels: Vec<ChannelId> = step.books.open_channels(pool).collect();
     if channels.iter().any(|id| step.books.does_not_read(*id)) {
         return backpressure::refuse(step, client, frame);
@@ -55,7 +60,7 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
 
 /// Handles a request that succeeded on every channel in `told`. Further channels hear a
 /// setting of providers at their start, and channels that became ready meanwhile hear it
-/// now; a logout makes the pool forget its logins.
+/// now; after a logout no channel counts as logged in.
 pub fn all_succeeded(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &[ChannelId]) {
     match request.method {
         Method::ProvidersSet | Method::ProvidersDisable => {
@@ -66,7 +71,7 @@ pub fn all_succeeded(step: &mut Step<'_>, pool: PoolId, request: &Frame, told: &
                 set_up_replay::begin(step, channel, vec![request.detached()]);
             }
         }
-        Method::Logout | Method::AuthLogout => set_up_replay::forget_logins(step, pool),
+        Method::Logout | Method::AuthLogout => set_up_replay::logged_out(step, pool),
         _ => {}
     }
 }

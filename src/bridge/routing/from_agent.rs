@@ -252,8 +252,8 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
         Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
         Purpose::Removal => stored_sessions::removed(step, id, frame),
-        Purpose::RepeatedLogin { open } => {
-            repeated_login::answered(step, channel, id, open, frame);
+        Purpose::RepeatedLogin { .. } => {
+            repeated_login::answered(step, channel, id, frame);
             waiting::send_all(step, channel);
         }
         Purpose::BehindOpen => step.books.absent(id),

@@ -48,7 +48,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
-    let (servers, login) = (servers_of_agent(frame), RepeatLogin::No);
+    let (servers, login) = (servers_of_agent(frame), RepeatLogin::Unsent);
     let children = Vec::new();
     let opening = Opening { kind, agent_id, public_id, cwd, servers, login, children };
     step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
@@ -95,7 +95,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         }
         let named = opening.public_id.clone().filter(|_| opening.public_id != opening.agent_id);
         let frame = match &opening.login {
-            RepeatLogin::Done(refusal) if wants_login => refusal,
+            RepeatLogin::Repeated { refusal, .. } if wants_login => refusal,
             _ => frame,
         };
         return answer::give(step, &call.asker, |token| {
