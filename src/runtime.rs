@@ -133,6 +133,7 @@ impl Loop {
         let agents = AgentSetup {
             command: setup.agent,
             directory: env::current_dir().unwrap_or_else(|_| "/".into()),
+            path: env::var_os("PATH"),
             environment: setup.passing.apply(env::vars_os()),
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,

@@ -9,6 +9,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
+use crate::bridge::routing::{pass_on, released};
 use crate::bridge::sessions::{attach, close, open, question_end, reaper, repeated_login, turn};
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
@@ -56,6 +57,7 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
 fn call_due(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     match (&call.purpose, call.channel) {
+        (Purpose::BehindOpen, _) => released::close_is_due(step, id),
         (_, None) => {
             let agent = step.books.agent_name_of(id);
             answer::fail(step, id, &Refusal::OpenTimeout { agent });
@@ -77,7 +79,10 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
             repeated_login::timed_out(step, channel, id);
             waiting::send_all(step, channel);
         }
-        (Purpose::Part(_), _) if !step.books.is_ending() => {
+        (Purpose::PassedOn { .. }, Some(channel)) if !step.books.is_ending() => {
+            pass_on::timed_out(step, channel, id);
+        }
+        (Purpose::Part(_) | Purpose::FanoutOfOne(_), _) if !step.books.is_ending() => {
             let agent = step.books.agent_name_of(id);
             answer::fail(step, id, &Refusal::AnswerTimeout { agent });
         }

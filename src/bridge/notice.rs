@@ -161,7 +161,7 @@ impl fmt::Display for Notice {
             }
             LateOpenClosed { channel, id } => write!(
                 f,
-                "{channel}: session {id} was opened after --session-open-timeout-ms; closed again"
+                "{channel}: session {id} was opened, and no client waits for it; closed again"
             ),
             BackgroundWork { session, id, processes } => write!(
                 f,

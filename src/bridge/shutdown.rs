@@ -26,27 +26,41 @@ const SAME_WISH_AS_STDIN: u64 = 500;
 /// A signal that comes within this time after another is the same wish (ms).
 const SAME_WISH_AS_SIGNAL: u64 = 1_000;
 
+/// So long signals may follow one another and be one wish (ms): who presses a key again and
+/// again means it.
+const LONGEST_WISH: u64 = 2_000;
+
 /// Handles a cause to end the bridge: the first one begins the shutdown, a signal after
 /// it that is a wish of its own hastens the shutdown.
 pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
-    let (since, before, wished_at) = match step.books.phase() {
-        Phase::Running => return begin(step, cause),
-        Phase::Ending { since, cause, wished_at, forced: false } => (since, cause, wished_at),
-        Phase::Ending { .. } | Phase::Over => return,
+    let mut phase = step.books.phase();
+    if phase == Phase::Running {
+        return begin(step, cause);
+    }
+    let Phase::Ending { cause: before, wished_at, signalled_at, forced: false, .. } = &mut phase
+    else {
+        return;
     };
-    let same_wish = match before {
-        ShutdownCause::StdinEnded => SAME_WISH_AS_STDIN,
-        ShutdownCause::Signal => SAME_WISH_AS_SIGNAL,
-    };
-    if cause == ShutdownCause::StdinEnded || now.since(wished_at) < same_wish {
+    if cause == ShutdownCause::StdinEnded {
         return;
     }
-    match before {
+    let wish = *before;
+    let follows_stdin =
+        wish == ShutdownCause::StdinEnded && now.since(*wished_at) < SAME_WISH_AS_STDIN;
+    let follows_signal = now.since(*wished_at) < LONGEST_WISH
+        && signalled_at.is_some_and(|at| now.since(at) < SAME_WISH_AS_SIGNAL);
+    let is_same_wish = follows_stdin || follows_signal;
+    *signalled_at = Some(now);
+    if !is_same_wish {
+        (*before, *wished_at) = (cause, now);
+    }
+    step.books.enter(phase);
+    match wish {
+        _ if is_same_wish => {}
         // After the end of stdin, which is the usual way to end the bridge, the first
         // signal only moves each channel one rung on; the next one kills.
         ShutdownCause::StdinEnded => {
-            step.books.enter(Phase::Ending { since, cause, wished_at: now, forced: false });
             for channel in step.books.all_channels() {
                 stop::begin(step, channel, StopReason::Shutdown);
                 stop::next_rung(step, channel);
@@ -58,7 +72,9 @@ pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
 
 fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
-    step.books.enter(Phase::Ending { since: now, cause, wished_at: now, forced: false });
+    let signalled_at = (cause == ShutdownCause::Signal).then_some(now);
+    let wished_at = now;
+    step.books.enter(Phase::Ending { since: now, cause, wished_at, signalled_at, forced: false });
     step.publish(Notice::ShuttingDown {
         cause,
         channels: step.books.channels().len(),
@@ -97,8 +113,10 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
 
 /// Sends SIGKILL to every process that is left, and ends the waiting for answers.
 pub fn force(step: &mut Step<'_>) {
-    let Phase::Ending { since, cause, wished_at, .. } = step.books.phase() else { return };
-    step.books.enter(Phase::Ending { since, cause, wished_at, forced: true });
+    let mut phase = step.books.phase();
+    let Phase::Ending { forced, .. } = &mut phase else { return };
+    *forced = true;
+    step.books.enter(phase);
     // One that survived SIGKILL cannot be forced any more.
     if !step.books.channels().values().all(Channel::is_stuck) {
         step.publish(Notice::ShutdownForced);

@@ -47,6 +47,8 @@ pub(super) struct AgentSetup {
     pub(super) command: Vec<OsString>,
     /// The directory by which a relative command is found: that of the bridge.
     pub(super) directory: PathBuf,
+    /// The `PATH` of the bridge, by which the command is found whatever the agent gets.
+    pub(super) path: Option<OsString>,
     /// The agent's environment, without the cookie of its channel and `PWD`.
     pub(super) environment: Variables,
     /// The limit of an agent's outbox, in bytes.

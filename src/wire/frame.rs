@@ -7,7 +7,8 @@
 //! - A request is told from a notification by the *presence* of `id`: `null` is
 //!   an id too. `"result": null` is an answer.
 //! - With the id `null` a method that is known only as a notification is one.
-//! - A message with an id and without a method is an answer, also without a result.
+//! - A message with an id and without a method is an answer, also without a result. A method
+//!   that is no string is none beside a result or an error.
 //! - Strings may be escaped; they are compared decoded.
 //! - Of a member that occurs twice, the last one counts.
 
@@ -68,15 +69,15 @@ pub enum Malformed {
     },
 }
 
-/// The readable part of a line that is no message: its beginning up to the fault, and an id
-/// at its very end.
+/// The readable part of a line that is no message, but begins like one: its beginning up to
+/// the fault, and an id at its very end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Glimpse {
-    /// A method and this id: the line is a request.
+    /// A method or params, and this id: the line is a request.
     Request(Token),
     /// This id and no method: the line is an answer.
     Answer(Token),
-    /// No id.
+    /// No id, or that of a notification, which is `null`.
     Nothing,
 }
 
@@ -122,14 +123,20 @@ impl Frame {
         if places.of(Member::Id) != id {
             return Err(bad());
         }
+        let error = places.of(Member::Error);
+        let is_answer = id.is_some() && (places.of(Member::Result).is_some() || error.is_some());
         let method = match places.of(Member::Method) {
             None => None,
-            Some(place) => Some(match string::unescaped(place.of(&bytes)) {
-                Some(name) => Method::spelled(name),
-                None => Method::named(&string::text(&bytes, place).ok_or_else(bad)?),
-            }),
+            Some(place) => match string::unescaped(place.of(&bytes)) {
+                Some(name) => Some(Method::spelled(name)),
+                None => match string::text(&bytes, place) {
+                    Some(name) => Some(Method::named(&name)),
+                    // What is no name makes an answer no request.
+                    None if is_answer => None,
+                    None => return Err(bad()),
+                },
+            },
         };
-        let error = places.of(Member::Error);
         let failed = error.is_some_and(|error| error.of(&bytes) != b"null");
         let is_null = |id: Span| id.of(&bytes) == b"null";
         let is_notification = |method: Method| {
@@ -163,14 +170,24 @@ impl Frame {
         };
         let id = walk.places.of(Member::Id).filter(is_whole).map(|id| id.of(beginning));
         let id = id.or_else(|| last_id(end));
-        let Some(id) = id.filter(|id| is_id(id)).map(Token::new) else { return Glimpse::Nothing };
+        // A log line may end as a message does.
+        let is_object = beginning.trim_ascii_start().starts_with(b"{");
+        let Some(id) = id.filter(|id| is_object && is_id(id)) else { return Glimpse::Nothing };
         let is_answer = is_there(Member::Result) || is_there(Member::Error);
         // The method may stand behind the fault.
         let may_be_request = || memchr::memmem::find(beginning, b"\"method\"").is_some();
-        if is_there(Member::Method) || (!is_answer && may_be_request()) {
-            Glimpse::Request(id)
-        } else {
-            Glimpse::Answer(id)
+        let is_request = is_there(Member::Method) || is_there(Member::Params);
+        if !is_request && (is_answer || !may_be_request()) {
+            return Glimpse::Answer(Token::new(id));
+        }
+        // With the id `null` it is a request only if its method is known, and is one.
+        let method = walk.places.of(Member::Method);
+        let method = method.and_then(|place| string::text(beginning, place));
+        let is_notification =
+            method.is_none_or(|name| Method::named(&name).is_only_notification(&name));
+        match id == b"null" && is_notification {
+            true => Glimpse::Nothing,
+            false => Glimpse::Request(Token::new(id)),
         }
     }
 

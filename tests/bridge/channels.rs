@@ -288,12 +288,10 @@ fn double_signal_kills_starting_live_and_dying_alike() {
     world.expect_refusal(editor, 3, -32800, "shutting_down");
     world.expect_request(live, "session/close", &session("b"));
     world.expect(starting, Deed::CloseStdin);
-    world.wait(999);
-    world.shutdown(ShutdownCause::Signal);
+    world.wait(1_000);
     world.assert_nothing_for(dying);
     world.expect(live, Deed::CloseStdin);
     world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
-    world.wait(1);
     world.shutdown(ShutdownCause::Signal);
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
     for channel in [dying, live, starting] {

@@ -10,6 +10,7 @@
 
 mod backpressure;
 mod channels;
+mod clocks;
 mod close;
 mod counters;
 mod crossing;

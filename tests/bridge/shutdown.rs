@@ -3,7 +3,7 @@
 use drawbridge::bridge::{ChannelId, ClientId, Event, Limit, Notice, ShutdownCause};
 
 use crate::harness::{
-    CANCELLED, CAPABLE, Deed, INITIALIZE, NEW, World, prompt, session, stored, update,
+    CANCELLED, CAPABLE, Deed, Got, INITIALIZE, NEW, World, prompt, session, stored, update,
 };
 
 fn killed(notice: &Notice) -> bool {
@@ -170,7 +170,7 @@ fn after_stdins_end_the_first_sigterm_moves_every_channel_one_rung_on() {
     ends(&mut world, editor, channel, ShutdownCause::StdinEnded);
     // Shortly after the end of stdin it is the same wish.
     world.wait(499);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::StdinEnded);
     world.assert_nothing_left();
     world.wait(1);
     world.shutdown(ShutdownCause::Signal);
@@ -182,6 +182,44 @@ fn after_stdins_end_the_first_sigterm_moves_every_channel_one_rung_on() {
     world.shutdown(ShutdownCause::StdinEnded);
     world.assert_nothing_left();
     world.wait(1);
+    world.expect(channel, Deed::Kill);
+    world.expect_warning(killed);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn signals_that_follow_stdins_end_and_one_another_are_the_same_wish() {
+    let (mut world, editor, channel) = live();
+    ends(&mut world, editor, channel, ShutdownCause::StdinEnded);
+    for pause in [300, 500] {
+        world.wait(pause);
+        world.shutdown(ShutdownCause::Signal);
+    }
+    // The time that the agent has goes on: its stdin is closed, and nothing worse.
+    assert_eq!(world.rest(channel).first(), Some(&Got::Deed(Deed::CloseStdin)));
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+}
+
+#[test]
+fn who_asks_again_and_again_for_two_seconds_means_it() {
+    let mut world = World::with(|config| {
+        config.limits.shutdown_timeout = 20_000;
+        config.agent.session_close_timeout = Limit::After(20_000);
+    });
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    for _ in 0..2 {
+        world.wait(900);
+        world.shutdown(ShutdownCause::Signal);
+    }
+    world.assert_nothing_left();
+    world.wait(900);
+    world.shutdown(ShutdownCause::Signal);
+    world.expect_warning(|notice| *notice == Notice::ShutdownForced);
+    world.expect(channel, Deed::CloseStdin);
     world.expect(channel, Deed::Kill);
     world.expect_warning(killed);
     world.exits(channel, 0);
@@ -201,8 +239,7 @@ fn a_second_signal_ends_it_at_once() {
     world.wait(25);
     world.expect(channel, Deed::CloseStdin);
     world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
-    world.wait(374);
-    world.shutdown(ShutdownCause::Signal);
+    world.wait(974);
     world.assert_nothing_left();
     world.wait(1);
     world.shutdown(ShutdownCause::Signal);

@@ -105,6 +105,10 @@ fn of_an_over_long_line_the_id_is_seen_at_either_end() {
     let seen = Frame::glimpse(br#"{"result":{"text":"aaaa"#, br#"aaaa"}, "id" : 12 } "#);
     assert_eq!(seen, Glimpse::Answer(Token::new(b"12")));
 
+    let params_first = br#"{"jsonrpc":"2.0","id":3,"params":{"content":"aaaa"#;
+    let seen = Frame::glimpse(params_first, br#"aaaa"},"method":"fs/write_text_file"}"#);
+    assert_eq!(seen, Glimpse::Request(Token::new(b"3")));
+
     let inner = Frame::glimpse(br#"{"result":{"text":"aaaa"#, br#"aaaa","id":12}}"#);
     assert_eq!(inner, Glimpse::Nothing, "the id of something inside is not the message's");
 }

@@ -47,6 +47,15 @@ fn what_is_no_message_is_said_to_be_so() {
 }
 
 #[test]
+fn an_answer_with_a_method_that_is_none_is_an_answer() {
+    for method in ["null", "5", "[]", "{}", "true"] {
+        let kind = |rest: &str| read(&format!(r#"{{"id":5,"method":{method},{rest}}}"#));
+        assert_eq!(kind(r#""result":{}"#).unwrap().kind, FrameKind::Success, "{method}");
+        assert_eq!(kind(r#""error":{"code":1}"#).unwrap().kind, FrameKind::Failure, "{method}");
+    }
+}
+
+#[test]
 fn a_message_may_be_nested_to_any_depth_and_costs_no_stack() {
     for depth in [1, 63, 64, 126, 127, 128, 129, 255, 256, 257, 1_000_000] {
         let mixed = |open: &str, close: &str| {
@@ -137,6 +146,8 @@ fn of_a_line_that_cannot_be_read_the_id_is_seen_and_whether_it_is_an_answer() {
         b"{\"params\":NaN,\"method\":\"m\",\"id\":7}",
         b"{\"id\":7,\"x\":NaN,\"method\":\"m\"}",
         b"{\"method\":\"caf\xe9\",\"id\":7}",
+        b"{\"id\":7,\"params\":{\"x\":NaN},\"method\":\"m\"}",
+        b"{\"id\":7,\"params\":{\"cut\":\"o",
     ] {
         assert_eq!(glimpse(request), Glimpse::Request(seven()), "{}", request.escape_ascii());
     }
@@ -145,6 +156,10 @@ fn of_a_line_that_cannot_be_read_the_id_is_seen_and_whether_it_is_an_answer() {
         b"{\"result\":NaN}",
         b"{\"result\":{\"id\":7,\"x\":NaN}}",
         b"{\"id\":{},\"result\":NaN}",
+        b"[debug] -> {\"result\":{},\"id\":7}",
+        b"[debug] <- {\"method\":\"m\",\"id\":7}",
+        b"{\"id\":null,\"method\":\"session/cancel\",\"params\":NaN}",
+        b"{\"id\":null,\"params\":NaN,\"method\":\"session/cancel\"}",
     ] {
         assert_eq!(glimpse(nothing), Glimpse::Nothing, "{}", nothing.escape_ascii());
     }

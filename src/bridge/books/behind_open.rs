@@ -18,9 +18,25 @@ impl Books {
         &self.behind_opens
     }
 
+    /// The opens of a client that are to bring the session which it calls by this id.
+    pub fn opens_of(&self, client: ClientId, id: &str) -> Vec<CallId> {
+        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        let brings = |call: &&CallId| {
+            let call = self.calls.get(*call).filter(|call| !call.is_overdue());
+            let opening = call.and_then(Call::opening);
+            opening.is_some_and(|open| {
+                open.restores().is_some() && open.public_id.as_deref() == Some(id)
+            })
+        };
+        calls.filter(brings).copied().collect()
+    }
+
     /// Whether a client's request must be handled behind one that waits: one of the same
     /// session, or a detach from all sessions. `of`: the request waits itself, under this id.
     pub fn is_behind_held(&self, client: ClientId, frame: &Frame, of: Option<CallId>) -> bool {
+        if self.behind_opens.is_empty() {
+            return false;
+        }
         let named = frame.session();
         let leaves_all = named.is_none() && frame.method == Method::BridgeDetach;
         let concerns_all = leaves_all || frame.method == Method::SessionNew;
@@ -43,9 +59,9 @@ impl Books {
         if kind.is_some_and(|kind| kind != OpenKind::Fork) || frame.method == Method::SessionList {
             return false;
         }
-        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
-        let mut calls = calls.filter_map(|call| self.calls.get(call));
         let Some(id) = frame.session() else {
+            let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+            let mut calls = calls.filter_map(|call| self.calls.get(call));
             // It leaves every session, also one that is opened now.
             return frame.method == Method::BridgeDetach
                 && calls.any(|call| {
@@ -53,12 +69,20 @@ impl Books {
                     loads || (call.opening().is_some() && !call.is_overdue())
                 });
         };
-        let loads_it = |call: &Call| {
-            let session = call.session.and_then(|key| self.sessions.get(&key));
-            matches!(call.purpose, Purpose::Reload { .. })
-                && session.is_some_and(|session| *session.id == *id)
-        };
         let leaves = matches!(frame.method, Method::SessionClose | Method::BridgeDetach);
-        matches!(self.meaning(client, &id), Meaning::Opening(_)) || (leaves && calls.any(loads_it))
+        matches!(self.meaning(client, &id), Meaning::Opening(_))
+            || (leaves && !self.reloads_of(client, &id).is_empty())
+    }
+
+    /// The loads of a client of a live session that it calls by this id.
+    pub fn reloads_of(&self, client: ClientId, id: &str) -> Vec<CallId> {
+        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        let loads_it = |call: &&CallId| {
+            let call = self.calls.get(*call);
+            let call = call.filter(|call| matches!(call.purpose, Purpose::Reload { .. }));
+            let session = call.and_then(|call| self.sessions.get(&call.session?));
+            session.is_some_and(|session| *session.id == *id)
+        };
+        calls.filter(loads_it).copied().collect()
     }
 }

@@ -329,6 +329,12 @@ impl Call {
         matches!(purpose, Purpose::Prompt | Purpose::PassedOn { kind: PassedOn::Prompt, .. })
     }
 
+    /// Whether the call is a `session/close`, of a session or under a passing id.
+    pub fn is_close(&self) -> bool {
+        const CLOSE: PassedOn = PassedOn::End(EndReason::ClientClose);
+        matches!(self.purpose, Purpose::Close(_) | Purpose::PassedOn { kind: CLOSE, .. })
+    }
+
     /// Whether the call is an open that has timed out.
     pub fn is_overdue(&self) -> bool {
         matches!(self.stage, Stage::Overdue { .. })

@@ -4,7 +4,7 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::question::Question;
-use crate::bridge::id::{ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 
 impl Books {
     /// Enters a question into every table that it concerns.
@@ -50,6 +50,15 @@ impl Books {
         }
         let Some(question) = self.question_mut(id) else { return self.absent(id) };
         question.asked.retain(|other| *other != client);
+    }
+
+    /// The open questions of a channel about a session that is being opened.
+    pub fn questions_opening(&self, channel: ChannelId, agent_id: &str) -> Vec<QuestionId> {
+        let asked = self.channel(channel).into_iter().flat_map(|row| &row.questions);
+        let names_it = |id: &&QuestionId| {
+            self.question(**id).is_some_and(|row| row.opening.as_deref() == Some(agent_id))
+        };
+        asked.filter(names_it).copied().collect()
     }
 
     /// Makes a question that named a session while that was being opened belong to it.

@@ -185,6 +185,23 @@ impl Books {
         Some(call)
     }
 
+    /// Makes the time of the loads of a live session begin anew: an update shows that the agent
+    /// is at work on its replay.
+    pub fn renew_reloads(&mut self, key: SessionKey, now: Moment) {
+        let Some(session) = self.sessions.get(&key) else { return self.absent(key) };
+        let reloads = session.calls.iter().filter(|id| {
+            let call = self.calls.get(*id);
+            call.is_some_and(|call| matches!(call.purpose, Purpose::Reload { .. }))
+        });
+        let (channel, reloads) = (session.channel, reloads.copied().collect::<Vec<_>>());
+        for id in reloads {
+            let stage = self.sent_now(channel, now);
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.stage = stage;
+            }
+        }
+    }
+
     /// Makes the requests of a client that were passed on, about an id that an open has now
     /// made a session, requests in that session.
     pub fn adopt_calls(&mut self, key: SessionKey, client: ClientId) {
@@ -193,7 +210,8 @@ impl Books {
         for id in self.calls_on(channel) {
             let Some(call) = self.calls.get_mut(&id) else { continue };
             let is_its = call.client() == Some(client)
-                && matches!(&call.purpose, Purpose::PassedOn { id, .. } if *id == agent_id);
+                && matches!(&call.purpose, Purpose::PassedOn { id, kind, .. }
+                    if *id == agent_id && !kind.ends());
             if is_its {
                 call.session = Some(key);
                 if let Some(session) = self.session_mut(key) {

@@ -14,8 +14,10 @@ pub enum Phase {
         since: Moment,
         /// The cause.
         cause: ShutdownCause,
-        /// When its end was last asked for: what follows soon after is the same wish.
+        /// When its end was last wished for: what follows soon after is the same wish.
         wished_at: Moment,
+        /// When the last signal came; `None`: none came.
+        signalled_at: Option<Moment>,
         /// Whether SIGKILL was sent to every process that was left.
         forced: bool,
     },

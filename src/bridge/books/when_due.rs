@@ -114,34 +114,33 @@ impl Books {
     fn call_deadline(&self, id: CallId) -> Option<Moment> {
         let call = self.calls.get(&id)?;
         let config = &self.agent(call.agent).config;
-        if call.channel.is_none() && call.purpose == Purpose::BehindOpen {
-            // It ends with that open.
-            return None;
+        if call.purpose == Purpose::BehindOpen {
+            // It ends with that open; a client waits for a close no longer than its timeout.
+            let is_close = matches!(&call.stage, Stage::Held(frame)
+                if frame.method == Method::SessionClose);
+            let limit = Some(config.session_close_timeout).filter(|_| is_close)?;
+            return self.not_in_pause(call.asked_at.plus(limit)?);
         }
         if call.channel.is_none() {
             return self.not_in_pause(call.asked_at.plus(config.session_open_timeout)?);
         }
-        let SentAt { mut at, lost } = call.sent_at()?;
+        let SentAt { at, lost } = call.sent_at()?;
         let limit = match call.purpose {
-            // Each update of the replay shows that the agent is at work, and moves `last_seen`.
-            Purpose::Reload { .. } => {
-                let session = call.session.and_then(|key| self.sessions.get(&key));
-                at = session.map_or(at, |session| at.max(session.last_seen));
-                config.session_open_timeout
-            }
             Purpose::Open(_)
+            | Purpose::Reload { .. }
             | Purpose::SetUpReplay { .. }
             | Purpose::RepeatedLogin { .. }
-            | Purpose::Part(_) => config.session_open_timeout,
-            Purpose::Prompt => config.prompt_timeout,
-            Purpose::Close(_) => config.session_close_timeout,
+            | Purpose::Part(_)
+            | Purpose::FanoutOfOne(_) => config.session_open_timeout,
+            _ if call.is_turn() => config.prompt_timeout,
+            _ if call.is_close() => config.session_close_timeout,
             _ => Limit::Never,
         };
         // A client waits for a close no longer than its timeout; every other request of
         // an agent that cannot work has its time.
-        let lost = match call.purpose {
-            Purpose::Close(_) => Some(0),
-            _ => self.lost_since(call.channel, lost),
+        let lost = match call.is_close() {
+            true => Some(0),
+            false => self.lost_since(call.channel, lost),
         };
         let over = lost.and_then(|lost| at.plus_millis(lost).plus(limit));
         match self.last_answers_at() {

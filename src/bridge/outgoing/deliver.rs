@@ -52,7 +52,10 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     session.last_seen = now;
     session.heard_at = now;
     session.seq += 1;
-    let channel = session.channel;
+    let (channel, is_at_work) = (session.channel, !session.calls.is_empty());
+    if is_at_work {
+        step.books.renew_reloads(key, now);
+    }
     let is_plain = !step.books.exchanges_ids(channel);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     // Without a client attached the notification goes nowhere.

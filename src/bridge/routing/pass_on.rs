@@ -7,7 +7,7 @@ use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::backpressure;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
-use crate::bridge::outgoing::{answer, deliver, passing_ids, send, translate};
+use crate::bridge::outgoing::{answer, compose, deliver, passing_ids, send, translate};
 use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
@@ -100,19 +100,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let succeeded = frame.kind == FrameKind::Success;
     if let Purpose::PassedOn { id, kind, .. } = &call.purpose {
-        match step.books.channel(channel).and_then(|row| row.names.get(id)) {
-            Some(Name::Passing(key)) => judged(step, channel, key, (*kind, succeeded)),
-            // The id named no session yet when the request was sent; the agent has opened
-            // one of that id for this client first, and has now ended it.
-            Some(Name::Session(key)) => {
-                if let (PassedOn::End(reason), true) = (kind, succeeded)
-                    && is_attached(step, &call, key)
-                {
-                    close::end_session(step, key, *reason, Ending::InOrder);
-                }
-            }
-            None => {}
-        }
+        ended(step, channel, &call, id, (*kind, succeeded));
     }
     let is_plain = !matches!(&call.purpose, Purpose::WithoutSession { unknown: false });
     let client = call.client().filter(|_| succeeded && is_plain);
@@ -120,6 +108,51 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     answer::pass(step, &call, frame);
     if let Some(key) = key {
         deliver::early(step, key);
+    }
+}
+
+/// Ends a prompt or a close under a passing id that the agent did not answer in time: to the
+/// client the close is done, and the turn is cancelled.
+pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId) {
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+    let Purpose::PassedOn { id: agent_id, .. } = &call.purpose else { return };
+    let (agent_id, is_close) = (agent_id.clone(), call.is_close());
+    if let Some(key) = call.session {
+        step.books.mark_seen(key, step.now);
+    }
+    if let Some(row) = step.books.channel_in_passing(channel) {
+        row.forsake(id);
+    }
+    if !is_close {
+        let agent = step.books.agent_name_of(id);
+        answer::fail(step, id, &Refusal::PromptTimeout { agent });
+        return send::cancel_turn(step, channel, &agent_id);
+    }
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    ended(step, channel, &call, &agent_id, (PassedOn::End(EndReason::ClientClose), true));
+    answer::give(step, &call.asker, |token| compose::success(token, b"{}"));
+}
+
+/// Notes what a request that was passed on has come to, at what its id means now.
+fn ended(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    call: &Call,
+    agent_id: &str,
+    (kind, succeeded): (PassedOn, bool),
+) {
+    match step.books.channel(channel).and_then(|row| row.names.get(agent_id)) {
+        Some(Name::Passing(key)) => judged(step, channel, key, (kind, succeeded)),
+        // The id named no session yet when the request was sent; the agent has opened
+        // one of that id for this client first, and has now ended it.
+        Some(Name::Session(key)) => {
+            if let (PassedOn::End(reason), true) = (kind, succeeded)
+                && is_attached(step, call, key)
+            {
+                close::end_session(step, key, reason, Ending::InOrder);
+            }
+        }
+        None => {}
     }
 }
 

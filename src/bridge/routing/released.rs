@@ -1,9 +1,14 @@
 //! Frames of clients that were held are handled when what they waited for is over.
 
 use crate::bridge::books::call::{Asker, Stage};
+use crate::bridge::books::whose::Meaning;
 use crate::bridge::id::{CallId, ClientId};
+use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
+use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::from_client;
+use crate::bridge::sessions::open;
 use crate::bridge::step::Step;
+use crate::wire::Method;
 
 /// Handles the first frame that a client has sent behind its `initialize`, which is over.
 /// The next one comes when what follows from this one is settled, so that they reach the
@@ -33,4 +38,36 @@ pub fn behind_opens(step: &mut Step<'_>) {
         step.books.take_call(id);
         from_client::request(step, client, &frame);
     }
+}
+
+/// Handles a close that has waited for its whole timeout: what it waited for is given up. A
+/// session that the agent opens all the same is closed again.
+pub fn close_is_due(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+    let (Asker::Client(client, _), Stage::Held(frame)) = (&call.asker, &call.stage) else {
+        return step.books.absent(id);
+    };
+    let (client, frame) = (*client, (**frame).clone());
+    let Some(named) = frame.session() else { return step.books.absent(id) };
+    for open in step.books.opens_of(client, &named) {
+        open::given_up(step, open, &Refusal::SessionClosing);
+    }
+    // What came before the close, and is about the session that is not opened now.
+    let waiting: Vec<CallId> = step.books.calls_behind_opens().iter().copied().collect();
+    for earlier in waiting.into_iter().take_while(|earlier| *earlier < id) {
+        let its = step.books.call(earlier).filter(|call| call.client() == Some(client));
+        let Some(Stage::Held(held)) = its.map(|call| &call.stage) else { continue };
+        if held.session().as_ref() != Some(&named) {
+            continue;
+        }
+        match held.method {
+            Method::SessionPrompt => answer::succeed(step, earlier, CANCELLED_TURN),
+            _ => answer::fail(step, earlier, &Refusal::SessionClosing),
+        };
+    }
+    let is_live = matches!(step.books.meaning(client, &named), Meaning::Session(_));
+    if is_live && step.books.take_call(id).is_some() {
+        return from_client::request(step, client, &frame);
+    }
+    answer::succeed(step, id, b"{}");
 }

@@ -118,9 +118,8 @@ fn missing_answer(
             call.channel == Some(channel) && call.is_sent() && restores
         })
     });
-    // It is not known whether the restore succeeded: the agent may hold the session.
     if let Some(id) = call {
-        open::timed_out(step, id, refusal);
+        open::unreadable(step, channel, id, refusal);
         return None;
     }
     Some(frame)

@@ -291,6 +291,10 @@ fn conclude(
         flush_tombstone(step, channel, agent_id, matches!(heard, Heard::TimedOut { .. }));
     }
     let Some(close) = step.books.take_call(id) else { return step.books.absent(id) };
+    if let (Heard::TimedOut { .. }, Some(row)) = (heard, step.books.channel_in_passing(channel)) {
+        // The agent may answer all the same.
+        row.forsake(id);
+    }
     answer::give(step, &close.asker, |token| match answer {
         Some(frame) if frame.kind == FrameKind::Success => frame.with_id(token.clone()),
         _ => compose::success(token, b"{}"),
@@ -383,6 +387,10 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     if session.clients().len() > 1 {
         cancel::own(step, client, key);
         attach::leave(step, client, key);
+        // A load that takes longer than the close may wait for.
+        for load in step.books.reloads_of(client, &id) {
+            answer::fail(step, load, &Refusal::SessionClosing);
+        }
         return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
     }
     let closer = (Asker::Client(client, frame.id()), frame.detached());

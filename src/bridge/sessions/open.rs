@@ -18,7 +18,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::outgoing::{answer, compose, deliver, passing_ids};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, close, question, repeated_login};
+use crate::bridge::sessions::{attach, close, question, question_end, repeated_login};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Span, json};
@@ -75,11 +75,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let Some(opening) = call.opening() else { return step.books.absent(id) };
     if frame.kind == FrameKind::Failure {
-        for child in &opening.children {
-            if step.books.passing(*child).is_some() {
-                passing_ids::end(step, *child, Hold::Nothing, None);
-            }
-        }
+        end_children(step, opening);
         if let Some(row) = step.books.channel_mut(channel) {
             if wants_login {
                 row.login = Login::Wanted;
@@ -140,6 +136,15 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
                 step.books.remove_passing(passing);
             }
             close_unseen(step, channel, id, &agent_id);
+        }
+    }
+}
+
+/// Ends the sub-agents that the replay of a session has announced which is not restored.
+fn end_children(step: &mut Step<'_>, opening: &Opening) {
+    for child in &opening.children {
+        if step.books.passing(*child).is_some() {
+            passing_ids::end(step, *child, Hold::Nothing, None);
         }
     }
 }
@@ -245,6 +250,40 @@ fn bury_unseen(
     step.outgoing.counters.early_frames += row.early.take(agent_id).len() as u64;
     let tombstone = Tombstone::new(key, &id, agent_id.into(), hold, Ids::default(), now);
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
+}
+
+/// Refuses an open that its client does not want any more. If it was sent, its answer is
+/// waited for, and the session that it brings is closed.
+pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
+    if !step.books.call(id).is_some_and(Call::is_sent) {
+        answer::fail(step, id, refusal);
+        return;
+    }
+    let asker = step.books.disown_call(id);
+    // What was asked within it ends with it.
+    let call = step.books.call(id);
+    let place = call.and_then(|call| Some((call.channel?, call.opening()?.restores()?.into())));
+    if let Some((channel, agent_id)) = place {
+        let agent_id: Box<str> = agent_id;
+        for question in step.books.questions_opening(channel, &agent_id) {
+            question_end::withdraw(step, question);
+        }
+    }
+    step.outgoing.counters.refused += 1;
+    answer::give(step, &asker, |token| compose::failure(token, refusal));
+}
+
+/// Refuses a restore whose answer cannot be read. It is not known whether it succeeded: the
+/// session that the agent may hold is closed.
+pub fn unreadable(step: &mut Step<'_>, channel: ChannelId, id: CallId, refusal: &Refusal) {
+    let Some(call) = answer::fail(step, id, refusal) else { return step.books.absent(id) };
+    let Some(opening) = call.opening() else { return step.books.absent(id) };
+    let Some((agent_id, public)) = opening.restored_ids() else { return step.books.absent(id) };
+    end_children(step, opening);
+    if let Some(Name::Passing(passing)) = name_on(step, channel, agent_id) {
+        step.books.remove_passing(passing);
+    }
+    close_unseen(step, channel, public.into(), agent_id);
 }
 
 /// Refuses an open that has timed out. The agent may still answer: a session that

@@ -4,7 +4,7 @@
 //! start, and never by the directory of a session: that may be a checked-out project, with a
 //! program of the same name in it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::AgentSetup;
 use super::child::not_started;
+
+/// The `PATH` of a client that has none, as `execvp` takes it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl AgentSetup {
     /// The absolute path of the agent's program.
@@ -22,8 +25,11 @@ impl AgentSetup {
         let Some(program) = self.command.first() else {
             return Err("no command was given".to_owned());
         };
-        let path = self.environment.iter().find(|(name, _)| *name == "PATH");
-        resolve(program, &self.directory, path.map(|(_, value)| value))
+        // A PATH that was set for the agent comes first.
+        let set = self.environment.iter().find(|(name, _)| *name == "PATH");
+        let set = set.and_then(|(_, path)| resolve(program, &self.directory, path).ok());
+        let path = self.path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH));
+        set.map_or_else(|| resolve(program, &self.directory, path), Ok)
             .map_err(|error| not_started(program, &error))
     }
 }
@@ -32,13 +38,13 @@ impl AgentSetup {
 ///
 /// # Errors
 /// If there is no such program, or if it may not be executed.
-fn resolve(program: &OsStr, directory: &Path, path: Option<&OsString>) -> io::Result<PathBuf> {
+fn resolve(program: &OsStr, directory: &Path, path: &OsStr) -> io::Result<PathBuf> {
     if program.as_encoded_bytes().contains(&b'/') {
         return executable(directory.join(program));
     }
     let mut denied = None;
     // An empty entry of PATH is the directory itself.
-    for entry in path.into_iter().flat_map(std::env::split_paths) {
+    for entry in std::env::split_paths(path) {
         match executable(directory.join(entry).join(program)) {
             Ok(found) => return Ok(found),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = Some(error),
@@ -80,7 +86,7 @@ mod tests {
     fn a_program_is_found_by_the_directory_and_the_path_of_the_client() {
         let directory = scratch("found");
         let found = |program: &str, path: &str| {
-            resolve(OsStr::new(program), &directory, Some(&path.into())).map_err(|e| e.kind())
+            resolve(OsStr::new(program), &directory, OsStr::new(path)).map_err(|e| e.kind())
         };
         let (agent, missing) = (Ok(directory.join("bin/agent")), Err(io::ErrorKind::NotFound));
         let denied = Err(io::ErrorKind::PermissionDenied);

@@ -25,7 +25,7 @@ fn due(books: &Books, due: Due) -> Option<u64> {
 
 fn ending(since: u64) -> Phase {
     let (since, cause) = (at(since), ShutdownCause::Signal);
-    Phase::Ending { since, cause, wished_at: since, forced: false }
+    Phase::Ending { since, cause, wished_at: since, signalled_at: None, forced: false }
 }
 
 #[test]

@@ -38,7 +38,18 @@ impl Model {
             | Method::SessionFork
             | Method::SessionLoad
             | Method::SessionResume => self.opened(now, client, mark, number, frame),
-            Method::SessionClose => self.closed_by_request(client, mark),
+            Method::SessionClose => {
+                let named = asked.names.clone();
+                let passing = named.and_then(|id| self.passing_named(client, &id));
+                if let Some((channel, id)) = passing
+                    && let Some(row) = self.channels.get_mut(&channel)
+                    && let Some(passing) = row.passing.get_mut(&id)
+                {
+                    // Also if the agent did not answer in time.
+                    passing.has_ended = true;
+                }
+                self.closed_by_request(client, mark)
+            }
             Method::BridgeDetach => {
                 let names = asked.names.clone();
                 let row = self.clients.entry(client).or_default();

@@ -184,8 +184,12 @@ impl Model {
         let id = frame.session().map(|id| id.into_owned());
         let mark = number_after(frame, b"\"mark\":");
         let Some(said) = mark.and_then(|mark| self.notified.get(&mark)) else {
-            let is_known =
-                |id: &String| row.sessions.contains_key(id) || row.passing.contains_key(id);
+            // The turn of a client that is gone may have been about any id.
+            let is_known = |id: &String| {
+                row.sessions.contains_key(id)
+                    || row.passing.contains_key(id)
+                    || row.named.contains(id)
+            };
             return match id.as_ref().is_none_or(is_known) {
                 true => Ok(()),
                 false => Err("it never opened that session".to_owned()),
