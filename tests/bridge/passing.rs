@@ -3,7 +3,9 @@
 use drawbridge::bridge::Limit;
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
 
-use crate::harness::{ALLOWED, CANCELLED, END_TURN, NEW, NOT_ALLOWED, World, permission};
+use crate::harness::{
+    ALLOWED, CANCELLED, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, World, permission,
+};
 use crate::words::{prompt, session, stored, update};
 
 /// The word of a session's agent that a sub-agent works for it under a name.
@@ -228,4 +230,77 @@ fn an_agent_with_a_single_session_gives_it_to_its_client_again() {
     world.answer(channel, turn, END_TURN);
     world.expect_answer(editor, 2, END_TURN);
     world.close(editor, channel, "main");
+}
+
+#[test]
+fn an_id_that_another_client_is_about_to_get_is_not_passed_on() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.request(first, 1, "session/new", NEW);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.request(channel, 7, "_x/ask", &session("s1"));
+    let asked = world.expect_request(first, "_x/ask", &session("s1"));
+    world.request(second, 1, "session/set_mode", &session("s1"));
+    world.expect_refusal(second, 1, -32002, "unknown_session");
+    world.notify(channel, "session/update", &update("s1", "text"));
+    world.answer(first, asked, "{}");
+    world.expect_answer(channel, 7, "{}");
+    world.answer(channel, new, &session("s1"));
+    world.expect_answer(first, 1, &session("s1"));
+    world.expect_notification(first, "session/update", &update("s1", "text"));
+    world.assert_nothing_for(second);
+}
+
+#[test]
+fn an_id_in_an_answer_is_that_of_the_client_that_gets_the_answer() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    // One client has made it up, and the agent speaks to it under that id.
+    world.request(second, 1, "session/prompt", &prompt("s1"));
+    let turn = world.expect_request(channel, "session/prompt", &prompt("s1"));
+    world.notify(channel, "session/update", &update("s1", "for the second"));
+    world.expect_notification(second, "session/update", &update("s1", "for the second"));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(second, 1, END_TURN);
+    // The agent counts, and gives it to the other.
+    world.request(first, 2, "nes/start", "{}");
+    let start = world.expect_request(channel, "nes/start", "{}");
+    world.answer(channel, start, &session("s1"));
+    world.expect_answer(first, 2, &session("s1"));
+    world.notify(channel, "session/update", &update("s1", "for the first"));
+    world.expect_notification(first, "session/update", &update("s1", "for the first"));
+    world.assert_nothing_for(second);
+}
+
+#[test]
+fn what_a_client_has_only_named_is_no_closed_session_of_others_when_it_is_gone() {
+    for was_asked in [false, true] {
+        let mut world = World::new();
+        let (first, old) = world.start();
+        let second = world.join();
+        world.exits(old, 0);
+        world.request(first, 1, "session/prompt", &prompt("old"));
+        let channel = world.expect_spawn("/home");
+        let greeting = world.expect_request(channel, "initialize", INITIALIZE);
+        if was_asked {
+            world.answer(channel, greeting, world.agent);
+            world.expect_request(channel, "session/prompt", &prompt("old"));
+        }
+        world.gone(first);
+        if was_asked {
+            // The rest of its turn is for nobody.
+            world.notify(channel, "session/update", &update("old", "late"));
+            world.assert_nothing_for(second);
+        } else {
+            world.answer(channel, greeting, world.agent);
+        }
+        world.request(second, 2, "session/prompt", &prompt("old"));
+        let turn = world.expect_request(channel, "session/prompt", &prompt("old"));
+        world.notify(channel, "session/update", &update("old", "text"));
+        world.expect_notification(second, "session/update", &update("old", "text"));
+        world.answer(channel, turn, END_TURN);
+        world.expect_answer(second, 2, END_TURN);
+    }
 }

@@ -29,13 +29,14 @@ impl Books {
         self.passing.get(&key)
     }
 
-    /// Notes that the agent holds something under a passing id, unless a session elsewhere has
+    /// Notes that the agent holds something under a passing id, unless something elsewhere has
     /// taken its public id before that was known, or is about to.
     pub fn hold_passing(&mut self, key: PassingKey) {
         let Some(row) = self.passing.get(&key) else { return self.absent(key) };
         let aliases = &self.agent(row.agent).aliases;
         let is_found = aliases.named(&row.public_id) == Some(Name::Passing(key))
-            && aliases.on_their_way(&row.public_id).next().is_none();
+            && aliases.on_their_way(&row.public_id).next().is_none()
+            && !self.is_expected(row.agent, &row.public_id);
         if let Some(row) = self.passing.get_mut(&key).filter(|_| is_found) {
             row.state = PassingState::Held;
         }

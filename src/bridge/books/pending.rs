@@ -185,6 +185,16 @@ impl Books {
         Some(call)
     }
 
+    /// Whether a request about a passing id is with the agent.
+    pub fn is_asked_about(&self, channel: ChannelId, agent_id: &str) -> bool {
+        let calls = self.channel(channel).into_iter().flat_map(|row| &row.calls);
+        calls.filter_map(|id| self.calls.get(id)).any(|call| {
+            let names_it =
+                matches!(&call.purpose, Purpose::PassedOn { id, .. } if **id == *agent_id);
+            names_it && call.is_sent()
+        })
+    }
+
     /// Makes the time of the loads of a live session begin anew: an update shows that the agent
     /// is at work on its replay.
     pub fn renew_reloads(&mut self, key: SessionKey, now: Moment) {

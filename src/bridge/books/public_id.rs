@@ -106,16 +106,16 @@ impl Books {
 
     /// Whether a request about `agent_id` would reach something else on a channel than what
     /// its client means by `named`: the agent knows something by it that clients know by
-    /// another id, a session has it, or `named` is live elsewhere.
+    /// another id, a session has it or may come to have it, or `named` is live elsewhere.
     pub fn means_another(&self, channel: ChannelId, agent_id: &str, named: &str) -> bool {
         let Some(row) = self.channel(channel) else { return false };
         let here = row.names.get(agent_id);
-        let is_known = here.is_some()
-            || row.expected.contains_key(agent_id)
-            || row.tombstones.contains(agent_id);
+        let is_expected = row.expected.contains_key(agent_id);
+        let is_known = here.is_some() || row.tombstones.contains(agent_id);
         let is_other = self.alias(channel, agent_id).unwrap_or(agent_id) != named;
         let live = self.agent(row.agent).aliases.named(named);
         (is_known && is_other)
+            || is_expected
             || matches!(here, Some(Name::Session(_)))
             || live.is_some_and(|name| here != Some(name))
     }

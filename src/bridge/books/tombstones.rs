@@ -88,8 +88,10 @@ impl Hold {
 pub enum Buried {
     /// A session.
     Session,
-    /// A passing id: that of a sub-agent, or of what a client began without a session.
-    PassingId,
+    /// A sub-agent.
+    SubAgent,
+    /// What a client had without a session: another client may mean something by the id.
+    Lease,
 }
 
 /// The memory of a session that was closed on this channel, or of a passing id that ended.

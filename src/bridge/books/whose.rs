@@ -10,6 +10,7 @@ use crate::bridge::books::channel::Channel;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::session_names::Name;
+use crate::bridge::books::tombstones::Buried;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, SessionKey};
 use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
@@ -105,7 +106,7 @@ impl Books {
             Some(name) => return Meaning::OfOthers(name, ended),
             None => {}
         }
-        let tombstone = self.tombstone(client, id);
+        let tombstone = self.tombstone(client, id).filter(|(_, row)| row.of != Buried::Lease);
         let buried =
             tombstone.map(|(_, row)| row.reason.map_or(LossReason::NotOpened, LossReason::Ended));
         match ended.or(buried) {

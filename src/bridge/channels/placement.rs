@@ -12,7 +12,7 @@ use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::passing::{Owner, PassingState};
-use crate::bridge::books::tombstones::Hold;
+use crate::bridge::books::tombstones::{Buried, Hold};
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, start, stop, waiting};
 use crate::bridge::config::Share;
@@ -282,8 +282,12 @@ fn bind_passing_id(step: &mut Step<'_>, id: CallId, client: ClientId, channel: C
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     let Purpose::PassedOn { id: agent_id, .. } = &call.purpose else { return };
     let (agent_id, named) = (agent_id.clone(), held_session(step, id));
-    let row = step.books.channel(channel);
-    if row.is_some_and(|row| !row.tombstones.contains(&agent_id)) {
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    if row.tombstones.get(&agent_id).is_some_and(|row| row.of == Buried::Lease) {
+        // It goes on for this client.
+        row.tombstones.remove(&agent_id);
+    }
+    if !row.tombstones.contains(&agent_id) {
         let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
         passing_ids::add(step, channel, ids, owner, PassingState::Named);
     }

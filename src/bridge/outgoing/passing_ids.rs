@@ -23,7 +23,7 @@ pub fn announced(
     let has_one_client = step.books.clients_of(channel).len() == 1;
     let row = step.books.channel_mut(channel)?;
     match row.tombstones.get(id).map(|row| row.of) {
-        Some(Buried::PassingId) if has_one_client => row.tombstones.remove(id),
+        Some(Buried::SubAgent | Buried::Lease) if has_one_client => row.tombstones.remove(id),
         Some(_) => return None,
         None => {}
     }
@@ -62,7 +62,14 @@ pub fn end(step: &mut Step<'_>, key: PassingKey, held: Hold, reason: Option<EndR
         PassingState::Held => held,
         PassingState::Named | PassingState::Ended => Hold::Nothing,
     };
-    bury(step, row.channel, (&row.public_id, &row.agent_id), hold, reason);
+    let of = match row.owner {
+        Owner::Session(_) => Buried::SubAgent,
+        Owner::Client(_) => Buried::Lease,
+    };
+    // An id of which the agent has heard nothing leaves no trace.
+    if row.state != PassingState::Named || step.books.is_asked_about(row.channel, &row.agent_id) {
+        bury(step, row.channel, (&row.public_id, &row.agent_id), (of, hold), reason);
+    }
 }
 
 /// Handles the announcement of a sub-agent in a session that was closed: what it says is for
@@ -70,7 +77,7 @@ pub fn end(step: &mut Step<'_>, key: PassingKey, held: Hold, reason: Option<EndR
 pub fn announced_too_late(step: &mut Step<'_>, channel: ChannelId, id: &str) {
     let row = step.books.channel(channel);
     if row.is_some_and(|row| !row.names.contains(id)) {
-        bury(step, channel, (id, id), Hold::Nothing, None);
+        bury(step, channel, (id, id), (Buried::SubAgent, Hold::Nothing), None);
     }
 }
 
@@ -78,12 +85,12 @@ fn bury(
     step: &mut Step<'_>,
     channel: ChannelId,
     (public_id, agent_id): (&str, &str),
-    hold: Hold,
+    (of, hold): (Buried, Hold),
     reason: Option<EndReason>,
 ) {
     let (key, now) = (step.books.next_session_key(), step.now);
     let mut tombstone = Tombstone::new(key, public_id, agent_id.into(), hold, Ids::default(), now);
-    (tombstone.of, tombstone.reason) = (Buried::PassingId, reason);
+    (tombstone.of, tombstone.reason) = (of, reason);
     if let Some(row) = step.books.channel_mut(channel)
         && !row.tombstones.contains(agent_id)
     {

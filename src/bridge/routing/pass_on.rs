@@ -165,7 +165,9 @@ fn judged(
 ) {
     match step.books.passing_mut(key) {
         Some(row) if succeeded && kind.ends() => row.state = PassingState::Ended,
-        Some(_) if succeeded => step.books.hold_passing(key),
+        Some(row) if succeeded && row.state == PassingState::Named => {
+            step.books.hold_passing(key);
+        }
         // The agent knows nothing by an id of which it has never spoken.
         Some(row) if row.state == PassingState::Named => row.state = PassingState::Ended,
         Some(_) => {}
@@ -191,15 +193,19 @@ fn made(
     frame: &Frame,
 ) -> Option<PassingKey> {
     let id = frame.find_text(&["sessionId"])?;
-    let row = step.books.channel(channel)?;
-    if let Some(name) = row.names.get(&id) {
-        if let Name::Passing(key) = name {
+    if let Some(name) = step.books.channel(channel)?.names.get(&id) {
+        let Name::Passing(key) = name else { return None };
+        if step.books.clients_of_passing(key).contains(&client) {
             step.books.hold_passing(key);
+            if step.books.is_held(key) {
+                return None;
+            }
         }
-        return None;
+        // It was another client's, or made up by one that means something else by it.
+        step.books.remove_passing(key);
     }
     // The agent uses the id of a closed session again: that one will not speak any more.
-    if row.tombstones.contains(&id) {
+    if step.books.channel(channel)?.tombstones.contains(&id) {
         close::flush_tombstone(step, channel, &id, false);
     }
     let owner = Owner::Client(client);

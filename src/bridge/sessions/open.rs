@@ -169,7 +169,11 @@ fn register(
             let other = step.books.public_id(agent, channel, opening, agent_id);
             let row = step.books.remove_passing(passing).filter(|_| is_its);
             // Another conversation may have come to be known by that id, or be on its way.
-            let is_free = |id: &str| !step.books.agent(agent).aliases.is_known(id);
+            let is_free = |id: &str| {
+                let is_expected = step.books.is_expected(agent, id)
+                    && step.books.expected_id(channel, agent_id).as_deref() != Some(id);
+                !step.books.agent(agent).aliases.is_known(id) && !is_expected
+            };
             let named = row.map(|row| row.public_id).filter(|id| is_free(id));
             let restored = opening.restores().and(opening.public_id.clone());
             restored.or(named).unwrap_or(other)

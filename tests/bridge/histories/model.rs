@@ -68,6 +68,8 @@ struct Client {
     open: BTreeMap<String, Vec<u64>>,
     /// Its `initialize` was answered.
     ready: bool,
+    /// When that was.
+    ready_since: u64,
     /// The channel of its own, if it speaks another protocol version than 1.
     passthrough: Option<ChannelId>,
     /// Sessions it is attached to: by the id it knows, where they live.
@@ -113,8 +115,9 @@ struct Channel {
     leased: bool,
     /// The clients that it may serve so.
     lessees: BTreeSet<ClientId>,
-    /// The clients that questions under ids which nobody knew may have been for.
-    thought: BTreeMap<String, BTreeSet<ClientId>>,
+    /// The clients that questions under ids which nobody knew may have been for, each with the
+    /// sessions that it had then.
+    thought: BTreeMap<String, BTreeMap<ClientId, BTreeSet<String>>>,
     logged_in: bool,
     /// When it last had anything to do: at the latest, and at the earliest.
     busy_at: u64,

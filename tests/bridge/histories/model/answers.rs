@@ -27,7 +27,7 @@ impl Model {
         let asked = self.asked.get_mut(&mark).ok_or("it was never asked")?;
         asked.done = true;
         if asked.method == Method::Initialize {
-            self.greeted(client, number, frame);
+            self.greeted(now, client, number, frame);
             return Ok(());
         }
         if frame.kind == FrameKind::Failure || asked.passthrough {
@@ -71,12 +71,12 @@ impl Model {
 
     /// An answer to `initialize`: from then on the client is served, or has a channel of its
     /// own.
-    fn greeted(&mut self, client: ClientId, number: Option<u64>, frame: &Frame) {
+    fn greeted(&mut self, now: u64, client: ClientId, number: Option<u64>, frame: &Frame) {
         let written = number.and_then(|number| self.written.get(number as usize));
         let channel = written.map(|written| written.channel);
         let row = self.clients.entry(client).or_default();
-        row.ready = true;
         if frame.kind == FrameKind::Success {
+            (row.ready, row.ready_since) = (true, now);
             let is_other = protocol_version(frame) != Some(1);
             row.passthrough = channel.filter(|_| is_other);
         }
@@ -180,7 +180,9 @@ impl Model {
             return Err(format!("{public} is no name of {}", place.1));
         }
         let elsewhere = self.known_as(&public).filter(|other| *other != place);
-        let elsewhere = elsewhere.or_else(|| self.passing_elsewhere(&public, &place));
+        // A restore may be on its way already when an agent brings the id elsewhere.
+        let before = if is_new { u64::MAX } else { mark };
+        let elsewhere = elsewhere.or_else(|| self.passing_elsewhere(&public, &place, before));
         if let Some((channel, session)) = elsewhere {
             return Err(format!("{public} is live as {session} on {channel}"));
         }

@@ -198,7 +198,16 @@ impl Model {
         if row.passthrough {
             return self.is_passed_through(channel, said.client, (&said.names, &id));
         }
-        if said.foreign {
+        let has_loaded = mark.is_some_and(|mark| {
+            self.asked.range(..mark).any(|(_, other)| {
+                let loads = matches!(other.method, Method::SessionLoad | Method::SessionResume);
+                loads
+                    && other.client == said.client
+                    && other.names == said.names
+                    && !other.sent.is_empty()
+            })
+        });
+        if said.foreign && !has_loaded {
             return Err("that session is another client's".to_owned());
         }
         match &said.place {

@@ -133,7 +133,8 @@ impl Model {
         };
         let channels = self.channels.iter().filter(|(id, _)| is_meant(id));
         let stood_at = channels.map(|(_, row)| stood_at(row)).max().unwrap_or_default();
-        begins.max(self.paused_until).max(stood_at)
+        let ready = self.clients.get(&asked.client).map_or(0, |row| row.ready_since);
+        begins.max(ready).max(self.paused_until).max(stood_at)
     }
 
     fn channel_is_punctual(&self, now: u64, row: &Channel) -> Verdict {

@@ -86,7 +86,6 @@ impl Model {
             self.unmarked
         });
         row.open.entry(token.clone()).or_default().push(mark);
-        row.ready &= method != Method::Initialize;
         let id = names.as_deref();
         let attached = id.and_then(|id| row.attached.get(id).cloned());
         let leaves = matches!(method, Method::BridgeDetach | Method::SessionClose);

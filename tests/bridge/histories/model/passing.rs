@@ -198,13 +198,20 @@ impl Model {
         row.is_of_agent && lives
     }
 
-    /// Another live thing than `place` that no open has brought and clients know by this id.
-    pub(super) fn passing_elsewhere(&self, public: &str, place: &Place) -> Option<Place> {
+    /// Another live thing than `place` that no open has brought and clients know by this id,
+    /// and that came up before this request.
+    pub(super) fn passing_elsewhere(
+        &self,
+        public: &str,
+        place: &Place,
+        before: u64,
+    ) -> Option<Place> {
         let lives = |row: &Channel| !row.exited && row.rung == Rung::Serving && !row.passthrough;
         self.channels.iter().filter(|(_, row)| lives(row)).find_map(|(channel, row)| {
             let found = row.passing.iter().find(|(id, passing)| {
                 passing.public.as_deref() == Some(public)
                     && (*channel, *id) != (place.0, &place.1)
+                    && passing.since < before
                     // In a shutdown no open brings it any more.
                     && !(passing.may_be_new && self.ending.is_some())
                     && self.is_taken(passing)
@@ -256,12 +263,16 @@ impl Model {
         }
         let passing = row.passing.get(parent).filter(|_| !is_live);
         // While an open is under way the parent may be the new session.
-        let lessee = passing.filter(|row| row.is_of_agent || !is_opening);
-        let lessee = lessee.and_then(|row| row.lessee);
+        let is_sure = |row: &&Passing| row.is_of_agent || !is_opening;
+        let lessee = passing.filter(is_sure).and_then(|row| row.lessee);
+        let other = passing.filter(|row| !is_sure(row)).and_then(|row| row.lessee);
         if !(is_live || lessee.is_some())
             || row.sessions.contains_key(child)
             || row.rung != Rung::Serving
         {
+            if let Some(client) = other {
+                row.thought.entry(child.to_owned()).or_default().insert(client, BTreeSet::new());
+            }
             // It may be that of a closed session, and what it says is for nobody.
             row.passing.retain(|id, passing| id != child || !passing.may_be_new);
             row.named.insert(child.to_owned());
@@ -286,6 +297,11 @@ impl Model {
         self.sights.insert(Sight::PassedOn);
         let Some(row) = self.channels.get_mut(&channel) else { return };
         row.leased = true;
+        // Another client goes on with what one had that is gone.
+        let clients = &self.clients;
+        row.passing.retain(|name, row| {
+            name != id || row.lessee.is_none_or(|lessee| clients.contains_key(&lessee))
+        });
         if !row.sessions.contains_key(id) {
             let (client, public) = asked;
             let fresh =
@@ -300,8 +316,11 @@ impl Model {
         let Some(row) = self.channels.get_mut(&place.0) else { return Ok(()) };
         // An agent that counts its ids may use that of a closed session again.
         row.sessions.retain(|id, session| *id != place.1 || session.live);
-        // It was thought to be that of an open.
-        row.passing.retain(|id, passing| *id != place.1 || !passing.may_be_new);
+        // It was thought to be that of an open, or a client made it up.
+        row.passing.retain(|id, row| {
+            let is_its = row.lessee == Some(client) || !row.parents.is_empty();
+            *id != place.1 || (!row.may_be_new && row.is_of_agent && is_its)
+        });
         if row.sessions.contains_key(&place.1) || row.passing.contains_key(&place.1) {
             return Ok(());
         }
@@ -362,15 +381,15 @@ impl Model {
         let Addressees { mut possible, opener, .. } = self.addressees(place.0);
         if self.current.number == Some(number) {
             possible = self.current.addressees.possible.clone();
-            // A question that could be put to nobody has bound it, too.
-            let row = self.channels.get(&place.0);
-            possible.extend(row.and_then(|row| row.thought.get(&place.1)).into_iter().flatten());
         } else {
             // It was held while an open was under way.
             possible.extend(self.clients.keys().filter(|id| self.is_near(**id, place.0)));
         }
-        let found = possible.into_iter().find_map(|addressee| {
-            let parents = self.sessions_on(place.0, addressee);
+        // A question that could be put to nobody has bound it, too.
+        let row = self.channels.get(&place.0);
+        let thought = row.and_then(|row| row.thought.get(&place.1)).cloned().unwrap_or_default();
+        let now = possible.into_iter().map(|id| (id, self.sessions_on(place.0, id)));
+        let found = now.chain(thought).find_map(|(addressee, parents)| {
             let shares =
                 parents.iter().any(|parent| self.may_hear(client, &(place.0, parent.clone())));
             (addressee == client || shares).then_some((addressee, parents))
@@ -421,7 +440,7 @@ impl Model {
         }
         if self.is_taken(passing) {
             let live = self.known_as(shown).filter(|other| other != place);
-            let other = live.or_else(|| self.passing_elsewhere(shown, place));
+            let other = live.or_else(|| self.passing_elsewhere(shown, place, u64::MAX));
             if let Some((channel, id)) = other {
                 return Err(format!("{shown} is {id} on {channel} already"));
             }
@@ -486,6 +505,9 @@ impl Channel {
 
     /// A client is gone, and with it what it had without a session.
     pub(super) fn ends_leases(&mut self, client: ClientId) {
-        self.passing.retain(|_, row| row.lessee != Some(client) || !row.parents.is_empty());
+        let is_its = |row: &Passing| row.lessee == Some(client) && row.parents.is_empty();
+        let ended = self.passing.iter().filter(|(_, row)| is_its(row)).map(|(id, _)| id.clone());
+        self.named.extend(ended.collect::<Vec<_>>());
+        self.passing.retain(|_, row| !is_its(row));
     }
 }

@@ -85,10 +85,12 @@ impl Model {
         let serves = row.initialized && row.rung == Rung::Serving && self.ending.is_none();
         let is_due = is_new && serves && !self.is_opening(channel);
         let addressees = self.addressees(channel);
+        let had = addressees.possible.iter().map(|id| (*id, self.sessions_on(channel, *id)));
+        let had: Vec<_> = had.collect();
         if let (Some(id), true) = (&about.session, is_request)
             && let Some(row) = self.channels.get_mut(&channel)
         {
-            row.thought.entry(id.clone()).or_default().extend(&addressees.possible);
+            row.thought.entry(id.clone()).or_default().extend(had);
         }
         let only = if is_request { addressees.of_request } else { addressees.of_notification };
         self.current.must = only.filter(|_| is_due);
@@ -262,7 +264,13 @@ impl Model {
                 continue;
             }
             let row = self.channels.get(&home.0).and_then(|row| row.sessions.get(&home.1));
-            let may_be_cancelled = row.is_some_and(|session| session.cancelled)
+            let is_cancelled_elsewhere = homes.len() > 1
+                || self.channels.get(channel).is_some_and(|row| {
+                    row.sessions.contains_key(id)
+                        && row.sessions.values().any(|session| session.cancelled)
+                });
+            let may_be_cancelled = is_cancelled_elsewhere
+                || row.is_some_and(|session| session.cancelled)
                 || self.config.agent.prompt_timeout != Limit::Never;
             match method {
                 Method::RequestPermission | Method::ElicitationCreate => {
