@@ -116,6 +116,26 @@ fn the_turn_of_a_sub_agent_is_cancelled_with_the_session_of_its_parent() {
 }
 
 #[test]
+fn the_turn_of_a_sub_agent_that_became_a_session_is_not_cancelled_with_its_parent() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.expect_notification(editor, "session/update", &announcement("a", "kid"));
+    world.request(editor, 1, "session/prompt", &prompt("kid"));
+    let turn = world.expect_request(channel, "session/prompt", &prompt("kid"));
+    world.open(editor, channel, "kid");
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.expect_answer(editor, 2, "{}");
+    world.assert_nothing_left();
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+}
+
+#[test]
 fn a_turn_that_began_before_its_session_was_opened_keeps_it_from_being_reaped() {
     let mut world = World::with(|config| {
         config.agent.idle_policy = IdlePolicy::All;
@@ -161,6 +181,23 @@ fn a_question_within_a_load_of_what_its_agent_spoke_of_before_ends_with_that_ses
     let close = world.expect_request(channel, "session/close", &session("a"));
     world.answer(channel, close, "{}");
     world.expect_answer(editor, 2, "{}");
+}
+
+#[test]
+fn a_sub_agent_that_a_replay_for_nobody_names_is_not_shown_to_a_stranger() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.request(editor, 1, "session/load", &stored("a"));
+    let load = world.expect_request(channel, "session/load", &stored("a"));
+    let stranger = world.join();
+    world.gone(editor);
+    world.notify(channel, "session/update", &announcement("a", "kid"));
+    world.notify(channel, "session/update", &update("kid", "in the replay"));
+    world.answer(channel, load, "null");
+    let close = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, close, "{}");
+    world.notify(channel, "session/update", &update("kid", "afterwards"));
+    world.assert_nothing_for(stranger);
 }
 
 #[test]

@@ -171,18 +171,24 @@ impl Books {
             fanout.parts.remove(&id);
             self.touched.fanouts.insert(id_of_request);
         }
-        let Some(key) = call.session else { return Some(call) };
+        if let Some(key) = call.session {
+            self.leave_session(id, key, call.channel);
+        }
+        Some(call)
+    }
+
+    /// Takes a call out of the row of a session, or out of its tombstone at this channel.
+    fn leave_session(&mut self, id: CallId, key: SessionKey, channel: Option<ChannelId>) {
         if let Some(session) = self.session_mut(key) {
             session.calls.remove(&id);
             session.queue.retain(|queued| *queued != id);
-        } else if let Some(place) = call.channel
+        } else if let Some(place) = channel
             && let Some(channel) = self.channels.get_mut(&place)
             && channel.tombstones.drop_call(key, id)
         {
             // The session is closed, and its tombstone waited for this call alone.
             self.touched.quiet_tombstones.push((place, key));
         }
-        Some(call)
     }
 
     /// Whether a request about a passing id is with the agent.
@@ -223,7 +229,9 @@ impl Books {
                 && matches!(&call.purpose, Purpose::PassedOn { id, kind, .. }
                     if *id == agent_id && !kind.ends());
             if is_its {
-                call.session = Some(key);
+                if let Some(parent) = call.session.replace(key) {
+                    self.leave_session(id, parent, Some(channel));
+                }
                 if let Some(session) = self.session_mut(key) {
                     session.calls.insert(id);
                 }

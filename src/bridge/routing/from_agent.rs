@@ -147,9 +147,13 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     // The agent replays the history before it answers. That shows that it works, so the
     // timeout of the restore begins anew.
     call.stage = stage;
-    // The client may be gone: then the notification is dropped.
-    let Some(client) = call.client() else { return };
+    let client = call.client();
     let child = deliver::announced_child(frame);
+    // The client may be gone: then the notification is dropped, and nobody else is told what
+    // the sub-agent that it names says later.
+    let Some(client) = client else {
+        return child.map_or((), |id| passing_ids::announced_too_late(step, channel, &id));
+    };
     // The session has no row yet that could be the owner.
     let owner = Owner::Client(client);
     let key = child.as_ref().and_then(|id| passing_ids::announced(step, channel, owner, id));
