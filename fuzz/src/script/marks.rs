@@ -300,7 +300,9 @@ impl Marks {
                     None => {
                         let is_held = here.is_opening && matches!(about, About::Update(_));
                         if here.opening.len() == 1 && !is_held {
-                            // It may ask about the session that is being opened.
+                            // It may ask about the session that is being opened. If no open
+                            // brings the id, it goes on as one of any session of that client.
+                            self.bind(named, &Audience::Anyone);
                             Audience::of(here.opening.clone())
                         } else {
                             let audience = if is_held { Audience::Anyone } else { here.guess() };
@@ -388,7 +390,12 @@ impl Marks {
             // A session that is open keeps its id.
             Some(old) if self.sessions[*old].is_opened && !self.sessions[*old].is_closing => {}
             Some(old) if *old != parent => self.sessions[*old].is_anyones = true,
-            _ => drop(self.places.insert(place, parent)),
+            _ => {
+                // The announcement of one that is not open may be held for an open.
+                let is_anyones = !self.sessions[parent].is_opened;
+                let parents = BTreeSet::from([parent]);
+                self.add(place, Session { parents, is_anyones, ..Session::default() });
+            }
         }
     }
 
@@ -447,7 +454,12 @@ impl Marks {
         match method {
             Method::SessionLoad | Method::SessionResume => {
                 let public = session.clone()?;
-                for number in sessions.clone() {
+                // An id may be shown in messages of other sessions, too.
+                let has_it = |number: &usize| {
+                    let mut places = self.places.iter().filter(|(_, of)| *of == number);
+                    places.any(|((_, id), _)| public.ends_with(id.as_str()))
+                };
+                for number in sessions.iter().copied().filter(has_it).collect::<Vec<_>>() {
                     let row = &mut self.sessions[number];
                     (row.is_opened, row.is_closing) = (true, false);
                     self.public.entry(public.clone()).or_default().insert(number);
@@ -458,14 +470,37 @@ impl Marks {
                 let said = messages_in(text).first().map(|number| &self.said[*number]);
                 let place = said.filter(|said| said.opens).and_then(|said| said.place.clone());
                 let (place, public) = (place?, named?.to_owned());
+                // An agent with a single session gives it to its client again.
+                let is_its = |number: &&usize| {
+                    let row = &self.sessions[**number];
+                    row.is_opened && row.clients.contains(&client)
+                };
+                if let Some(number) = self.places.get(&place).filter(is_its).copied() {
+                    self.asked[asked].sessions.insert(number);
+                    return Some(public);
+                }
+                // What another client restores at the moment has no id of its own then.
+                let is_anyones = self.places.get(&place).is_some_and(|number| {
+                    let row = &self.sessions[*number];
+                    row.clients.iter().any(|other| *other != client)
+                });
                 let clients = BTreeSet::from([client]);
-                let session = Session { clients, is_opened: true, ..Session::default() };
+                let session =
+                    Session { clients, is_opened: true, is_anyones, ..Session::default() };
                 let number = self.add(place, session);
                 self.asked[asked].sessions.insert(number);
                 self.public.entry(public.clone()).or_default().insert(number);
                 Some(public)
             }
             _ => None,
+        }
+    }
+
+    /// A client's request is refused. What it would have opened is not known to be anybody's.
+    pub fn refused(&mut self, asked: usize) {
+        for number in self.asked[asked].sessions.clone() {
+            let row = &mut self.sessions[number];
+            row.is_anyones |= !row.is_opened;
         }
     }
 
@@ -521,7 +556,7 @@ impl Marks {
         // Parents were there before: their numbers are smaller.
         row.is_anyones
             || row.clients.contains(&client)
-            || (!row.is_opened && self.are_gone(&row.clients))
+            || (!row.is_opened && !row.clients.is_disjoint(&self.gone))
             || row.parents.iter().any(|parent| *parent < session && self.admits(*parent, client))
     }
 }

@@ -145,7 +145,13 @@ impl Script<'_> {
         let pending = row.and_then(|row| row.pending.first()).filter(|_| how % 2 == 1).cloned();
         let is_scope = session.is_none() && method == Method::ElicitationCreate;
         let asked = pending.as_ref().filter(|_| is_scope).map(|sent| self.open_request(sent));
+        // An id that means nothing leads nowhere; the request that is named with it may.
+        let is_vague = |id: &String| {
+            let named = pending.is_some() && method == Method::ElicitationCreate;
+            named && !self.world.marks.ids_on(channel).contains(id)
+        };
         let about = match (&session, asked) {
+            (Some(session), _) if is_vague(session) => About::Everybody,
             (Some(session), _) => About::Session(session),
             (None, Some(Some(asked))) => About::Request(asked),
             // A request of the bridge itself: it may belong to anybody.

@@ -171,10 +171,12 @@ impl Script<'_> {
         let others = self.world.clients.values();
         let is_open = |open: &Question| open.id == question.id;
         let is_only = !others.flat_map(|row| &row.questions).any(is_open);
+        let is_alone = |mark| self.world.channels.values().any(|row| row.open.has_alone(mark));
+        let mark = question.mark.filter(|mark| is_only && is_alone(*mark));
         self.client_says(client, &words::unreadable(question.id, how));
         // Of a permission it only says that this client cannot answer.
-        let is_final = is_only && question.method != Method::RequestPermission;
-        if let Some(mark) = question.mark.filter(|_| is_final) {
+        let is_final = question.method != Method::RequestPermission;
+        if let Some(mark) = mark.filter(|_| is_final) {
             let waits = |channel: &ChannelId| self.world.channels[channel].open.has(mark);
             let waiting = self.channels(|row| !row.is_gone).into_iter().find(|id| waits(id));
             assert_eq!(waiting, None, "a question has no answer, for its answer was unreadable");

@@ -73,13 +73,22 @@ impl Open {
     /// Takes what an answer is for; `None` if that is a line.
     pub fn answered(&mut self, frame: &Frame) -> Option<Entry> {
         let id = text(frame.id().as_bytes());
+        let is_failure = frame.kind == FrameKind::Failure;
+        // What cannot be read is refused at once, under an id that a request may have, too.
+        let kind = frame.find_text(&["data", "kind"]).unwrap_or_default();
+        let is_of_line = matches!(&*kind, "not_json" | "not_a_message" | "batch" | "too_long");
+        let line = self.lines.iter().position(|line| line.must_be_answered);
+        let line = line.or((!self.lines.is_empty()).then_some(0));
+        if let (true, Some(at)) = (is_of_line && id == "null", line) {
+            self.lines.remove(at);
+            return None;
+        }
         if let Some(at) = self.entries.iter().position(|open| open.id == id) {
             return Some(self.entries.remove(at));
         }
         let may_be = |line: &Line| id == "null" || line.text.contains(&id);
         let at = self.lines.iter().position(|line| line.must_be_answered && may_be(line));
         let at = at.or_else(|| self.lines.iter().position(may_be));
-        let is_failure = frame.kind == FrameKind::Failure;
         let at = at.filter(|_| is_failure);
         self.lines.remove(at.unwrap_or_else(|| panic!("nobody waits for {frame:?}")));
         None
@@ -93,6 +102,14 @@ impl Open {
     /// Whether the request with this mark waits.
     pub fn has(&self, mark: usize) -> bool {
         self.entries.iter().any(|entry| entry.mark == Some(mark))
+    }
+
+    /// Whether the request with this mark waits under an id that only it has. Several may
+    /// have had `null`.
+    pub fn has_alone(&self, mark: usize) -> bool {
+        let marked = self.entries.iter().find(|entry| entry.mark == Some(mark));
+        let has_its_id = |id: &str| self.entries.iter().filter(|entry| entry.id == id).count();
+        marked.is_some_and(|entry| entry.id != "null" && has_its_id(&entry.id) == 1)
     }
 
     /// The ids of all requests and the texts of all lines that must be answered yet.

@@ -300,6 +300,15 @@ impl World {
         let pending = self.channels.get(&channel).map_or(&[][..], |row| &row.pending[..]);
         for sent in pending {
             here.is_opening |= matches!(sent.method, Method::SessionNew | Method::SessionFork);
+            let opens = matches!(
+                sent.method,
+                Method::SessionNew
+                    | Method::SessionFork
+                    | Method::SessionLoad
+                    | Method::SessionResume
+            );
+            // While an open runs that no client waits for, a message may belong to that.
+            here.is_unsure |= opens && !sent.asked.is_some_and(|asked| self.is_open(asked));
             let Some(asked) = sent.asked.filter(|asked| self.is_open(*asked)) else { continue };
             let client = self.marks.asker(asked);
             here.is_unsure |= !self.surely_waits(asked);
@@ -492,6 +501,11 @@ impl World {
                 let Some(entry) = row.open.answered(&frame) else { return };
                 row.hears(&entry, &frame);
                 if frame.kind == FrameKind::Failure {
+                    let is_load =
+                        matches!(entry.method, Method::SessionLoad | Method::SessionResume);
+                    if let Some(asked) = entry.mark.filter(|_| is_load) {
+                        self.marks.refused(asked);
+                    }
                     return;
                 }
                 row.is_initialized |= entry.method == Method::Initialize;
@@ -541,7 +555,10 @@ fn is_shown_as(row: &Client, reference: &Reference, frame: &Frame) {
     let expected = match reference {
         Reference::Pending(asked) => {
             let own = row.open.entries.iter().find(|entry| entry.mark == Some(*asked));
-            own.map(|entry| &*entry.id).filter(|_| !row.reuses_ids)
+            // Of a request to several agents, this one's part may be over already.
+            let is_part = |entry: &&Entry| entry.method == Method::ProvidersList;
+            let is_over = shown.as_deref() == Some("null") && own.filter(is_part).is_some();
+            own.map(|entry| &*entry.id).filter(|_| !row.reuses_ids && !is_over)
         }
         Reference::Over => Some("null"),
         Reference::Verbatim(text) => Some(*text),
