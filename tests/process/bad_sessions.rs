@@ -1,6 +1,8 @@
 //! Agents with bad manners about sessions, logins and turns: what the bridge does
 //! about each, or leaves to client and agent.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::bridge::{Bridge, Setup};
@@ -105,6 +107,25 @@ fn a_login_is_wanted_by_the_agent_and_kept_where_it_was_made() {
     let agent = bridge.pid_of(&session);
     let other = bridge.new_session();
     assert_eq!(bridge.pid_of(&other), agent, "where the login is");
+    bridge.end();
+}
+
+#[test]
+fn a_login_counts_for_every_process_of_the_agent() {
+    let mut bridge = Setup::new(&["--share", "session"], &["--needs-login"]).logged().start();
+    bridge.initialize();
+    let answer = bridge.call("authenticate", &json!({ "methodId": "stub" }));
+    assert!(answer["error"].is_null(), "{answer}");
+    let sessions = [(); 3].map(|()| bridge.new_session());
+    let agents = sessions.map(|session| bridge.pid_of(&session));
+    assert_eq!(BTreeSet::from(agents).len(), 3);
+    for agent in agents {
+        let log = bridge.log_of(agent);
+        assert_eq!(log.matches(r#""authenticate""#).count(), 1, "one login each: {log}");
+    }
+    // What the client sees is one login, which it made itself.
+    let seen = bridge.leftovers();
+    assert!(!seen.iter().any(|line| line.contains("methodId")), "{seen:?}");
     bridge.end();
 }
 
