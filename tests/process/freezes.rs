@@ -8,11 +8,19 @@ use nix::sys::signal::Signal;
 use crate::bridge::Setup;
 use crate::processes::send_signal;
 
+/// Puts the requests through to the agent; one for a session only after work in steps, of
+/// which a freeze leaves some undone.
+const SLOW: &str = r#"
+while IFS= read -r line; do
+  case $line in *session/new*) for step in 1 2 3 4 5 6; do sleep 0.1; done;; esac
+  printf '%s\n' "$line"
+done | "$@""#;
+
 /// Stops the bridge, and with it all its processes if `everything`, while the agent has
 /// some work left for a session that must be open within a second.
 fn opens_after_a_freeze(everything: bool) {
     let options = ["--session-open-timeout-ms", "1000"];
-    let mut bridge = Setup::new(&options, &["--delay", "session/new=700"]).start();
+    let mut bridge = Setup::new(&options, &[]).wrapped(SLOW).start();
     bridge.initialize();
     let mut stopped = vec![bridge.pid()];
     if everything {
