@@ -186,6 +186,11 @@ fn initialize(how: usize) -> &'static str {
     }
 }
 
+/// Whether a request goes to every agent of its pool.
+pub fn is_for_all(method: Method) -> bool {
+    matches!(method, Logout | AuthLogout | ProvidersList | ProvidersSet | ProvidersDisable)
+}
+
 /// The params of a question of an agent.
 pub fn question(session: Option<&str>, request: Option<u64>, mark: &str) -> String {
     let named = named(session);

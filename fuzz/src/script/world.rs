@@ -18,6 +18,7 @@ use drawbridge::wire::{Frame, FrameKind, Malformed, Method, OutgoingFrame, json}
 
 use super::marks::{Here, Kind, Marks, messages_in, requests_in};
 use super::open::{Entry, Open, wants_answer};
+use super::words;
 
 /// The most wake-ups in one wait; after them the rest of the time passes at once.
 const MANY_WAKE_UPS: usize = 200;
@@ -556,7 +557,7 @@ fn is_shown_as(row: &Client, reference: &Reference, frame: &Frame) {
         Reference::Pending(asked) => {
             let own = row.open.entries.iter().find(|entry| entry.mark == Some(*asked));
             // Of a request to several agents, this one's part may be over already.
-            let is_part = |entry: &&Entry| entry.method == Method::ProvidersList;
+            let is_part = |entry: &&Entry| words::is_for_all(entry.method);
             let is_over = shown.as_deref() == Some("null") && own.filter(is_part).is_some();
             own.map(|entry| &*entry.id).filter(|_| !row.reuses_ids && !is_over)
         }
