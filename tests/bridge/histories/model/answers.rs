@@ -23,6 +23,8 @@ impl Model {
             self.is_answer_to(now, mark, number)?;
         } else if text(frame).contains("\"kind\":\"agent_exited\"") {
             self.was_left_unanswered(mark)?;
+        } else if text(frame).contains("\"kind\":\"open_timeout\"") {
+            self.has_timed_out(now, mark)?;
         }
         let asked = self.asked.get_mut(&mark).ok_or("it was never asked")?;
         asked.done = true;

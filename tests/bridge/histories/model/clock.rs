@@ -20,6 +20,23 @@ impl Model {
         Some(at.max(self.paused_until))
     }
 
+    /// An open is refused because its agent did not answer it in time: the agent had that time,
+    /// and could work.
+    pub(super) fn has_timed_out(&self, now: u64, mark: u64) -> Verdict {
+        let asked = self.asked.get(&mark).ok_or("it was never asked")?;
+        let Some((channel, call)) = asked.sent.last() else { return Ok(()) };
+        let row = self.channels.get(channel).filter(|row| !row.exited);
+        let Some(row) = row else { return Ok(()) };
+        let Some(sent) = row.pending.get(call) else { return Ok(()) };
+        if row.paused || !row.asks.is_empty() {
+            return Err(format!("{channel} could not work when its time for an open was over"));
+        }
+        match self.over_at(sent.at, self.config.agent.session_open_timeout) {
+            Some(at) if at > now => Err(format!("{channel} has time for it until {at} ms")),
+            _ => Ok(()),
+        }
+    }
+
     /// The reaper took a session: it had been idle for long enough.
     pub(super) fn was_due(&self, now: u64, session: &Session) -> Verdict {
         let never = Limit::Never;
