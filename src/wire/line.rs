@@ -177,6 +177,10 @@ impl LineSplitter {
         if rest.last() == Some(&b'\r') {
             rest.truncate(rest.len() - 1);
         }
+        if rest.len() > self.limit {
+            self.skip(rest);
+            return self.skipping.take().map(Skipping::line);
+        }
         let is_blank = rest.iter().all(u8::is_ascii_whitespace);
         (!is_blank).then(|| Line::Whole(rest.freeze()))
     }
@@ -232,6 +236,10 @@ mod tests {
         let (found, rest) = cut(4, &[b"12345678"]);
         assert!(found.is_empty());
         assert!(matches!(rest, Some(Line::TooLong { length: 8, .. })), "{rest:?}");
+        // The one byte more that is kept may be the `\r` of a line end.
+        assert_eq!(cut(4, &[b"1234\r"]).1, Some(whole("1234")));
+        let (_, rest) = cut(4, &[b"12345"]);
+        assert!(matches!(rest, Some(Line::TooLong { length: 5, .. })), "{rest:?}");
     }
 
     #[test]
