@@ -1,6 +1,6 @@
 //! Agents that cannot close sessions: what they hold, and when they are replaced.
 
-use drawbridge::bridge::{Limit, Moment, Notice, Process, ShutdownCause};
+use drawbridge::bridge::{Event, Limit, Moment, Notice, Process, ShutdownCause};
 
 use crate::harness::{
     CANCELLED, Deed, NEW, NOT_ALLOWED, WITHOUT_CLOSE, World, permission, session, stored, update,
@@ -48,6 +48,22 @@ fn a_close_in_a_turn_waits_for_the_end_of_the_turn() {
     world.expect_answer(editor, 2, "{}");
     // What was started in its turns may still run.
     world.expect(channel, Deed::Survey);
+}
+
+#[test]
+fn a_close_in_a_turn_ends_once_with_its_channel() {
+    let mut world = world(8);
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.event(Event::ChannelLost { channel });
+    world.expect_refusal(editor, 1, -32603, "agent_stopped");
+    world.expect_answer(editor, 2, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelStopping { .. }));
 }
 
 #[test]

@@ -313,10 +313,9 @@ fn conclude(
 /// Ends the close at an agent that cannot close, if no call waits in the tombstone of the
 /// session that had this key.
 pub fn conclude_if_quiet(step: &mut Step<'_>, channel: ChannelId, key: SessionKey) {
-    // The channel may have exited in this step.
-    let Some(row) = step.books.channel(channel).filter(|row| !row.capabilities.close) else {
-        return;
-    };
+    // The channel may have exited or begun to stop in this step: then its closes are over.
+    let is_meant = |row: &&Channel| row.is_open() && !row.capabilities.close;
+    let Some(row) = step.books.channel(channel).filter(is_meant) else { return };
     // The tombstone may have given way to younger ones.
     let Some(tombstone) = row.tombstones.of(key) else { return };
     if let (Hold::Closing(id), true) = (tombstone.hold(), tombstone.calls().is_empty()) {
