@@ -172,7 +172,9 @@ impl Frame {
         let id = id.or_else(|| last_id(end));
         // A log line may end as a message does.
         let is_object = beginning.trim_ascii_start().starts_with(b"{");
-        let Some(id) = id.filter(|id| is_object && is_id(id)) else { return Glimpse::Nothing };
+        // Under an id that is not Unicode the answer would be no message either.
+        let is_good = |id: &&[u8]| is_object && is_id(id) && is_unicode(id);
+        let Some(id) = id.filter(is_good) else { return Glimpse::Nothing };
         let is_answer = is_there(Member::Result) || is_there(Member::Error);
         // The method may stand behind the fault.
         let may_be_request = || memchr::memmem::find(beginning, b"\"method\"").is_some();

@@ -160,6 +160,9 @@ fn of_a_line_that_cannot_be_read_the_id_is_seen_and_whether_it_is_an_answer() {
         b"[debug] <- {\"method\":\"m\",\"id\":7}",
         b"{\"id\":null,\"method\":\"session/cancel\",\"params\":NaN}",
         b"{\"id\":null,\"params\":NaN,\"method\":\"session/cancel\"}",
+        // An answer under this id would be no message.
+        b"{\"id\":\"a\xff\",\"method\":\"m\"}",
+        b"{\"result\":{},\"id\":\"a\xff\"}",
     ] {
         assert_eq!(glimpse(nothing), Glimpse::Nothing, "{}", nothing.escape_ascii());
     }
@@ -230,5 +233,16 @@ proptest! {
     fn nothing_that_comes_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = drawbridge::wire::Frame::parse(bytes.clone().into());
         let _ = drawbridge::wire::Frame::glimpse(&bytes, &bytes);
+    }
+
+    #[test]
+    fn what_is_answered_under_the_id_of_a_broken_line_is_a_message(
+        id in prop::collection::vec(any::<u8>(), 0..8),
+    ) {
+        let line = [&b"{\"method\":\"m\",\"id\":\""[..], &id, b"\",\"params\":NaN}"].concat();
+        if let Glimpse::Request(id) = drawbridge::wire::Frame::glimpse(&line, &line) {
+            let answer = [&b"{\"result\":null,\"id\":"[..], id.as_bytes(), b"}"].concat();
+            prop_assert!(drawbridge::wire::Frame::parse(answer.into()).is_ok(), "{id:?}");
+        }
     }
 }
