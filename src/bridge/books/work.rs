@@ -183,11 +183,12 @@ impl Books {
             && calls.all(|call| matches!(call.purpose, Purpose::Close(_)))
     }
 
-    /// Whether the `initialize` of a client is under way.
+    /// Whether the `initialize` of a client is under way. It is taken when no request is open,
+    /// and what comes behind it is held: so it is the oldest one.
     pub fn has_initialize_open(&self, client: ClientId) -> bool {
-        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
-        let mut calls = calls.filter_map(|id| self.calls.get(id));
-        calls.any(|call| call.purpose == Purpose::Initialize)
+        let oldest = self.clients.get(&client).and_then(|row| row.calls.iter().next());
+        let oldest = oldest.and_then(|id| self.calls.get(id));
+        oldest.is_some_and(|call| call.purpose == Purpose::Initialize)
     }
 
     /// Whether a client has as many requests open as it may have.
