@@ -1,7 +1,7 @@
 //! Ids that no open has brought, and the names of what has ended.
 
-use drawbridge::bridge::Limit;
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
+use drawbridge::bridge::{Limit, Notice};
 
 use crate::harness::{
     ALLOWED, CANCELLED, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, World, permission,
@@ -309,6 +309,30 @@ fn an_id_in_an_answer_is_that_of_the_client_that_gets_the_answer() {
     world.notify(channel, "session/update", &update("s1", "for the first"));
     world.expect_notification(first, "session/update", &update("s1", "for the first"));
     world.assert_nothing_for(second);
+}
+
+#[test]
+fn an_id_that_two_clients_name_is_that_of_the_one_whose_request_the_agent_gets() {
+    let mut world = World::new();
+    let (first, gone) = world.start();
+    let second = world.join();
+    world.exits(gone, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    // Both wait for the pause after the crash, and the first one leaves.
+    world.request(first, 1, "_x/a", &session("s"));
+    world.request(second, 2, "_x/b", &session("s"));
+    world.wait(250);
+    let channel = world.expect_spawn("/home");
+    world.gone(first);
+    world.handshake(channel);
+    let asked = world.expect_request(channel, "_x/b", &session("s"));
+    let third = world.join();
+    world.load(third, channel, "other");
+    world.notify(channel, "session/update", &update("s", "text"));
+    world.expect_notification(second, "session/update", &update("s", "text"));
+    world.answer(channel, asked, "{}");
+    world.expect_answer(second, 2, "{}");
+    world.assert_nothing_for(third);
 }
 
 #[test]

@@ -365,6 +365,12 @@ impl Call {
         matches!(self.stage, Stage::Held(_))
     }
 
+    /// The session id that a held call names, as its client wrote it.
+    pub fn held_session(&self) -> Option<String> {
+        let Stage::Held(frame) = &self.stage else { return None };
+        frame.session().map(Into::into)
+    }
+
     /// The session that the call opens; `None`: it is no open.
     pub fn opening(&self) -> Option<&Opening> {
         match &self.purpose {

@@ -5,19 +5,17 @@
 //! every step. It waits for room, for the pause after a crash, for an earlier restore
 //! of the same conversation, or for a channel that may still hold the conversation.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::fence::Fence;
-use crate::bridge::books::passing::{Owner, PassingState};
-use crate::bridge::books::tombstones::{Buried, Hold};
+use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
-use crate::bridge::outgoing::{answer, passing_ids};
+use crate::bridge::outgoing::answer;
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
@@ -87,7 +85,6 @@ fn place(step: &mut Step<'_>, id: CallId) {
             answer::fail(step, id, &Refusal::AgentNotReading { agent });
         }
         Placement::On(channel) => {
-            bind_passing_id(step, id, client, channel);
             step.books.move_call(id, Some(channel));
             if let Some(row) = step.books.client_mut(client) {
                 row.served_by = Some(channel);
@@ -261,36 +258,11 @@ fn place_unknown(
         None => place_anywhere(step, client, pool),
     };
     let Placement::On(channel) = placement else { return placement };
-    let Some(named) = held_session(step, id) else { return placement };
+    let Some(named) = step.books.call(id).and_then(Call::held_session) else { return placement };
     if step.books.means_another(channel, agent_id, &named) {
         return Placement::Refuse(Refusal::UnknownSession { id: named });
     }
     placement
-}
-
-/// The session id that a held call names, as its client wrote it.
-fn held_session(step: &Step<'_>, id: CallId) -> Option<String> {
-    match &step.books.call(id)?.stage {
-        Stage::Held(frame) => frame.session().map(Cow::into_owned),
-        _ => None,
-    }
-}
-
-/// Makes the id that a request names a passing id of its channel, unless the agent means
-/// something by it already.
-fn bind_passing_id(step: &mut Step<'_>, id: CallId, client: ClientId, channel: ChannelId) {
-    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
-    let Purpose::PassedOn { id: agent_id, .. } = &call.purpose else { return };
-    let (agent_id, named) = (agent_id.clone(), held_session(step, id));
-    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
-    if row.tombstones.get(&agent_id).is_some_and(|row| row.of == Buried::Lease) {
-        // It goes on for this client.
-        row.tombstones.remove(&agent_id);
-    }
-    if !row.tombstones.contains(&agent_id) {
-        let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
-        passing_ids::add(step, channel, ids, owner, PassingState::Named);
-    }
 }
 
 /// Places a login: on a channel that refused an open for want of one, else on one

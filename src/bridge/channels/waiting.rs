@@ -1,10 +1,12 @@
 //! Requests that wait on a channel until it is ready for them.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
+use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::Treatment;
+use crate::bridge::books::tombstones::Buried;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::send;
+use crate::bridge::outgoing::{passing_ids, send};
 use crate::bridge::step::Step;
 
 /// Sends a call, or answers an `initialize`, if its channel is ready for it; otherwise
@@ -12,6 +14,9 @@ use crate::bridge::step::Step;
 pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     let Some(channel) = call.channel else { return step.books.absent(id) };
+    // Now, and again when it is sent: who made it known before may be gone by then.
+    bind_passing_id(step, id, channel);
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     if call.purpose == Purpose::Initialize {
         if row.is_open() {
@@ -19,6 +24,26 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
         }
     } else if row.is_open() && !step.books.is_being_set_up(row) {
         send::held(step, id);
+    }
+}
+
+/// Makes the id that a request names a passing id of its channel, unless the agent means
+/// something by it already.
+fn bind_passing_id(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
+    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+    let (Purpose::PassedOn { id: agent_id, .. }, Some(client)) = (&call.purpose, call.client())
+    else {
+        return;
+    };
+    let (agent_id, named) = (agent_id.clone(), call.held_session());
+    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    if row.tombstones.get(&agent_id).is_some_and(|row| row.of == Buried::Lease) {
+        // It goes on for this client.
+        row.tombstones.remove(&agent_id);
+    }
+    if !row.tombstones.contains(&agent_id) {
+        let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
+        passing_ids::add(step, channel, ids, owner, PassingState::Named);
     }
 }
 
