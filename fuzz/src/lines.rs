@@ -10,7 +10,7 @@ use drawbridge::wire::line::{Line, LineSplitter};
 /// Bytes that are kept of the end of a line over the limit.
 const TAIL: usize = 256;
 
-/// What is skipped at the beginning of a stream.
+/// The byte order mark, which is skipped at the beginning of a stream.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Feeds a stream in chunks, and compares its lines with those of the stream as a whole.
@@ -31,7 +31,7 @@ pub fn lines(file: &[u8]) {
         while let Some(line) = cutter.next_line() {
             found.push(line);
         }
-        // What may be a byte order mark is kept until it is whole.
+        // A part of a byte order mark is kept until the mark is whole.
         let kept = (limit + 1).max(MARK.len() - 1);
         assert!(cutter.buffer().len() <= kept, "no more is kept than the limit allows");
     }

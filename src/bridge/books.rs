@@ -94,8 +94,6 @@ pub struct Books {
     questions: BTreeMap<QuestionId, Question>,
     /// Calls that wait for a channel.
     unplaced: Ids<CallId>,
-    /// Those among them that wait for an open, or behind one of these.
-    behind_opens: Ids<CallId>,
     /// The channel that gave each cursor of `session/list`, the oldest first.
     cursors: Table<Box<str>, ChannelId>,
     deadlines: Deadlines,
@@ -147,7 +145,6 @@ impl Books {
             fanouts: BTreeMap::new(),
             questions: BTreeMap::new(),
             unplaced: Ids::default(),
-            behind_opens: Ids::default(),
             cursors: Table::default(),
             deadlines: Deadlines::default(),
             touched: Touched::default(),

@@ -163,6 +163,11 @@ fn calls(books: &Books) -> Result<(), String> {
                 return fail(id, "is in no session and in no tombstone");
             }
         }
+        let its = call.client().and_then(|client| books.client(client));
+        let is_oldest = its.is_none_or(|row| row.calls.iter().next() == Some(id));
+        if call.purpose == Purpose::Initialize && !is_oldest {
+            return fail(id, "is an initialize behind another request of its client");
+        }
         let aliases = &books.agent(call.agent).aliases;
         let is_unlisted = |source| !aliases.restores(source).any(|other| other == *id);
         if call.opening().and_then(Opening::restores).is_some_and(is_unlisted) {

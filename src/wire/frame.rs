@@ -131,7 +131,7 @@ impl Frame {
                 Some(name) => Some(Method::spelled(name)),
                 None => match string::text(&bytes, place) {
                     Some(name) => Some(Method::named(&name)),
-                    // What is no name makes an answer no request.
+                    // A method that is no name makes an answer no request.
                     None if is_answer => None,
                     None => return Err(bad()),
                 },

@@ -7,15 +7,22 @@ use crate::harness::{NEW, World, session};
 
 const LOGIN: &str = r#"{"methodId":"x"}"#;
 
-/// A client that has logged in on the first process, and whose next open a second one refuses
-/// for want of a login: the number of the login that is repeated there.
-fn refused(world: &mut World) -> (ClientId, ChannelId, ChannelId, u64) {
+/// A client that has logged in on the first process, has a session there, and asks for one
+/// more, for which a second process is ready.
+fn second_process(world: &mut World, login: &str) -> (ClientId, ChannelId, ChannelId) {
     let (editor, first) = world.start();
-    world.agreed(editor, first, "authenticate", LOGIN);
+    world.agreed(editor, first, "authenticate", login);
     world.open(editor, first, "a");
     world.request(editor, 1, "session/new", NEW);
     let second = world.expect_spawn("/home");
     world.handshake(second);
+    (editor, first, second)
+}
+
+/// A client that has logged in on the first process, and whose next open a second one refuses
+/// for want of a login: the number of the login that is repeated there.
+fn refused(world: &mut World) -> (ClientId, ChannelId, ChannelId, u64) {
+    let (editor, first, second) = second_process(world, LOGIN);
     let open = world.expect_request(second, "session/new", NEW);
     world.fail(second, open, -32000);
     let login = world.expect_request(second, "authenticate", LOGIN);
@@ -204,12 +211,7 @@ fn a_login_that_was_sent_ahead_of_the_opens_is_not_repeated_behind_one() {
     for outcome in ["refusal", "silence"] {
         let credentials = r#"{"methodId":"x","_meta":{"key":"secret"}}"#;
         let mut world = one_each();
-        let (editor, first) = world.start();
-        world.agreed(editor, first, "authenticate", credentials);
-        world.open(editor, first, "a");
-        world.request(editor, 1, "session/new", NEW);
-        let second = world.expect_spawn("/home");
-        world.handshake(second);
+        let (editor, _, second) = second_process(&mut world, credentials);
         let login = world.expect_request(second, "authenticate", credentials);
         match outcome {
             "refusal" => world.fail(second, login, -1),

@@ -479,7 +479,7 @@ impl Marks {
                     self.asked[asked].sessions.insert(number);
                     return Some(public);
                 }
-                // What another client restores at the moment has no id of its own then.
+                // A session that another client restores at the moment has no id of its own then.
                 let is_anyones = self.places.get(&place).is_some_and(|number| {
                     let row = &self.sessions[*number];
                     row.clients.iter().any(|other| *other != client)

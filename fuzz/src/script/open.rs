@@ -74,7 +74,7 @@ impl Open {
     pub fn answered(&mut self, frame: &Frame) -> Option<Entry> {
         let id = text(frame.id().as_bytes());
         let is_failure = frame.kind == FrameKind::Failure;
-        // What cannot be read is refused at once, under an id that a request may have, too.
+        // An unreadable line is refused at once, under an id that a request may have, too.
         let kind = frame.find_text(&["data", "kind"]).unwrap_or_default();
         let is_of_line = matches!(&*kind, "not_json" | "not_a_message" | "batch" | "too_long");
         let line = self.lines.iter().position(|line| line.must_be_answered);

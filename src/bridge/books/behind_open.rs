@@ -6,7 +6,6 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, OpenKind, Purpose, Stage};
-use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::id::{CallId, ClientId};
 use crate::wire::{Frame, Method};
@@ -14,8 +13,11 @@ use crate::wire::{Frame, Method};
 impl Books {
     /// The calls that wait for an open, or behind one of these, in the order in which they
     /// came.
-    pub fn calls_behind_opens(&self) -> &Ids<CallId> {
-        &self.behind_opens
+    pub fn calls_behind_opens(&self) -> impl Iterator<Item = CallId> {
+        let waits = |id: &CallId| {
+            self.calls.get(id).is_some_and(|call| call.purpose == Purpose::BehindOpen)
+        };
+        self.unplaced.iter().copied().filter(waits)
     }
 
     /// The opens of a client that are to bring the session which it calls by this id.
@@ -34,15 +36,13 @@ impl Books {
     /// Whether a client's request must be handled behind one that waits: one of the same
     /// session, or a detach from all sessions. `of`: the request waits itself, under this id.
     pub fn is_behind_held(&self, client: ClientId, frame: &Frame, of: Option<CallId>) -> bool {
-        if self.behind_opens.is_empty() {
-            return false;
-        }
         let named = frame.session();
         let leaves_all = named.is_none() && frame.method == Method::BridgeDetach;
         let concerns_all = leaves_all || frame.method == Method::SessionNew;
-        let earlier = self.behind_opens.iter().take_while(|id| of.is_none_or(|of| **id < of));
-        let mut held = earlier.filter_map(|id| match &self.calls.get(id)?.stage {
-            Stage::Held(held) if self.calls.get(id)?.client() == Some(client) => Some(held),
+        let earlier = self.calls_behind_opens().take_while(|id| of.is_none_or(|of| *id < of));
+        let its = earlier.filter_map(|id| self.calls.get(&id));
+        let mut held = its.filter_map(|call| match &call.stage {
+            Stage::Held(held) if call.client() == Some(client) => Some(held),
             _ => None,
         });
         held.any(|held| match held.session() {

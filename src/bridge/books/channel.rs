@@ -184,7 +184,7 @@ pub struct Channel {
     pub said: BTreeSet<Said>,
 }
 
-/// What is known of a channel's process tree.
+/// The knowledge of a channel's process tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Survey {
     /// Nothing.

@@ -40,9 +40,6 @@ impl Books {
                 self.touched.placement = true;
             }
         }
-        if call.purpose == Purpose::BehindOpen {
-            self.behind_opens.insert(id);
-        }
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.begin_restore(source, public, id);
         }
@@ -138,7 +135,6 @@ impl Books {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
-        self.behind_opens.remove(&id);
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }

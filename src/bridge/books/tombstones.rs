@@ -90,7 +90,7 @@ pub enum Buried {
     Session,
     /// A sub-agent.
     SubAgent,
-    /// What a client had without a session: another client may mean something by the id.
+    /// A passing id of a client without a session: another client may mean something by it.
     Lease,
 }
 

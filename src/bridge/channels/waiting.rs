@@ -12,8 +12,8 @@ use crate::bridge::step::Step;
 /// Sends a call, or answers an `initialize`, if its channel is ready for it; otherwise
 /// the call stays held.
 pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
-    let Some(channel) = call.channel else { return step.books.absent(id) };
+    let channel = step.books.call(id).and_then(|call| call.channel);
+    let Some(channel) = channel else { return step.books.absent(id) };
     // Now, and again when it is sent: who made it known before may be gone by then.
     bind_passing_id(step, id, channel);
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };

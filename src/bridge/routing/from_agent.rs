@@ -152,7 +152,10 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     // The client may be gone: then the notification is dropped, and nobody else is told what
     // the sub-agent that it names says later.
     let Some(client) = client else {
-        return child.map_or((), |id| passing_ids::announced_too_late(step, channel, &id));
+        if let Some(child) = child {
+            passing_ids::announced_too_late(step, channel, &child);
+        }
+        return;
     };
     // The session has no row yet that could be the owner.
     let owner = Owner::Client(client);
@@ -210,7 +213,7 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let Some((id, purpose, client)) = asked else {
         return stray_lines::answer(step, channel, frame);
     };
-    // What was asked about the request ends before its answer.
+    // Questions about the request end before its answer.
     question_end::of_call(step, channel, id);
     if frame.id().is_text() && step.books.say_once(channel, Said::TextIds) {
         step.publish(Notice::TextIds { channel });

@@ -44,8 +44,7 @@ pub fn cancel_prompts(step: &mut Step<'_>, client: ClientId, named: &str) {
             _ => false,
         })
     };
-    let waiting = step.books.calls_behind_opens().iter();
-    let prompts: Vec<CallId> = waiting.copied().filter(is_meant).collect();
+    let prompts: Vec<CallId> = step.books.calls_behind_opens().filter(is_meant).collect();
     for id in prompts {
         answer::succeed(step, id, CANCELLED_TURN);
     }

@@ -21,7 +21,7 @@ pub fn behind_initialize(step: &mut Step<'_>, client: ClientId) {
 
 /// Handles the requests that waited for an open, or behind one of these, and do not any more.
 pub fn behind_opens(step: &mut Step<'_>) {
-    let waiting: Vec<CallId> = step.books.calls_behind_opens().iter().copied().collect();
+    let waiting: Vec<CallId> = step.books.calls_behind_opens().collect();
     for id in waiting {
         let Some(call) = step.books.call(id) else { continue };
         let (Asker::Client(client, _), Stage::Held(frame)) = (&call.asker, &call.stage) else {
@@ -52,8 +52,8 @@ pub fn close_is_due(step: &mut Step<'_>, id: CallId) {
     for open in step.books.opens_of(client, &named) {
         open::given_up(step, open, &Refusal::SessionClosing);
     }
-    // What came before the close, and is about the session that is not opened now.
-    let waiting: Vec<CallId> = step.books.calls_behind_opens().iter().copied().collect();
+    // Earlier requests about the session, which is not opened now.
+    let waiting: Vec<CallId> = step.books.calls_behind_opens().collect();
     for earlier in waiting.into_iter().take_while(|earlier| *earlier < id) {
         let its = step.books.call(earlier).filter(|call| call.client() == Some(client));
         let Some(Stage::Held(held)) = its.map(|call| &call.stage) else { continue };

@@ -27,7 +27,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
     }
     let id = step.books.wait_for_channel(client, Purpose::List, frame, now);
-    // What cursor the bridge does not know is for the agent to judge.
+    // A cursor that the bridge does not know is for the agent to judge.
     if let (Some(id), Some(channel)) = (id, home) {
         step.books.move_call(id, Some(channel));
         waiting::send_when_ready(step, id);

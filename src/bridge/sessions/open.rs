@@ -264,7 +264,7 @@ pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         return;
     }
     let asker = step.books.disown_call(id);
-    // What was asked within it ends with it.
+    // Questions within it end with it.
     let call = step.books.call(id);
     let place = call.and_then(|call| Some((call.channel?, call.opening()?.restores()?.into())));
     if let Some((channel, agent_id)) = place {
