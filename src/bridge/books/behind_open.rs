@@ -36,30 +36,32 @@ impl Books {
     /// Whether a client's request must be handled behind one that waits: one of the same
     /// session, or a detach from all sessions. `of`: the request waits itself, under this id.
     pub fn is_behind_held(&self, client: ClientId, frame: &Frame, of: Option<CallId>) -> bool {
-        let named = frame.session();
-        let leaves_all = named.is_none() && frame.method == Method::BridgeDetach;
-        let concerns_all = leaves_all || frame.method == Method::SessionNew;
         let earlier = self.calls_behind_opens().take_while(|id| of.is_none_or(|of| *id < of));
         let its = earlier.filter_map(|id| self.calls.get(&id));
         let mut held = its.filter_map(|call| match &call.stage {
             Stage::Held(held) if call.client() == Some(client) => Some(held),
             _ => None,
         });
-        held.any(|held| match held.session() {
-            Some(id) => named.as_ref() == Some(&id) || leaves_all,
-            None => named.is_some() || concerns_all,
+        held.any(|held| {
+            let named = frame.session();
+            let leaves_all = named.is_none() && frame.method == Method::BridgeDetach;
+            let concerns_all = leaves_all || frame.method == Method::SessionNew;
+            match held.session() {
+                Some(id) => named.as_ref() == Some(&id) || leaves_all,
+                None => named.is_some() || concerns_all,
+            }
         })
     }
 
     /// Whether a request of a client must be handled behind an open of the session that it
     /// names, or, if the client leaves that session with it, behind its own load of it. The
-    /// placement keeps restores in order.
-    pub fn is_behind_open(&self, client: ClientId, frame: &Frame) -> bool {
+    /// placement keeps restores in order. `named`: the meaning of the session id in it.
+    pub fn is_behind_open(&self, client: ClientId, named: Option<Meaning>, frame: &Frame) -> bool {
         let kind = OpenKind::of(frame.method);
         if kind.is_some_and(|kind| kind != OpenKind::Fork) || frame.method == Method::SessionList {
             return false;
         }
-        let Some(id) = frame.session() else {
+        let Some(named) = named else {
             let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
             let mut calls = calls.filter_map(|call| self.calls.get(call));
             // It leaves every session, also one that is opened now.
@@ -70,8 +72,9 @@ impl Books {
                 });
         };
         let leaves = matches!(frame.method, Method::SessionClose | Method::BridgeDetach);
-        matches!(self.meaning(client, &id), Meaning::Opening(_))
-            || (leaves && !self.reloads_of(client, &id).is_empty())
+        let is_loaded =
+            || frame.session().is_some_and(|id| !self.reloads_of(client, &id).is_empty());
+        matches!(named, Meaning::Opening(_)) || (leaves && is_loaded())
     }
 
     /// The loads of a client of a live session that it calls by this id.

@@ -152,14 +152,12 @@ impl Books {
             && let Some(channel) = self.channel_mut(place)
         {
             channel.calls.remove(&id);
+            if call.is_overdue() {
+                channel.overdue.remove(&id);
+            }
             if !channel.questions.is_empty() {
                 self.touched.ended_calls.push((place, id));
             }
-        }
-        if let Some(channel) = call.channel.and_then(|channel| self.channel_mut(channel))
-            && call.is_overdue()
-        {
-            channel.overdue.remove(&id);
         }
         if let Purpose::Part(id_of_request) = call.purpose
             && let Some(fanout) = self.fanouts.get_mut(&id_of_request)

@@ -80,10 +80,10 @@ impl Books {
     pub fn meaning(&self, client: ClientId, id: &str) -> Meaning {
         let Some(row) = self.clients.get(&client) else { return Meaning::Unknown };
         let aliases = &self.agent(row.agent).aliases;
-        let ended = row.ended.reason(id);
         let named = aliases.named(id);
+        // Nearly always it is this one, so it is looked for first.
         if let Some(Name::Session(key)) = named
-            && row.sessions.contains(&key)
+            && self.sessions.get(&key).is_some_and(|row| row.clients().contains(&client))
         {
             return Meaning::Session(key);
         }
@@ -97,6 +97,7 @@ impl Books {
         if let Some(call) = self.open_expected(id).find(is_its) {
             return Meaning::Opening(call);
         }
+        let ended = row.ended.reason(id);
         match named {
             // A session of the client that has ended, and of which the agent knows no more.
             Some(Name::Passing(key)) if ended.is_some() && !self.is_held(key) => {}

@@ -56,10 +56,14 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         _ if passthrough_pool.is_some() => {
             passthrough::to_agent(step, client, passthrough_pool, &frame);
         }
-        FrameKind::Request if must_wait(step, client, &frame) => {
-            held::behind_open(step, client, &frame);
+        FrameKind::Request => {
+            let named = step.books.meaning_in(client, &frame);
+            if must_wait(step, client, named, &frame) {
+                held::behind_open(step, client, &frame);
+            } else {
+                request(step, client, named, &frame);
+            }
         }
-        FrameKind::Request => request(step, client, &frame),
         FrameKind::Notification => notification(step, client, &frame),
     }
 }
@@ -73,16 +77,18 @@ fn ends_session(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
 
 /// Whether a request is handled only when an open of the session that it names is over, or a
 /// request that waits for that: without a bridge the agent reads it behind them.
-fn must_wait(step: &Step<'_>, client: ClientId, frame: &Frame) -> bool {
+fn must_wait(step: &Step<'_>, client: ClientId, named: Option<Meaning>, frame: &Frame) -> bool {
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::CloseBehindOpen) && frame.method == Method::SessionClose {
         return false;
     }
-    step.books.is_behind_held(client, frame, None) || step.books.is_behind_open(client, frame)
+    step.books.is_behind_held(client, frame, None)
+        || step.books.is_behind_open(client, named, frame)
 }
 
-/// Handles a request of a client that waits for nothing any more.
-pub fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
+/// Handles a request of a client that waits for nothing any more. `named`: the meaning of
+/// the session id in it.
+pub fn request(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, frame: &Frame) {
     let now = step.now;
     if let Some(kind) = OpenKind::of(frame.method) {
         // For an open that names no live session, the placement checks whether the agent
@@ -94,7 +100,6 @@ pub fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         }
         return;
     }
-    let named = step.books.meaning_in(client, frame);
     match frame.method {
         Method::SessionClose => match named {
             Some(Meaning::Passing(key)) => pass_on::about_passing_id(step, client, key, frame),
@@ -142,7 +147,7 @@ pub fn request(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 
 /// Handles a request in a session: a prompt, a setting, or one of an unknown method.
 fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, frame: &Frame) {
-    let (id, token) = (frame.session().unwrap_or_default(), frame.id());
+    let id = || frame.session().unwrap_or_default().into();
     let refusal = match named {
         Some(Meaning::Session(key)) if step.books.does_not_read_in(key) => {
             return backpressure::refuse(step, client, frame);
@@ -164,14 +169,14 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
             return pass_on::about_unknown_id(step, client, frame);
         }
         Some(Meaning::Ended(reason) | Meaning::OfOthers(_, Some(reason))) => {
-            Refusal::SessionEnded { id: id.into(), reason }
+            Refusal::SessionEnded { id: id(), reason }
         }
         Some(Meaning::OfOthers(_, None) | Meaning::Opening(_)) => {
-            Refusal::UnknownSession { id: id.into() }
+            Refusal::UnknownSession { id: id() }
         }
         None => Refusal::MissingField { field: "sessionId" },
     };
-    answer::refuse(step, client, &token, &refusal);
+    answer::refuse(step, client, &frame.id(), &refusal);
 }
 
 /// Whether a request changes a setting of a session, by a method that may be unknown.

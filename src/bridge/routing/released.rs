@@ -29,14 +29,15 @@ pub fn behind_opens(step: &mut Step<'_>) {
             continue;
         };
         let client = *client;
+        let named = step.books.meaning_in(client, frame);
         if step.books.is_behind_held(client, frame, Some(id))
-            || step.books.is_behind_open(client, frame)
+            || step.books.is_behind_open(client, named, frame)
         {
             continue;
         }
         let frame = (**frame).clone();
         step.books.take_call(id);
-        from_client::request(step, client, &frame);
+        from_client::request(step, client, named, &frame);
     }
 }
 
@@ -65,9 +66,9 @@ pub fn close_is_due(step: &mut Step<'_>, id: CallId) {
             _ => answer::fail(step, earlier, &Refusal::SessionClosing),
         };
     }
-    let is_live = matches!(step.books.meaning(client, &named), Meaning::Session(_));
-    if is_live && step.books.take_call(id).is_some() {
-        return from_client::request(step, client, &frame);
+    let named = step.books.meaning(client, &named);
+    if matches!(named, Meaning::Session(_)) && step.books.take_call(id).is_some() {
+        return from_client::request(step, client, Some(named), &frame);
     }
     answer::succeed(step, id, b"{}");
 }
