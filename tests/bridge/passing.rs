@@ -336,6 +336,60 @@ fn an_id_that_two_clients_name_is_that_of_the_one_whose_request_the_agent_gets()
 }
 
 #[test]
+fn an_id_in_a_request_that_was_withdrawn_before_the_agent_got_it_is_nobodys() {
+    let mut world = World::new();
+    let (first, gone) = world.start();
+    let second = world.join();
+    world.exits(gone, 1);
+    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    // Both wait for the handshake, and one request is withdrawn.
+    world.request(second, 1, "_x/a", &session("s"));
+    world.request(first, 2, "session/new", NEW);
+    world.wait(250);
+    let channel = world.expect_spawn("/home");
+    world.notify(second, "$/cancel_request", r#"{"requestId":1}"#);
+    world.expect_refusal(second, 1, -32800, "cancelled");
+    world.handshake(channel);
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, new, &session("a"));
+    world.expect_answer(first, 2, &session("a"));
+    world.request(channel, 3, "session/request_permission", &permission("s"));
+    let asked = world.expect_request(first, "session/request_permission", &permission("s"));
+    world.assert_nothing_for(second);
+    world.answer(first, asked, ALLOWED);
+    world.expect_answer(channel, 3, ALLOWED);
+}
+
+#[test]
+fn a_request_that_failed_does_not_end_an_id_which_another_one_is_about() {
+    for is_answered in [false, true] {
+        let mut world = World::with(|config| config.agent.prompt_timeout = Limit::After(5_000));
+        let (first, channel) = world.start();
+        let second = world.join();
+        world.request(first, 1, "session/prompt", &prompt("s"));
+        let turn = world.expect_request(channel, "session/prompt", &prompt("s"));
+        world.request(first, 2, "_x/b", &session("s"));
+        let asked = world.expect_request(channel, "_x/b", &session("s"));
+        if is_answered {
+            world.fail(channel, turn, -32603);
+            world.expect_failure(first, 1, -32603);
+        } else {
+            world.wait(5_000);
+            world.expect_refusal(first, 1, -32603, "prompt_timeout");
+            world.expect_notification(channel, "session/cancel", &session("s"));
+        }
+        world.answer(channel, asked, "{}");
+        world.expect_answer(first, 2, "{}");
+        // The answer has shown that the agent knows the id, so no open can be meant by it.
+        world.request(second, 3, "session/new", NEW);
+        world.expect_request(channel, "session/new", NEW);
+        world.request(channel, 4, "session/request_permission", &permission("s"));
+        world.expect_request(first, "session/request_permission", &permission("s"));
+        world.assert_nothing_for(second);
+    }
+}
+
+#[test]
 fn what_a_client_has_only_named_is_no_closed_session_of_others_when_it_is_gone() {
     for was_asked in [false, true] {
         let mut world = World::new();

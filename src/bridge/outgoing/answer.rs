@@ -57,7 +57,7 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
         row.forsake(id);
     }
     if let (Purpose::PassedOn { id, .. }, Some(channel)) = (&call.purpose, call.channel) {
-        passing_ids::end_unknown(step, channel, id);
+        passing_ids::end_unknown(step, channel, id, call.is_sent());
     }
     if let Purpose::Part(fanout) = call.purpose
         && let Some(failure) = compose::missing_answer(&Token::number(id.0), refusal)

@@ -41,17 +41,25 @@ pub fn bound(
     add(step, channel, (id, None), owner, PassingState::Held)
 }
 
-/// Ends a passing id that a client has named and the agent knows nothing by. What the agent
-/// should say under it all the same is for that client.
-pub fn end_unknown(step: &mut Step<'_>, channel: ChannelId, id: &str) {
+/// Ends a passing id that a client has named in a request which has failed, if the agent is
+/// not known to know anything by it, and no other request about it is with the agent. What
+/// the agent should say under it all the same is for that client, if the agent was sent the
+/// request.
+pub fn end_unknown(step: &mut Step<'_>, channel: ChannelId, id: &str, was_sent: bool) {
     let name = step.books.channel(channel).and_then(|row| row.names.get(id));
     let Some(Name::Passing(key)) = name else { return };
+    let is_asked_about = step.books.is_asked_about(channel, id);
     let Some(row) = step.books.passing_mut(key) else { return step.books.absent(key) };
-    if row.state == PassingState::Named {
-        row.state = PassingState::Ended;
-        // It may have been all that kept the channel.
-        step.books.touch_channel(channel);
+    if row.state != PassingState::Named || is_asked_about {
+        return;
     }
+    if was_sent {
+        row.state = PassingState::Ended;
+    } else {
+        end(step, key, Hold::Nothing, None);
+    }
+    // It may have been all that kept the channel.
+    step.books.touch_channel(channel);
 }
 
 /// Ends a passing id. What the agent still says under it is for nobody; `held` is the hold

@@ -142,7 +142,9 @@ fn ended(
     (kind, succeeded): (PassedOn, bool),
 ) {
     match step.books.channel(channel).and_then(|row| row.names.get(agent_id)) {
-        Some(Name::Passing(key)) => judged(step, channel, key, (kind, succeeded)),
+        Some(Name::Passing(key)) if succeeded => judged(step, channel, key, kind),
+        // The agent knows nothing by an id of which it has never spoken.
+        Some(Name::Passing(_)) => passing_ids::end_unknown(step, channel, agent_id, true),
         // The id named no session yet when the request was sent; the agent has opened
         // one of that id for this client first, and has now ended it.
         Some(Name::Session(key)) => {
@@ -156,20 +158,11 @@ fn ended(
     }
 }
 
-/// Notes what an answer to a request about a passing id says of that id.
-fn judged(
-    step: &mut Step<'_>,
-    channel: ChannelId,
-    key: PassingKey,
-    (kind, succeeded): (PassedOn, bool),
-) {
+/// Notes what the success of a request about a passing id says of that id.
+fn judged(step: &mut Step<'_>, channel: ChannelId, key: PassingKey, kind: PassedOn) {
     match step.books.passing_mut(key) {
-        Some(row) if succeeded && kind.ends() => row.state = PassingState::Ended,
-        Some(row) if succeeded && row.state == PassingState::Named => {
-            step.books.hold_passing(key);
-        }
-        // The agent knows nothing by an id of which it has never spoken.
-        Some(row) if row.state == PassingState::Named => row.state = PassingState::Ended,
+        Some(row) if kind.ends() => row.state = PassingState::Ended,
+        Some(row) if row.state == PassingState::Named => step.books.hold_passing(key),
         Some(_) => {}
         None => step.books.absent(key),
     }
