@@ -26,8 +26,8 @@ pub fn named(step: &mut Step<'_>, name: Name, frame: Frame) {
 /// Sends a notification of a live session, or about one of its passing ids, to all attached
 /// clients.
 pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
-    let channel = step.books.session(key).map(|row| row.channel);
-    let child = channel.zip(announced_child(&frame)).and_then(|(channel, child)| {
+    let child = announced_child(&frame).and_then(|child| {
+        let channel = step.books.session(key)?.channel;
         passing_ids::announced(step, channel, Owner::Session(key), &child)
     });
     to_attached(step, key, frame);
@@ -48,29 +48,29 @@ pub fn early(step: &mut Step<'_>, key: PassingKey) {
 
 fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let now = step.now;
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let channel = session.channel;
+    if !session.calls.is_empty() {
+        step.books.renew_reloads(key, now);
+    }
+    let exchanges_ids = step.books.exchanges_ids(channel);
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.heard_at = now;
     session.seq += 1;
-    let (channel, is_at_work) = (session.channel, !session.calls.is_empty());
-    if is_at_work {
-        step.books.renew_reloads(key, now);
+    if exchanges_ids {
+        for client in session.clients().to_vec() {
+            to_client(step, channel, client, &frame);
+        }
+        return;
     }
-    let is_plain = !step.books.exchanges_ids(channel);
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     // Without a client attached the notification goes nowhere.
     let Some((last, others)) = session.clients().split_last() else { return };
-    if is_plain {
-        let (last, frame) = (*last, frame.into_whole());
-        for client in others {
-            step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
-        }
-        return step.outgoing.push(Effect::ToClient { client: last, frame });
+    let frame = frame.into_whole();
+    for client in others {
+        step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
     }
-    for client in session.clients() {
-        let frame = translate::for_client(step.books, channel, *client, &frame, None);
-        step.outgoing.push(Effect::ToClient { client: *client, frame });
-    }
+    step.outgoing.push(Effect::ToClient { client: *last, frame });
 }
 
 fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {

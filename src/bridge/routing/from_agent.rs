@@ -60,7 +60,6 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         step.outgoing.counters.unrouted += 1;
         return;
     }
-    let is_passthrough = step.books.is_passthrough(channel);
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
     };
@@ -68,11 +67,10 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         step.outgoing.counters.late_frames += 1;
         return;
     }
-    if is_passthrough {
-        return to_everyone(step, channel, &frame);
-    }
     match row.names.named_in(&frame) {
         Some(Name::Session(key)) => deliver::update(step, key, frame),
+        // A channel without multiplexing has no names.
+        _ if step.books.is_passthrough(channel) => to_everyone(step, channel, &frame),
         Some(Name::Passing(_)) | None => of_no_session(step, channel, frame),
     }
 }
