@@ -83,7 +83,7 @@ impl Books {
         let named = aliases.named(id);
         // Nearly always it is this one, so it is looked for first.
         if let Some(Name::Session(key)) = named
-            && self.sessions.get(&key).is_some_and(|row| row.clients().contains(&client))
+            && self.is_attached(client, key)
         {
             return Meaning::Session(key);
         }
@@ -116,6 +116,11 @@ impl Books {
         }
     }
 
+    /// Whether a client is attached to a live session.
+    pub fn is_attached(&self, client: ClientId, key: SessionKey) -> bool {
+        self.sessions.get(&key).is_some_and(|session| session.clients().contains(&client))
+    }
+
     /// The opens that may bring a session which clients will know by `public`: its agent has
     /// spoken of it before it answered the open.
     fn open_expected<'a>(&'a self, public: &'a str) -> impl Iterator<Item = CallId> + 'a {
@@ -143,10 +148,7 @@ impl Books {
     fn has_passing(&self, client: ClientId, key: PassingKey) -> bool {
         match self.passing.get(&key).map(|row| row.owner) {
             Some(Owner::Client(owner)) => owner == client,
-            Some(Owner::Session(parent)) => {
-                let session = self.sessions.get(&parent);
-                session.is_some_and(|session| session.clients().contains(&client))
-            }
+            Some(Owner::Session(parent)) => self.is_attached(client, parent),
             None => false,
         }
     }

@@ -3,10 +3,9 @@
 
 use crate::bridge::books::call::{Call, PassedOn, Purpose};
 use crate::bridge::books::passing::{Owner, PassingState};
-use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::backpressure;
-use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey};
 use crate::bridge::outgoing::{answer, compose, deliver, passing_ids, send, translate};
 use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
@@ -149,7 +148,7 @@ fn ended(
         // one of that id for this client first, and has now ended it.
         Some(Name::Session(key)) => {
             if let (PassedOn::End(reason), true) = (kind, succeeded)
-                && is_attached(step, call, key)
+                && call.client().is_some_and(|client| step.books.is_attached(client, key))
             {
                 close::end_session(step, key, reason, Ending::InOrder);
             }
@@ -168,13 +167,6 @@ fn judged(step: &mut Step<'_>, channel: ChannelId, key: PassingKey, kind: Passed
     }
     // An ended id may have been all that kept the channel.
     step.books.touch_channel(channel);
-}
-
-/// Whether the client of a call is attached to a session.
-fn is_attached(step: &Step<'_>, call: &Call, key: SessionKey) -> bool {
-    let session = step.books.session(key);
-    let clients = session.map(Session::clients).unwrap_or_default();
-    call.client().is_some_and(|client| clients.contains(&client))
 }
 
 /// Binds the session id that the answer to an extension request has brought; `None`: it brings

@@ -36,9 +36,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
         session.last_seen = now;
     }
     // The client may have left the session meanwhile.
-    let client = client.filter(|client| {
-        step.books.session(key).is_some_and(|session| session.clients().contains(client))
-    });
+    let client = client.filter(|client| step.books.is_attached(*client, key));
     match (client, frame.kind) {
         (Some(client), FrameKind::Success) => join(step, client, key),
         (Some(client), _) if attached => detach_after_failure(step, client, key),
