@@ -1,6 +1,8 @@
 //! Agents that cannot close sessions: what they hold, and when they are replaced.
 
-use drawbridge::bridge::{Event, Limit, Moment, Notice, Process, ShutdownCause};
+use drawbridge::bridge::{
+    ChannelId, ClientId, Event, Limit, Moment, Notice, Process, ShutdownCause,
+};
 
 use crate::harness::{
     CANCELLED, Deed, NEW, NOT_ALLOWED, WITHOUT_CLOSE, World, permission, session, stored, update,
@@ -13,10 +15,20 @@ fn world(max_husks: usize) -> World {
 }
 
 #[track_caller]
-fn closed_at_once(world: &mut World, editor: drawbridge::bridge::ClientId, id: &str) {
+fn closed_at_once(world: &mut World, editor: ClientId, id: &str) {
     world.request(editor, 90, "session/close", &session(id));
     world.expect_closed(editor, id, "client_close");
     world.expect_answer(editor, 90, "{}");
+}
+
+/// Closes the session `a` in a turn, which the bridge cancels: the number of its prompt.
+#[track_caller]
+fn closed_in_turn(world: &mut World, editor: ClientId, channel: ChannelId) -> u64 {
+    let turn = world.prompt(editor, channel, "a", 1);
+    world.request(editor, 2, "session/close", &session("a"));
+    world.expect_closed(editor, "a", "client_close");
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    turn
 }
 
 #[test]
@@ -38,10 +50,7 @@ fn a_close_in_a_turn_waits_for_the_end_of_the_turn() {
     let mut world = world(8);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    let turn = world.prompt(editor, channel, "a", 1);
-    world.request(editor, 2, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_notification(channel, "session/cancel", &session("a"));
+    let turn = closed_in_turn(&mut world, editor, channel);
     world.assert_nothing_left();
     world.answer(channel, turn, CANCELLED);
     world.expect_answer(editor, 1, CANCELLED);
@@ -55,10 +64,7 @@ fn a_close_in_a_turn_ends_once_with_its_channel() {
     let mut world = world(8);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.prompt(editor, channel, "a", 1);
-    world.request(editor, 2, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_notification(channel, "session/cancel", &session("a"));
+    closed_in_turn(&mut world, editor, channel);
     world.event(Event::ChannelLost { channel });
     world.expect_refusal(editor, 1, -32603, "agent_stopped");
     world.expect_answer(editor, 2, "{}");
@@ -72,10 +78,7 @@ fn a_session_that_was_closed_in_a_turn_is_a_husk_after_it() {
     let (editor, channel) = world.start();
     world.open(editor, channel, "sibling");
     world.open(editor, channel, "a");
-    let turn = world.prompt(editor, channel, "a", 1);
-    world.request(editor, 2, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_notification(channel, "session/cancel", &session("a"));
+    let turn = closed_in_turn(&mut world, editor, channel);
     world.answer(channel, turn, CANCELLED);
     world.expect_answer(editor, 1, CANCELLED);
     world.expect_answer(editor, 2, "{}");
@@ -89,10 +92,7 @@ fn a_turn_that_does_not_end_is_cancelled_when_the_close_times_out() {
     let mut world = world(8);
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    world.prompt(editor, channel, "a", 1);
-    world.request(editor, 2, "session/close", &session("a"));
-    world.expect_closed(editor, "a", "client_close");
-    world.expect_notification(channel, "session/cancel", &session("a"));
+    closed_in_turn(&mut world, editor, channel);
     world.wait(9_999);
     world.assert_nothing_left();
     world.wait(1);

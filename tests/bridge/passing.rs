@@ -1,7 +1,7 @@
 //! Ids that no open has brought, and the names of what has ended.
 
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
-use drawbridge::bridge::{Limit, Notice};
+use drawbridge::bridge::{ClientId, Limit, Notice};
 
 use crate::harness::{
     ALLOWED, CANCELLED, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, World, permission,
@@ -311,13 +311,19 @@ fn an_id_in_an_answer_is_that_of_the_client_that_gets_the_answer() {
     world.assert_nothing_for(second);
 }
 
-#[test]
-fn an_id_that_two_clients_name_is_that_of_the_one_whose_request_the_agent_gets() {
+/// Two clients of an agent whose process has crashed.
+fn after_a_crash() -> (World, ClientId, ClientId) {
     let mut world = World::new();
     let (first, gone) = world.start();
     let second = world.join();
     world.exits(gone, 1);
     world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    (world, first, second)
+}
+
+#[test]
+fn an_id_that_two_clients_name_is_that_of_the_one_whose_request_the_agent_gets() {
+    let (mut world, first, second) = after_a_crash();
     // Both wait for the pause after the crash, and the first one leaves.
     world.request(first, 1, "_x/a", &session("s"));
     world.request(second, 2, "_x/b", &session("s"));
@@ -337,11 +343,7 @@ fn an_id_that_two_clients_name_is_that_of_the_one_whose_request_the_agent_gets()
 
 #[test]
 fn an_id_in_a_request_that_was_withdrawn_before_the_agent_got_it_is_nobodys() {
-    let mut world = World::new();
-    let (first, gone) = world.start();
-    let second = world.join();
-    world.exits(gone, 1);
-    world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
+    let (mut world, first, second) = after_a_crash();
     // Both wait for the handshake, and one request is withdrawn.
     world.request(second, 1, "_x/a", &session("s"));
     world.request(first, 2, "session/new", NEW);

@@ -123,7 +123,7 @@ fn a_login_counts_for_every_process_of_the_agent() {
         let log = bridge.log_of(agent);
         assert_eq!(log.matches(r#""authenticate""#).count(), 1, "one login each: {log}");
     }
-    // What the client sees is one login, which it made itself.
+    // The client sees one login, which it made itself.
     let seen = bridge.leftovers();
     assert!(!seen.iter().any(|line| line.contains("methodId")), "{seen:?}");
     bridge.end();

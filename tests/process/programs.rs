@@ -1,4 +1,4 @@
-//! Which program is the agent, and a start that fails alone.
+//! The program of the agent, and a start that fails alone.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
