@@ -110,6 +110,7 @@ impl Bridge {
                 step.books.add_client(client, cwd.into());
             }
             Event::ClientFrame { client, frame } => from_client::frame(step, client, frame),
+            Event::ParentGone { client } => connection::parent_gone(step, client),
             Event::ClientGone { client } => connection::gone(step, client),
             Event::ChannelSpawned { channel, pid } => {
                 step.publish(Notice::ChannelStarted { channel, pid });

@@ -13,6 +13,7 @@ mod clock;
 mod flow;
 mod input;
 mod outbox;
+mod parent;
 mod setup;
 mod signals;
 mod stdio;
@@ -109,6 +110,8 @@ struct Loop {
     tasks: JoinSet<()>,
     /// When the loop last came round.
     last_round: Moment,
+    /// The sentence that says why there is no agent for the editor, which has got nothing else.
+    no_agent: Option<String>,
     outcome: Option<Outcome>,
 }
 
@@ -123,6 +126,7 @@ impl Loop {
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
         let limit = setup.max_frame_bytes;
+        tasks.spawn_local(parent::watch(EDITOR, clients_to_loop.clone()));
         let mut clients = Clients::new(setup.outbox_bytes, limit, clients_to_loop, marks.clone());
         let (stdout, stdin) = (Sink::own()?, Source::own()?);
         clients.connect(EDITOR, stdin, stdout, &mut tasks);
@@ -153,6 +157,7 @@ impl Loop {
             from_clients,
             tasks,
             last_round: Moment::START,
+            no_agent: None,
             outcome: None,
         })
     }
@@ -167,7 +172,7 @@ impl Loop {
         loop {
             self.run_effects();
             self.flush();
-            if let Some(outcome) = self.outcome {
+            if let Some(outcome) = self.outcome.take() {
                 self.last_words().await;
                 return Ok(outcome);
             }
@@ -253,7 +258,9 @@ impl Loop {
 
     fn signalled(&mut self, signal: Signal) {
         match signal {
-            Signal::End => self.handle_event(Event::Shutdown(ShutdownCause::Signal)),
+            Signal::End(name) => {
+                self.handle_event(Event::Shutdown(ShutdownCause::Signal(name)));
+            }
             Signal::ChildEnded => self.children.reap(&mut self.tasks),
         }
         self.report_exits();
@@ -270,8 +277,9 @@ impl Loop {
                 if half_line > 0 {
                     tracing::debug!(bytes = half_line, "the editor's input ended within a line");
                 }
-                self.client_gone(client);
+                self.client_gone(client, ShutdownCause::StdinEnded);
             }
+            Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {
                 rest = batch
                     .serve(|frame| self.handle_at(now, Event::ChannelFrame { channel, frame }));
@@ -301,9 +309,9 @@ impl Loop {
     }
 
     /// Begins the shutdown if the editor is gone, which is the one client.
-    fn client_gone(&mut self, client: ClientId) {
+    fn client_gone(&mut self, client: ClientId, sign: ShutdownCause) {
         if client == EDITOR {
-            self.handle_event(Event::Shutdown(ShutdownCause::StdinEnded));
+            self.handle_event(Event::Shutdown(sign));
         }
     }
 
@@ -317,7 +325,7 @@ impl Loop {
     fn tell_marks(&mut self) {
         for client in self.clients.broken() {
             // The client takes no bytes any more: it is gone, even if it still writes.
-            self.client_gone(client);
+            self.client_gone(client, ShutdownCause::StdoutClosed);
         }
         for (client, over) in self.clients.marks_passed() {
             self.handle_event(Event::ClientMarkPassed { client, over });
@@ -345,10 +353,18 @@ impl Loop {
                 Effect::Pause(channel) => self.children.set_paused(channel, true),
                 Effect::Resume(channel) => self.children.set_paused(channel, false),
                 Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
+                Effect::NoAgent { client, sentence, cause } if client == EDITOR => {
+                    self.no_agent = Some(sentence);
+                    self.bridge.handle(self.clock.now(), Event::Shutdown(cause));
+                }
+                Effect::NoAgent { .. } => {}
                 Effect::Publish(notice) => tell::tell(&notice),
                 Effect::Exit { survivors } => {
-                    let clean = survivors.is_empty();
-                    self.outcome = Some(if clean { Outcome::Clean } else { Outcome::Survivors });
+                    self.outcome = Some(match self.no_agent.take() {
+                        Some(sentence) => Outcome::NoAgent(sentence),
+                        None if survivors.is_empty() => Outcome::Clean,
+                        None => Outcome::Survivors,
+                    });
                 }
             }
         }

@@ -85,7 +85,9 @@ impl Script<'_> {
                 if word == b't' { self.world.wait(millis) } else { self.world.leap(millis) }
             }
             b'E' => {
-                let cause = self.text.choose(&[ShutdownCause::StdinEnded, ShutdownCause::Signal]);
+                let cause = self
+                    .text
+                    .choose(&[ShutdownCause::StdinEnded, ShutdownCause::Signal("SIGTERM")]);
                 self.world.event(Event::Shutdown(cause));
             }
             b's' | b'f' => {

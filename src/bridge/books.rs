@@ -27,6 +27,7 @@ pub mod handles;
 pub mod held_frames;
 pub mod id_set;
 pub mod open_questions;
+pub mod parent;
 pub mod passing;
 pub mod passing_table;
 pub mod pending;

@@ -32,6 +32,8 @@ pub struct Limits {
     pub max_queued_prompts: usize,
     /// How long a question for a permission waits while no client has it open.
     pub permission_timeout: Limit,
+    /// How long a client may be silent after the end of its parent process.
+    pub orphan_timeout: Limit,
     /// The bound of a whole shutdown, in milliseconds.
     pub shutdown_timeout: u64,
     /// Which clients get the `_drawbridge` notifications.
@@ -100,6 +102,7 @@ impl Default for Limits {
             preheat: false,
             max_queued_prompts: 8,
             permission_timeout: Limit::After(3_600_000),
+            orphan_timeout: Limit::After(600_000),
             shutdown_timeout: 2_500,
             extension_events: ExtensionEvents::Asked,
         }

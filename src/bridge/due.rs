@@ -7,7 +7,7 @@ use crate::bridge::channels::{liveness, set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
-use crate::bridge::reason::StopReason;
+use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{pass_on, released};
 use crate::bridge::sessions::{attach, close, open, question_end, reaper, repeated_login, turn};
@@ -21,8 +21,9 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Call(id) => call_due(step, id),
         Due::Question(id) => question_end::timed_out(step, id),
         Due::Session(key) => reaper::reap(step, key),
-        Due::Silence(id) => liveness::ask_survey(step, id),
         Due::Start(_) => step.books.touch_placement(),
+        Due::Silence(id) => liveness::ask_survey(step, id),
+        Due::Orphan(id) => shutdown::orphaned(step, id),
         Due::Shutdown => shutdown::force(step),
     }
 }
@@ -35,11 +36,13 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     match &mut row.state {
         ChannelState::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
-        ChannelState::Starting { since, slow } => {
+        ChannelState::Starting { since, slow, wrote } => {
             let after_ms = now.since(*since);
             let lost = row.clock.lost(now);
             if since.plus_millis(lost).plus(limit).is_some_and(|end| end <= now) {
                 stop::begin(step, id, StopReason::HandshakeTimeout);
+            } else if wrote.is_prose_until(now) {
+                stop::begin(step, id, StopReason::NotAcp(NotAcp::Prose));
             } else {
                 *slow = true;
                 step.publish(Notice::HandshakeSlow { channel: id, after_ms });

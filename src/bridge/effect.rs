@@ -2,6 +2,7 @@
 
 use crate::wire::OutgoingFrame;
 
+use super::event::ShutdownCause;
 use super::id::{ChannelId, ClientId};
 use super::notice::Notice;
 
@@ -50,6 +51,16 @@ pub enum Effect {
     Resume(ChannelId),
     /// Look at the channel's process tree. Answered by `Surveyed`.
     Survey(ChannelId),
+    /// All that a client has got is the failure of its `initialize`, which the bridge wrote:
+    /// there is no agent for it.
+    NoAgent {
+        /// The client.
+        client: ClientId,
+        /// The sentence that it got.
+        sentence: String,
+        /// The cause of the shutdown, where the bridge serves this client alone.
+        cause: ShutdownCause,
+    },
     /// Log a notice.
     Publish(Notice),
     /// End the bridge: the shutdown is over.

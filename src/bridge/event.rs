@@ -1,5 +1,7 @@
 //! Everything that can happen to the bridge.
 
+use std::borrow::Cow;
+
 use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed};
@@ -21,6 +23,12 @@ pub enum Event {
         client: ClientId,
         /// The message, or what is wrong with the line.
         frame: Result<Frame, Malformed>,
+    },
+    /// The process that started a client's connection has ended, while the connection is
+    /// still open.
+    ParentGone {
+        /// The client.
+        client: ClientId,
     },
     /// A client's connection is over; nothing more comes from it.
     ClientGone {
@@ -110,17 +118,40 @@ pub enum Event {
 pub enum ShutdownCause {
     /// The editor closed the bridge's stdin.
     StdinEnded,
-    /// SIGTERM, SIGINT or SIGHUP.
-    Signal,
+    /// Nobody reads the bridge's stdout any more.
+    StdoutClosed,
+    /// The process that started the bridge is gone, and its client was silent since then.
+    ParentGone,
+    /// No agent could be started for the client's `initialize`, or what was started is none.
+    InitializeFailed,
+    /// The agent did not answer the client's `initialize` in time.
+    InitializeTimedOut,
+    /// The signal of this name: SIGTERM, SIGINT or SIGHUP.
+    Signal(&'static str),
 }
 
 impl ShutdownCause {
     /// The end of the sentence "the bridge shuts down, because …".
-    pub const fn phrase(self) -> &'static str {
+    pub fn phrase(self) -> Cow<'static, str> {
         match self {
-            ShutdownCause::StdinEnded => "the editor closed the bridge's stdin or stdout",
-            ShutdownCause::Signal => "a signal came",
+            ShutdownCause::StdinEnded => "the editor closed the bridge's stdin".into(),
+            ShutdownCause::StdoutClosed => "nobody reads the bridge's stdout any more".into(),
+            ShutdownCause::ParentGone => {
+                "the process that started it is gone, and nothing came on stdin since then \
+                 (parent_gone; --orphan-timeout-ms)"
+                    .into()
+            }
+            ShutdownCause::InitializeFailed => "no agent could be started for the editor".into(),
+            ShutdownCause::InitializeTimedOut => {
+                "the agent did not answer initialize in time".into()
+            }
+            ShutdownCause::Signal(name) => format!("{name} came").into(),
         }
+    }
+
+    /// Whether the cause is a signal.
+    pub const fn is_signal(self) -> bool {
+        matches!(self, ShutdownCause::Signal(_))
     }
 }
 

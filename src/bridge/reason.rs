@@ -92,6 +92,28 @@ impl LossReason {
     }
 }
 
+/// The sign by which a program is known to be no ACP agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAcp {
+    /// It sent `initialize` back.
+    Echo,
+    /// It wrote lines that are no messages, and then nothing for a while.
+    Prose,
+    /// It exited with code 0 in the handshake.
+    Left,
+}
+
+impl NotAcp {
+    /// The end of the sentence "the program does not speak ACP: it …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            NotAcp::Echo => "sends back what it is sent",
+            NotAcp::Prose => "wrote text in place of messages and did not answer initialize",
+            NotAcp::Left => "exited with code 0 and did not answer initialize",
+        }
+    }
+}
+
 /// Why a channel is taken out of service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {
@@ -126,6 +148,8 @@ pub enum StopReason {
     HandshakeTimeout,
     /// The agent refused `initialize`, or answered it without a protocol version.
     HandshakeRefused,
+    /// The program is no ACP agent.
+    NotAcp(NotAcp),
     /// A later process of the agent speaks another protocol version.
     VersionChanged,
 }
@@ -139,6 +163,7 @@ impl StopReason {
                 | StopReason::Lifeless { .. }
                 | StopReason::HandshakeTimeout
                 | StopReason::HandshakeRefused
+                | StopReason::NotAcp(_)
                 | StopReason::VersionChanged
         )
     }
@@ -177,6 +202,9 @@ impl fmt::Display for StopReason {
                 f.write_str("the agent did not answer initialize in time")
             }
             StopReason::HandshakeRefused => f.write_str("the agent refused initialize"),
+            StopReason::NotAcp(sign) => {
+                write!(f, "the program does not speak ACP on stdin and stdout: it {}", sign.phrase())
+            }
             StopReason::VersionChanged => f.write_str("the agent changed its protocol version"),
         }
     }

@@ -4,14 +4,14 @@
 //! the stop ladder at the same time; at the bound every process that is left gets
 //! SIGKILL. Editors give little time, so the graces inside are scaled to the bound.
 
-use crate::bridge::books::call::Purpose;
+use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::table::ids_of;
 use crate::bridge::channels::stop;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::ShutdownCause;
-use crate::bridge::id::CallId;
+use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::{EndReason, StopReason};
@@ -42,12 +42,11 @@ pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
     else {
         return;
     };
-    if cause == ShutdownCause::StdinEnded {
+    if !cause.is_signal() {
         return;
     }
     let wish = *before;
-    let follows_stdin =
-        wish == ShutdownCause::StdinEnded && now.since(*wished_at) < SAME_WISH_AS_STDIN;
+    let follows_stdin = !wish.is_signal() && now.since(*wished_at) < SAME_WISH_AS_STDIN;
     let follows_signal = now.since(*wished_at) < LONGEST_WISH
         && signalled_at.is_some_and(|at| now.since(at) < SAME_WISH_AS_SIGNAL);
     let is_same_wish = follows_stdin || follows_signal;
@@ -56,23 +55,35 @@ pub fn asked(step: &mut Step<'_>, cause: ShutdownCause) {
         (*before, *wished_at) = (cause, now);
     }
     step.books.enter(phase);
-    match wish {
-        _ if is_same_wish => {}
-        // After the end of stdin, which is the usual way to end the bridge, the first
-        // signal only moves each channel one rung on; the next one kills.
-        ShutdownCause::StdinEnded => {
-            for channel in step.books.all_channels() {
-                stop::begin(step, channel, StopReason::Shutdown);
-                stop::next_rung(step, channel);
-            }
-        }
-        ShutdownCause::Signal => force(step),
+    if is_same_wish {
+        return;
     }
+    if wish.is_signal() {
+        return force(step);
+    }
+    // After the end of stdin, which is the usual way to end the bridge, the first signal
+    // only moves each channel one rung on; the next one kills.
+    for channel in step.books.all_channels() {
+        stop::begin(step, channel, StopReason::Shutdown);
+        stop::next_rung(step, channel);
+    }
+}
+
+/// Handles a client that has been silent for its whole timeout since its parent process has
+/// ended: the bridge ends, unless a turn or a question of the client is open.
+pub fn orphaned(step: &mut Step<'_>, client: ClientId) {
+    let now = step.now;
+    let Some(row) = step.books.client(client) else { return step.books.absent(client) };
+    let has_turn = |id: &CallId| step.books.call(*id).is_some_and(Call::is_turn);
+    if row.questions.is_empty() && !row.calls.iter().any(has_turn) {
+        return asked(step, ShutdownCause::ParentGone);
+    }
+    step.books.set_parent(client, |parent| parent.after_work(now));
 }
 
 fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     let now = step.now;
-    let signalled_at = (cause == ShutdownCause::Signal).then_some(now);
+    let signalled_at = cause.is_signal().then_some(now);
     let wished_at = now;
     step.books.enter(Phase::Ending { since: now, cause, wished_at, signalled_at, forced: false });
     step.publish(Notice::ShuttingDown {

@@ -238,6 +238,12 @@ pub(super) static OPTIONS: &[Opt] = &[
          Last answers and log lines may add a little. 0: SIGKILL at once"
     ),
     option!(
+        "orphan-timeout-ms", STOPPING, LIMIT => config.limits.orphan_timeout,
+        "Time without a message from the editor, after the process that started drawbridge has \
+         ended, after which drawbridge ends, too, unless a turn or a question is open. never: the \
+         end of that process means nothing"
+    ),
+    option!(
         "liveness-interval-ms", TIMEOUTS, LIMIT => config.agent.liveness_interval,
         "Time without a line from an agent, while a request waits for it, after which its \
          processes are looked at (Linux only). If they used no processor time either, the agent \

@@ -15,6 +15,8 @@ use crate::runtime::{Outcome, Setup, run_embedded};
 
 /// The exit code when the bridge's own stdio, the logs or the system's signals cannot be used.
 const UNUSABLE: u8 = 1;
+/// The exit code when there was no agent for the editor.
+const NO_AGENT: u8 = 1;
 /// The exit code when processes of agents would not die.
 const SURVIVORS: u8 = 70;
 /// The time that the log's writers get at the exit.
@@ -44,16 +46,15 @@ pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
         passing: settings.passing,
         stderr: logs.stderr(),
     };
-    let code = match run_embedded(setup) {
+    let outcome = run_embedded(setup);
+    logs.flush(LAST_LINES);
+    match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),
-        Err(error) => {
-            tracing::error!("the bridge cannot run: {error}");
-            ExitCode::from(UNUSABLE)
-        }
-    };
-    logs.flush(LAST_LINES);
-    code
+        // The last line on stderr: some editors show that one.
+        Ok(Outcome::NoAgent(sentence)) => failure(&sentence, NO_AGENT),
+        Err(error) => failure(&format_args!("the bridge cannot run: {error}"), UNUSABLE),
+    }
 }
 
 /// The first line of the log: the version, the agent, the times after which sessions and

@@ -45,8 +45,8 @@ impl Clients {
         let outbox = Outbox::new(self.outbox_bytes, self.marks.clone());
         let writer = outbox.clone();
         tasks.spawn_local(async move {
-            // If a write fails, `Outbox::is_broken` tells that.
-            writer.write_to(sink).await;
+            // If a write fails or the reader is gone, `Outbox::is_broken` tells that.
+            writer.write_while_read(sink).await;
         });
         let flow = Flow::new(outbox.clone());
         let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), flow };
@@ -69,7 +69,7 @@ impl Clients {
         }
     }
 
-    /// The clients to which a write has failed: they get nothing any more.
+    /// The clients that take no bytes any more: a write has failed, or the reader is gone.
     pub(super) fn broken(&self) -> Vec<ClientId> {
         let broken = self.outboxes.iter().filter(|(_, outbox)| outbox.is_broken());
         broken.map(|(id, _)| *id).collect()

@@ -16,6 +16,8 @@ pub(super) enum Input {
     /// A client's stream is read to its end; the number is the length of its last line if
     /// that has no line end, in bytes.
     ClientEnded(ClientId, u64),
+    /// The process that started a client's connection is gone.
+    ParentGone(ClientId),
     FromChannel(ChannelId, Batch),
     /// A part of a channel's exit is done; the number is the length of the stream's last
     /// line if that has no line end, in bytes.

@@ -245,7 +245,8 @@ impl Outbox {
         })
     }
 
-    /// Waits for the next piece that the task is to write. `None`: the stream is to end.
+    /// Waits for the next piece that the task is to write. `None`: the stream is to end, or
+    /// is closed.
     async fn take(&self) -> Option<(Rc<Sink>, Piece)> {
         loop {
             {
@@ -288,10 +289,28 @@ impl Outbox {
         self.0.relieved.notify_one();
     }
 
+    /// Runs the one task of an outbox like [`Outbox::write_to`], but ends also when nobody
+    /// reads the stream any more, although nothing is to be written.
+    pub(super) async fn write_while_read(self, sink: Sink) -> bool {
+        let sink = Rc::new(sink);
+        tokio::select! {
+            biased;
+            done = self.clone().write(sink.clone()) => done,
+            () = sink.reader_gone() => {
+                self.close(Fate::Broken);
+                false
+            }
+        }
+    }
+
     /// Runs the one task of this outbox, which writes what [`Outbox::flush`] leaves, until
     /// the end that [`Outbox::end`] asks for. `false`: a write failed before that.
     pub(super) async fn write_to(self, sink: Sink) -> bool {
-        self.0.state.borrow_mut().sink = Some(Rc::new(sink));
+        self.write(Rc::new(sink)).await
+    }
+
+    async fn write(self, sink: Rc<Sink>) -> bool {
+        self.0.state.borrow_mut().sink = Some(sink);
         while let Some((sink, piece)) = self.take().await {
             let done = match &piece {
                 Piece::Burst(burst) => sink.write_all(&mut [IoSlice::new(burst)]).await,

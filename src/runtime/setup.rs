@@ -32,10 +32,12 @@ pub struct Setup {
 }
 
 /// How a bridge ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The process of every channel is gone.
     Clean,
     /// At least one channel has a process that would not die.
     Survivors,
+    /// There was no agent for the editor; the sentence says why.
+    NoAgent(String),
 }

@@ -1,7 +1,9 @@
 //! The signals that the bridge listens to.
 
-use std::io;
+use std::future::pending;
+use std::{io, mem, ptr};
 
+use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use tokio::signal::unix::{self, SignalKind};
@@ -10,8 +12,8 @@ use tokio::sync::mpsc;
 /// The meaning of a signal for the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// SIGTERM, SIGINT or SIGHUP: the bridge is asked to end.
-    End,
+    /// The signal of this name, SIGTERM, SIGINT or SIGHUP: the bridge is asked to end.
+    End(&'static str),
     /// SIGCHLD: a child may have ended.
     ChildEnded,
 }
@@ -20,7 +22,8 @@ pub(super) enum Signal {
 pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
-    hang_up: unix::Signal,
+    /// `None`: SIGHUP was ignored when the bridge was started, as under `nohup`, and stays so.
+    hang_up: Option<unix::Signal>,
     child: unix::Signal,
 }
 
@@ -36,7 +39,11 @@ impl Signals {
         Ok(Signals {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
-            hang_up: unix::signal(SignalKind::hangup())?,
+            hang_up: if is_ignored(SIGHUP) {
+                None
+            } else {
+                Some(unix::signal(SignalKind::hangup())?)
+            },
             child: unix::signal(SignalKind::child())?,
         })
     }
@@ -49,10 +56,29 @@ impl Signals {
     async fn next(&mut self) -> Signal {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => Signal::End,
-            _ = self.interrupt.recv() => Signal::End,
-            _ = self.hang_up.recv() => Signal::End,
+            _ = self.terminate.recv() => Signal::End("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
+            () = hung_up(self.hang_up.as_mut()) => Signal::End("SIGHUP"),
             _ = self.child.recv() => Signal::ChildEnded,
         }
     }
+}
+
+/// Waits for the next SIGHUP; for ever if SIGHUP is ignored.
+async fn hung_up(hang_up: Option<&mut unix::Signal>) {
+    match hang_up {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// Whether this process ignores a signal.
+fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
+    // SAFETY: a `sigaction` is plain data, for which zeroes are a valid value.
+    #[allow(unsafe_code)] // the safe wrapper cannot ask without setting
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: without a new action nothing is changed, and the pointer is to a local value.
+    #[allow(unsafe_code)] // see above
+    let asked = unsafe { libc::sigaction(signal as i32, ptr::null(), &raw mut action) };
+    asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }

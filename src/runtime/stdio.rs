@@ -208,6 +208,23 @@ impl Sink {
         }
     }
 
+    /// Waits until nobody reads the stream any more; for ever where the system does not tell
+    /// that before a write.
+    pub(super) async fn reader_gone(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            // Neither comes for a stream that is read: the end of the readers of a pipe is an
+            // error, and that of the peer of a socket also closes the other direction.
+            let gone = Interest::ERROR | Interest::PRIORITY;
+            match self {
+                Sink::Pipe(pipe) => return drop(pipe.ready(gone).await),
+                Sink::Socket(socket) => return drop(socket.ready(gone).await),
+                Sink::Thread(_) => {}
+            }
+        }
+        pending::<()>().await;
+    }
+
     /// Writes as much as the peer takes at once, and returns the number of bytes;
     /// `WouldBlock`: none.
     pub(super) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

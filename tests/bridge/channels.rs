@@ -283,7 +283,7 @@ fn double_signal_kills_starting_live_and_dying_alike() {
     let starting = world.expect_spawn("/home");
     world.expect_request(starting, "initialize", INITIALIZE);
 
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_died(editor, "b", "shutdown", "");
     world.expect_refusal(editor, 3, -32800, "shutting_down");
     world.expect_request(live, "session/close", &session("b"));
@@ -292,7 +292,7 @@ fn double_signal_kills_starting_live_and_dying_alike() {
     world.assert_nothing_for(dying);
     world.expect(live, Deed::CloseStdin);
     world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
     for channel in [dying, live, starting] {
         world.expect(channel, Deed::Kill);

@@ -68,6 +68,8 @@ pub struct World {
     pub agent: &'static str,
     /// Every notice below WARN.
     pub notices: Vec<Notice>,
+    /// The clients for which there is no agent.
+    pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
     pub trace: Vec<(Peer, Got)>,
     queues: BTreeMap<Peer, VecDeque<Got>>,
@@ -95,6 +97,7 @@ impl World {
             now: Moment::from_millis(0),
             agent: CAPABLE,
             notices: Vec::new(),
+            without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
             spawned: VecDeque::new(),
@@ -379,6 +382,9 @@ impl World {
                     self.warnings.push_back(notice);
                 }
                 Effect::Publish(notice) => self.notices.push(notice),
+                Effect::NoAgent { client, sentence, cause } => {
+                    self.without_agent.push((client, sentence, cause));
+                }
                 Effect::Exit { survivors } => {
                     assert!(self.exit.is_none(), "a second exit");
                     self.exit = Some(survivors);

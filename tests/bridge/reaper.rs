@@ -305,7 +305,7 @@ fn the_reaper_is_silent_after_shutdown() {
         config.limits.shutdown_timeout = 10_000;
     });
     let (editor, channel) = open(&mut world);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_died(editor, "a", "shutdown", "");
     let close = world.expect_request(channel, "session/close", &session("a"));
     world.wait(100);

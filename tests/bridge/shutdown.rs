@@ -27,7 +27,7 @@ fn ends(world: &mut World, editor: ClientId, channel: ChannelId, cause: Shutdown
 
 #[test]
 fn in_order_and_with_exit_code_0() {
-    for cause in [ShutdownCause::StdinEnded, ShutdownCause::Signal] {
+    for cause in [ShutdownCause::StdinEnded, ShutdownCause::Signal("SIGTERM")] {
         let (mut world, editor, channel) = live();
         let close = ends(&mut world, editor, channel, cause);
         world.request(editor, 9, "session/new", NEW);
@@ -46,14 +46,14 @@ fn with_nothing_there_it_is_over_at_once() {
     world.connect();
     world.shutdown(ShutdownCause::StdinEnded);
     world.expect_exit(&[]);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
 }
 
 #[test]
 fn a_pending_prompt_gets_the_agents_own_result_within_the_close_timeout() {
     let (mut world, editor, channel) = live();
     let turn = world.prompt(editor, channel, "a", 1);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_died(editor, "a", "shutdown", "");
     world.expect_notification(channel, "session/cancel", &session("a"));
     let close = world.expect_request(channel, "session/close", &session("a"));
@@ -70,7 +70,7 @@ fn a_pending_prompt_gets_the_agents_own_result_within_the_close_timeout() {
 fn a_pending_prompt_is_told_of_the_shutdown_when_the_timeout_has_passed() {
     let (mut world, editor, channel) = live();
     world.prompt(editor, channel, "a", 1);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_died(editor, "a", "shutdown", "");
     world.expect_notification(channel, "session/cancel", &session("a"));
     world.expect_request(channel, "session/close", &session("a"));
@@ -173,11 +173,11 @@ fn after_stdins_end_the_first_sigterm_moves_every_channel_one_rung_on() {
     world.shutdown(ShutdownCause::StdinEnded);
     world.assert_nothing_left();
     world.wait(1);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect(channel, Deed::CloseStdin);
     world.expect(channel, Deed::Terminate);
     world.wait(249);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.assert_nothing_left();
     world.shutdown(ShutdownCause::StdinEnded);
     world.assert_nothing_left();
@@ -194,7 +194,7 @@ fn signals_that_follow_stdins_end_and_one_another_are_the_same_wish() {
     ends(&mut world, editor, channel, ShutdownCause::StdinEnded);
     for pause in [300, 500] {
         world.wait(pause);
-        world.shutdown(ShutdownCause::Signal);
+        world.shutdown(ShutdownCause::Signal("SIGTERM"));
     }
     // The time that the agent has goes on: its stdin is closed, and nothing worse.
     assert_eq!(world.rest(channel).first(), Some(&Got::Deed(Deed::CloseStdin)));
@@ -210,14 +210,14 @@ fn who_asks_again_and_again_for_two_seconds_means_it() {
     });
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    ends(&mut world, editor, channel, ShutdownCause::Signal("SIGTERM"));
     for _ in 0..2 {
         world.wait(900);
-        world.shutdown(ShutdownCause::Signal);
+        world.shutdown(ShutdownCause::Signal("SIGTERM"));
     }
     world.assert_nothing_left();
     world.wait(900);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
     world.expect(channel, Deed::CloseStdin);
     world.expect(channel, Deed::Kill);
@@ -229,11 +229,11 @@ fn who_asks_again_and_again_for_two_seconds_means_it() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let (mut world, editor, channel) = live();
-    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    ends(&mut world, editor, channel, ShutdownCause::Signal("SIGTERM"));
     // Nearer than a second it is the same wish, however often it comes.
     for _ in 0..3 {
         world.wait(200);
-        world.shutdown(ShutdownCause::Signal);
+        world.shutdown(ShutdownCause::Signal("SIGTERM"));
     }
     world.assert_nothing_left();
     world.wait(25);
@@ -242,7 +242,7 @@ fn a_second_signal_ends_it_at_once() {
     world.wait(974);
     world.assert_nothing_left();
     world.wait(1);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
     world.expect(channel, Deed::Kill);
     world.expect_warning(killed);
@@ -270,7 +270,7 @@ fn an_agent_deaf_to_everything_is_killed_within_the_bound() {
 #[test]
 fn a_process_that_does_not_die_is_named_as_a_survivor() {
     let (mut world, editor, channel) = live();
-    let close = ends(&mut world, editor, channel, ShutdownCause::Signal);
+    let close = ends(&mut world, editor, channel, ShutdownCause::Signal("SIGTERM"));
     world.answer(channel, close, "{}");
     world.wait(2_000);
     world.expect(channel, Deed::CloseStdin);
@@ -320,7 +320,7 @@ fn a_preheated_process_is_ended_too() {
 #[test]
 fn a_pause_of_the_host_does_not_lengthen_the_shutdown() {
     let (mut world, editor, channel) = live();
-    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    ends(&mut world, editor, channel, ShutdownCause::Signal("SIGTERM"));
     world.event(Event::HostPaused { millis: 0 });
     world.wait(2_499);
     for step in [Deed::CloseStdin, Deed::Terminate, Deed::Kill] {
@@ -360,11 +360,11 @@ fn a_process_has_time_to_die_of_sigkill_even_without_a_grace() {
     let mut world = World::with(|config| config.agent.kill_grace = Limit::After(0));
     let (editor, channel) = world.start();
     world.open(editor, channel, "a");
-    ends(&mut world, editor, channel, ShutdownCause::Signal);
+    ends(&mut world, editor, channel, ShutdownCause::Signal("SIGTERM"));
     world.wait(1_000);
     world.expect(channel, Deed::CloseStdin);
     world.expect_warning(|notice| matches!(notice, Notice::CloseUnanswered { .. }));
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_warning(|notice| *notice == Notice::ShutdownForced);
     world.expect(channel, Deed::Kill);
     world.expect_warning(killed);
@@ -420,7 +420,7 @@ fn what_waits_for_a_handshake_is_refused_at_once() {
     world.expect_request(second, "initialize", INITIALIZE);
     world.request(editor, 1, "session/list", "{}");
     world.assert_nothing_left();
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_refusal(editor, 1, -32800, "shutting_down");
 }
 
@@ -432,7 +432,7 @@ fn an_initialize_that_waits_for_a_pause_to_end_is_refused_at_once() {
     world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
     let second = world.connect();
     world.request(second, 0, "initialize", INITIALIZE);
-    world.shutdown(ShutdownCause::Signal);
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
     world.expect_refusal(second, 0, -32800, "shutting_down");
     world.expect_exit(&[]);
 }

@@ -9,13 +9,11 @@ use crate::processes::{eventually, name};
 #[test]
 fn a_command_that_is_not_there_is_named() {
     let mut bridge = Setup::with_command(&[], &["no-such-agent-anywhere"]).start();
-    for _ in 0..2 {
-        let answer = bridge.initialize();
-        assert_eq!(refusal(&answer), (-32603, "agent_spawn_failed"));
-        let message = answer["error"]["message"].as_str().expect("a message");
-        assert!(message.contains("`no-such-agent-anywhere` was not found"), "{message}");
-    }
-    bridge.end();
+    let answer = bridge.initialize();
+    assert_eq!(refusal(&answer), (-32603, "agent_spawn_failed"));
+    let message = answer["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("`no-such-agent-anywhere` was not found"), "{message}");
+    bridge.gives_up();
 }
 
 #[test]
@@ -28,7 +26,7 @@ fn a_file_that_is_no_program_is_named() {
     assert_eq!(refusal(&answer), (-32603, "agent_spawn_failed"));
     let message = answer["error"]["message"].as_str().expect("a message");
     assert!(message.contains("may not be executed"), "{message}");
-    bridge.end();
+    bridge.gives_up();
 }
 
 #[test]
@@ -42,7 +40,7 @@ fn an_exit_in_the_handshake_is_told_with_code_and_last_words() {
     assert_eq!(error["data"]["stderrTail"], "first\nno key was found");
     let message = error["message"].as_str().expect("a message");
     assert!(message.contains("exit code 7") && message.contains("no key was found"), "{message}");
-    bridge.end();
+    bridge.gives_up();
 }
 
 #[test]
@@ -51,7 +49,7 @@ fn an_abort_in_the_handshake_is_told_with_its_signal() {
     let answer = bridge.initialize();
     assert_eq!(refusal(&answer), (-32603, "agent_exited"));
     assert_eq!(answer["error"]["data"]["signal"], 6);
-    bridge.end();
+    bridge.gives_up();
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     is_grouped: bool,
     is_direct: bool,
     confined: Option<Keepers>,
+    launcher: Option<String>,
     binary: PathBuf,
 }
 
@@ -55,6 +56,7 @@ impl Setup {
             is_grouped: false,
             is_direct: false,
             confined: None,
+            launcher: None,
             binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
     }
@@ -77,6 +79,13 @@ impl Setup {
     /// Wraps the agent's command into a shell script, in which it is `"$@"`.
     pub(crate) fn wrapped(mut self, script: &str) -> Setup {
         self.command.splice(0..0, owned(&["sh", "-c", script, "sh"]));
+        self
+    }
+
+    /// A shell starts the bridge, by a script in which the bridge's command is `"$@"`. The
+    /// shell stands in the bridge's place.
+    pub(crate) fn launched(mut self, script: &str) -> Setup {
+        self.launcher = Some(script.to_owned());
         self
     }
 
@@ -142,7 +151,14 @@ impl Setup {
             agent.args(&command[1..]);
             agent
         } else {
-            let mut bridge = Command::new(&self.binary);
+            let mut bridge = match &self.launcher {
+                Some(script) => {
+                    let mut shell = Command::new("sh");
+                    shell.args(["-c", script, "sh"]).arg(&self.binary);
+                    shell
+                }
+                None => Command::new(&self.binary),
+            };
             let log = scratch.file("bridge.log");
             bridge.arg("--log-file").arg(log).args(options).arg("--").args(command);
             bridge
@@ -366,8 +382,17 @@ impl Bridge {
 
     /// Waits for a good end: exit code 0, no process left, no error in the log.
     pub(crate) fn is_gone(&mut self) {
+        self.exits_with(0);
+    }
+
+    /// Waits for the end of a bridge that has no agent for its editor.
+    pub(crate) fn gives_up(mut self) {
+        self.exits_with(1);
+    }
+
+    fn exits_with(&mut self, code: i32) {
         let status = self.exit();
-        assert_eq!(status.code(), Some(0), "{status}\n{self}");
+        assert_eq!(status.code(), Some(code), "{status}\n{self}");
         let left = self.left();
         assert_eq!(left, [0; 0], "left behind when the bridge exited\n{self}");
         self.has_no_errors();

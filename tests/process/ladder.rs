@@ -117,10 +117,9 @@ fn a_launcher_that_leaves_its_agent_behind_has_not_got_away() {
     // The shell ends at once; what it started holds the pipes.
     for switch in ["--no-keeper=false", "--no-keeper"] {
         let options = [&STEEP[..], &[switch]].concat();
-        let mut bridge = Setup::new(&options, &[]).wrapped(r#""$@" <&0 & exit 0"#).start();
+        let mut bridge = Setup::new(&options, &[]).wrapped(r#""$@" <&0 & exit 3"#).start();
         let answer = bridge.initialize();
         assert_eq!(refusal(&answer), (-32603, "agent_exited"));
-        eventually("the end of the tree", || bridge.others().is_empty());
-        bridge.end();
+        bridge.gives_up();
     }
 }

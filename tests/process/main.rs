@@ -27,6 +27,7 @@ mod bytes;
 mod bytes_of_agents;
 mod channels;
 mod conversation;
+mod editor;
 mod environment;
 mod freezes;
 mod keeper;

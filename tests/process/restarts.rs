@@ -51,10 +51,17 @@ fn too_many_crashes_end_in_a_refusal_with_the_last_words() {
 
 #[test]
 fn crashes_in_the_handshake_count_too() {
-    let mut bridge = Setup::new(&["--restart-limit", "1"], &["--exit-on", "initialize=4"]).start();
-    assert_eq!(refusal(&bridge.initialize()), (-32603, "agent_exited"));
-    let answer = bridge.initialize();
-    assert_eq!(refusal(&answer), (-32603, "restart_limit"));
-    assert!(bridge.others().is_empty());
+    // The first process is well.
+    let script =
+        r#"if mkdir once 2>/dev/null; then exec "$@"; fi; exec "$@" --exit-on initialize=4"#;
+    let options = ["--restart-limit", "1", "--share", "session"];
+    let mut bridge = Setup::new(&options, &[]).wrapped(script).start();
+    bridge.initialize();
+    bridge.new_session();
+    for kind in ["agent_exited", "restart_limit"] {
+        let asked = bridge.ask_for_session();
+        assert_eq!(refusal(&bridge.answer(asked)), (-32603, kind));
+    }
+    assert_eq!(bridge.others().len(), 1);
     bridge.end();
 }

@@ -46,7 +46,7 @@ fn a_last_line_without_an_end_is_passed_on_too() {
     let answer = bridge.initialize();
     assert_eq!(answer["error"]["data"]["stderrTail"], "no end");
     says(&bridge, "no end");
-    bridge.end();
+    bridge.gives_up();
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn secrets_of_the_environment_are_in_no_error_and_no_log() {
     assert!(!answer.to_string().contains("sk-0123"), "{answer}");
     bridge.logs("refused: ***");
     assert!(!bridge.log().contains("sk-0123"), "{bridge}");
-    bridge.end();
+    bridge.gives_up();
 }
 
 #[test]

@@ -138,8 +138,13 @@ fn drawbridge_reasons() -> Vec<&'static str> {
 #[test]
 fn every_kind_of_refusal_is_documented() {
     let text = fs::read_to_string(Path::new(ROOT).join("src/bridge/refusal.rs")).unwrap();
-    let kinds =
-        text.split("pub const fn kind").nth(1).unwrap().split("pub fn message").next().unwrap();
+    let kinds = text
+        .split("pub const fn kind")
+        .nth(1)
+        .unwrap()
+        .split("pub const fn is_of_start")
+        .next()
+        .unwrap();
     let protocol = doc("protocol.md");
     let words: Vec<&str> = kinds.split('"').skip(1).step_by(2).collect();
     assert!(words.len() > 20, "{words:?}");
@@ -152,6 +157,7 @@ fn every_kind_of_refusal_is_documented() {
 fn every_warning_is_explained() {
     use drawbridge::bridge::id::ChannelId;
     use drawbridge::bridge::notice::Notice::*;
+    use drawbridge::bridge::reason::NotAcp;
     use drawbridge::bridge::{ExitStatus, StopReason};
     let channel = ChannelId(1);
     let operations = doc("operations.md");
@@ -159,6 +165,7 @@ fn every_warning_is_explained() {
         HandshakeSlow { channel, after_ms: 1 },
         ChannelStopping { channel, reason: StopReason::HandshakeTimeout },
         ChannelStopping { channel, reason: StopReason::HandshakeRefused },
+        ChannelStopping { channel, reason: StopReason::NotAcp(NotAcp::Echo) },
         ChannelStopping { channel, reason: StopReason::VersionChanged },
         ChannelStopping { channel, reason: StopReason::StdioClosed },
         ChannelExited { channel, status: ExitStatus::Code(1), is_crash: true, tail: "x".into() },

@@ -353,7 +353,7 @@ impl World {
             self.event(Event::ChannelSpawned { channel, pid: 7 });
         }
         if !self.is_ending {
-            self.event(Event::Shutdown(ShutdownCause::Signal));
+            self.event(Event::Shutdown(ShutdownCause::Signal("SIGTERM")));
         }
         for _ in 0..self.longest_end / 10 {
             self.wait(10);
@@ -410,7 +410,7 @@ impl World {
             | Effect::Survey(channel)
             | Effect::Conceal { channel, .. } => drop(self.living(channel)),
             Effect::Publish(Notice::RowAbsent { row }) => panic!("a row is absent: {row}"),
-            Effect::Publish(_) => {}
+            Effect::Publish(_) | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);
                 let living: Vec<ChannelId> = self.channels.iter().filter_map(living).collect();

@@ -33,6 +33,8 @@ pub enum ChannelState {
         since: Moment,
         /// Whether a notice told that the handshake takes long.
         slow: bool,
+        /// The lines that the agent wrote so far.
+        wrote: Wrote,
     },
     /// In service.
     Ready,
@@ -65,6 +67,48 @@ pub enum Rung {
     Killed,
     /// The process is still there after SIGKILL and its grace.
     Stuck,
+}
+
+/// The lines that an agent wrote before it answered `initialize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// None.
+    Nothing,
+    /// None that is a message.
+    Prose {
+        /// When the last one came.
+        at: Moment,
+    },
+    /// At least one message, so it is an agent.
+    Messages,
+}
+
+/// How long the answer to `initialize` may come after a line that is no message (ms).
+pub const LONGEST_PROSE: u64 = 20_000;
+
+impl Wrote {
+    /// Whether it wrote lines that are no messages, and then nothing for so long that it
+    /// counts as no agent.
+    pub fn is_prose_until(self, now: Moment) -> bool {
+        self.prose_ends_at().is_some_and(|at| at <= now)
+    }
+
+    /// When it counts as no agent, if nothing more comes.
+    pub fn prose_ends_at(self) -> Option<Moment> {
+        match self {
+            Wrote::Prose { at } => Some(at.plus_millis(LONGEST_PROSE)),
+            Wrote::Nothing | Wrote::Messages => None,
+        }
+    }
+
+    /// Notes a line; `is_message`: whether it is one.
+    pub fn add(&mut self, is_message: bool, now: Moment) {
+        match (is_message, *self) {
+            (true, _) => *self = Wrote::Messages,
+            (false, Wrote::Messages) => {}
+            (false, _) => *self = Wrote::Prose { at: now },
+        }
+    }
 }
 
 /// The state of the agent's login on this channel, as far as it is known.

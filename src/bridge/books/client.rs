@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::bridge::books::ended_sessions::Ended;
 use crate::bridge::books::held_frames::HeldFrames;
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::parent::Parent;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
+use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
 
 /// Requests that one peer may have open at once.
@@ -20,8 +22,10 @@ pub struct Client {
     pub cwd: Box<str>,
     /// The pool that its `initialize` led to.
     pub pool: Option<PoolId>,
-    /// Whether its `initialize` was answered.
-    pub initialized: bool,
+    /// Whether an agent has answered its `initialize`.
+    pub introduction: Introduction,
+    /// The process that started its connection.
+    pub parent: Parent,
     /// Whether it asked for the notifications of the bridge's own extension.
     pub wants_events: bool,
     /// The frames that it sent behind its `initialize`, before that was answered.
@@ -43,6 +47,30 @@ pub struct Client {
     /// Whether it is slow: its outbox went over the high mark, and is not yet under the
     /// low one.
     pub is_over_mark: bool,
+}
+
+/// Whether an agent has answered the `initialize` of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Introduction {
+    /// No: no `initialize` was answered yet.
+    Awaited,
+    /// No: all that the client ever got is that the bridge failed its `initialize`.
+    Failed(Box<Refusal>),
+    /// No, but an agent has answered an earlier one, or refused it.
+    Heard,
+    /// Yes.
+    Done,
+}
+
+impl Introduction {
+    /// The state when the client sends `initialize` once more.
+    #[must_use]
+    pub fn again(&self) -> Introduction {
+        match self {
+            Introduction::Awaited | Introduction::Failed(_) => Introduction::Awaited,
+            Introduction::Heard | Introduction::Done => Introduction::Heard,
+        }
+    }
 }
 
 /// The offers of a client to agents, from `clientCapabilities`.
@@ -81,13 +109,28 @@ impl Offers {
 }
 
 impl Client {
+    /// Whether an agent has answered its `initialize`.
+    pub fn is_introduced(&self) -> bool {
+        self.introduction == Introduction::Done
+    }
+
+    /// The reason why it has got nothing but a failed `initialize`; `None`: it got more, or
+    /// waits.
+    pub fn failure(&self) -> Option<&Refusal> {
+        match &self.introduction {
+            Introduction::Failed(refusal) => Some(refusal),
+            Introduction::Awaited | Introduction::Heard | Introduction::Done => None,
+        }
+    }
+
     /// A client that just connected.
     pub fn new(agent: AgentId, cwd: Box<str>) -> Self {
         Client {
             agent,
             cwd,
             pool: None,
-            initialized: false,
+            introduction: Introduction::Awaited,
+            parent: Parent::Unheard,
             wants_events: false,
             held: HeldFrames::default(),
             offers: Offers::default(),

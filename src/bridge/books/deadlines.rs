@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::table::Table;
-use crate::bridge::id::{CallId, ChannelId, PoolId, QuestionId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
 /// One thing that may become due: a row, a pause between starts, or the shutdown.
@@ -27,6 +27,8 @@ pub enum Due {
     Silence(ChannelId),
     /// The end of a pause between starts, while calls of the pool's clients wait for it.
     Start(PoolId),
+    /// The timeout of a client that is silent since its parent process has ended.
+    Orphan(ClientId),
     /// The bound of the shutdown.
     Shutdown,
 }

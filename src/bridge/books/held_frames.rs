@@ -36,6 +36,12 @@ impl HeldFrames {
         Some(frame)
     }
 
+    /// Takes all frames.
+    pub fn take(&mut self) -> VecDeque<Frame> {
+        self.bytes = 0;
+        std::mem::take(&mut self.frames)
+    }
+
     /// Whether no frame is held.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
@@ -79,6 +85,9 @@ mod tests {
         let ids = [held.next(), held.next()].map(|frame| frame.map(|frame| frame.id()));
         assert_eq!(ids, [Some(Token::new(b"1")), Some(Token::new(b"3"))]);
         assert!(held.next().is_none() && held.is_empty() && held.is_sound());
+        assert!(held.hold(&request("4", 0)));
+        assert_eq!(held.take().len(), 1);
+        assert!(held.is_empty() && held.is_sound());
     }
 
     #[test]

@@ -7,14 +7,16 @@
 
 use crate::bridge::books::Books;
 use crate::bridge::books::channel::Channel;
-use crate::bridge::books::client::Client;
+use crate::bridge::books::client::{Client, Introduction};
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::parent::Parent;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::time::Moment;
@@ -68,12 +70,34 @@ impl Books {
         self.clients.insert(id, Client::new(agent, cwd));
     }
 
+    /// Changes the knowledge of a client's parent process.
+    pub fn set_parent(&mut self, id: ClientId, change: impl FnOnce(Parent) -> Parent) {
+        self.deadlines.forget(Due::Orphan(id));
+        // The client may be gone.
+        if let Some(row) = self.clients.get_mut(&id) {
+            row.parent = change(row.parent);
+            self.touched.rows.push(Due::Orphan(id));
+        }
+    }
+
+    /// Notes that the bridge failed a client's `initialize`. It counts if there is no agent to
+    /// answer it, and if the client has got nothing else.
+    pub fn introduction_failed(&mut self, id: ClientId, refusal: &Refusal) {
+        if let Some(row) = self.clients.get_mut(&id)
+            && row.introduction == Introduction::Awaited
+            && refusal.is_of_start()
+        {
+            row.introduction = Introduction::Failed(Box::new(refusal.clone()));
+        }
+    }
+
     /// Removes a client's row and its handles. No call, fan-out, question, session or passing
     /// id may name the client any more.
     pub fn remove_client(&mut self, id: ClientId) {
         for row in self.channels.values_mut() {
             row.handles.forget_client(id);
         }
+        self.deadlines.forget(Due::Orphan(id));
         let pool = self.clients.remove(&id).and_then(|row| row.pool);
         let is_left = !self.clients.values().any(|row| row.pool == pool);
         if let Some(row) = pool.filter(|_| is_left).and_then(|id| self.pools.get_mut(&id)) {

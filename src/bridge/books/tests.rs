@@ -3,6 +3,7 @@
 use super::*;
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Rung;
+use crate::bridge::books::client::Introduction;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::{Access, Pool};
@@ -231,7 +232,7 @@ fn a_message_that_names_nothing_is_for_the_only_client_that_it_can_be_for() {
     assert_eq!(books.only_client(channel), None);
     for client in [ALICE, BOB] {
         let row = books.client_mut(client).unwrap();
-        (row.pool, row.initialized) = (Some(pool), true);
+        (row.pool, row.introduction) = (Some(pool), Introduction::Done);
         assert_eq!(books.only_client(channel), (client == ALICE).then_some(ALICE));
     }
     let theirs = add_session(&mut books, channel, "s", "s");

@@ -6,9 +6,11 @@ use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, Purpose, SentAt, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState, Login, Rung};
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::parent::Parent;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::session::{Background, Session};
 use crate::bridge::config::IdlePolicy;
+use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId, QuestionId};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -26,6 +28,10 @@ const UNATTENDED_LIMIT: u64 = 30_000;
 /// How long a client has to settle a question itself after `session/cancel` (ms).
 const CANCEL_GRACE: u64 = 1_000;
 
+/// The bound of the shutdown after an `initialize` for which there was no agent (ms): the
+/// exit follows within 250.
+const LEFT_FOR_NO_AGENT: u64 = 150;
+
 /// How long `initialize` may be unanswered until a notice says so (ms).
 const SLOW_HANDSHAKE: u64 = 20_000;
 
@@ -41,10 +47,28 @@ impl Books {
             Due::Start(id) => self.start_deadline(id),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {
-                    Some(since.plus_millis(self.limits.shutdown_timeout))
+                    Some(since.plus_millis(self.shutdown_bound()))
                 }
                 _ => None,
             },
+            Due::Orphan(id) => match self.clients.get(&id)?.parent {
+                Parent::Gone { since } => {
+                    self.not_in_pause(since.plus(self.limits.orphan_timeout)?)
+                }
+                Parent::Unheard | Parent::Present | Parent::Launcher => None,
+            },
+        }
+    }
+
+    /// The bound of the shutdown that is under way (ms).
+    fn shutdown_bound(&self) -> u64 {
+        let bound = self.limits.shutdown_timeout;
+        match self.phase {
+            // An editor waits no longer for the sentence that says what is wrong.
+            Phase::Ending { cause: ShutdownCause::InitializeFailed, .. } => {
+                bound.min(LEFT_FOR_NO_AGENT)
+            }
+            Phase::Ending { .. } | Phase::Running | Phase::Over => bound,
         }
     }
 
@@ -71,12 +95,13 @@ impl Books {
         match &row.state {
             ChannelState::Spawned | ChannelState::Draining { .. } => None,
             ChannelState::Starting { .. } if self.is_ending() => self.last_answers_at(),
-            ChannelState::Starting { since, slow } => {
+            ChannelState::Starting { since, slow, wrote } => {
                 let limit = self.agent(row.agent).config.initialize_timeout;
                 let lost = row.clock.lost_if_running();
                 let late = lost.and_then(|lost| since.plus_millis(lost).plus(limit));
                 let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
-                late.into_iter().chain(slow).min().and_then(|at| self.not_in_pause(at))
+                let prose = wrote.prose_ends_at();
+                [late, slow, prose].into_iter().flatten().min().and_then(|at| self.not_in_pause(at))
             }
             ChannelState::Ready => {
                 let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
@@ -179,7 +204,7 @@ impl Books {
     fn last_answers_at(&self) -> Option<Moment> {
         match self.phase {
             Phase::Ending { since, .. } => {
-                Some(since.plus_millis(ladder::closes_share(self.limits.shutdown_timeout)))
+                Some(since.plus_millis(ladder::closes_share(self.shutdown_bound())))
             }
             Phase::Running | Phase::Over => None,
         }
@@ -250,7 +275,7 @@ impl Books {
             Rung::Stuck => return None,
         };
         let Phase::Ending { since, .. } = self.phase else { return Some(graces[index]) };
-        let left = self.limits.shutdown_timeout.saturating_sub(began.since(since));
+        let left = self.shutdown_bound().saturating_sub(began.since(since));
         Some(Limit::After(ladder::fitted(graces.map(Limit::millis), left)[index]))
     }
 

@@ -194,7 +194,7 @@ impl Books {
         let pool = self.channel(channel).and_then(|row| row.pool);
         let clients = self.clients.iter();
         clients
-            .filter(|(_, row)| pool.is_some() && row.pool == pool && row.initialized)
+            .filter(|(_, row)| pool.is_some() && row.pool == pool && row.is_introduced())
             .map(|(id, _)| *id)
             .collect()
     }

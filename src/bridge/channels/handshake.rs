@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::{Capabilities, ChannelState};
-use crate::bridge::books::client::Offers;
+use crate::bridge::books::client::{Introduction, Offers};
 use crate::bridge::books::pool::{Access, Pool, Treatment};
 use crate::bridge::books::question::Question;
 use crate::bridge::channels::{set_up_replay, stop, waiting};
@@ -35,7 +35,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
     row.offers = Offers::of(frame);
     row.wants_events = asks_for_events(frame);
-    row.initialized = false;
+    row.introduction = row.introduction.again();
     let agent = row.agent;
     let pool = step.books.pool_of(agent, Pool::identity(frame), frame);
     let before = step.books.client_mut(client).and_then(|row| row.pool.replace(pool));
@@ -54,6 +54,9 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let version = frame.find(&["protocolVersion"]).map(|place| place.of(frame.bytes()));
     let Some(version) = version.filter(|_| frame.kind == FrameKind::Success) else {
         if let Some(call) = step.books.take_call(id) {
+            if let Some(row) = call.client().and_then(|client| step.books.client_mut(client)) {
+                row.introduction = Introduction::Heard;
+            }
             let what = "its answer to initialize names no protocolVersion".to_owned();
             let refusal =
                 Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };

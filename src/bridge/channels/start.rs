@@ -2,7 +2,7 @@
 //! channels.
 
 use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
-use crate::bridge::books::channel::{Channel, ChannelState};
+use crate::bridge::books::channel::{Channel, ChannelState, Wrote};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::channels::capacity;
 use crate::bridge::channels::capacity::NoRoom;
@@ -61,7 +61,8 @@ pub fn begin_handshake(
     let now = step.now;
     let Some(row) = step.books.pool(pool) else { return step.books.absent(pool) };
     let (agent, kept) = (row.agent, row.initialize.clone());
-    step.books.set_state(channel, ChannelState::Starting { since: now, slow: false });
+    let starting = ChannelState::Starting { since: now, slow: false, wrote: Wrote::Nothing };
+    step.books.set_state(channel, starting);
     if let Some(row) = step.books.channel_mut(channel) {
         row.pool = Some(pool);
     }

@@ -14,7 +14,7 @@ use crate::bridge::event::{Exit, ExitStatus};
 use crate::bridge::id::{CallId, ChannelId, PoolId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, passing_ids};
-use crate::bridge::reason::{EndReason, StopReason};
+use crate::bridge::reason::{EndReason, NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -70,6 +70,7 @@ fn stop_refusal(config: &AgentConfig, reason: &StopReason) -> Refusal {
         (StopReason::HandshakeTimeout, Limit::After(millis)) => {
             Refusal::HandshakeTimeout { agent, millis }
         }
+        (StopReason::NotAcp(sign), _) => Refusal::NotAcpAgent { agent, sign: *sign },
         _ => Refusal::AgentStopped { agent, reason: reason.to_string() },
     }
 }
@@ -173,11 +174,12 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     let expected = row.is_stopping();
     let in_handshake = row.is_starting();
     let had_work = !step.books.is_without_work(row);
-    let refusal = Refusal::AgentExited {
-        agent: step.books.agent_name_on(channel),
-        status: exit.status,
-        stderr_tail: exit.stderr_tail.clone(),
-        in_handshake,
+    let agent = step.books.agent_name_on(channel);
+    let refusal = if in_handshake && exit.status == ExitStatus::Code(0) {
+        Refusal::NotAcpAgent { agent, sign: NotAcp::Left }
+    } else {
+        let (status, stderr_tail) = (exit.status, exit.stderr_tail.clone());
+        Refusal::AgentExited { agent, status, stderr_tail, in_handshake }
     };
     let is_crash = !expected && (had_work || exit.status != ExitStatus::Code(0));
     if is_crash {

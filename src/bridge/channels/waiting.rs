@@ -1,6 +1,7 @@
 //! Requests that wait on a channel until it is ready for them.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
+use crate::bridge::books::client::Introduction;
 use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::tombstones::Buried;
@@ -68,7 +69,7 @@ pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
     let is_passthrough = pool.treatment == Treatment::Passthrough;
     let version = String::from_utf8_lossy(&pool.version).into_owned();
     if let Some(row) = step.books.client_mut(client) {
-        row.initialized = true;
+        row.introduction = Introduction::Done;
         row.served_by = call.channel;
     }
     step.send_to_client(client, answer.with_id(token));

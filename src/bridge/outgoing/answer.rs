@@ -64,6 +64,9 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
     {
         step.books.part_answered(fanout, &failure);
     }
+    if let (Purpose::Initialize, Some(client)) = (&call.purpose, call.client()) {
+        step.books.introduction_failed(client, refusal);
+    }
     if call.asker != Asker::Nobody {
         step.outgoing.counters.refused += 1;
     }

@@ -147,6 +147,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             Refusal::RestartLimit { agent, .. }
             | Refusal::AgentNotReading { agent }
             | Refusal::SpawnFailed { agent, .. }
+            | Refusal::NotAcpAgent { agent, .. }
             | Refusal::AgentStopped { agent, .. }
             | Refusal::AgentGone { agent }
             | Refusal::HandshakeTimeout { agent, .. }

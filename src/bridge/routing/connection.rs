@@ -48,3 +48,9 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     }
     stop::end_passthrough(step, pool);
 }
+
+/// Handles the news that the parent process of a client has ended.
+pub fn parent_gone(step: &mut Step<'_>, client: ClientId) {
+    let now = step.now;
+    step.books.set_parent(client, |parent| parent.after_end(now));
+}

@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use crate::bridge::books::addressee::Addressee;
 use crate::bridge::books::call::{Call, Purpose};
-use crate::bridge::books::channel::{Channel, Said};
+use crate::bridge::books::channel::{Channel, ChannelState, Said};
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
-use crate::bridge::channels::{handshake, set_up_replay, waiting};
+use crate::bridge::channels::{handshake, set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, deliver, passing_ids, translate};
+use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::routing::{
     fanout, pass_on, passthrough, session_list, stored_sessions, stray_lines,
 };
@@ -25,6 +26,10 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
     // The channel's exit may be reported before its last lines.
     let Some(row) = step.books.channel_in_passing(channel) else { return };
     row.clock.heard(now);
+    if let ChannelState::Starting { wrote, .. } = &mut row.state {
+        wrote.add(frame.is_ok(), now);
+        step.books.touch_channel(channel);
+    }
     let frame = match frame {
         Ok(frame) => frame,
         Err(malformed) => match stray_lines::line(step, channel, malformed) {
@@ -41,6 +46,11 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
 }
 
 fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    if frame.method == Method::Initialize
+        && step.books.channel(channel).is_some_and(Channel::is_starting)
+    {
+        return stop::begin(step, channel, StopReason::NotAcp(NotAcp::Echo));
+    }
     if question::refused(step, channel, frame) {
         return;
     }

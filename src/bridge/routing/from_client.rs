@@ -1,6 +1,8 @@
 //! The treatment of each message of a client.
 
 use crate::bridge::books::call::{OpenKind, Purpose};
+use crate::bridge::books::client::Client;
+use crate::bridge::books::parent::Parent;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::whose::Meaning;
@@ -20,9 +22,10 @@ use crate::wire::{Frame, FrameKind, Glimpse, Malformed, Method, Token};
 
 /// Handles a line of a client.
 pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malformed>) {
-    if step.books.client(client).is_none() {
-        // The end of the connection may be reported before its last lines.
-        return;
+    // The end of the connection may be reported before its last lines.
+    let Some(row) = step.books.client(client) else { return };
+    if row.parent != row.parent.after_line() {
+        step.books.set_parent(client, Parent::after_line);
     }
     let frame = match frame {
         Ok(frame) => frame,
@@ -37,13 +40,15 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
             cancel_request::by_client(step, client, &frame);
         }
         FrameKind::Request if step.books.is_ending() => {
-            answer::refuse(step, client, &frame.id(), &Refusal::ShuttingDown);
+            let failure = step.books.client(client).and_then(Client::failure).cloned();
+            let refusal = failure.unwrap_or(Refusal::ShuttingDown);
+            answer::refuse(step, client, &frame.id(), &refusal);
         }
         FrameKind::Request if frame.method == Method::Initialize => {
             handshake::by_client(step, client, &frame);
         }
         _ if step.books.has_initialize_open(client) => held::hold(step, client, &frame),
-        _ if !step.books.client(client).is_some_and(|row| row.initialized) => {
+        _ if !step.books.client(client).is_some_and(Client::is_introduced) => {
             if frame.kind == FrameKind::Request {
                 answer::refuse(step, client, &frame.id(), &Refusal::BeforeInitialize);
             }

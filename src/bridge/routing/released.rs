@@ -1,22 +1,45 @@
 //! Frames of clients that were held are handled when what they waited for is over.
 
 use crate::bridge::books::call::{Asker, Stage};
+use crate::bridge::books::client::Client;
 use crate::bridge::books::whose::Meaning;
+use crate::bridge::effect::Effect;
+use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::from_client;
 use crate::bridge::sessions::open;
 use crate::bridge::step::Step;
-use crate::wire::Method;
+use crate::wire::{FrameKind, Method};
 
 /// Handles the first frame that a client has sent behind its `initialize`, which is over.
 /// The next one comes when what follows from this one is settled, so that they reach the
 /// agent in their order.
 pub fn behind_initialize(step: &mut Step<'_>, client: ClientId) {
+    let failure = step.books.client(client).and_then(Client::failure).cloned();
+    if let Some(refusal) = failure.filter(|_| !step.books.is_ending()) {
+        return without_agent(step, client, &refusal);
+    }
     if let Some(frame) = step.books.next_held(client) {
         from_client::frame(step, client, Ok(frame));
     }
+}
+
+/// Answers what a client has sent behind an `initialize` for which there is no agent with the
+/// same refusal. The client may end now: it will get nothing else.
+fn without_agent(step: &mut Step<'_>, client: ClientId, refusal: &Refusal) {
+    let held = step.books.client_mut(client).map(|row| row.held.take());
+    for frame in held.unwrap_or_default() {
+        if frame.kind == FrameKind::Request {
+            answer::refuse(step, client, &frame.id(), refusal);
+        }
+    }
+    let cause = match refusal {
+        Refusal::HandshakeTimeout { .. } => ShutdownCause::InitializeTimedOut,
+        _ => ShutdownCause::InitializeFailed,
+    };
+    step.effect(Effect::NoAgent { client, sentence: refusal.message(), cause });
 }
 
 /// Handles the requests that waited for an open, or behind one of these, and do not any more.

@@ -348,7 +348,7 @@ fn step((kind, who, what): (u8, u8, u8)) -> Step {
         97 => Step::Preheat,
         98 => Step::EarlyTimeout,
         99 if what > 160 => {
-            Step::End(pick(who, &[ShutdownCause::StdinEnded, ShutdownCause::Signal]))
+            Step::End(pick(who, &[ShutdownCause::StdinEnded, ShutdownCause::Signal("SIGTERM")]))
         }
         99 => Step::EarlyTimeout,
         100..=101 => Step::Return(a),

@@ -325,7 +325,7 @@ impl Model {
             }
             Event::Shutdown(cause) => {
                 let ending = self.ending.get_or_insert(Ending { since: now, signals: 0 });
-                ending.signals += usize::from(*cause == ShutdownCause::Signal);
+                ending.signals += usize::from(*cause == ShutdownCause::Signal("SIGTERM"));
             }
             _ => {}
         }

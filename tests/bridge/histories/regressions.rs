@@ -25,7 +25,7 @@ fn holds(config: &Config, agents: &[Manners], steps: &[Step]) {
 #[test]
 fn a_load_that_the_end_of_its_session_outran_does_not_say_that_it_is_open() {
     let agent = Manners { open: Answer::Slow, close: Answer::Slow, ..polite() };
-    let end = End(ShutdownCause::Signal);
+    let end = End(ShutdownCause::Signal("SIGTERM"));
     holds(&plain(), &[agent], &[Wait(10), New(0, 0), Wait(40), Load(0, 0), Wait(5), end]);
 }
 

@@ -143,7 +143,7 @@ impl World {
     /// Ends the bridge if no step did, and waits for it.
     fn finish(&mut self) -> Outcome {
         if !self.model.is_ending() {
-            self.event(Event::Shutdown(ShutdownCause::Signal))?;
+            self.event(Event::Shutdown(ShutdownCause::Signal("SIGTERM")))?;
         }
         let bound = self.config.limits.shutdown_timeout + 1_000;
         for _ in 0..bound / 10 {
@@ -418,7 +418,10 @@ impl World {
                 let processes = worked.map(|_| processes);
                 self.put_out(channel, Event::Surveyed { channel, processes, worked });
             }
-            Effect::Conceal { .. } | Effect::Publish(_) | Effect::Exit { .. } => {}
+            Effect::Conceal { .. }
+            | Effect::NoAgent { .. }
+            | Effect::Publish(_)
+            | Effect::Exit { .. } => {}
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The deadlines of rows, each by its facts.
 
 use super::*;
+use crate::bridge::books::channel::Wrote;
 use crate::bridge::books::question::Question;
 use crate::bridge::books::session::Audience;
 use crate::bridge::books::tests::{
@@ -24,7 +25,7 @@ fn due(books: &Books, due: Due) -> Option<u64> {
 }
 
 fn ending(since: u64) -> Phase {
-    let (since, cause) = (at(since), ShutdownCause::Signal);
+    let (since, cause) = (at(since), ShutdownCause::Signal("SIGTERM"));
     Phase::Ending { since, cause, wished_at: since, signalled_at: None, forced: false }
 }
 
@@ -136,8 +137,12 @@ fn a_channel_on_its_way_in_or_out_is_due_by_its_state() {
     assert_eq!(on(Rung::Stuck), None);
     assert_eq!(in_state(ChannelState::Draining { reason }), None);
     assert_eq!(in_state(ChannelState::Spawned), None);
-    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: false }), Some(20_005));
-    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: true }), Some(300_005));
+    let wrote = Wrote::Nothing;
+    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: false, wrote }), Some(20_005));
+    assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: true, wrote }), Some(300_005));
+    let wrote = Wrote::Prose { at: at(9_000) };
+    let prose = ChannelState::Starting { since: at(5), slow: true, wrote };
+    assert_eq!(in_state(prose), Some(29_000));
 }
 
 #[test]
