@@ -6,6 +6,7 @@
 mod args;
 pub mod demo;
 mod error;
+mod exit_code;
 mod file;
 mod kinds;
 mod login;
@@ -17,42 +18,45 @@ mod print;
 mod process_environment;
 mod resolve;
 mod run;
+mod rust_log;
 mod settings;
 mod show;
 mod variable_kinds;
+mod warning;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
+use nix::unistd::{geteuid, getuid};
 
 use self::args::{CommandLine, Flags, RunArgs, Subcommands};
 pub use self::error::{ConfigError, Origin};
+use self::exit_code::{NOT_FOUND, NOT_RUN, UNUSABLE, USAGE};
 pub use self::login::login_start;
 use self::process_environment::ProcessEnvironment;
 use self::resolve::Resolved;
 pub use self::settings::Settings;
 
-/// The exit code of a command line or configuration that is refused.
-const USAGE: u8 = 2;
-/// The exit codes of shells for a command that is not there, and for one that cannot be run.
-const NOT_FOUND: u8 = 127;
-const NOT_RUN: u8 = 126;
-
 /// Runs the command that this process was started with.
 pub fn main() -> ExitCode {
+    if geteuid() != getuid() {
+        // Its variables and files would be those of the one user, its rights of the other.
+        return print::failure(&"drawbridge must not be a set-user-id program", UNUSABLE);
+    }
     let mut arguments = env::args_os().peekable();
     let program = arguments.next().unwrap_or_else(|| "drawbridge".into());
     // `demo-agent` is for `drawbridge demo` alone; it reads its own arguments.
     if arguments.next_if(|first| first == "demo-agent").is_some() {
         return demo::agent(arguments.collect());
     }
+    let first = arguments.peek().cloned();
     match CommandLine::try_parse_from([program].into_iter().chain(arguments)) {
         Ok(line) => dispatch(line),
-        Err(error) => explain(&error),
+        Err(error) => explain(&error, first.as_deref()),
     }
 }
 
@@ -69,20 +73,26 @@ fn dispatch(line: CommandLine) -> ExitCode {
 
 fn run_agent(run: RunArgs) -> ExitCode {
     let resolved = resolve::resolve(&run.flags, &ProcessEnvironment::of_process()).and_then(
-        |Resolved { settings, unknown, .. }| Ok((settings.with_agent(run.agent)?, unknown)),
+        |Resolved { settings, warnings, .. }| Ok((settings.with_agent(run.agent)?, warnings)),
     );
-    let (settings, unknown) = match resolved {
+    let (settings, warnings) = match resolved {
         Ok(resolved) => resolved,
         Err(error) => return print::failure(&error, USAGE),
     };
     if !run.acp && login::in_terminal() {
-        return log_in(&settings.agent);
+        return log_in(&settings);
     }
-    run::run(settings, &unknown)
+    run::run(settings, &warnings)
 }
 
-fn log_in(agent: &[OsString]) -> ExitCode {
-    let error = login_start(agent);
+fn log_in(settings: &Settings) -> ExitCode {
+    let agent = &settings.agent;
+    print::note(&format_args!(
+        "stdin and stdout are a terminal, so drawbridge steps aside for {}; with --acp it serves \
+         an editor here",
+        settings.config.agent.name
+    ));
+    let error = login_start(agent, &settings.passing);
     let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
     let program = agent.first().cloned().unwrap_or_default();
     print::failure(&format_args!("cannot start {}: {error}", program.display()), code)
@@ -91,7 +101,7 @@ fn log_in(agent: &[OsString]) -> ExitCode {
 fn show_config(flags: &Flags) -> ExitCode {
     match resolve::resolve(flags, &ProcessEnvironment::of_process()) {
         Ok(resolved) => {
-            resolved.unknown.iter().for_each(|unknown| print::warning(unknown));
+            resolved.warnings.iter().for_each(|warning| print::warning(warning));
             print::output(show::table(&resolved).as_bytes())
         }
         Err(error) => print::failure(&error, USAGE),
@@ -111,11 +121,12 @@ fn print_manual() -> ExitCode {
     }
 }
 
-/// Prints the error of the parser, or the help or version that was asked for.
-fn explain(error: &clap::Error) -> ExitCode {
+/// Prints the error of the parser, or the help or version that was asked for. `first` is the
+/// first argument.
+fn explain(error: &clap::Error, first: Option<&OsStr>) -> ExitCode {
     // If the reader has closed the pipe, it has read enough.
     let _ = error.print();
-    if let Some(tip) = args::tip(error) {
+    if let Some(tip) = args::tip(error, first) {
         let _ = io::stderr().lock().write_all(tip.as_bytes());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))

@@ -16,6 +16,7 @@
 //! | [`agent_environment`] | which variables an agent gets | what they mean |
 //! | [`processes`] | the process table, and the names that are left alone | channels |
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
+//! | [`user_files`] | directories and files of the user alone | what is in them |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
 //!
 //! Events go into the core, effects come out of it; the core itself does no I/O.
@@ -30,4 +31,5 @@ pub mod ladder;
 pub mod logs;
 pub mod processes;
 pub mod runtime;
+pub mod user_files;
 pub mod wire;

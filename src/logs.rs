@@ -27,9 +27,13 @@ pub use self::settings::{LogFile, LogFormat, LogSettings};
 use self::stderr::Stderr;
 pub use self::tee::STARTUP;
 use self::tee::{Taken, Tee};
+use crate::user_files::Directory;
 
 /// The limit of each of the two queues, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
+
+/// The name of the default log file in its directory.
+const LOG_NAME: &str = "drawbridge.log";
 
 /// The running logs.
 #[derive(Debug)]
@@ -143,22 +147,24 @@ impl Wanted<'_> {
     fn open(&self, line: LineFormat) -> Result<OpenFile, Failure> {
         let path = match self {
             Wanted::Named(path) => path.to_path_buf(),
-            Wanted::Own(directory) => directory.join("drawbridge.log"),
-            Wanted::Nowhere => PathBuf::from("drawbridge.log"),
+            Wanted::Own(directory) => directory.join(LOG_NAME),
+            Wanted::Nowhere => PathBuf::from(LOG_NAME),
         };
-        match self.start(&path, line) {
+        match self.start(line) {
             Ok(queue) => Ok(OpenFile { queue, path }),
             Err(error) => Err(Failure { path, error }),
         }
     }
 
-    fn start(&self, path: &Path, line: LineFormat) -> io::Result<Queue> {
-        match self {
-            Wanted::Named(_) => {}
-            Wanted::Own(directory) => rotate::make_directory(directory)?,
+    fn start(&self, line: LineFormat) -> io::Result<Queue> {
+        let file = match self {
+            Wanted::Named(path) => RotatingFile::open_named(path)?,
+            Wanted::Own(directory) => {
+                RotatingFile::open(Directory::own(directory)?, LOG_NAME.into())?
+            }
             Wanted::Nowhere => return Err(io::Error::other("the user has no home directory")),
-        }
-        Queue::start("log-file", QUEUE_BYTES, RotatingFile::open(path)?, line)
+        };
+        Queue::start("log-file", QUEUE_BYTES, file, line)
     }
 }
 

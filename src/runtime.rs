@@ -41,6 +41,7 @@ use self::input::{Input, inputs};
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
+use crate::agent_environment;
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 
 /// The number of task polls after which the scheduler looks which streams are ready.
@@ -138,7 +139,7 @@ impl Loop {
             command: setup.agent,
             directory: env::current_dir().unwrap_or_else(|_| "/".into()),
             path: env::var_os("PATH"),
-            environment: setup.passing.apply(env::vars_os()),
+            environment: setup.passing.apply(&agent_environment::of_process()),
             ledger: Ledger::in_folder(setup.ledgers.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]

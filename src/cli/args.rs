@@ -188,8 +188,9 @@ impl TypedValueParser for Raw {
 }
 
 /// A tip behind an error of the parser, for the mistakes that the parser does not explain:
-/// a misspelled command, a command behind options, and an agent without dashes.
-pub(super) fn tip(error: &clap::Error) -> Option<String> {
+/// a misspelled command, a command behind options, and an agent without dashes. `first` is
+/// the first argument.
+pub(super) fn tip(error: &clap::Error, first: Option<&OsStr>) -> Option<String> {
     let kind = match error.kind() {
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
         ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
@@ -199,16 +200,21 @@ pub(super) fn tip(error: &clap::Error) -> Option<String> {
     if stranger.starts_with('-') {
         return None;
     }
-    let commands = CommandLine::command();
-    let names = commands.get_subcommands().map(Command::get_name);
-    let agent = format!("An agent's command stands after --: drawbridge -- {stranger}\n");
-    Some(match (commands.find_subcommand(stranger), nearest(stranger, names)) {
-        (Some(_), _) => {
-            format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n")
+    let mut commands = CommandLine::command();
+    commands.build();
+    let names: Vec<&str> = commands.get_subcommands().map(Command::get_name).collect();
+    let is_first = first == Some(OsStr::new(stranger));
+    match first.and_then(OsStr::to_str) {
+        // Behind a command nothing can be meant but an agent of `run`.
+        Some(command) if names.contains(&command) && command != "run" => None,
+        _ if names.contains(&stranger.as_str()) => {
+            Some(format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n"))
         }
-        (None, Some(near)) => format!("{agent}Or is the command drawbridge {near} meant?\n"),
-        (None, None) => agent,
-    })
+        _ => Some(match nearest(stranger, names).filter(|_| is_first) {
+            Some(near) => format!("Did you mean the command drawbridge {near}?\n"),
+            None => format!("An agent's command stands after --: drawbridge -- {stranger}\n"),
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The errors of a configuration, as sentences for a person.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -91,14 +90,14 @@ pub enum ConfigError {
         share_origin: Box<Origin>,
     },
     /// A file that cannot be read. A file at the default path may be absent.
-    #[error("the configuration file {}{} cannot be read: {error}", .path.display(), named_by(.origin))]
+    #[error("the configuration file {}{} is not read: {reason}", .path.display(), named_by(.origin))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Where the file was named.
         origin: Origin,
-        /// The message of the system.
-        error: io::Error,
+        /// The message of the system, or why the file is not trusted.
+        reason: String,
     },
     /// A file that is not TOML.
     #[error("{}:{line}: not valid TOML: {message}", .path.display())]

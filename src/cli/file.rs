@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
+use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -18,6 +19,7 @@ use super::error::{ConfigError, Origin};
 use super::kinds::Bare;
 use super::near::nearest;
 use super::options::{OPTIONS, Opt, find};
+use crate::user_files::distrust;
 
 /// One key of the file.
 #[derive(Debug)]
@@ -30,25 +32,53 @@ pub(super) struct FileEntry {
     pub(super) origin: Origin,
 }
 
-/// The entries of the file at `path`, in its order. `None`: there is no file at
-/// `path`, which is the default path.
+/// Why a file yields no entries.
+#[derive(Debug)]
+pub(super) enum LoadError {
+    /// The file cannot be used at all.
+    Unusable(Unusable),
+    /// The text of the file is wrong.
+    Wrong(ConfigError),
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum Unusable {
+    /// There is none.
+    #[error(transparent)]
+    Missing(io::Error),
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(io::Error),
+    /// Another user may have written it.
+    #[error("{0}")]
+    Distrusted(&'static str),
+}
+
+/// The entries of the file at `path`, in its order.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, is not TOML, or has an unknown or repeated key, or a
+/// A file that cannot be used, is not TOML, or has an unknown or repeated key, or a
 /// value of a type that the key does not take.
-pub(super) fn load(path: &Path, named_by: &Origin) -> Result<Option<Vec<FileEntry>>, ConfigError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && *named_by == Origin::Default => {
-            return Ok(None);
-        }
-        Err(error) => {
-            let (path, origin) = (path.to_owned(), named_by.clone());
-            return Err(ConfigError::Unreadable { path, origin, error });
-        }
+pub(super) fn load(path: &Path) -> Result<Vec<FileEntry>, LoadError> {
+    let text = read(path).map_err(LoadError::Unusable)?;
+    FileText { path, text: &text }.entries().map_err(LoadError::Wrong)
+}
+
+fn read(path: &Path) -> Result<String, Unusable> {
+    let missing_or_unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Unusable::Missing(error),
+        _ => Unusable::Unreadable(error),
     };
-    FileText { path, text: &text }.entries().map(Some)
+    let mut file = File::open(path).map_err(missing_or_unreadable)?;
+    let metadata = file.metadata().map_err(Unusable::Unreadable)?;
+    if let Some(reason) = distrust(&metadata) {
+        return Err(Unusable::Distrusted(reason));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(Unusable::Unreadable)?;
+    Ok(text)
 }
 
 /// A file and its text.

@@ -8,7 +8,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
+use super::near::nearest;
 use super::numbers::{count, millis, spell_bytes};
 use crate::bridge::time::{Limit, spelled};
 use crate::logs::LogFile;
@@ -234,6 +236,9 @@ impl ValueKind for ProgramNames {
     }
 }
 
+/// The levels of log lines, from the fewest lines to the most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// A filter for log lines.
 pub(super) struct Filter;
 
@@ -241,14 +246,20 @@ impl ValueKind for Filter {
     type Value = String;
 
     fn read(&self, text: &OsStr) -> Result<String, String> {
-        text.to_str()
-            .filter(|text| !text.is_empty() && EnvFilter::builder().parse(text).is_ok())
-            .map(str::to_owned)
-            .ok_or_else(|| {
-                "give a level (error, warn, info, debug, trace or off) or a list of TARGET=LEVEL, \
-                 such as info,drawbridge=debug"
-                    .to_owned()
-            })
+        let text = text.to_str().unwrap_or_default();
+        // A word alone is a target for the library, and so would be a misspelled level.
+        let stranger = text.split(',').map(str::trim).find(|directive| {
+            !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
+        });
+        if !text.is_empty() && stranger.is_none() && EnvFilter::builder().parse(text).is_ok() {
+            return Ok(text.to_owned());
+        }
+        let near = stranger.and_then(|word| nearest(word, LEVELS));
+        let meant = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        Err(format!(
+            "give a level ({}) or a list of TARGET=LEVEL, such as info,drawbridge=debug{meant}",
+            listed(&LEVELS)
+        ))
     }
 
     fn write(&self, value: &String) -> String {
@@ -355,5 +366,7 @@ mod tests {
         assert!(Filter.read(OsStr::new("info,drawbridge=debug")).is_ok());
         assert!(Filter.read(OsStr::new("drawbridge=loud")).is_err());
         assert!(Filter.read(OsStr::new("")).is_err());
+        let refused = Filter.read(OsStr::new("warnn")).err().unwrap_or_default();
+        assert!(refused.ends_with("; did you mean warn?"), "{refused}");
     }
 }

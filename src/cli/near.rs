@@ -1,6 +1,6 @@
 //! The known name that a misspelled name is nearest to.
 
-use strsim::levenshtein;
+use strsim::osa_distance;
 
 /// A name with this many edits or more is not taken for a misspelling.
 const FAR: usize = 4;
@@ -10,7 +10,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let name = name.to_ascii_lowercase().replace('_', "-");
     known
         .into_iter()
-        .map(|candidate| (levenshtein(&name, candidate), candidate))
+        .map(|candidate| (osa_distance(&name, candidate), candidate))
         .filter(|(edits, candidate)| *edits < FAR && edits * 2 < candidate.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -26,5 +26,6 @@ mod tests {
         assert_eq!(nearest("MAX_SESSION", known), Some("max-sessions"));
         assert_eq!(nearest("session-idle-timeout", known), Some("session-idle-timeout-ms"));
         assert_eq!(nearest("log", known), None);
+        assert_eq!(nearest("hsare", known), Some("share"), "two letters changed places");
     }
 }

@@ -12,6 +12,7 @@ use super::kinds::{
 };
 use super::settings::Settings;
 use super::variable_kinds::{VariableNames, VariableValues};
+use crate::agent_environment::OWN_PREFIX;
 use crate::bridge::config::{
     AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
 };
@@ -51,7 +52,7 @@ impl Opt {
 }
 
 /// The prefix of the environment variable of every option.
-pub(super) const PREFIX: &str = "DRAWBRIDGE_";
+pub(super) const PREFIX: &str = OWN_PREFIX;
 
 /// The environment variable of the option `name`: `DRAWBRIDGE_TERM_GRACE_MS`.
 pub(super) fn variable(name: &str) -> String {
@@ -272,13 +273,16 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "env-ignore", ENVIRONMENT, VariableNames => passing.ignore,
-        "Variables that agents do not get, although --env-pass names them: those that belong to \
-         one terminal or shell. none: no exception"
+        "Variables that agents do not get, although --env-pass names them. volatile: all those \
+         that belong to one terminal, shell, window or start; more names may follow behind a \
+         comma. none: no exception"
     ),
     option!(
         "env-set", ENVIRONMENT, VariableValues => passing.set,
-        "Variables that are set for agents, with commas between them. A part that does not begin \
-         with a name and = belongs to the value before it. none: no variable"
+        "Variables that are set for agents, also in a login in a terminal, with commas between \
+         them. A part that does not begin with a name and = belongs to the value before it. A NAME \
+         alone, before the first value, takes its value from drawbridge's environment: others can \
+         read a command line. none: no variable"
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.agent.prompt_queue,

@@ -23,6 +23,11 @@ pub(super) fn failure(reason: &dyn Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Says on stderr what happens, and goes on.
+pub(super) fn note(what: &dyn Display) {
+    let _ = writeln!(io::stderr().lock(), "drawbridge: {what}");
+}
+
 /// Says on stderr what is probably wrong, and goes on.
 pub(super) fn warning(reason: &dyn Display) {
     let _ = writeln!(io::stderr().lock(), "warning: {reason}");

@@ -8,6 +8,10 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use nix::unistd::{User, geteuid};
+
+use crate::user_files::belongs_to_another;
+
 /// The environment variables and the home directory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProcessEnvironment {
@@ -18,10 +22,7 @@ pub(super) struct ProcessEnvironment {
 impl ProcessEnvironment {
     /// The environment of this process.
     pub(super) fn of_process() -> Self {
-        ProcessEnvironment {
-            variables: env::vars_os().collect(),
-            home: env::home_dir().filter(|home| home.is_absolute()),
-        }
+        ProcessEnvironment { variables: env::vars_os().collect(), home: home() }
     }
 
     /// The value of a variable; `None`: it is not set.
@@ -62,6 +63,14 @@ impl ProcessEnvironment {
             .filter(|path| path.is_absolute())
             .or_else(|| self.home.as_ref().map(|home| home.join(under_home)))
     }
+}
+
+/// The user's home directory: that of `HOME`, unless it belongs to another user, as under
+/// `sudo`; then that of the user's record.
+fn home() -> Option<PathBuf> {
+    let is_ours = |home: &PathBuf| home.is_absolute() && !belongs_to_another(home);
+    let named = env::var_os("HOME").map(PathBuf::from).filter(is_ours);
+    named.or_else(|| User::from_uid(geteuid()).ok()?.map(|user| user.dir).filter(is_ours))
 }
 
 #[cfg(test)]

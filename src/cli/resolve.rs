@@ -8,15 +8,15 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 use super::args::Flags;
 use super::error::{ConfigError, Origin};
-use super::file;
+use super::file::{self, LoadError, Unusable};
 use super::near::nearest;
 use super::options::{OPTIONS, Opt, PREFIX, find, variable};
 use super::process_environment::ProcessEnvironment;
+use super::rust_log;
 use super::settings::Settings;
+use super::warning::ConfigWarning;
 use crate::agent_environment::COOKIE;
 use crate::bridge::config::Share;
 
@@ -28,22 +28,8 @@ pub(super) struct Resolved {
     pub(super) origins: Vec<Origin>,
     /// The configuration file, if there is a place for one.
     pub(super) file: Option<ConfigFile>,
-    /// Variables that look like options and are none.
-    pub(super) unknown: Vec<UnknownVariable>,
-}
-
-/// An environment variable with the prefix [`PREFIX`] that is no option: a person is told,
-/// since it may be a misspelled one.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the variable {name} is no option of drawbridge{}", meant(.near.as_deref()))]
-pub(super) struct UnknownVariable {
-    name: String,
-    /// The variable that may have been meant.
-    near: Option<String>,
-}
-
-fn meant(near: Option<&str>) -> String {
-    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    /// The parts of the configuration that are left out.
+    pub(super) warnings: Vec<ConfigWarning>,
 }
 
 /// The configuration file that was looked for.
@@ -63,6 +49,8 @@ pub(super) enum Presence {
     Read,
     /// The file does not exist, and need not exist.
     Absent,
+    /// The file need not be read, and cannot be used.
+    Unusable,
 }
 
 /// The settings that `flags`, `environment` and the file ask for.
@@ -75,19 +63,19 @@ pub(super) fn resolve(
     flags: &Flags,
     environment: &ProcessEnvironment,
 ) -> Result<Resolved, ConfigError> {
-    let mut draft =
-        Draft { settings: Settings::default(), origins: vec![Origin::Default; OPTIONS.len()] };
+    let (settings, warnings) = (Settings::default(), unknown_variables(environment));
+    let mut draft = Draft { settings, origins: vec![Origin::Default; OPTIONS.len()], warnings };
     draft.settings.log.directory = environment.log_directory();
     let file = draft.read_file(flags, environment)?;
     draft.read_environment(environment)?;
     draft.read_flags(flags)?;
-    draft.read_rust_log(environment)?;
+    draft.read_rust_log(environment);
     draft.check()?;
-    let unknown = unknown_variables(environment);
-    Ok(Resolved { settings: draft.settings, origins: draft.origins, file, unknown })
+    let Draft { settings, origins, warnings } = draft;
+    Ok(Resolved { settings, origins, file, warnings })
 }
 
-fn unknown_variables(environment: &ProcessEnvironment) -> Vec<UnknownVariable> {
+fn unknown_variables(environment: &ProcessEnvironment) -> Vec<ConfigWarning> {
     let names = || OPTIONS.iter().flat_map(Opt::names).chain(["config"]);
     let is_known = |name: &str| name == COOKIE || names().any(|known| variable(known) == name);
     environment
@@ -96,7 +84,7 @@ fn unknown_variables(environment: &ProcessEnvironment) -> Vec<UnknownVariable> {
             let name = name.to_string_lossy();
             let option = name.strip_prefix(PREFIX).filter(|_| !is_known(&name))?;
             let near = nearest(option, names()).map(variable);
-            Some(UnknownVariable { name: name.into_owned(), near })
+            Some(ConfigWarning::UnknownVariable { name: name.into_owned(), near })
         })
         .collect()
 }
@@ -105,6 +93,7 @@ fn unknown_variables(environment: &ProcessEnvironment) -> Vec<UnknownVariable> {
 struct Draft {
     settings: Settings,
     origins: Vec<Origin>,
+    warnings: Vec<ConfigWarning>,
 }
 
 impl Draft {
@@ -116,14 +105,27 @@ impl Draft {
         let Some((path, origin)) = file_to_read(flags, environment) else {
             return Ok(None);
         };
-        let presence = match file::load(&path, &origin)? {
-            Some(entries) => {
+        let presence = match file::load(&path) {
+            Ok(entries) => {
                 for entry in entries {
                     self.set(entry.option, &entry.value, entry.origin)?;
                 }
                 Presence::Read
             }
-            None => Presence::Absent,
+            // Nobody has asked for the default file.
+            Err(LoadError::Unusable(reason)) if origin == Origin::Default => match reason {
+                Unusable::Missing(_) => Presence::Absent,
+                other => {
+                    let (path, reason) = (path.clone(), other.to_string());
+                    self.warnings.push(ConfigWarning::UnusableFile { path, reason });
+                    Presence::Unusable
+                }
+            },
+            Err(LoadError::Unusable(reason)) => {
+                let reason = reason.to_string();
+                return Err(ConfigError::Unreadable { path, origin, reason });
+            }
+            Err(LoadError::Wrong(error)) => return Err(error),
         };
         Ok(Some(ConfigFile { path, origin, presence }))
     }
@@ -151,16 +153,16 @@ impl Draft {
         Ok(())
     }
 
-    fn read_rust_log(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
+    fn read_rust_log(&mut self, environment: &ProcessEnvironment) {
         const NAME: &str = "RUST_LOG";
-        let Some(index) = find("log") else {
-            return Ok(());
-        };
-        match environment.get(NAME) {
-            Some(value) if self.origins[index] == Origin::Default && !value.is_empty() => {
-                self.set(index, value, Origin::Variable(NAME.to_owned()))
-            }
-            _ => Ok(()),
+        let (Some(index), Some(value)) = (find("log"), environment.get(NAME)) else { return };
+        if self.origins[index] == Origin::Default && !value.is_empty() {
+            let found = rust_log::read(value, &self.settings.log.filter);
+            self.settings.log.filter = found.filter;
+            self.origins[index] = Origin::Variable(NAME.to_owned());
+            let left_out = found.left_out.into_iter();
+            self.warnings
+                .extend(left_out.map(|directive| ConfigWarning::ForeignFilter { directive }));
         }
     }
 
@@ -269,7 +271,7 @@ mod tests {
         assert_eq!(filter(&[("RUST_LOG", "")]), Ok("info".to_owned()));
         let both = [("RUST_LOG", "a=loud"), ("DRAWBRIDGE_LOG", "warn")];
         assert_eq!(filter(&both), Ok("warn".to_owned()));
-        assert!(filter(&[("RUST_LOG", "a=loud")]).is_err_and(|e| e.starts_with("RUST_LOG: ")));
+        assert_eq!(filter(&[("RUST_LOG", "a=loud,b=debug")]), Ok("info,b=debug".to_owned()));
     }
 
     #[test]

@@ -4,26 +4,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::exit_code::{NO_AGENT, SURVIVORS, UNUSABLE};
 use super::print::failure;
-use super::resolve::UnknownVariable;
 use super::settings::Settings;
+use super::warning::ConfigWarning;
 use crate::bridge::Limit;
 use crate::bridge::config::{Config, IdlePolicy};
 use crate::bridge::time::spelled;
 use crate::logs::{Logs, STARTUP};
 use crate::runtime::{Outcome, Setup, run_embedded};
 
-/// The exit code when the bridge's own stdio, the logs or the system's signals cannot be used.
-const UNUSABLE: u8 = 1;
-/// The exit code when there was no agent for the editor.
-const NO_AGENT: u8 = 1;
-/// The exit code when processes of agents would not die.
-const SURVIVORS: u8 = 70;
 /// The time that the log's writers get at the exit.
 const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// Runs a bridge until its end.
-pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
+pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
     let logs = match Logs::start(&settings.log) {
         Ok(logs) => logs,
         Err(error) => {
@@ -31,8 +26,8 @@ pub(super) fn run(settings: Settings, unknown: &[UnknownVariable]) -> ExitCode {
         }
     };
     tracing::info!(target: STARTUP, "{}", startup_line(&settings.config, logs.file()));
-    for variable in unknown {
-        tracing::warn!("{variable}");
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
     let ledgers = settings.log.directory.as_ref().map(|state| state.join("agents"));
     let setup = Setup {

@@ -13,6 +13,7 @@ pub(super) fn table(resolved: &Resolved) -> String {
         let absent = match file.presence {
             Presence::Read => "",
             Presence::Absent => " (absent)",
+            Presence::Unusable => " (not read)",
         };
         let path = format!("{}{absent}", file.path.display());
         rows.push(["config".to_owned(), path, file.origin.short()]);

@@ -38,7 +38,10 @@ impl ValueKind for VariableValues {
     type Value = Assignments;
 
     fn read(&self, text: &OsStr) -> Result<Assignments, String> {
-        let why = || "give NAME=VALUE, more of them behind commas; or none".to_owned();
+        let why = || {
+            "give NAME=VALUE, more of them behind commas, or a NAME that is set already; or none"
+                .to_owned()
+        };
         match text.to_str() {
             Some("none") => Ok(Assignments::default()),
             Some(list) => Assignments::of(list).map_err(|_| why()),

@@ -9,48 +9,62 @@
 //! file.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::queue::Output;
 use super::stderr::write_patiently;
+use crate::user_files::Directory;
 
 /// The limit of one file, in bytes.
 const LIMIT: u64 = 8 << 20;
 /// How many old files are kept.
 const KEPT: u32 = 3;
 
-/// Makes the directory of the log file; only its user has access.
-pub(super) fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
 /// The log file, as the output of a writer thread.
 pub(super) struct RotatingFile {
-    path: PathBuf,
+    directory: Directory,
+    name: OsString,
     file: File,
     limit: u64,
+    trouble: Trouble,
+}
+
+/// Whether a person knows that lines are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// One warning was given; it is all that can be said.
+    Told,
 }
 
 impl RotatingFile {
-    /// Opens the file at `path`, or makes it; only its user has access to a new one.
-    pub(super) fn open(path: &Path) -> io::Result<RotatingFile> {
-        Ok(RotatingFile { path: path.to_owned(), file: append_to(path)?, limit: LIMIT })
+    /// Opens the file `name` in a directory of the user, or makes it; only the user has access
+    /// to a new one.
+    pub(super) fn open(directory: Directory, name: OsString) -> io::Result<RotatingFile> {
+        let file = append_to(&directory, &name)?;
+        Ok(RotatingFile { directory, name, file, limit: LIMIT, trouble: Trouble::None })
     }
 
-    /// Makes sure that the next line, of `coming` bytes, goes to the file at the path:
+    /// Opens the file at a path that the user has named, or makes it.
+    pub(super) fn open_named(path: &Path) -> io::Result<RotatingFile> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        RotatingFile::open(Directory::of_named(parent.unwrap_or(Path::new(".")))?, name.to_owned())
+    }
+
+    /// Makes sure that the next line, of `coming` bytes, goes to the file under the name:
     /// opens it if it is another one, and rotates it if it is full.
     fn settle(&mut self, coming: usize) -> io::Result<()> {
         let mine = self.file.metadata()?;
         if !mine.is_file() {
             return Ok(());
         }
-        if !self.is_at_path() {
-            self.file = append_to(&self.path)?;
+        if !self.is_at_name() {
+            self.file = append_to(&self.directory, &self.name)?;
         } else if mine.len() > 0 && mine.len().saturating_add(coming as u64) > self.limit {
             self.rotate()?;
         }
@@ -63,58 +77,62 @@ impl RotatingFile {
             return Ok(());
         };
         // Another process may have rotated the file before the lock was taken.
-        if self.is_at_path() {
+        if self.is_at_name() {
             for number in (1..KEPT).rev() {
-                match fs::rename(self.old(number), self.old(number + 1)) {
+                match self.directory.rename(&self.old(number), &self.old(number + 1)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
             }
-            fs::rename(&self.path, self.old(1))?;
+            self.directory.rename(&self.name, &self.old(1))?;
         }
-        let successor = append_to(&self.path)?;
+        let successor = append_to(&self.directory, &self.name)?;
         drop(lock);
         self.file = successor;
         Ok(())
     }
 
-    /// Whether the path still leads to the file that is open.
-    fn is_at_path(&self) -> bool {
-        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        match (self.file.metadata(), fs::metadata(&self.path)) {
-            (Ok(mine), Ok(there)) => identity(mine) == identity(there),
-            _ => false,
-        }
+    /// Whether the name still leads to the file that is open.
+    fn is_at_name(&self) -> bool {
+        self.file.metadata().is_ok_and(|mine| self.directory.leads_to(&self.name, &mine))
     }
 
-    /// The path of an old file. Number 1 is the youngest: `drawbridge.log.1`.
-    fn old(&self, number: u32) -> PathBuf {
-        let mut name = OsString::from(&self.path);
+    /// The name of an old file. Number 1 is the youngest: `drawbridge.log.1`.
+    fn old(&self, number: u32) -> OsString {
+        let mut name = self.name.clone();
         name.push(format!(".{number}"));
-        PathBuf::from(name)
+        name
+    }
+
+    /// Warns once that lines are lost. The warning goes to stderr; the file may not take it.
+    fn tell(&mut self, error: &io::Error) {
+        if self.trouble == Trouble::None {
+            self.trouble = Trouble::Told;
+            let name = self.name.display();
+            tracing::warn!("lines are missing in the log file {name} from here on: {error}");
+        }
     }
 }
 
 impl Output for RotatingFile {
     fn write_line(&mut self, line: &[u8]) {
-        // If this fails, the open file is still written to. A failed write cannot be
-        // reported anywhere.
-        let _ = self.settle(line.len());
-        write_patiently(&mut self.file, line);
+        // A file that cannot be rotated must not grow: the line is lost.
+        let written = self.settle(line.len()).and_then(|()| write_patiently(&mut self.file, line));
+        if let Err(error) = written {
+            self.tell(&error);
+        }
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
-    // A named pipe without a reader must fail, not wait, and a terminal must not become
-    // the controlling one.
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags.bits()).open(path)
+fn append_to(directory: &Directory, name: &OsString) -> io::Result<File> {
+    directory.open_file(name, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::{env, process};
+    use std::path::PathBuf;
+    use std::{env, fs, process};
 
     use super::*;
 
@@ -123,12 +141,13 @@ mod tests {
     impl Place {
         fn new(name: &str) -> io::Result<Place> {
             let path = env::temp_dir().join(format!("drawbridge-{name}-{}", process::id()));
-            make_directory(&path)?;
+            Directory::own(&path)?;
             Ok(Place(path))
         }
 
         fn open(&self, limit: u64) -> io::Result<RotatingFile> {
-            Ok(RotatingFile { limit, ..RotatingFile::open(&self.0.join("log"))? })
+            let directory = Directory::own(&self.0)?;
+            Ok(RotatingFile { limit, ..RotatingFile::open(directory, "log".into())? })
         }
 
         fn read(&self, name: &str) -> String {
@@ -199,6 +218,24 @@ mod tests {
         fs::remove_file(&path)?;
         log.write_line(b"again\n");
         assert_eq!(place.read("log"), "again\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_rotated_stays_bounded() -> io::Result<()> {
+        let place = Place::new("stuck")?;
+        let mut log = place.open(8)?;
+        log.write_line(b"1111\n");
+        // A directory in the way of an old file.
+        fs::create_dir_all(place.0.join("log.3/full"))?;
+        fs::write(place.0.join("log.2"), "")?;
+        for _ in 0..100 {
+            log.write_line(b"2222\n");
+        }
+        assert_eq!((place.read("log"), log.trouble), ("1111\n".to_owned(), Trouble::Told));
+        fs::remove_dir_all(place.0.join("log.3"))?;
+        log.write_line(b"3333\n");
+        assert_eq!(place.read("log"), "3333\n");
         Ok(())
     }
 }

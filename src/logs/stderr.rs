@@ -24,25 +24,27 @@ impl Stderr {
 
 impl Output for Stderr {
     fn write_line(&mut self, line: &[u8]) {
-        write_patiently(&mut self.0, line);
+        // If stderr is broken, nobody is left to be told.
+        let _ = write_patiently(&mut self.0, line);
     }
 }
 
-/// Writes all of `line`, unless the output is broken.
+/// Writes all of `line`.
 ///
 /// **Hazard:** whether writes to stderr block is a flag that all processes share
 /// which have inherited it, and some of them make it non-blocking.
-pub(super) fn write_patiently(output: &mut impl Write, mut line: &[u8]) {
+pub(super) fn write_patiently(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     const PAUSE: Duration = Duration::from_millis(20);
     while !line.is_empty() {
         match output.write(line) {
-            Ok(0) => return,
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => line = &line[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
-            Err(_) => return,
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -67,7 +69,7 @@ mod tests {
             }
         }
         let mut output = Reluctant(Vec::new(), false);
-        write_patiently(&mut output, b"ab\n");
+        assert!(write_patiently(&mut output, b"ab\n").is_ok());
         assert_eq!(output.0, b"ab\n");
     }
 }

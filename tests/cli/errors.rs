@@ -52,7 +52,7 @@ fn a_bad_variable_is_named() -> io::Result<()> {
         ("DRAWBRIDGE_MAX_SESSIONS", "many"),
         ("DRAWBRIDGE_TERM_GRACE_MS", ""),
         ("DRAWBRIDGE_PREHEAT", "yes"),
-        ("RUST_LOG", "drawbridge=loud"),
+        ("DRAWBRIDGE_LOG", "warnn"),
     ] {
         let run = refused(&home, &[], &[(name, value)])?;
         assert_says(&run, &[&format!("error: {name}: \"{value}\" is refused: give ")]);
@@ -97,9 +97,9 @@ fn a_bad_file_is_named_with_the_line() -> io::Result<()> {
 fn a_named_file_must_be_there() -> io::Result<()> {
     let home = Home::new()?;
     let run = refused(&home, &["--config", "/nonexistent/c.toml"], &[])?;
-    assert_says(&run, &["/nonexistent/c.toml", "(from --config)", "cannot be read"]);
+    assert_says(&run, &["/nonexistent/c.toml", "(from --config)", "is not read"]);
     let run = refused(&home, &[], &[("DRAWBRIDGE_CONFIG", "/nonexistent/c.toml")])?;
-    assert_says(&run, &["/nonexistent/c.toml", "(from DRAWBRIDGE_CONFIG)", "cannot be read"]);
+    assert_says(&run, &["/nonexistent/c.toml", "(from DRAWBRIDGE_CONFIG)", "is not read"]);
     Ok(())
 }
 
@@ -158,8 +158,17 @@ fn misplaced_words_are_explained() -> io::Result<()> {
     let run = home.run(&["claude", "--acp"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["stands after --: drawbridge -- claude"]);
-    let run = home.run(&["confg"], &[])?;
-    assert_says(&run, &["Or is the command drawbridge config meant?", "drawbridge -- confg"]);
+    for (misspelled, meant) in
+        [("confg", "config"), ("hlep", "help"), ("runn", "run"), ("complitions", "completions")]
+    {
+        let run = home.run(&[misspelled, "x"], &[])?;
+        assert_says(&run, &[&format!("Did you mean the command drawbridge {meant}?")]);
+        assert!(!run.stderr.contains("stands after --"), "{run:?}");
+    }
+    let run = home.run(&["config", "claude"], &[])?;
+    assert!(!run.stderr.contains("stands after --"), "no agent belongs there: {run:?}");
+    let run = home.run(&["run", "claude"], &[])?;
+    assert_says(&run, &["stands after --: drawbridge -- claude"]);
     let run = home.run(&["--share", "cwd", "config"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["before its options: drawbridge config [OPTIONS]"]);

@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod errors;
+mod foreign;
 
 use std::fs;
 use std::io;

@@ -1,0 +1,14 @@
+//! The exit codes of the program, beside 0 for success.
+
+/// This process cannot do its work at all.
+pub(super) const UNUSABLE: u8 = 1;
+/// There was no agent for the editor.
+pub(super) const NO_AGENT: u8 = 1;
+/// The command line or the configuration is refused.
+pub(super) const USAGE: u8 = 2;
+/// Processes of agents would not die.
+pub(super) const SURVIVORS: u8 = 70;
+/// The code of shells for a command that cannot be run.
+pub(super) const NOT_RUN: u8 = 126;
+/// The code of shells for a command that is not there.
+pub(super) const NOT_FOUND: u8 = 127;
