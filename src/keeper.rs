@@ -35,6 +35,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::message::{Lifeline, Need, Report};
 use self::task::Task;
 use self::watch::Watch;
+use crate::own_process;
 
 /// The name of a keeper: its `argv[0]`, by which the program knows that it is a
 /// keeper, and its name in the process table.
@@ -76,6 +77,7 @@ pub fn is_called() -> bool {
 
 /// Runs the keeper, from its arguments to its exit.
 pub fn main() -> ExitCode {
+    own_process::fit();
     // Until now the name is the number of the descriptor that was executed.
     let _ = prctl::set_name(NAME);
     let Some(task) = Task::read(env::args_os().skip(1)) else {

@@ -5,9 +5,14 @@
 //! given time, the end of stdin gets the most of it: agents that leave by themselves
 //! need up to two seconds. All times are milliseconds; `None` is a grace that never ends.
 
+use std::time::Duration;
+
 /// The least time that a process gets to die of SIGTERM and of SIGKILL, however short a
 /// shutdown must be (ms).
 const LEAST_GRACE: u64 = 250;
+
+/// The longest time from SIGTERM to SIGKILL for what an agent leaves behind when it ends.
+pub const REST_GRACE: Duration = Duration::from_millis(LEAST_GRACE);
 
 /// The graces for stdin, SIGTERM and SIGKILL of a ladder that must be over in `left`.
 /// SIGTERM and SIGKILL get a tenth of it each, but not less than 250 ms, not even if that

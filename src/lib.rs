@@ -14,6 +14,7 @@
 //! | `keeper` | the process that ends an agent's tree | the protocol, the core, the runtime |
 //! | [`ladder`] | the graces of the stop ladder, fitted into a bound | what is ended, and how |
 //! | [`agent_environment`] | which variables an agent gets | what they mean |
+//! | [`own_process`] | what a bridge or keeper is to the system | the rest |
 //! | [`processes`] | the process table, and the names that are left alone | channels |
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
 //! | [`user_files`] | directories and files of the user alone | what is in them |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod keeper;
 pub mod ladder;
 pub mod logs;
+pub mod own_process;
 pub mod processes;
 pub mod runtime;
 pub mod user_files;

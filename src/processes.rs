@@ -1,5 +1,5 @@
-//! The process table, as `/proc` shows it, and the names of processes that are left
-//! alone.
+//! The process table, as `/proc` shows it, signals to processes in it, and the programs that
+//! are left alone.
 //!
 //! Shared by the keeper and the runtime. Where there is no `/proc`, the table is
 //! empty.
@@ -7,11 +7,15 @@
 //! Written by hand, because a keeper must stay small: a few fields of one line are read for
 //! each process.
 
+#[cfg(target_os = "linux")]
+pub mod dead;
+pub mod signal;
+mod spare;
+
 use std::fs;
 use std::path::Path;
 
-/// The most bytes of a program's name that the process table shows.
-const SHOWN_NAME: usize = 15;
+pub use self::spare::Spare;
 
 /// A process in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +75,29 @@ pub fn below_but(
 /// Every process whose environment holds this pair (`NAME=VALUE`), as far as this
 /// process may read it.
 pub fn with_variable(pair: &[u8]) -> impl Iterator<Item = ProcessEntry> {
-    numbers().filter_map(move |pid| {
-        let place = place(pid);
-        // It cannot be read: the process belongs to another user, or is gone.
-        let environment = fs::read(place.join("environ")).ok()?;
-        let carries = environment.split(|byte| *byte == 0).any(|one| one == pair);
-        carries.then(|| entry(pid, &place))?
-    })
+    numbers().filter(move |pid| has_variable(*pid, pair)).filter_map(at)
+}
+
+/// The arguments of a process, the name that it was started under first; empty if it is gone.
+pub fn arguments(pid: u32) -> Vec<String> {
+    let text = fs::read(place(pid).join("cmdline")).unwrap_or_default();
+    let arguments = text.strip_suffix(b"\0").unwrap_or(&text).split(|byte| *byte == 0);
+    arguments.map(|one| String::from_utf8_lossy(one).into_owned()).collect()
+}
+
+/// The real user of a process; `None` if it is gone.
+pub fn real_user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(place(pid).join("status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Whether the environment of a process holds this pair (`NAME=VALUE`), as far as this process
+/// may read it.
+pub fn has_variable(pid: u32, pair: &[u8]) -> bool {
+    // It cannot be read: the process belongs to another user, or is gone.
+    let environment = fs::read(place(pid).join("environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|one| one == pair)
 }
 
 fn numbers() -> impl Iterator<Item = u32> {
@@ -108,40 +128,6 @@ fn entry(pid: u32, place: &Path) -> Option<ProcessEntry> {
     Some(ProcessEntry { pid, parent, group, name, born_ticks, worked_ticks, is_zombie })
 }
 
-/// Names of programs that are left alone when a tree is ended: daemons that serve
-/// other programs, too, even if an agent is the first to start them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spare(Vec<String>);
-
-impl Default for Spare {
-    fn default() -> Self {
-        Spare::of("tmux,gpg-agent,ssh,watchman,gradle,adb,dbus-daemon")
-    }
-}
-
-impl Spare {
-    /// Reads a list of names with commas between them.
-    pub fn of(list: &str) -> Spare {
-        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        Spare(names.map(str::to_owned).collect())
-    }
-
-    /// The names, with commas between them.
-    pub fn list(&self) -> String {
-        self.0.join(",")
-    }
-
-    /// Whether a process with this name is left alone. A role behind the program's
-    /// name does not matter, as in `tmux: server`.
-    pub fn holds(&self, name: &str) -> bool {
-        let program = name.split_once(':').map_or(name, |(program, _)| program);
-        self.0.iter().any(|spared| {
-            let shown = spared.as_bytes().get(..SHOWN_NAME).unwrap_or(spared.as_bytes());
-            program.as_bytes() == shown || name == spared
-        })
-    }
-}
-
 /// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -155,18 +141,6 @@ pub struct Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_spared_with_what_it_says_of_itself() {
-        let spare = Spare::of("tmux, a-rather-long-program ,");
-        assert_eq!(spare.list(), "tmux,a-rather-long-program");
-        assert!(spare.holds("tmux"));
-        assert!(spare.holds("tmux: server"));
-        assert!(spare.holds("a-rather-long-p"));
-        assert!(!spare.holds("tmuxinator"));
-        assert!(!spare.holds(""));
-        assert!(!Spare::of("").holds("tmux"));
-    }
 
     #[cfg(target_os = "linux")]
     #[test]

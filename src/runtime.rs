@@ -132,15 +132,15 @@ impl Loop {
         let (stdout, stdin) = (Sink::own()?, Source::own()?);
         clients.connect(EDITOR, stdin, stdout, &mut tasks);
 
-        if let Some(folder) = setup.ledgers.clone().filter(|folder| folder.is_dir()) {
-            tasks.spawn_local(children::sweep_ledgers(folder, setup.spare.clone()));
+        if let Some(state) = setup.state.clone() {
+            tasks.spawn_local(children::sweeps::sweep_ledgers(state, setup.spare.clone()));
         }
         let agents = AgentSetup {
             command: setup.agent,
             directory: env::current_dir().unwrap_or_else(|_| "/".into()),
             path: env::var_os("PATH"),
             environment: setup.passing.apply(&agent_environment::of_process()),
-            ledger: Ledger::in_folder(setup.ledgers.as_deref()),
+            ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
             keepers: KeeperStarter::wanted(setup.keeper, &setup.config, &setup.spare),

@@ -12,6 +12,7 @@ use crate::bridge::Limit;
 use crate::bridge::config::{Config, IdlePolicy};
 use crate::bridge::time::spelled;
 use crate::logs::{Logs, STARTUP};
+use crate::own_process;
 use crate::runtime::{Outcome, Setup, run_embedded};
 
 /// The time that the log's writers get at the exit.
@@ -19,6 +20,11 @@ const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// Runs a bridge until its end.
 pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
+    own_process::fit();
+    own_process::withhold_inherited_descriptors();
+    if let Err(reason) = own_process::check_free_descriptors() {
+        return failure(&format_args!("the bridge cannot run: {reason}"), UNUSABLE);
+    }
     let logs = match Logs::start(&settings.log) {
         Ok(logs) => logs,
         Err(error) => {
@@ -29,9 +35,8 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let ledgers = settings.log.directory.as_ref().map(|state| state.join("agents"));
     let setup = Setup {
-        ledgers,
+        state: settings.log.directory,
         config: settings.config,
         agent: settings.agent,
         max_frame_bytes: settings.max_frame_bytes,

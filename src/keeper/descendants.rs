@@ -2,51 +2,13 @@
 //! among them. All of them are found by descent, even if they have changed their
 //! group, their session or their environment.
 
-use std::collections::BTreeSet;
-use std::mem;
+use std::collections::BTreeMap;
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
-use super::message::End;
+use crate::processes::signal::{Sent, send};
 use crate::processes::{self, ProcessEntry, Spare, Swept};
-
-/// A child of the keeper that has ended and is not reaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dead {
-    pub(super) pid: Pid,
-    pub(super) end: End,
-}
-
-/// The next child that has ended; `None`: all children live. The child is not
-/// reaped, so its process id is not used again yet.
-///
-/// # Errors
-/// `ECHILD` if there is no child at all, dead or alive.
-pub(super) fn next_dead() -> Result<Option<Dead>, Errno> {
-    // SAFETY: a `siginfo_t` is plain data, for which zeroes are a valid value.
-    #[allow(unsafe_code)] // the safe wrapper refuses a child that a real-time signal ended
-    let mut found: libc::siginfo_t = unsafe { mem::zeroed() };
-    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the pointer is to a local value that outlives the call.
-    #[allow(unsafe_code)] // see above
-    let answer = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut found, flags) };
-    Errno::result(answer)?;
-    // SAFETY: `waitid` has filled in the fields of a child, or left the zeroes.
-    #[allow(unsafe_code)] // the fields stand in a union
-    let (pid, status) = unsafe { (found.si_pid(), found.si_status()) };
-    let end =
-        if found.si_code == libc::CLD_EXITED { End::Code(status) } else { End::Signal(status) };
-    Ok((pid != 0).then(|| Dead { pid: Pid::from_raw(pid), end }))
-}
-
-/// Reaps a dead child.
-pub(super) fn reap(pid: Pid) {
-    let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
-}
 
 /// Whether a tree has processes left that are to be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,47 +19,66 @@ pub(super) enum TreeState {
     Gone,
 }
 
-/// The sweep of a tree with SIGKILL, and its result so far.
+/// The processes that a sweep signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All that are found.
+    All,
+    /// Those outside the agent's group, which has got the signal as a whole: for some agents a
+    /// second SIGTERM means to leave at once.
+    OutsideGroup,
+}
+
+/// The sweep of a tree with signals, and its result so far.
 #[derive(Debug)]
 pub(super) struct Sweep<'a> {
-    /// The id of the agent's process group, which gets SIGKILL as a whole.
+    /// The id of the agent's process group, which is signalled as a whole.
     group: u32,
     spare: &'a Spare,
-    /// The processes that were sent SIGKILL, so that each is counted once.
-    signalled: BTreeSet<u32>,
+    /// The processes that were signalled, each with the last signal: SIGTERM is sent once.
+    signalled: BTreeMap<u32, Signal>,
     pub(super) swept: Swept,
 }
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(group: Pid, spare: &'a Spare) -> Self {
         let group = group.as_raw().cast_unsigned();
-        Sweep { group, spare, signalled: BTreeSet::new(), swept: Swept::default() }
+        Sweep { group, spare, signalled: BTreeMap::new(), swept: Swept::default() }
     }
 
-    /// Sends SIGKILL to all processes below the keeper, except spared ones and those
+    /// Sends this signal to all processes below the keeper, except spared ones and those
     /// below these. To be called only while the keeper has a child.
-    pub(super) fn kill_found(&mut self) -> TreeState {
+    pub(super) fn signal_found(&mut self, signal: Signal, reach: Reach) -> TreeState {
         let (group, spare) = (self.group, self.spare);
-        let is_spared = |entry: &ProcessEntry| {
-            // The agent's group gets SIGKILL as a whole: nothing in it is spared.
-            !entry.is_zombie && entry.group != group && spare.holds(&entry.name)
+        let spared_name = |entry: &ProcessEntry| {
+            // The agent's group is signalled as a whole: nothing in it is spared.
+            let may_be = !entry.is_zombie && entry.group != group;
+            if may_be { spare.name_of(entry) } else { None }
         };
         let mut state = TreeState::Gone;
         self.swept.spared.clear();
         let own = getpid().as_raw().cast_unsigned();
-        for entry in processes::below_but(own, |entry| !is_spared(entry)) {
-            if is_spared(&entry) {
-                self.swept.spared.push(entry.name);
+        for entry in processes::below_but(own, |entry| spared_name(entry).is_none()) {
+            if let Some(name) = spared_name(&entry) {
+                self.swept.spared.push(name);
                 continue;
             }
-            match kill(Pid::from_raw(entry.pid.cast_signed()), Signal::SIGKILL) {
+            let before = self.signalled.get(&entry.pid).copied();
+            let has_got_it = before == Some(Signal::SIGTERM) && signal == Signal::SIGTERM;
+            let gets_it_with_group = reach == Reach::OutsideGroup && entry.group == group;
+            if has_got_it || gets_it_with_group {
+                state = TreeState::Alive;
+                self.signalled.insert(entry.pid, signal);
+                continue;
+            }
+            match send(&entry, signal) {
                 // The process belongs to another user now: the keeper may not end it.
-                Err(Errno::EPERM) => self.swept.spared.push(entry.name),
+                Sent::Denied => self.swept.spared.push(entry.name),
                 // Zombies, too: a dead main thread may have left other threads running.
-                _ => {
+                Sent::Yes | Sent::Gone => {
                     state = TreeState::Alive;
-                    let is_new = self.signalled.insert(entry.pid);
-                    if is_new && !entry.is_zombie && entry.group != group {
+                    self.signalled.insert(entry.pid, signal);
+                    if before.is_none() && !entry.is_zombie && entry.group != group {
                         self.swept.ended += 1;
                     }
                 }

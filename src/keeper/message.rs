@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
 use crate::processes::Swept;
+use crate::processes::dead::End;
 
 /// The size of the receive buffer in bytes: more than any datagram has.
 const RECEIVE_BYTES: usize = 2048;
@@ -67,19 +68,10 @@ pub enum StartFault {
     Program,
 }
 
-/// How an agent ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It exited with this code.
-    Code(i32),
-    /// This signal ended it.
-    Signal(i32),
-}
-
 /// An order of the bridge to a keeper. A later variant is the stronger order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
-    /// SIGTERM to the agent's group.
+    /// SIGTERM to the agent's group and to all processes of the tree that left it.
     Terminate,
     /// SIGKILL to the group and to all processes of the tree that left it.
     Kill,

@@ -13,12 +13,14 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::descendants::{self, Dead, Sweep, TreeState};
+use super::descendants::{Reach, Sweep, TreeState};
 use super::message::{Lifeline, Order, Received, Report};
 use super::task::{Graces, Task};
+use crate::ladder::REST_GRACE;
+use crate::processes::dead::{self, Dead};
 
-/// After SIGKILL the tree is looked at whenever a child ends, and after this
-/// pause, which doubles each time up to [`LONGEST_PAUSE`].
+/// Once the agent has ended, or got SIGKILL, the tree is looked at whenever a child ends, and
+/// after this pause, which doubles each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -29,8 +31,10 @@ enum LadderState {
     Serving,
     /// The bridge is gone, and so the agent's stdin has ended.
     ClosingStdin,
-    /// The agent's group got SIGTERM.
+    /// The agent's group and every process found below the keeper got SIGTERM.
     Terminated,
+    /// The agent has ended, and every process found below the keeper gets SIGTERM.
+    EndingRest,
     /// The agent's group got SIGKILL, and every process found below the keeper gets it.
     Killed,
 }
@@ -42,9 +46,10 @@ pub(super) struct Watch<'a> {
     /// The id of the agent's process and group; `None`: the agent is reaped.
     agent: Option<Pid>,
     state: LadderState,
-    /// When the keeper takes the next rung, or after SIGKILL looks at the tree again;
-    /// `None`: it waits for an order of the bridge.
+    /// When the keeper takes the next rung; `None`: it waits for an order of the bridge.
     due: Option<Instant>,
+    /// When the keeper looks at the tree again; `None`: it does not look at it.
+    look: Option<Instant>,
     graces: Graces,
     pause: Duration,
     sweep: Sweep<'a>,
@@ -63,6 +68,7 @@ impl<'a> Watch<'a> {
             agent: Some(agent),
             state: LadderState::Serving,
             due: None,
+            look: None,
             graces: task.graces,
             pause: FIRST_PAUSE,
             sweep: Sweep::new(agent, &task.spare),
@@ -78,6 +84,10 @@ impl<'a> Watch<'a> {
             if self.due.is_some_and(|due| now() >= due) {
                 self.take_step();
             }
+            if self.look.is_some_and(|look| now() >= look) {
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.look = after(self.pause);
+            }
         }
         self.report(&Report::Gone(self.sweep.swept.clone()));
     }
@@ -88,16 +98,16 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Reaps the children that have ended. Returns whether the keeper must stay: until
-    /// SIGKILL while it has a child, then while the tree has processes to be ended.
+    /// Reaps the children that have ended. Returns whether the keeper must stay: until the
+    /// agent has ended or got SIGKILL, and then while the tree has processes to be ended.
     fn is_needed(&mut self) -> bool {
         loop {
-            match descendants::next_dead() {
+            match dead::next_dead() {
                 Ok(Some(dead)) => {
                     if self.agent == Some(dead.pid) {
                         self.agent_ended(dead);
                     } else {
-                        descendants::reap(dead.pid);
+                        dead::reap(dead.pid);
                     }
                 }
                 Ok(None) => break,
@@ -108,23 +118,29 @@ impl<'a> Watch<'a> {
                 }
             }
         }
-        if self.state < LadderState::Killed {
-            return true;
-        }
+        let signal = match self.state {
+            LadderState::Serving | LadderState::ClosingStdin | LadderState::Terminated => {
+                return true;
+            }
+            LadderState::EndingRest => Signal::SIGTERM,
+            LadderState::Killed => Signal::SIGKILL,
+        };
         // The table changes while it is read: one look may miss a process that is to
         // be ended, so two looks must agree.
-        self.sweep.kill_found() == TreeState::Alive
-            || self.sweep.kill_found() == TreeState::Alive
+        self.sweep.signal_found(signal, Reach::All) == TreeState::Alive
+            || self.sweep.signal_found(signal, Reach::All) == TreeState::Alive
             || self.agent.is_some()
     }
 
     fn agent_ended(&mut self, dead: Dead) {
-        // The rest of its group is killed before the reaping, after which the id could
-        // belong to another group.
-        self.signal_group(Signal::SIGKILL);
-        descendants::reap(dead.pid);
+        // From here on the rest of its group is found by descent: after the reaping the id
+        // could belong to another group.
+        dead::reap(dead.pid);
         self.agent = None;
-        self.kill_from_now_on();
+        if self.state < LadderState::EndingRest {
+            self.enter(LadderState::EndingRest);
+            self.due = after(self.graces.term.min(REST_GRACE));
+        }
         self.report(&Report::Exited(dead.end));
     }
 
@@ -134,7 +150,7 @@ impl<'a> Watch<'a> {
         if let Some(lifeline) = self.lifeline {
             sources.push(PollFd::new(lifeline.descriptor().as_fd(), PollFlags::POLLIN));
         }
-        let timeout = match self.due {
+        let timeout = match self.due.into_iter().chain(self.look).min() {
             // `poll` counts whole milliseconds: one more, so as not to wake before `due`.
             Some(due) => {
                 let left = due.saturating_duration_since(now()) + Duration::from_millis(1);
@@ -177,22 +193,21 @@ impl<'a> Watch<'a> {
                 self.due = after(self.graces.stdin);
             }
             LadderState::Terminated if self.due.is_none() => self.due = after(self.graces.term),
-            LadderState::ClosingStdin | LadderState::Terminated | LadderState::Killed => {}
+            LadderState::ClosingStdin
+            | LadderState::Terminated
+            | LadderState::EndingRest
+            | LadderState::Killed => {}
         }
     }
 
     fn take_step(&mut self) {
         match self.state {
-            LadderState::Serving => {}
             LadderState::ClosingStdin => {
                 self.terminate();
                 self.due = after(self.graces.term);
             }
-            LadderState::Terminated => self.kill(),
-            LadderState::Killed => {
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                self.due = after(self.pause);
-            }
+            LadderState::Terminated | LadderState::EndingRest => self.kill(),
+            LadderState::Serving | LadderState::Killed => self.due = None,
         }
     }
 
@@ -200,20 +215,24 @@ impl<'a> Watch<'a> {
         if self.state < LadderState::Terminated {
             self.state = LadderState::Terminated;
             self.signal_group(Signal::SIGTERM);
+            // Those that have left the group get their time, too.
+            self.sweep.signal_found(Signal::SIGTERM, Reach::OutsideGroup);
         }
     }
 
     fn kill(&mut self) {
         if self.state < LadderState::Killed {
             self.signal_group(Signal::SIGKILL);
-            self.kill_from_now_on();
+            self.enter(LadderState::Killed);
+            self.due = None;
         }
     }
 
-    /// From now on every process found below the keeper gets SIGKILL.
-    fn kill_from_now_on(&mut self) {
-        self.state = LadderState::Killed;
-        self.due = after(self.pause);
+    /// Enters a state in which the tree is looked at.
+    fn enter(&mut self, state: LadderState) {
+        self.state = state;
+        self.pause = FIRST_PAUSE;
+        self.look = after(self.pause);
     }
 
     fn signal_group(&self, signal: Signal) {

@@ -9,21 +9,23 @@ pub(super) mod keeper_process;
 #[cfg(target_os = "linux")]
 mod keepers;
 pub(super) mod ledger;
+#[cfg(target_os = "linux")]
+mod orphans;
 mod program;
 mod row;
 mod streams;
 pub(super) mod survey;
+pub(super) mod sweeps;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::fmt::Display;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use self::agent_process::AgentProcess;
 use self::child::{Child, Stdios, no_directory};
@@ -35,10 +37,9 @@ use super::flow::Flow;
 use super::input::Input;
 use super::outbox::Outbox;
 use crate::agent_environment::Variables;
-use crate::bridge::words::counted;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
 use crate::logs::StderrSink;
-use crate::processes::{Spare, Swept};
+use crate::processes::Spare;
 use crate::wire::OutgoingFrame;
 
 /// The settings for the start and the end of agents.
@@ -60,6 +61,14 @@ pub(super) struct AgentSetup {
     /// The starter of keepers; `None`: agents run without keepers.
     #[cfg(target_os = "linux")]
     pub(super) keepers: Option<keeper_process::KeeperStarter>,
+}
+
+impl AgentSetup {
+    /// The directory that the core names so. The name of the bridge's own need not be UTF-8,
+    /// and the core knows the nearest text.
+    fn directory_named(&self, cwd: &str) -> PathBuf {
+        if cwd == self.directory.to_string_lossy() { self.directory.clone() } else { cwd.into() }
+    }
 }
 
 /// The longest path that the system takes, in bytes.
@@ -115,7 +124,9 @@ impl Children {
         cwd: &str,
         tasks: &mut JoinSet<()>,
     ) -> Option<Event> {
-        if cwd.contains('\0') || cwd.len() > LONGEST_PATH {
+        let cwd = self.setup.directory_named(cwd);
+        let cwd = cwd.as_os_str();
+        if cwd.as_encoded_bytes().contains(&0) || cwd.len() > LONGEST_PATH {
             return Some(Event::SpawnFailed { channel, error: no_directory(cwd) });
         }
         let cookie = cookie(channel);
@@ -139,7 +150,7 @@ impl Children {
     fn spawn_own(
         &mut self,
         channel: ChannelId,
-        cwd: &str,
+        cwd: &OsStr,
         cookie: String,
         peer: (Outbox, Flow),
         tasks: &mut JoinSet<()>,
@@ -283,15 +294,18 @@ impl Children {
         });
     }
 
-    /// Reaps keepers and agents that have ended, and ends the rest of the tree of each
-    /// such agent that has no keeper.
+    /// Reaps keepers that have ended, and ends the rest of the tree of each agent that has
+    /// ended and has no keeper.
     pub(super) fn reap(&mut self, tasks: &mut JoinSet<()>) {
         #[cfg(target_os = "linux")]
-        self.reap_keepers();
+        {
+            self.reap_keepers();
+            self.reap_orphans();
+        }
         let mut ended = Vec::new();
         for (channel, row) in &mut self.rows {
             if let AgentProcess::WithoutKeeper(child) = &mut row.process
-                && let Some(status) = child.try_reap()
+                && let Some(status) = child.ended()
             {
                 ended.push((*channel, status, child.cookie().to_owned()));
             }
@@ -314,22 +328,13 @@ impl Children {
         });
     }
 
-    /// Ends the processes that have this cookie. Then the part [`ExitPart::Tree`] of the
-    /// channel's exit is done.
-    fn sweep(&self, channel: ChannelId, cookie: String, tasks: &mut JoinSet<()>) {
-        let (spare, to_loop) = (self.setup.spare.clone(), self.wiring.to_loop.clone());
-        // Not in the loop: a look at a process that hangs in the system may hang, too.
-        tasks.spawn_local(async move {
-            let swept = spawn_blocking(move || tree::sweep(&cookie, &spare, BTreeSet::new())).await;
-            tell_swept(channel, &swept.unwrap_or_default());
-            let _ = to_loop.send(Input::PartDone(channel, ExitPart::Tree, 0));
-        });
-    }
-
     /// Notes that a part of a channel's exit is done; `half_line` bytes without a line
     /// end were left in its stream.
     pub(super) fn part_done(&mut self, channel: ChannelId, part: ExitPart, half_line: u64) {
         if let Some(row) = self.rows.get_mut(&channel) {
+            if let (ExitPart::Tree, AgentProcess::WithoutKeeper(child)) = (part, &mut row.process) {
+                child.reap();
+            }
             row.exit.part_done(part, half_line);
             self.exit_if_done(channel);
         }
@@ -361,26 +366,6 @@ impl Children {
     pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
         let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
         self.rows.iter().filter_map(passed).collect()
-    }
-}
-
-/// Ends the agents and trees that killed bridges have left, as listed in the ledgers in
-/// this folder.
-pub(super) async fn sweep_ledgers(folder: PathBuf, spare: Spare) {
-    let swept = spawn_blocking(move || ledger::sweep(&folder, &spare)).await;
-    tell_swept("a bridge that was killed", &swept.unwrap_or_default());
-}
-
-/// Logs the processes that a sweep has ended or spared. `of` names the channel or bridge.
-fn tell_swept(of: impl Display, swept: &Swept) {
-    if swept.ended > 0 {
-        let ended = counted(swept.ended as usize, "process", "processes");
-        tracing::info!("{of}: ended {ended} that the agent left behind");
-    }
-    if !swept.spared.is_empty() {
-        let names = swept.spared.join(", ");
-        let left = counted(swept.spared.len(), "process", "processes");
-        tracing::info!("{of}: left {left} running: {names}");
     }
 }
 

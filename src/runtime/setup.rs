@@ -25,8 +25,8 @@ pub struct Setup {
     pub spare: Spare,
     /// Which variables agents get.
     pub passing: EnvironmentRules,
-    /// The folder of the ledgers of all bridges; `None`: no ledger is kept.
-    pub ledgers: Option<PathBuf>,
+    /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
+    pub state: Option<PathBuf>,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }

@@ -1,13 +1,14 @@
 //! The signals that the bridge listens to.
 
 use std::future::pending;
-use std::{io, mem, ptr};
+use std::io;
 
-use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
+
+use crate::own_process::is_ignored;
 
 /// The meaning of a signal for the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,15 +71,4 @@ async fn hung_up(hang_up: Option<&mut unix::Signal>) {
         Some(signal) => drop(signal.recv().await),
         None => pending().await,
     }
-}
-
-/// Whether this process ignores a signal.
-fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
-    // SAFETY: a `sigaction` is plain data, for which zeroes are a valid value.
-    #[allow(unsafe_code)] // the safe wrapper cannot ask without setting
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: without a new action nothing is changed, and the pointer is to a local value.
-    #[allow(unsafe_code)] // see above
-    let asked = unsafe { libc::sigaction(signal as i32, ptr::null(), &raw mut action) };
-    asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     is_direct: bool,
     confined: Option<Keepers>,
     launcher: Option<String>,
+    prepare: Option<fn(&mut Command)>,
     binary: PathBuf,
 }
 
@@ -57,6 +58,7 @@ impl Setup {
             is_direct: false,
             confined: None,
             launcher: None,
+            prepare: None,
             binary: env!("CARGO_BIN_EXE_drawbridge").into(),
         }
     }
@@ -86,6 +88,12 @@ impl Setup {
     /// shell stands in the bridge's place.
     pub(crate) fn launched(mut self, script: &str) -> Setup {
         self.launcher = Some(script.to_owned());
+        self
+    }
+
+    /// Changes the command that starts the bridge.
+    pub(crate) fn prepared(mut self, prepare: fn(&mut Command)) -> Setup {
+        self.prepare = Some(prepare);
         self
     }
 
@@ -185,6 +193,9 @@ impl Setup {
             .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped());
+        if let Some(prepare) = self.prepare {
+            prepare(&mut bridge);
+        }
         let mut child = bridge.spawn().expect("the bridge is started");
         let said = Arc::new(Mutex::new(String::new()));
         if !is_deaf {
@@ -288,6 +299,17 @@ impl Bridge {
         self.write(format!("{line}\n").as_bytes());
     }
 
+    /// Writes a line; `false`: the bridge does not read any more.
+    pub(crate) fn try_send(&mut self, line: &str) -> bool {
+        let stdin = self.stdin.as_mut().expect("its stdin is open");
+        stdin.write_all(format!("{line}\n").as_bytes()).is_ok()
+    }
+
+    /// The next line that comes; `None`: the bridge has ended.
+    pub(crate) fn try_incoming(&mut self) -> Option<String> {
+        self.lines.recv_timeout(processes::LIMIT).ok()
+    }
+
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
     }
@@ -349,6 +371,9 @@ impl Bridge {
     pub(crate) fn left(&self) -> Vec<u32> {
         let mut pids = processes::marked(&self.mark);
         pids.retain(|pid| *pid != self.pid());
+        // Their marks may not be readable.
+        let keepers = processes::keepers_of(self.pid());
+        pids.extend(keepers.iter().filter(|pid| !pids.contains(pid)).collect::<Vec<_>>());
         pids
     }
 

@@ -123,3 +123,25 @@ fn a_launcher_that_leaves_its_agent_behind_has_not_got_away() {
         bridge.gives_up();
     }
 }
+
+#[test]
+fn what_an_agent_leaves_behind_gets_sigterm_before_sigkill() {
+    // One leaves in order, one is deaf; both have left the agent's group.
+    let script = r#"
+        setsid sh -c 'trap "echo bye >farewell; exit" TERM; echo >polite
+            while :; do sleep 0.02; done' </dev/null >/dev/null 2>&1 &
+        setsid sh -c 'trap "" TERM; echo >deaf
+            while :; do sleep 1; done' </dev/null >/dev/null 2>&1 &
+        until [ -f polite ] && [ -f deaf ]; do sleep 0.01; done
+        exec "$@""#;
+    for way in ["--no-keeper=false", "--no-keeper"] {
+        for flags in [&[][..], &["--deaf-stdin"]] {
+            let mut bridge = Setup::new(&[way], flags).wrapped(script).start();
+            bridge.initialize();
+            bridge.close_stdin();
+            bridge.is_gone();
+            let farewell = std::fs::read_to_string(bridge.scratch.file("farewell"));
+            assert_eq!(farewell.ok().as_deref(), Some("bye\n"), "{way} {flags:?}");
+        }
+    }
+}

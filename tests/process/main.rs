@@ -35,6 +35,7 @@ mod ladder;
 mod ledger;
 mod liveness;
 mod long_lines;
+mod odd_machines;
 mod pressure;
 mod programs;
 mod reaper;

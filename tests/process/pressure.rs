@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::bridge::{Bridge, Setup};
 use crate::client::{parsed, refusal};
 use crate::processes::{
-    context_switches, eventually, is_stopped, peak_memory, send_signal, written,
+    context_switches, eventually, is_stopped, may_look_into, peak_memory, send_signal, written,
 };
 
 /// Waits until a figure has not changed for a moment.
@@ -81,7 +81,9 @@ fn the_end_comes_even_if_the_client_leaves_its_own_answers() {
     // Refusals of many times what pipe and outbox hold: the client is not read any more.
     let pid = bridge.pid();
     bridge.write("1\n".repeat(4_000).as_bytes());
-    settled("the bridge, made to wait", || written(pid));
+    if may_look_into(pid) {
+        settled("the bridge, made to wait", || written(pid));
+    }
     bridge.end();
 }
 

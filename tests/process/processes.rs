@@ -97,6 +97,37 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+/// Whether a process has ended and is not reaped.
+pub(crate) fn is_zombie(pid: u32) -> bool {
+    state(pid) == Some('Z')
+}
+
+/// Whether this user may look into a process: a bridge and a keeper show nothing to any but
+/// root.
+pub(crate) fn may_look_into(pid: u32) -> bool {
+    let may = fs::read_dir(format!("/proc/{pid}/fd")).is_ok();
+    if !may {
+        eprintln!("skipped in part: only root may look into a bridge or keeper");
+    }
+    may
+}
+
+/// Living keepers of this bridge: the cookies in their arguments begin with its number.
+pub(crate) fn keepers_of(bridge: u32) -> Vec<u32> {
+    let cookie = format!("{bridge}-");
+    let is_its = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut arguments = line.split(|byte| *byte == 0);
+        arguments.any(|one| one.starts_with(cookie.as_bytes()))
+    };
+    fs::read_dir("/proc")
+        .expect("a process table")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| is_keeper(*pid) && is_alive(*pid))
+        .filter(is_its)
+        .collect()
+}
+
 /// Whether a process is stopped by a signal.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     state(pid) == Some('T')

@@ -1,5 +1,8 @@
 //! The handle of an agent: its keeper, or its own process.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
+
 use super::child::Child;
 #[cfg(target_os = "linux")]
 use super::child::Stdios;
@@ -28,7 +31,7 @@ pub(super) enum AgentProcess {
 pub(super) struct Starting {
     pub(super) kept: Keeper,
     pub(super) stdios: Stdios,
-    pub(super) cwd: String,
+    pub(super) cwd: OsString,
     /// The strongest order so far, repeated if the agent starts without a keeper.
     pub(super) asked: Option<Order>,
 }
@@ -89,6 +92,16 @@ impl AgentProcess {
         }
     }
 
+    /// The process id of the child of the bridge: of the keeper, or of the agent.
+    #[cfg(target_os = "linux")]
+    pub(super) fn own_child(&self) -> u32 {
+        match self {
+            AgentProcess::Starting(starting) => starting.kept.pid(),
+            AgentProcess::WithKeeper(kept, _) => kept.pid(),
+            AgentProcess::WithoutKeeper(child) => child.pid(),
+        }
+    }
+
     /// The agent's process id, once it is known.
     pub(super) fn pid(&self) -> Option<u32> {
         match self {
@@ -96,6 +109,15 @@ impl AgentProcess {
             AgentProcess::Starting(_) => None,
             #[cfg(target_os = "linux")]
             AgentProcess::WithKeeper(_, pid) => Some(*pid),
+            AgentProcess::WithoutKeeper(child) => Some(child.pid()),
+        }
+    }
+
+    /// The process group that got SIGTERM as a whole, if the agent has ended without a keeper.
+    pub(super) fn terminated_group(&self) -> Option<u32> {
+        match self {
+            #[cfg(target_os = "linux")]
+            AgentProcess::Starting(_) | AgentProcess::WithKeeper(..) => None,
             AgentProcess::WithoutKeeper(child) => Some(child.pid()),
         }
     }

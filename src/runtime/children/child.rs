@@ -11,17 +11,22 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
+#[cfg(not(target_os = "linux"))]
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::tree;
+use super::tree::CookieSweep;
 use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::ExitStatus;
 use crate::processes::Spare;
+#[cfg(target_os = "linux")]
+use crate::processes::dead::{End, end_of};
 
 /// An agent that was started as a child of the bridge.
 #[derive(Debug)]
@@ -30,7 +35,21 @@ pub(super) struct Child {
     group: Pid,
     cookie: String,
     spare: Spare,
-    is_reaped: bool,
+    state: ChildState,
+}
+
+/// How far an agent's process is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ChildState {
+    /// No signal was sent to it.
+    Running,
+    /// Its group got SIGTERM.
+    Terminated,
+    /// It has ended, and is not reaped.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "it is reaped at once"))]
+    Ended,
+    /// It is reaped: its id may be that of another process.
+    Reaped,
 }
 
 /// The bridge's ends of an agent's stdio.
@@ -62,7 +81,7 @@ impl Child {
         program: &Path,
         command: &[OsString],
         environment: &Variables,
-        cwd: &str,
+        cwd: &OsStr,
         cookie: String,
         spare: Spare,
     ) -> Result<(Child, Stdios), String> {
@@ -89,7 +108,7 @@ impl Child {
         let mut process = command.spawn().map_err(|error| not_started(name, &error))?;
         let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
         let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
-        Ok((Child { process, group, cookie, spare, is_reaped: false }, stdios))
+        Ok((Child { process, group, cookie, spare, state: ChildState::Running }, stdios))
     }
 
     /// Its process id, which is also the id of its group.
@@ -102,9 +121,12 @@ impl Child {
         &self.cookie
     }
 
-    /// SIGTERM to its group.
-    pub(super) fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
+    /// SIGTERM to its group, once.
+    pub(super) fn terminate(&mut self) {
+        if self.state == ChildState::Running {
+            self.signal(Signal::SIGTERM);
+            self.state = ChildState::Terminated;
+        }
     }
 
     /// SIGKILL to its group.
@@ -113,20 +135,39 @@ impl Child {
     }
 
     fn signal(&self, signal: Signal) {
-        if !self.is_reaped {
+        if self.state != ChildState::Reaped {
             // It fails if the group is gone, which is as good.
             let _ = killpg(self.group, signal);
         }
     }
 
-    /// Reaps the process if it has ended, and sends SIGKILL to the rest of its group.
-    /// `None`: it still runs, or was reaped before.
-    pub(super) fn try_reap(&mut self) -> Option<ExitStatus> {
-        if self.is_reaped {
+    /// If the process has ended since the last call, returns how. The rest of its group gets
+    /// SIGTERM, if the group got none before. The process is not reaped: until then the system
+    /// does not use its id again, and [`Child::reap`] may signal the group.
+    #[cfg(target_os = "linux")]
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        if self.state >= ChildState::Ended {
             return None;
         }
-        let status = self.end()?;
-        self.is_reaped = true;
+        let end = end_of(self.group)?;
+        self.terminate();
+        self.state = ChildState::Ended;
+        Some(match end {
+            End::Code(code) => ExitStatus::Code(code),
+            End::Signal(signal) => ExitStatus::Signal(signal),
+        })
+    }
+
+    /// If the process has ended since the last call, reaps it, kills the rest of its group at
+    /// once, since the system does not use its id again so soon, and returns how it ended.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        if self.state >= ChildState::Ended {
+            return None;
+        }
+        let status = self.process.try_wait().ok()??;
+        self.kill();
+        self.state = ChildState::Reaped;
         Some(match (status.code(), status.signal()) {
             (Some(code), _) => ExitStatus::Code(code),
             (None, Some(signal)) => ExitStatus::Signal(signal),
@@ -134,36 +175,30 @@ impl Child {
         })
     }
 
-    /// If the process has ended, kills its group and then reaps the process: until
-    /// then the system does not use its id again.
-    #[cfg(target_os = "linux")]
-    fn end(&mut self) -> Option<process::ExitStatus> {
-        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-        if matches!(waitid(Id::Pid(self.group), flags), Ok(WaitStatus::StillAlive)) {
-            return None;
+    /// Sends SIGKILL to the rest of the group, and reaps the process, if it has ended.
+    pub(super) fn reap(&mut self) {
+        if self.state == ChildState::Ended {
+            self.kill();
+            let _ = self.process.try_wait();
+            self.state = ChildState::Reaped;
         }
-        self.kill();
-        self.process.try_wait().ok()?
-    }
-
-    /// If the process has ended, reaps it and kills its group at once: the system does
-    /// not use its id again so soon.
-    #[cfg(not(target_os = "linux"))]
-    fn end(&mut self) -> Option<process::ExitStatus> {
-        let status = self.process.try_wait().ok()??;
-        self.kill();
-        Some(status)
     }
 }
 
 impl Drop for Child {
-    /// Ends the whole tree if the agent is not reaped, such as after a panic.
+    /// Ends the whole tree if the agent has not ended, such as after a panic.
     fn drop(&mut self) {
-        if !self.is_reaped {
+        if self.state < ChildState::Ended {
             self.kill();
-            tree::sweep(&self.cookie, &self.spare, BTreeSet::new());
+            let sweep = CookieSweep {
+                cookie: &self.cookie,
+                spare: &self.spare,
+                terminated: None,
+                grace: Duration::ZERO,
+            };
+            sweep.run(BTreeSet::new());
         }
+        self.reap();
     }
 }
 
@@ -185,7 +220,8 @@ fn lead_a_session(command: &mut Command) {
 }
 
 /// The message that an agent's working directory does not exist.
-pub(super) fn no_directory(cwd: &str) -> String {
+pub(super) fn no_directory(cwd: &OsStr) -> String {
+    let cwd = cwd.to_string_lossy();
     let beginning = cwd.chars().take(200);
     let rest = if cwd.chars().nth(200).is_some() { "…" } else { "" };
     // A person must find the name again, and a log line must stay one line.

@@ -4,7 +4,7 @@
 //! the keeper can know that a process id is not used again. The end of the bridge,
 //! however it comes, closes the lifeline, and the keeper ends the tree by itself.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -67,7 +67,7 @@ impl KeeperStarter {
         program: &Path,
         command: &[OsString],
         environment: &Variables,
-        cwd: &str,
+        cwd: &OsStr,
         cookie: &str,
     ) -> io::Result<(Keeper, Stdios)> {
         let (lifeline, its_lifeline) = Lifeline::pair()?;
@@ -84,7 +84,7 @@ impl KeeperStarter {
         #[allow(clippy::disallowed_methods)] // the one place that starts keepers
         let mut command = Command::new(self.image.path());
         command
-            .arg0(std::ffi::OsStr::from_bytes(keeper::NAME.to_bytes()))
+            .arg0(OsStr::from_bytes(keeper::NAME.to_bytes()))
             .args(task.arguments())
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))

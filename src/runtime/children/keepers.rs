@@ -7,14 +7,16 @@ use std::io;
 use nix::errno::Errno;
 use tokio::task::JoinSet;
 
+use super::Children;
 use super::agent_process::{AgentProcess, Starting};
 use super::child::{no_directory, not_started};
 use super::exit::ExitPart;
 use super::keeper_process::{missing, tell_refused};
 use super::row::Row;
-use super::{Children, tell_swept};
+use super::sweeps::tell_swept;
 use crate::bridge::{ChannelId, Event, ExitStatus};
-use crate::keeper::message::{End, Report, StartFault};
+use crate::keeper::message::{Report, StartFault};
+use crate::processes::dead::End;
 
 impl Children {
     /// Starts a keeper for a channel. Returns `false` if there are no keepers, or from now on
@@ -26,7 +28,7 @@ impl Children {
     pub(super) fn spawn_keeper(
         &mut self,
         channel: ChannelId,
-        cwd: &str,
+        cwd: &OsStr,
         cookie: &str,
         tasks: &mut JoinSet<()>,
     ) -> Result<bool, String> {

@@ -1,77 +1,60 @@
 //! The ledger: a file that lists the agents without a keeper, so that the next
 //! bridge can end the agents which a killed bridge has left.
 //!
-//! Every bridge has a file of its own, and removes it at its end. If a file's bridge
-//! is gone, the next bridge that starts ends the groups and trees of the agents in
-//! it. The system uses process ids again, so each stands beside the time of its
-//! process's birth, and the file names the start of the machine.
+//! Every bridge that has such agents has a file of its own, and holds a lock on it for as long
+//! as it lives: its process id may mean another process, or none, in another container that
+//! shares the directory. [`sweep`](sweep::sweep) ends what the bridges of unlocked files have left.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+mod entry;
+mod place;
+pub(super) mod sweep;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use super::tree;
+use self::entry::{Identity, LedgerAgent};
+use self::place::{FOLDER, Machine, machine};
 use crate::bridge::ChannelId;
-use crate::processes::{self, Spare, Swept};
+use crate::user_files::Directory;
 
-/// A process, told by its birth from others that have the same process id later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    pid: u32,
-    born_ticks: u64,
+/// How many names are tried for a new file; in other containers bridges with the same process
+/// id may have the first ones.
+const NAMES: u32 = 64;
+
+/// Whether there may be ledgers in a state directory.
+pub(super) fn may_be_in(state: &Path) -> bool {
+    state.join(FOLDER).is_dir()
 }
 
-impl Identity {
-    fn of(pid: u32) -> Option<Identity> {
-        processes::at(pid).map(|entry| Identity { pid, born_ticks: entry.born_ticks })
-    }
-
-    fn is_alive(self) -> bool {
-        processes::at(self.pid)
-            .is_some_and(|entry| entry.born_ticks == self.born_ticks && !entry.is_zombie)
-    }
-
-    fn read<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Identity> {
-        let pid = words.next()?.parse().ok()?;
-        Some(Identity { pid, born_ticks: words.next()?.parse().ok()? })
-    }
-}
-
-/// An agent in a ledger, which is listed before it is started.
-///
-/// `leader` is its process, the leader of its group; `None` until that is known.
-#[derive(Clone, Debug)]
-struct LedgerAgent {
-    cookie: String,
-    leader: Option<Identity>,
-}
-
-/// The ledger of this bridge. `file` is `None`, and nothing is written, without a
-/// folder for it or where there is no `/proc`.
+/// The ledger of this bridge.
 #[derive(Debug)]
 pub(in crate::runtime) struct Ledger {
-    file: Option<PathBuf>,
-    heading: String,
+    /// The state directory; `None`: there is none, or it cannot be used, and nothing is
+    /// written.
+    state: Option<PathBuf>,
+    /// The file, while an agent is listed.
+    file: Option<OpenLedger>,
     agents: BTreeMap<ChannelId, LedgerAgent>,
 }
 
+/// A ledger file, on which this process holds the lock.
+#[derive(Debug)]
+struct OpenLedger {
+    folder: Directory,
+    name: OsString,
+    file: Flock<File>,
+}
+
 impl Ledger {
-    /// An empty ledger in this folder. The first agent makes the folder.
-    pub(in crate::runtime) fn in_folder(folder: Option<&Path>) -> Ledger {
-        let own = Identity::of(std::process::id());
-        let (file, heading) = match (folder, own, machines_start()) {
-            (Some(folder), Some(own), Some(start)) => (
-                Some(folder.join(format!("{}-{}", own.pid, own.born_ticks))),
-                format!("machine {start}\nbridge {} {}\n", own.pid, own.born_ticks),
-            ),
-            _ => (None, String::new()),
-        };
-        Ledger { file, heading, agents: BTreeMap::new() }
+    /// An empty ledger in the state directory. The first agent makes the file.
+    pub(in crate::runtime) fn in_state(state: Option<&Path>) -> Ledger {
+        Ledger { state: state.map(Path::to_owned), file: None, agents: BTreeMap::new() }
     }
 
     /// Lists an agent that is about to be started.
@@ -95,109 +78,72 @@ impl Ledger {
         }
     }
 
-    fn write(&self) {
-        let Some(file) = &self.file else { return };
-        if let Err(error) = self.try_write(file) {
-            tracing::debug!("the ledger {} cannot be written: {error}", file.display());
+    fn write(&mut self) {
+        let Some(state) = self.state.clone() else { return };
+        if let Err(error) = self.try_write(&state) {
+            tracing::warn!(
+                "no ledger in {}: {error}; if this bridge is killed, its agents stay",
+                state.display()
+            );
+            self.state = None;
         }
     }
 
-    /// Writes a draft beside the file and renames it, so that the file is always whole.
-    /// Removes the file if no agent is listed.
-    fn try_write(&self, file: &Path) -> io::Result<()> {
+    /// Writes the list into the file, which is made for the first agent and removed with the
+    /// last.
+    fn try_write(&mut self, state: &Path) -> io::Result<()> {
         if self.agents.is_empty() {
-            return fs::remove_file(file);
+            self.file = None;
+            return Ok(());
         }
-        if let Some(folder) = file.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        let draft = file.with_extension("draft");
-        let mut text = self.heading.clone();
-        for LedgerAgent { cookie, leader } in self.agents.values() {
-            let (pid, born) = leader.map_or((0, 0), |leader| (leader.pid, leader.born_ticks));
-            text += &format!("agent {pid} {born} {cookie}\n");
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&draft)?.write_all(text.as_bytes())?;
-        fs::rename(&draft, file)
+        let open = match self.file.take() {
+            Some(open) => open,
+            // Without a process table nobody could find the agents.
+            None => match machine() {
+                Some(machine) => OpenLedger::new(state, &machine)?,
+                None => return Ok(()),
+            },
+        };
+        let written = open.write(self.agents.values());
+        self.file = Some(open);
+        written
     }
 }
 
-impl Drop for Ledger {
+impl OpenLedger {
+    fn new(state: &Path, machine: &Machine) -> io::Result<OpenLedger> {
+        let own = std::process::id();
+        let names = (0..NAMES).map(|number| machine.file_name(own, number));
+        for name in names {
+            let folder = Directory::own(state)?.own_inside(FOLDER)?;
+            let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
+            let file = match folder.open_file(&name, flags) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            };
+            // Another bridge may take the empty file for one that was left, and remove it.
+            if let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+                && folder.leads_to(&name, &file.metadata()?)
+            {
+                return Ok(OpenLedger { folder, name, file });
+            }
+        }
+        Err(io::Error::other("no name is left for it"))
+    }
+
+    /// Writes over what is there. If this process is killed meanwhile, lines of the earlier
+    /// list may stay: whoever reads them looks at each process before it is signalled.
+    fn write<'a>(&self, agents: impl Iterator<Item = &'a LedgerAgent>) -> io::Result<()> {
+        let text: String = agents.map(LedgerAgent::line).collect();
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)
+    }
+}
+
+impl Drop for OpenLedger {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take().filter(|_| !self.agents.is_empty()) {
-            // The listed agents have got SIGKILL, or get it when their rows are dropped.
-            let _ = fs::remove_file(file);
-        }
+        // The listed agents have got SIGKILL, or get it when their rows are dropped.
+        let _ = self.folder.remove(&self.name);
     }
-}
-
-/// The content of one ledger file.
-struct Left {
-    machine: String,
-    bridge: Identity,
-    agents: Vec<LedgerAgent>,
-}
-
-impl Left {
-    fn read(text: &str) -> Option<Left> {
-        let mut lines = text.lines();
-        let machine = lines.next()?.strip_prefix("machine ")?.to_owned();
-        let bridge = Identity::read(&mut lines.next()?.strip_prefix("bridge ")?.split(' '))?;
-        let agent = |line: &str| {
-            let mut words = line.strip_prefix("agent ")?.split(' ');
-            let leader = Identity::read(&mut words)?;
-            let cookie = words.next()?.to_owned();
-            Some(LedgerAgent { cookie, leader: Some(leader).filter(|leader| leader.pid > 1) })
-        };
-        Some(Left { machine, bridge, agents: lines.filter_map(agent).collect() })
-    }
-
-    fn end(&self, spare: &Spare) -> Swept {
-        let mut swept = Swept::default();
-        for agent in &self.agents {
-            let mut signalled = BTreeSet::new();
-            if let Some(leader) = agent.leader.filter(|leader| leader.is_alive()) {
-                // The id is still that of the agent, and so is that of its group.
-                let _ = killpg(Pid::from_raw(leader.pid.cast_signed()), Signal::SIGKILL);
-                signalled.insert(leader.pid);
-            }
-            let tree = tree::sweep(&agent.cookie, spare, signalled);
-            swept.ended += tree.ended;
-            swept.spared.extend(tree.spared);
-        }
-        swept
-    }
-}
-
-/// Ends the agents, and their trees, that killed bridges have left, as listed in the
-/// ledgers of this folder, and removes these files. It blocks, so the loop must not
-/// call it.
-pub(super) fn sweep(folder: &Path, spare: &Spare) -> Swept {
-    let mut swept = Swept::default();
-    let Some(machine) = machines_start() else { return swept };
-    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
-        let file = entry.path();
-        let Some(left) = fs::read_to_string(&file).ok().and_then(|text| Left::read(&text)) else {
-            continue;
-        };
-        if left.machine == machine {
-            if left.bridge.is_alive() {
-                continue;
-            }
-            let tree = left.end(spare);
-            swept.ended += tree.ended;
-            swept.spared.extend(tree.spared);
-        }
-        // It fails if another bridge has removed the file first.
-        let _ = fs::remove_file(file);
-    }
-    swept
-}
-
-/// The system's id of this start of the machine; `None` where it has none.
-fn machines_start() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned())
 }

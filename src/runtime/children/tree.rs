@@ -9,14 +9,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::agent_environment::COOKIE;
+use crate::processes::signal::{Sent, send_to_own};
 use crate::processes::{self, ProcessEntry, Spare, Swept};
 
 /// The pause between two looks of a sweep.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// How the processes of a tree are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,39 +42,76 @@ impl Trace {
 }
 
 fn carrying(cookie: &str) -> Vec<ProcessEntry> {
-    processes::with_variable(format!("{COOKIE}={cookie}").as_bytes()).collect()
+    processes::with_variable(pair(cookie).as_bytes()).collect()
 }
 
-/// Sends SIGKILL to all processes with this cookie that are not spared, until two
-/// looks in a row find none, or after 16 looks. `signalled`: processes that were sent
-/// SIGKILL before; they count as ended, and each process counts once. It blocks, so
-/// the loop must not call it.
-pub(super) fn sweep(cookie: &str, spare: &Spare, mut signalled: BTreeSet<u32>) -> Swept {
-    let mut swept = Swept::default();
-    let mut empty_looks = 0;
-    // A process that is born during a look is found by the next one. A process in
-    // the middle of an exec shows no environment for a moment, so one empty look
-    // proves nothing.
-    for _ in 0..16 {
-        let found = Trace::Cookie(cookie.to_owned()).living();
-        let (spared, left): (Vec<ProcessEntry>, Vec<ProcessEntry>) =
-            found.into_iter().partition(|entry| spare.holds(&entry.name));
-        swept.spared = spared.into_iter().map(|entry| entry.name).collect();
-        empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
-        if empty_looks == 2 {
-            break;
-        }
-        for entry in left {
-            if let Ok(pid) = i32::try_from(entry.pid)
-                && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
-            {
-                signalled.insert(entry.pid);
+/// The sweep of all processes that have a cookie and are not spared: SIGTERM, once for each,
+/// and after a grace SIGKILL.
+#[derive(Debug)]
+pub(super) struct CookieSweep<'a> {
+    pub(super) cookie: &'a str,
+    pub(super) spare: &'a Spare,
+    /// The process group of the agent, which got SIGTERM as a whole; `None`: it got none.
+    pub(super) terminated: Option<u32>,
+    /// The time from SIGTERM to SIGKILL.
+    pub(super) grace: Duration,
+}
+
+impl CookieSweep<'_> {
+    /// Runs until two looks in a row find no process, or until 16 looks after the grace.
+    /// `signalled`: processes that were signalled before; they count as ended, and each
+    /// process counts once. It blocks, so the loop must not call it.
+    pub(super) fn run(&self, mut signalled: BTreeSet<u32>) -> Swept {
+        let mut swept = Swept::default();
+        let mut terminated = BTreeSet::new();
+        let (mut empty_looks, mut killing_looks) = (0, 0);
+        let mut waited = Duration::ZERO;
+        // A process that is born during a look is found by the next one. A process in
+        // the middle of an exec shows no environment for a moment, so one empty look
+        // proves nothing.
+        while empty_looks < 2 && killing_looks < 16 {
+            let left = self.look(&mut swept);
+            empty_looks = if left.is_empty() { empty_looks + 1 } else { 0 };
+            let is_over = waited >= self.grace;
+            killing_looks += usize::from(is_over);
+            for entry in left {
+                if is_over {
+                    self.send(&entry, Signal::SIGKILL, &mut signalled);
+                } else if terminated.insert(entry.pid) && Some(entry.group) != self.terminated {
+                    self.send(&entry, Signal::SIGTERM, &mut signalled);
+                }
             }
+            std::thread::sleep(BETWEEN_LOOKS);
+            waited += BETWEEN_LOOKS;
         }
-        std::thread::sleep(BETWEEN_LOOKS);
+        swept.ended = u32::try_from(signalled.len()).unwrap_or(u32::MAX);
+        swept
     }
-    swept.ended = u32::try_from(signalled.len()).unwrap_or(u32::MAX);
-    swept
+
+    /// The processes that are to be ended; the others are noted.
+    fn look(&self, swept: &mut Swept) -> Vec<ProcessEntry> {
+        swept.spared.clear();
+        let mut left = Trace::Cookie(self.cookie.to_owned()).living();
+        left.retain(|entry| match self.spare.name_of(entry) {
+            Some(name) => {
+                swept.spared.push(name);
+                false
+            }
+            None => true,
+        });
+        left
+    }
+
+    fn send(&self, entry: &ProcessEntry, signal: Signal, signalled: &mut BTreeSet<u32>) {
+        let is_it = || processes::has_variable(entry.pid, pair(self.cookie).as_bytes());
+        if send_to_own(entry, signal, is_it) == Sent::Yes {
+            signalled.insert(entry.pid);
+        }
+    }
+}
+
+fn pair(cookie: &str) -> String {
+    format!("{COOKIE}={cookie}")
 }
 
 /// When a process was born, in milliseconds from the machine's start.
