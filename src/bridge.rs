@@ -31,6 +31,7 @@ pub mod counters;
 pub mod effect;
 pub mod event;
 pub mod id;
+mod last_words;
 pub mod notice;
 pub mod reason;
 pub mod refusal;

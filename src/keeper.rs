@@ -15,6 +15,7 @@
 mod agent;
 mod descendants;
 pub mod message;
+mod obituary;
 pub mod task;
 mod watch;
 

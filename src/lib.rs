@@ -17,6 +17,7 @@
 //! | [`own_process`] | what a bridge or keeper is to the system | the rest |
 //! | [`processes`] | the process table, and the names that are left alone | channels |
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
+//! | [`secrets`] | what is not to be quoted, by name and by shape | who quotes it |
 //! | [`user_files`] | directories and files of the user alone | what is in them |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
 //!
@@ -33,5 +34,6 @@ pub mod logs;
 pub mod own_process;
 pub mod processes;
 pub mod runtime;
+pub mod secrets;
 pub mod user_files;
 pub mod wire;

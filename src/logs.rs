@@ -1,11 +1,12 @@
 //! Where log lines go: stderr and a file, neither of which may block the bridge.
 //!
 //! An editor shows what we write to stderr, some as an error in the chat, and
-//! may stop reading it at any time. So a stderr that is no terminal gets
-//! warnings and the one startup line, and INFO goes to a file. Each of the two
+//! may stop reading it at any time. So a stderr that is no terminal gets warnings and
+//! errors only, and INFO goes to a file. Each of the two
 //! has a bounded lossy queue with a writer thread of its own: a call that logs
 //! never blocks, and the exit waits only for [`Logs::flush`].
 
+mod last_line;
 mod line_format;
 mod queue;
 mod rotate;
@@ -20,12 +21,12 @@ use std::time::{Duration, Instant};
 use tracing::subscriber::set_global_default;
 use tracing_subscriber::EnvFilter;
 
+pub use self::last_line::LogPlace;
 use self::line_format::LineFormat;
 use self::queue::Queue;
 use self::rotate::RotatingFile;
 pub use self::settings::{LogFile, LogFormat, LogSettings};
 use self::stderr::Stderr;
-pub use self::tee::STARTUP;
 use self::tee::{Taken, Tee};
 use crate::user_files::Directory;
 
@@ -40,6 +41,7 @@ const LOG_NAME: &str = "drawbridge.log";
 pub struct Logs {
     stderr: Queue,
     file: Option<OpenFile>,
+    format: LogFormat,
 }
 
 /// The log file that is written to.
@@ -77,12 +79,21 @@ impl Logs {
         if let Some(Failure { path, error }) = failure {
             tracing::warn!("no log file: {}: {error}", path.display());
         }
-        Ok(Logs { stderr, file })
+        Ok(Logs { stderr, file, format: settings.format })
     }
 
     /// The path of the log file; `None`: no file is written.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// The place of the log file, for another process that has a last line for it; `None`: no
+    /// file is written.
+    pub fn place(&self) -> Option<LogPlace> {
+        let file = self.file.as_ref()?;
+        // The other process may run in another directory.
+        let path = std::path::absolute(&file.path).ok()?;
+        Some(LogPlace { path, format: self.format })
     }
 
     /// A handle that writes lines which are no log lines to stderr.
@@ -115,6 +126,11 @@ impl StderrSink {
     /// of the dropped ones says how many they were.
     pub fn write_line(&self, line: &[u8]) {
         self.queue.push(line);
+    }
+
+    /// Queues a part of a line, as it is, under the same conditions.
+    pub fn write_part(&self, part: &[u8]) {
+        self.queue.push_part(part);
     }
 }
 

@@ -143,7 +143,7 @@ impl Loop {
             ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
-            keepers: KeeperStarter::wanted(setup.keeper, &setup.config, &setup.spare),
+            keepers: KeeperStarter::wanted(setup.keeper, &setup.config, &setup.spare, setup.log),
             spare: setup.spare,
         };
         Ok(Loop {
@@ -359,7 +359,7 @@ impl Loop {
                     self.bridge.handle(self.clock.now(), Event::Shutdown(cause));
                 }
                 Effect::NoAgent { .. } => {}
-                Effect::Publish(notice) => tell::tell(&notice),
+                Effect::Publish(notice) => tell::tell(notice, &self.children),
                 Effect::Exit { survivors } => {
                     self.outcome = Some(match self.no_agent.take() {
                         Some(sentence) => Outcome::NoAgent(sentence),

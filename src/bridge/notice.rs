@@ -3,11 +3,15 @@
 //! The core publishes them, and the runtime logs each at its [`Level`]. They hold names,
 //! numbers and reasons, never the content of messages.
 
+mod stray;
+
 use std::fmt;
 
+pub use self::stray::Stray;
 use super::event::{ExitStatus, ShutdownCause};
 use super::id::{ChannelId, ClientId, SessionKey};
-use super::reason::{EndReason, StopReason};
+use super::last_words;
+use super::reason::{DropReason, EndReason, StopReason};
 use super::time::spelled;
 use super::words::counted;
 
@@ -28,40 +32,151 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the texts below say what each field is
 pub enum Notice {
-    ChannelSpawning { channel: ChannelId },
-    ChannelStarted { channel: ChannelId, pid: u32 },
-    ChannelReady { channel: ChannelId, after_ms: u64 },
-    HandshakeSlow { channel: ChannelId, after_ms: u64 },
-    ChannelDraining { channel: ChannelId, reason: StopReason },
-    ChannelStopping { channel: ChannelId, reason: StopReason },
-    ChannelTerminated { channel: ChannelId },
-    ChannelKilled { channel: ChannelId },
-    ChannelStuck { channel: ChannelId },
-    ChannelExited { channel: ChannelId, status: ExitStatus, is_crash: bool, tail: String },
-    SpawnFailed { channel: ChannelId, error: String },
-    SessionOpened { session: SessionKey, id: String, channel: ChannelId },
-    SessionEnded { session: SessionKey, id: String, channel: ChannelId, reason: EndReason },
-    CloseRefused { channel: ChannelId, id: String, code: i64 },
-    CloseUnanswered { channel: ChannelId, id: String },
-    OpenUnanswered { channel: ChannelId },
-    LateOpenClosed { channel: ChannelId, id: String },
-    BackgroundWork { session: SessionKey, id: String, processes: String },
-    CapabilitiesChanged { channel: ChannelId, before: String, after: String },
-    ClientPassthrough { client: ClientId, version: String },
-    StrayLine { channel: ChannelId, what: String },
-    StrayAnswer { channel: ChannelId, id: String, method: &'static str },
-    TextIds { channel: ChannelId },
-    PassingIdsOver { channel: ChannelId },
-    NoAddressee { channel: ChannelId, method: String },
-    SuccessorFailed { channel: ChannelId },
-    OverlongLine { from: String, length: u64 },
-    AgentNotReading { channel: ChannelId },
-    NoSignOfLife { channel: ChannelId, silent_ms: u64, strikes: usize, limit: usize },
+    ChannelSpawning {
+        channel: ChannelId,
+    },
+    ChannelStarted {
+        channel: ChannelId,
+        pid: u32,
+    },
+    ChannelReady {
+        channel: ChannelId,
+        after_ms: u64,
+    },
+    HandshakeSlow {
+        channel: ChannelId,
+        after_ms: u64,
+    },
+    ChannelDraining {
+        channel: ChannelId,
+        reason: StopReason,
+    },
+    ChannelStopping {
+        channel: ChannelId,
+        reason: StopReason,
+    },
+    ChannelTerminated {
+        channel: ChannelId,
+    },
+    ChannelKilled {
+        channel: ChannelId,
+    },
+    ChannelStuck {
+        channel: ChannelId,
+    },
+    ChannelExited {
+        channel: ChannelId,
+        status: ExitStatus,
+        is_crash: bool,
+        tail: String,
+    },
+    SpawnFailed {
+        channel: ChannelId,
+        error: String,
+    },
+    SessionOpened {
+        session: SessionKey,
+        id: String,
+        channel: ChannelId,
+        how: &'static str,
+    },
+    SessionEnded {
+        session: SessionKey,
+        id: String,
+        channel: ChannelId,
+        reason: EndReason,
+        idle_ms: u64,
+    },
+    Refused {
+        from: String,
+        method: String,
+        id: String,
+        why: String,
+    },
+    Dropped {
+        from: String,
+        method: String,
+        session: Option<String>,
+        why: DropReason,
+    },
+    CloseRefused {
+        channel: ChannelId,
+        id: String,
+        code: i64,
+    },
+    CloseUnanswered {
+        channel: ChannelId,
+        id: String,
+    },
+    OpenUnanswered {
+        channel: ChannelId,
+    },
+    LateOpenClosed {
+        channel: ChannelId,
+        id: String,
+    },
+    BackgroundWork {
+        session: SessionKey,
+        id: String,
+        processes: String,
+    },
+    CapabilitiesChanged {
+        channel: ChannelId,
+        before: String,
+        after: String,
+    },
+    ClientPassthrough {
+        client: ClientId,
+        version: String,
+    },
+    StrayLine {
+        channel: ChannelId,
+        what: Stray,
+    },
+    StrayAnswer {
+        channel: ChannelId,
+        id: String,
+        method: &'static str,
+    },
+    TextIds {
+        channel: ChannelId,
+    },
+    PassingIdsOver {
+        channel: ChannelId,
+    },
+    NoAddressee {
+        channel: ChannelId,
+        method: String,
+    },
+    SuccessorFailed {
+        channel: ChannelId,
+    },
+    OverlongLine {
+        from: String,
+        length: u64,
+    },
+    AgentNotReading {
+        channel: ChannelId,
+    },
+    NoSignOfLife {
+        channel: ChannelId,
+        silent_ms: u64,
+        strikes: usize,
+        limit: usize,
+    },
     HostPaused,
-    ShuttingDown { cause: ShutdownCause, channels: usize, sessions: usize },
+    ShuttingDown {
+        cause: ShutdownCause,
+        channels: usize,
+        sessions: usize,
+    },
     ShutdownForced,
-    Survivors { channels: Vec<ChannelId> },
-    RowAbsent { row: String },
+    Survivors {
+        channels: Vec<ChannelId>,
+    },
+    RowAbsent {
+        row: String,
+    },
 }
 
 impl Notice {
@@ -69,7 +184,11 @@ impl Notice {
     pub fn level(&self) -> Level {
         use Notice::*;
         match self {
-            ChannelSpawning { .. } | CloseRefused { .. } | LateOpenClosed { .. } => Level::Debug,
+            ChannelSpawning { .. }
+            | CloseRefused { .. }
+            | LateOpenClosed { .. }
+            | Refused { .. }
+            | Dropped { .. } => Level::Debug,
             ChannelExited { is_crash: true, .. }
             | HandshakeSlow { .. }
             | ChannelKilled { .. }
@@ -135,7 +254,7 @@ impl fmt::Display for Notice {
             ChannelExited { channel, status, is_crash, tail } => {
                 let how = if *is_crash { "exited unexpectedly" } else { "exited" };
                 write!(f, "{channel}: the agent {how}: {status}")?;
-                match tail.lines().next_back() {
+                match last_words::chosen(*status, tail) {
                     Some(line) if *is_crash => write!(f, "; its last words: {line}"),
                     _ => Ok(()),
                 }
@@ -143,11 +262,27 @@ impl fmt::Display for Notice {
             SpawnFailed { channel, error } => {
                 write!(f, "{channel}: the agent could not be started: {error}")
             }
-            SessionOpened { session, id, channel } => {
-                write!(f, "{session} ({id}): opened on {channel}")
+            SessionOpened { session, id, channel, how } => {
+                write!(f, "{session} ({id}): {how} on {channel}")
             }
-            SessionEnded { session, id, channel, reason } => {
-                write!(f, "{session} ({id}): ended on {channel}, because {}", reason.phrase())
+            SessionEnded { session, id, channel, reason, idle_ms } => {
+                write!(f, "{session} ({id}): ended on {channel}, because {}", reason.phrase())?;
+                match reason {
+                    EndReason::IdleTimeout | EndReason::Evicted => {
+                        write!(f, " (it was idle for {})", spelled(*idle_ms))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Refused { from, method, id, why } => {
+                write!(f, "{from}: {method} (id {id}) is refused: {why}")
+            }
+            Dropped { from, method, session, why } => {
+                write!(f, "{from}: {method}")?;
+                if let Some(session) = session {
+                    write!(f, " in session {session}")?;
+                }
+                write!(f, " is dropped, because {}", why.phrase())
             }
             CloseRefused { channel, id, code } => {
                 write!(f, "{channel}: the agent refused to close session {id} (error {code})")

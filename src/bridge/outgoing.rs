@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod compose;
 pub mod deliver;
+pub mod dropped;
 pub mod messages;
 pub mod passing_ids;
 pub mod secrets;

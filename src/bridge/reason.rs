@@ -114,6 +114,52 @@ impl NotAcp {
     }
 }
 
+/// Why a message goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Its session is closed, or its channel stops.
+    Late,
+    /// It names nothing that the bridge knows, and more than one client may be meant.
+    UnknownSession,
+    /// It is about a session that is being opened, and too many such messages wait.
+    Early,
+    /// It answers no open request.
+    StrayAnswer,
+    /// Its method is one of the bridge, and not for this use.
+    OfBridge,
+    /// No agent or client is there to get it.
+    NoReceiver,
+    /// Its session has ended.
+    Ended,
+    /// Its session is one of another client.
+    OfOthers,
+    /// It withdraws a request that is not open.
+    UnknownRequest,
+    /// The agent does not read.
+    NotReading,
+    /// Too much waits for the answer to `initialize`.
+    HeldTooMuch,
+}
+
+impl DropReason {
+    /// The end of the sentence "the message is dropped, because …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            DropReason::Late => "its session is closed or its agent stops",
+            DropReason::UnknownSession => "it is not known whom it is for",
+            DropReason::Early => "too many messages wait for the session to be opened",
+            DropReason::StrayAnswer => "it answers no open request",
+            DropReason::OfBridge => "nobody but drawbridge may send it",
+            DropReason::NoReceiver => "nobody is there to get it",
+            DropReason::Ended => "its session has ended",
+            DropReason::OfOthers => "its session is one of another client",
+            DropReason::UnknownRequest => "it withdraws a request that is not open",
+            DropReason::NotReading => "the agent does not read its stdin",
+            DropReason::HeldTooMuch => "too much waits for the answer to initialize",
+        }
+    }
+}
+
 /// Why a channel is taken out of service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {

@@ -239,6 +239,31 @@ impl ValueKind for ProgramNames {
 /// The levels of log lines, from the fewest lines to the most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// A name for people, or `derived`.
+pub(super) struct Name;
+
+impl ValueKind for Name {
+    type Value = Option<String>;
+
+    fn read(&self, text: &OsStr) -> Result<Option<String>, String> {
+        match text.to_str() {
+            Some("derived") => Ok(None),
+            Some(name) if !name.trim().is_empty() && !name.contains(char::is_control) => {
+                Ok(Some(name.to_owned()))
+            }
+            _ => Err("give a name of one line, or derived".to_owned()),
+        }
+    }
+
+    fn write(&self, value: &Option<String>) -> String {
+        value.clone().unwrap_or_else(|| "derived".to_owned())
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "NAME", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
 /// A filter for log lines.
 pub(super) struct Filter;
 

@@ -8,7 +8,8 @@ use std::ffi::OsStr;
 use std::iter;
 
 use super::kinds::{
-    Bytes, Count, Face, Filter, LogPath, Millis, ProgramNames, Switch, Timeout, ValueKind, Words,
+    Bytes, Count, Face, Filter, LogPath, Millis, Name, ProgramNames, Switch, Timeout, ValueKind,
+    Words,
 };
 use super::settings::Settings;
 use super::variable_kinds::{VariableNames, VariableValues};
@@ -267,6 +268,11 @@ pub(super) static OPTIONS: &[Opt] = &[
          has started, also if drawbridge is killed (Linux only)"
     ),
     option!(
+        "agent-name", LOGS, Name => agent_name,
+        "Name of the agent in messages and in the log. derived: that of the program that its \
+         command runs, past launchers such as npx, uvx, node, sh -c and env"
+    ),
+    option!(
         "env-pass", ENVIRONMENT, VariableNames => passing.pass,
         "Variables of drawbridge's environment that agents get: names with commas between them, \
          with * for any rest of a name. none: no variable"
@@ -321,8 +327,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         "log", LOGS, Filter => log.filter,
         "Lines that are logged: a level, or a list of TARGET=LEVEL such as drawbridge=debug. off: \
          none. RUST_LOG is read where nothing else sets it. Whatever the level, a stderr that is \
-         no terminal gets no more than warnings, errors and the startup line; the log file gets \
-         the rest"
+         no terminal gets no more than warnings and errors; the log file gets the rest"
     ),
     option!(
         "log-format", LOGS, LOG_FORMAT => log.format,

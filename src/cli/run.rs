@@ -11,7 +11,7 @@ use super::warning::ConfigWarning;
 use crate::bridge::Limit;
 use crate::bridge::config::{Config, IdlePolicy};
 use crate::bridge::time::spelled;
-use crate::logs::{Logs, STARTUP};
+use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{Outcome, Setup, run_embedded};
 
@@ -31,7 +31,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
             return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
         }
     };
-    tracing::info!(target: STARTUP, "{}", startup_line(&settings.config, logs.file()));
+    tracing::info!("{}", startup_line(&settings.config, logs.file()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -44,6 +44,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         keeper: !settings.no_keeper,
         spare: settings.spare,
         passing: settings.passing,
+        log: logs.place(),
         stderr: logs.stderr(),
     };
     let outcome = run_embedded(setup);

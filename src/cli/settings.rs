@@ -1,13 +1,12 @@
 //! The settings of one run, with their defaults.
 
-use std::ffi::OsString;
-use std::path::Path;
-
+use super::agent_name;
 use super::error::ConfigError;
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
+use std::ffi::OsString;
 
 /// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +25,8 @@ pub struct Settings {
     pub passing: EnvironmentRules,
     /// The settings of the log.
     pub log: LogSettings,
+    /// What the agent is called in messages; `None`: its name is derived from its command.
+    pub agent_name: Option<String>,
     /// The agent's command and its arguments; empty where a command needs none.
     pub agent: Vec<OsString>,
 }
@@ -40,6 +41,7 @@ impl Default for Settings {
             spare: Spare::default(),
             passing: EnvironmentRules::default(),
             log: LogSettings::default(),
+            agent_name: None,
             agent: Vec::new(),
         }
     }
@@ -53,9 +55,9 @@ impl Settings {
     /// [`ConfigError::NoAgent`] if the command is empty.
     pub(super) fn with_agent(mut self, agent: Vec<OsString>) -> Result<Self, ConfigError> {
         let command = agent.first().filter(|command| !command.is_empty());
-        let command = Path::new(command.ok_or(ConfigError::NoAgent)?);
-        let name = command.file_name().unwrap_or(command.as_os_str());
-        self.config.agent.name = name.to_string_lossy().into_owned();
+        command.ok_or(ConfigError::NoAgent)?;
+        self.config.agent.name =
+            self.agent_name.clone().unwrap_or_else(|| agent_name::derived(&agent));
         self.agent = agent;
         Ok(self)
     }
@@ -67,11 +69,17 @@ mod tests {
 
     #[test]
     fn the_agent_is_named_after_its_program() {
-        let settings = |command: &str| Settings::default().with_agent(vec![command.into()]);
-        let name = |command| settings(command).map(|settings| settings.config.agent.name).ok();
-        assert_eq!(name("npx"), Some("npx".to_owned()));
-        assert_eq!(name("/opt/bin/claude"), Some("claude".to_owned()));
-        assert!(settings("").is_err());
+        let named = |agent_name: Option<&str>, command: &str| {
+            let agent_name = agent_name.map(str::to_owned);
+            let settings = Settings { agent_name, ..Settings::default() };
+            settings
+                .with_agent(vec![command.into()])
+                .map(|settings| settings.config.agent.name)
+                .ok()
+        };
+        assert_eq!(named(None, "/opt/bin/claude").as_deref(), Some("claude"));
+        assert_eq!(named(Some("Claude"), "/opt/bin/claude").as_deref(), Some("Claude"));
+        assert_eq!(named(None, ""), None);
         assert!(Settings::default().with_agent(Vec::new()).is_err());
     }
 }

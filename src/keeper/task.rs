@@ -5,7 +5,21 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::ladder;
+use crate::logs::{LogFormat, LogPlace};
 use crate::processes::Spare;
+
+/// The number of arguments behind the agent's command.
+const BEHIND_COMMAND: usize = 11;
+
+/// The word in place of the format where there is no log file.
+const NO_LOG: &str = "none";
+
+fn format_word(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
+}
 
 /// The agent that a keeper starts, and how the keeper ends it by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +38,10 @@ pub struct Task {
     pub program: OsString,
     /// The agent's command as it was given, and its arguments.
     pub command: Vec<OsString>,
+    /// The process id of the bridge.
+    pub bridge: u32,
+    /// The log file of the bridge, if there is one.
+    pub log: Option<LogPlace>,
 }
 
 /// How long the keeper waits on each rung when it goes down the ladder by itself.
@@ -45,7 +63,8 @@ impl Graces {
 }
 
 impl Task {
-    /// The keeper's arguments, without its name.
+    /// The keeper's arguments, without its name. The agent's command comes first: it is what
+    /// a person looks for in the process table.
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         let numbers = [
             self.lifeline.to_string(),
@@ -54,12 +73,19 @@ impl Task {
         ];
         let words = [self.spare.list(), self.cookie.0.clone(), self.cookie.1.clone()];
         let words = numbers.into_iter().chain(words).map(OsString::from);
-        let paths = [self.cwd.clone(), self.program.clone()];
-        words.chain(paths).chain(self.command.iter().cloned())
+        let paths = [self.cwd.clone(), self.program.clone(), self.bridge.to_string().into()];
+        let log = match &self.log {
+            Some(place) => [format_word(place.format).into(), place.path.clone().into()],
+            None => [NO_LOG.into(), OsString::new()],
+        };
+        self.command.iter().cloned().chain(words).chain(paths).chain(log)
     }
 
     /// Reads the keeper's arguments, without its name; `None` if they are no task.
-    pub fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Task> {
+    pub fn read(arguments: impl Iterator<Item = OsString>) -> Option<Task> {
+        let mut command: Vec<OsString> = arguments.collect();
+        let rest = command.len().checked_sub(BEHIND_COMMAND).filter(|length| *length > 0)?;
+        let mut arguments = command.split_off(rest).into_iter();
         let mut next = || arguments.next()?.into_string().ok();
         let lifeline = next()?.parse().ok()?;
         let stdin = Duration::from_millis(next()?.parse().ok()?);
@@ -67,10 +93,14 @@ impl Task {
         let spare = Spare::of(&next()?);
         let cookie = (next()?, next()?);
         let (cwd, program) = (arguments.next()?, arguments.next()?);
-        let command: Vec<OsString> = arguments.collect();
+        let bridge = arguments.next()?.into_string().ok()?.parse().ok()?;
+        let (format, path) = (arguments.next()?, arguments.next()?);
+        let format = [LogFormat::Text, LogFormat::Json]
+            .into_iter()
+            .find(|known| format == format_word(*known));
+        let log = format.map(|format| LogPlace { path: path.into(), format });
         let graces = Graces { stdin, term };
-        let is_whole = !command.is_empty();
-        is_whole.then_some(Task { lifeline, graces, spare, cookie, cwd, program, command })
+        Some(Task { lifeline, graces, spare, cookie, cwd, program, command, bridge, log })
     }
 
     /// The name under which the agent's program is started, and its arguments.
@@ -93,11 +123,14 @@ mod tests {
             cwd: "/a b".into(),
             program: "/bin/agent".into(),
             command: vec!["agent".into(), "".into(), "--".into()],
+            bridge: 7,
+            log: Some(LogPlace { path: "/a log".into(), format: LogFormat::Json }),
         };
+        assert_eq!(task.arguments().next(), Some("agent".into()), "what a person looks for");
         assert_eq!(Task::read(task.arguments()), Some(task.clone()));
-        let bare = Task { spare: Spare::of(""), ..task };
+        let bare = Task { spare: Spare::of(""), log: None, ..task };
         assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
-        assert_eq!(Task::read(bare.arguments().take(8)), None, "no command");
+        assert_eq!(Task::read(bare.arguments().skip(3)), None, "no command");
         assert_eq!(Task::read(std::iter::empty()), None);
     }
 }

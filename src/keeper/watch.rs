@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use super::descendants::{Reach, Sweep, TreeState};
 use super::message::{Lifeline, Order, Received, Report};
+use super::obituary::Obituary;
 use super::task::{Graces, Task};
 use crate::ladder::REST_GRACE;
 use crate::processes::dead::{self, Dead};
@@ -53,6 +54,7 @@ pub(super) struct Watch<'a> {
     graces: Graces,
     pause: Duration,
     sweep: Sweep<'a>,
+    obituary: Obituary<'a>,
 }
 
 impl<'a> Watch<'a> {
@@ -72,6 +74,7 @@ impl<'a> Watch<'a> {
             graces: task.graces,
             pause: FIRST_PAUSE,
             sweep: Sweep::new(agent, &task.spare),
+            obituary: Obituary::new(agent, task),
         }
     }
 
@@ -90,6 +93,7 @@ impl<'a> Watch<'a> {
             }
         }
         self.report(&Report::Gone(self.sweep.swept.clone()));
+        self.obituary.write(&self.sweep.swept);
     }
 
     fn report(&self, report: &Report) {
@@ -137,6 +141,7 @@ impl<'a> Watch<'a> {
         // could belong to another group.
         dead::reap(dead.pid);
         self.agent = None;
+        self.obituary.agent_ended(dead.end, now());
         if self.state < LadderState::EndingRest {
             self.enter(LadderState::EndingRest);
             self.due = after(self.graces.term.min(REST_GRACE));
@@ -187,6 +192,9 @@ impl<'a> Watch<'a> {
     /// The bridge is gone: the keeper goes down the rest of the ladder by itself.
     fn bridge_gone(&mut self) {
         self.lifeline = None;
+        if self.agent.is_some() {
+            self.obituary.bridge_gone(now());
+        }
         match self.state {
             LadderState::Serving => {
                 self.state = LadderState::ClosingStdin;

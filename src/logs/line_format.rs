@@ -32,29 +32,40 @@ impl LineFormat {
     pub(super) fn notice(&self, lost: u64) -> Vec<u8> {
         let were = if lost == 1 { "line was" } else { "lines were" };
         let message = format!("{lost} {were} lost here: they came faster than they were read");
+        self.line(Level::WARN, module_path!(), &message)
+    }
+
+    /// A line with this message, which is text of the bridge's own.
+    pub(super) fn line(&self, level: Level, target: &str, message: &str) -> Vec<u8> {
         let mut line = String::new();
         // Writing to a string does not fail.
-        let _ = self.write_notice(&mut Writer::new(&mut line), &message);
+        let _ = self.write_line(&mut Writer::new(&mut line), level, target, message);
         line.into_bytes()
     }
 
-    fn write_notice(&self, writer: &mut Writer<'_>, message: &str) -> fmt::Result {
+    fn write_line(
+        &self,
+        writer: &mut Writer<'_>,
+        level: Level,
+        target: &str,
+        message: &str,
+    ) -> fmt::Result {
         match self.format {
             LogFormat::Text => {
-                self.write_head(writer, Level::WARN)?;
-                writeln!(writer, "{}: {message}", module_path!())
+                self.write_head(writer, level)?;
+                writeln!(writer, "{target}: {message}")
             }
             LogFormat::Json => {
                 let mut timestamp = String::new();
                 SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-                let notice = JsonNotice {
+                let line = JsonLine {
                     pid: self.pid,
                     timestamp: &timestamp,
-                    level: "WARN",
+                    level: level.as_str(),
                     fields: JsonFields { message },
-                    target: module_path!(),
+                    target,
                 };
-                let object = serde_json::to_string(&notice).map_err(|_| fmt::Error)?;
+                let object = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
                 writeln!(writer, "{object}")
             }
         }
@@ -67,14 +78,14 @@ impl LineFormat {
     }
 }
 
-/// A notice as an object, in the shape that tracing-subscriber gives to an event.
+/// A line as an object, in the shape that tracing-subscriber gives to an event.
 #[derive(Serialize)]
-struct JsonNotice<'a> {
+struct JsonLine<'a> {
     pid: u32,
     timestamp: &'a str,
     level: &'static str,
     fields: JsonFields<'a>,
-    target: &'static str,
+    target: &'a str,
 }
 
 #[derive(Serialize)]

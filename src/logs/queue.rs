@@ -23,8 +23,8 @@ const LINE_COST: usize = 64;
 
 /// Where the lines of a queue end up.
 pub(super) trait Output: Send + 'static {
-    /// Writes one line, which has its line end. May block; a line that cannot be written
-    /// is lost.
+    /// Writes one line, which has its line end, or a part of one. May block; what cannot be
+    /// written is lost.
     fn write_line(&mut self, line: &[u8]);
 }
 
@@ -59,6 +59,8 @@ enum Writer {
 
 enum Entry {
     Line(Box<[u8]>),
+    /// A part of a line, as it is: the beginning, or what follows it.
+    Part(Box<[u8]>),
     /// The number of lines that were dropped at this place.
     Lost(u64),
 }
@@ -87,13 +89,24 @@ impl Queue {
 
     /// Queues a line, with a line end if it has none, or drops it if there is no room.
     pub(super) fn push(&self, line: &[u8]) {
+        self.queue(cost(line) + usize::from(!line.ends_with(b"\n")), || {
+            Entry::Line(with_end(line))
+        });
+    }
+
+    /// Queues a part of a line as it is, or drops it if there is no room. A line that is queued
+    /// behind a part without a line end begins a new line all the same.
+    pub(super) fn push_part(&self, part: &[u8]) {
+        self.queue(cost(part), || Entry::Part(part.into()));
+    }
+
+    fn queue(&self, cost: usize, entry: impl FnOnce() -> Entry) {
         let mut state = self.shared.lock();
-        let cost = cost(line) + usize::from(!line.ends_with(b"\n"));
         if state.cost.saturating_add(cost) > self.shared.limit {
             state.lose();
         } else {
             state.cost += cost;
-            state.entries.push_back(Entry::Line(with_end(line)));
+            state.entries.push_back(entry());
         }
         drop(state);
         self.shared.filled.notify_one();
@@ -121,11 +134,17 @@ impl Shared {
     }
 
     fn drain(&self, mut output: impl Output, notices: LineFormat) {
+        let mut is_mid_line = false;
         loop {
-            match self.next() {
-                Entry::Line(line) => {
-                    output.write_line(&line);
-                    self.lock().cost -= cost(&line);
+            let entry = self.next();
+            if is_mid_line && !matches!(entry, Entry::Part(_)) {
+                output.write_line(b"\n");
+            }
+            is_mid_line = matches!(&entry, Entry::Part(part) if !part.ends_with(b"\n"));
+            match entry {
+                Entry::Line(bytes) | Entry::Part(bytes) => {
+                    output.write_line(&bytes);
+                    self.lock().cost -= cost(&bytes);
                 }
                 Entry::Lost(count) => output.write_line(&notices.notice(count)),
             }
@@ -209,6 +228,19 @@ mod tests {
         assert!(notice.contains("2 lines were lost here"), "{notice}");
         queue.push(b"6\n");
         assert_eq!(next(&lines), "6\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_behind_half_a_line_begins_a_new_one() -> io::Result<()> {
+        let (queue, lines) = slow(1000)?;
+        queue.push_part(b"Name: ");
+        queue.push_part(b"Ada\n");
+        queue.push_part(b"Age: ");
+        queue.push(b"a warning");
+        queue.push_part(b"36\n");
+        let all: String = (0..6).map(|_| next(&lines)).collect();
+        assert_eq!(all, "Name: Ada\nAge: \na warning\n36\n");
         Ok(())
     }
 

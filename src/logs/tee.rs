@@ -12,9 +12,6 @@ use super::line_format::LineFormat;
 use super::queue::Queue;
 use super::settings::LogFormat;
 
-/// The target of the startup line. It is INFO, but stderr gets it in any case.
-pub const STARTUP: &str = "drawbridge::startup";
-
 /// The subscriber of all log calls: one filter and one format, and the queues of `tee`.
 pub(super) fn subscriber(
     filter: EnvFilter,
@@ -41,7 +38,7 @@ pub(super) struct Tee {
 pub(super) enum Taken {
     /// All lines.
     All,
-    /// Warnings, errors and the startup line.
+    /// Warnings and errors.
     Warnings,
 }
 
@@ -55,7 +52,7 @@ impl<'a> MakeWriter<'a> for Tee {
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Ends<'a> {
         let taken = match self.stderr_takes {
             Taken::All => true,
-            Taken::Warnings => *metadata.level() <= Level::WARN || metadata.target() == STARTUP,
+            Taken::Warnings => *metadata.level() <= Level::WARN,
         };
         Ends { stderr: taken.then_some(&self.stderr), file: self.file.as_ref() }
     }
@@ -113,7 +110,6 @@ mod tests {
         tracing::subscriber::with_default(subscriber(filter, line, tee), || {
             tracing::debug!(target: "some", "detail");
             tracing::info!(target: "some", number = 7, "two\nlines");
-            tracing::info!(target: STARTUP, "started");
             tracing::warn!(target: "some", "beware");
         });
         stderr.flush(Duration::from_secs(10));
@@ -129,12 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn stderr_gets_warnings_and_the_startup_line_and_the_file_all() -> io::Result<()> {
-        let started = "drawbridge::startup: started\n";
+    fn stderr_gets_warnings_and_the_file_all() -> io::Result<()> {
         let info = "some: two\\nlines number=7\n";
         let [stderr, file] = logged("info", LogFormat::Text)?;
-        assert_eq!(stderr, format!("{started}some: beware\n"));
-        assert_eq!(file, format!("{info}{started}some: beware\n"));
+        assert_eq!(stderr, "some: beware\n");
+        assert_eq!(file, format!("{info}some: beware\n"));
         let [stderr, file] = logged("some=debug", LogFormat::Text)?;
         assert_eq!(stderr, "some: beware\n");
         assert_eq!(file, format!("some: detail\n{info}some: beware\n"));
@@ -144,7 +139,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line_with_the_pid() -> io::Result<()> {
         let [stderr, file] = logged("info", LogFormat::Json)?;
-        assert_eq!((stderr.lines().count(), file.lines().count()), (2, 3));
+        assert_eq!((stderr.lines().count(), file.lines().count()), (1, 2));
         for line in file.lines() {
             let head = format!("{{\"pid\":{},\"timestamp\":\"2", process::id());
             assert!(line.starts_with(&head) && line.ends_with('}'), "{line}");

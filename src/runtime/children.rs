@@ -13,6 +13,7 @@ pub(super) mod ledger;
 mod orphans;
 mod program;
 mod row;
+mod start_fault;
 mod streams;
 pub(super) mod survey;
 pub(super) mod sweeps;
@@ -28,10 +29,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::agent_process::AgentProcess;
-use self::child::{Child, Stdios, no_directory};
+use self::child::{Child, Stdios};
 use self::exit::{EXIT_DRAIN, ExitPart};
 use self::ledger::Ledger;
 use self::row::Row;
+use self::start_fault::no_directory;
 use self::streams::Wiring;
 use super::flow::Flow;
 use super::input::Input;
@@ -40,6 +42,7 @@ use crate::agent_environment::Variables;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
 use crate::logs::StderrSink;
 use crate::processes::Spare;
+use crate::secrets::Secrets;
 use crate::wire::OutgoingFrame;
 
 /// The settings for the start and the end of agents.
@@ -79,7 +82,8 @@ pub(super) struct Children {
     setup: AgentSetup,
     wiring: Wiring,
     marks: Rc<Notify>,
-    secrets: Vec<String>,
+    /// The secrets in the environment of every agent.
+    secrets: Secrets,
     rows: BTreeMap<ChannelId, Row>,
     /// The channels that were sent a frame since the last flush.
     unsent: Vec<ChannelId>,
@@ -235,11 +239,18 @@ impl Children {
         }
     }
 
-    /// Keeps these texts out of the last words of this channel's agent.
+    /// Keeps these texts out of what is quoted of this channel's agent.
     pub(super) fn conceal(&mut self, channel: ChannelId, secrets: Vec<Box<str>>) {
         if let Some(row) = self.rows.get_mut(&channel) {
-            row.conceal(secrets);
+            row.secrets.add(secrets.into_iter());
         }
+    }
+
+    /// A text of this channel's agent without the secrets in it.
+    pub(super) fn masked(&self, channel: ChannelId, text: &str) -> String {
+        let none = Secrets::default();
+        let own = self.rows.get(&channel).map_or(&none, |row| &row.secrets);
+        self.secrets.masked(text, own)
     }
 
     /// Writes the frames since the last flush, as far as the agents take them at once.

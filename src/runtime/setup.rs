@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
-use crate::logs::StderrSink;
+use crate::logs::{LogPlace, StderrSink};
 use crate::processes::Spare;
 
 /// The settings of the runtime, beside the core's [`Config`].
@@ -27,6 +27,8 @@ pub struct Setup {
     pub passing: EnvironmentRules,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
     pub state: Option<PathBuf>,
+    /// The log file, for keepers that outlive the bridge.
+    pub log: Option<LogPlace>,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
 }

@@ -22,7 +22,10 @@ fn of_mcp_servers_the_values_of_environment_and_headers() {
     let servers = SERVERS.replace('\n', "");
     let params = format!(r#"{{"cwd":"/work",{servers}}}"#);
     world.request(editor, 1, "session/new", &params);
-    assert_eq!(concealed(world.next(channel)), ["secret-of-env", "Bearer secret-of-header"]);
+    assert_eq!(
+        concealed(world.next(channel)),
+        ["secret-of-env", "Bearer secret-of-header", "secret-of-header"]
+    );
     // The request itself is passed on untouched.
     let number = world.expect_request(channel, "session/new", &params);
     world.answer(channel, number, &session("a"));
@@ -30,7 +33,10 @@ fn of_mcp_servers_the_values_of_environment_and_headers() {
     // A load of the live session may bring others.
     let load = stored("a").replace(r#""mcpServers":[]"#, &servers.replace("secret", "other"));
     world.request(editor, 2, "session/load", &load);
-    assert_eq!(concealed(world.next(channel)), ["other-of-env", "Bearer other-of-header"]);
+    assert_eq!(
+        concealed(world.next(channel)),
+        ["other-of-env", "Bearer other-of-header", "other-of-header"]
+    );
     world.expect_request(channel, "session/load", &load);
 }
 

@@ -47,3 +47,4 @@ mod stderr;
 mod stdio;
 mod transcript;
 mod trees;
+mod words;

@@ -157,6 +157,7 @@ fn every_kind_of_refusal_is_documented() {
 fn every_warning_is_explained() {
     use drawbridge::bridge::id::ChannelId;
     use drawbridge::bridge::notice::Notice::*;
+    use drawbridge::bridge::notice::Stray;
     use drawbridge::bridge::reason::NotAcp;
     use drawbridge::bridge::{ExitStatus, StopReason};
     let channel = ChannelId(1);
@@ -176,7 +177,7 @@ fn every_warning_is_explained() {
         CloseUnanswered { channel, id: "x".into() },
         OpenUnanswered { channel },
         CapabilitiesChanged { channel, before: "x".into(), after: "y".into() },
-        StrayLine { channel, what: "x".into() },
+        StrayLine { channel, what: Stray::Text("x".into()) },
         StrayAnswer { channel, id: "7".into(), method: "session/prompt" },
         TextIds { channel },
         PassingIdsOver { channel },

@@ -3,6 +3,9 @@
 //! Each request keeps its id as the asker spelled it, gets a number of the bridge as
 //! its id on the other wire, and is answered exactly once (I4).
 
+mod open_kind;
+
+pub use self::open_kind::OpenKind;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::{
@@ -67,32 +70,6 @@ impl Stage {
     /// its own.
     pub fn held(frame: &Frame) -> Stage {
         Stage::Held(Box::new(frame.detached()))
-    }
-}
-
-/// The four ways to open a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenKind {
-    /// `session/new`.
-    New,
-    /// `session/load`.
-    Load,
-    /// `session/resume`.
-    Resume,
-    /// `session/fork`.
-    Fork,
-}
-
-impl OpenKind {
-    /// The way in which a method opens a session; `None`: it opens none.
-    pub fn of(method: Method) -> Option<OpenKind> {
-        match method {
-            Method::SessionNew => Some(OpenKind::New),
-            Method::SessionLoad => Some(OpenKind::Load),
-            Method::SessionResume => Some(OpenKind::Resume),
-            Method::SessionFork => Some(OpenKind::Fork),
-            _ => None,
-        }
     }
 }
 

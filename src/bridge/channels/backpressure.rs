@@ -32,5 +32,5 @@ pub fn channel_mark_passed(step: &mut Step<'_>, channel: ChannelId, over: bool) 
 /// Refuses a request because the agent that it is for does not read.
 pub fn refuse(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let agent = step.books.agent_name_for(client);
-    answer::refuse(step, client, &frame.id(), &Refusal::AgentNotReading { agent });
+    answer::refuse(step, client, frame, &Refusal::AgentNotReading { agent });
 }

@@ -31,7 +31,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(row) = step.books.client_mut(client) else { return step.books.absent(client) };
     if !row.sessions.is_empty() || !row.calls.is_empty() || !row.fanouts.is_empty() {
-        return answer::refuse(step, client, &frame.id(), &Refusal::Reinitialize);
+        return answer::refuse(step, client, frame, &Refusal::Reinitialize);
     }
     row.offers = Offers::of(frame);
     row.wants_events = asks_for_events(frame);

@@ -2,7 +2,7 @@
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::id::{CallId, ClientId};
-use crate::bridge::outgoing::{compose, passing_ids, translate};
+use crate::bridge::outgoing::{compose, dropped, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, OutgoingFrame, Token};
@@ -27,8 +27,14 @@ pub fn pass(step: &mut Step<'_>, call: &Call, frame: &Frame) {
 }
 
 /// Answers a request of a client that never became a call.
-pub fn refuse(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Refusal) {
-    step.outgoing.counters.refused += 1;
+pub fn refuse(step: &mut Step<'_>, client: ClientId, frame: &Frame, refusal: &Refusal) {
+    dropped::refused(step, &client, &frame.method_name(), &frame.id(), refusal);
+    step.send_to_client(client, compose::failure(&frame.id(), refusal));
+}
+
+/// Answers a line of a client that is no whole request.
+pub fn refuse_line(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Refusal) {
+    dropped::refused(step, &client, "a line", token, refusal);
     step.send_to_client(client, compose::failure(token, refusal));
 }
 
@@ -38,6 +44,16 @@ pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> O
     if let Asker::Client(client, token) = asker {
         step.send_to_client(*client, answer(token));
     }
+}
+
+/// Answers the asker of a call, which is over or has lost its asker, with a refusal.
+pub fn refuse_call(step: &mut Step<'_>, asker: &Asker, method: &str, refusal: &Refusal) {
+    if let Asker::Client(client, token) = asker {
+        dropped::refused(step, client, method, token, refusal);
+    } else if *asker != Asker::Nobody {
+        step.outgoing.counters.refused += 1;
+    }
+    give(step, asker, |token| compose::failure(token, refusal));
 }
 
 /// Ends a call with a result of the bridge's own.
@@ -67,9 +83,6 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
     if let (Purpose::Initialize, Some(client)) = (&call.purpose, call.client()) {
         step.books.introduction_failed(client, refusal);
     }
-    if call.asker != Asker::Nobody {
-        step.outgoing.counters.refused += 1;
-    }
-    give(step, &call.asker, |token| compose::failure(token, refusal));
+    refuse_call(step, &call.asker, call.purpose.method(), refusal);
     Some(call)
 }

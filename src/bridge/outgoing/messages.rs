@@ -101,6 +101,8 @@ pub struct ErrorObject<'a> {
 #[serde(rename_all = "camelCase")]
 struct ErrorData<'a> {
     kind: &'static str,
+    /// The message once more: some editors show this in its place.
+    details: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,8 +119,8 @@ struct ErrorData<'a> {
 
 impl<'a> From<&'a Refusal> for ErrorObject<'a> {
     fn from(refusal: &'a Refusal) -> ErrorObject<'a> {
-        let (code, message) = (refusal.code(), refusal.message());
-        ErrorObject { code, message, data: refusal.into() }
+        let data = ErrorData::from(refusal);
+        ErrorObject { code: refusal.code(), message: data.details.clone(), data }
     }
 }
 
@@ -126,6 +128,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
     fn from(refusal: &'a Refusal) -> ErrorData<'a> {
         let mut data = ErrorData {
             kind: refusal.kind(),
+            details: refusal.message(),
             retry_after_ms: refusal.retry_after_ms(),
             ..ErrorData::default()
         };

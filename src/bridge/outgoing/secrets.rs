@@ -10,7 +10,7 @@ use crate::wire::{Frame, Method, Span, json};
 
 /// The shortest text that counts as a secret, in bytes. To hide shorter ones would only
 /// garble what is quoted.
-const SHORTEST: usize = 8;
+const SHORTEST: usize = 7;
 
 /// The longest text that is hidden, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -49,9 +49,14 @@ fn secrets_in(frame: &Frame) -> Vec<Box<str>> {
         }
         _ => {}
     }
-    let secret = |place: Span| {
-        let secret = json::text(text, place)?;
-        (SHORTEST..=LONGEST).contains(&secret.len()).then(|| secret.into())
-    };
-    found.into_iter().filter_map(secret).collect()
+    let texts = found.into_iter().filter_map(|place: Span| json::text(text, place));
+    let secrets = texts.flat_map(|text| -> Vec<Box<str>> {
+        // Of `Bearer TOKEN` the token alone is a secret, too.
+        let token = text.rsplit_once(' ').map(|(_, token)| token.into());
+        [Some(text.into()), token].into_iter().flatten().collect()
+    });
+    // The path of a directory is none, and messages are full of them.
+    let is_secret =
+        |text: &str| (SHORTEST..=LONGEST).contains(&text.len()) && !text.starts_with('/');
+    secrets.filter(|text| is_secret(text)).collect()
 }

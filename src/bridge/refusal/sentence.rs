@@ -1,6 +1,7 @@
 //! The sentences of refusals, for a person: what is wrong, and what to do.
 
 use super::Refusal;
+use crate::bridge::last_words;
 use crate::bridge::time::spelled;
 
 impl Refusal {
@@ -21,8 +22,12 @@ impl Refusal {
                 "The request has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),
             Refusal::BeforeInitialize => "The first request must be `initialize`.".into(),
-            Refusal::Reinitialize => "`initialize` was answered already and work has begun.".into(),
-            Refusal::NoRoute { method } => format!("Nothing here answers `{method}`."),
+            Refusal::Reinitialize => "`initialize` was answered already and work has begun; open a new connection to begin \
+                 anew."
+                    .into(),
+            Refusal::NoRoute { method } => format!(
+                "drawbridge has no method `{method}`; docs/protocol.md lists those that it has."
+            ),
             Refusal::MissingField { field } => {
                 format!("The request needs `{field}`, and it is missing or not a string.")
             }
@@ -31,7 +36,10 @@ impl Refusal {
                     .into()
             }
             Refusal::UnknownSession { id } => {
-                format!("There is no session `{id}` for this client.")
+                format!(
+                    "There is no session `{id}` for this client; open a new one, or load it if the \
+                     agent has stored it."
+                )
             }
             Refusal::SessionEnded { id, reason } => format!(
                 "The session `{id}` is not open any more, because {}; load or resume it, or open a \
@@ -39,8 +47,13 @@ impl Refusal {
                 reason.phrase()
             ),
             Refusal::Cancelled => "The request was cancelled.".into(),
-            Refusal::SessionClosing => "The session was closed while the request was open.".into(),
-            Refusal::ShuttingDown => "drawbridge is shutting down.".into(),
+            Refusal::SessionClosing => {
+                "The session was closed while the request was open; open or load one to go on."
+                    .into()
+            }
+            Refusal::ShuttingDown => {
+                "drawbridge is shutting down; start it again to go on.".into()
+            }
             Refusal::SessionLimit { count } => format!(
                 "Sessions open: {count}, which is the limit, and none of them may be closed for a new \
                  one. Close one, or raise --max-sessions."
@@ -65,11 +78,16 @@ impl Refusal {
             ),
             Refusal::AgentExited { agent, status, stderr_tail, in_handshake } => {
                 let how = if *in_handshake { "while it was starting" } else { "unexpectedly" };
-                let words = stderr_tail
-                    .lines()
-                    .rfind(|line| !line.trim().is_empty())
-                    .map_or_else(String::new, |line| format!(" Its last words: {line}"));
-                format!("The agent `{agent}` exited {how}: {status}.{words}")
+                let words = last_words::chosen(*status, stderr_tail)
+                    .map_or_else(String::new, |line| {
+                        format!(" Its last words: {}.", line.trim_end_matches('.'))
+                    });
+                let advice = if *in_handshake {
+                    "Check the command behind `--` in the editor's settings."
+                } else {
+                    "A new session starts it again."
+                };
+                format!("The agent `{agent}` exited {how}: {status}.{words} {advice}")
             }
             Refusal::NotAcpAgent { agent, sign } => format!(
                 "The program `{agent}` does not speak ACP on stdin and stdout: it {}. Check the \
@@ -78,7 +96,9 @@ impl Refusal {
                 sign.phrase()
             ),
             Refusal::AgentStopped { agent, reason } => {
-                format!("The agent `{agent}` was stopped, because {reason}.")
+                format!(
+                    "The agent `{agent}` was stopped, because {reason}. A new session starts it again."
+                )
             }
             Refusal::AgentGone { agent } => {
                 format!("The process of the agent `{agent}` has ended; open a new connection.")
@@ -89,11 +109,14 @@ impl Refusal {
                 spelled(*millis)
             ),
             Refusal::ProtocolBroken { agent, what } => {
-                format!("The agent `{agent}` broke the protocol: {what}.")
+                format!(
+                    "The agent `{agent}` broke the protocol: {what}. Report it to the makers of the agent."
+                )
             }
-            Refusal::RestartLimit { agent, last, .. } => format!(
-                "The agent `{agent}` crashed too often and is not started for a while. The last \
+            Refusal::RestartLimit { agent, last, retry_after_ms } => format!(
+                "The agent `{agent}` crashed too often and is not started again for {}. The last \
                  crash: {}.",
+                spelled(*retry_after_ms),
                 last.trim_end_matches('.')
             ),
             Refusal::OpenTimeout { agent } => format!(
@@ -105,10 +128,14 @@ impl Refusal {
                  --session-open-timeout-ms."
             ),
             Refusal::PromptTimeout { agent } => format!(
-                "The agent `{agent}` did not end the turn within --prompt-timeout-ms; it was cancelled."
+                "The agent `{agent}` did not end the turn within --prompt-timeout-ms; it was cancelled. \
+                 Prompt again, or raise the limit."
             ),
             Refusal::RestoreUnderWay { id } => {
-                format!("The session `{id}` is being restored in another way at this moment.")
+                format!(
+                    "The session `{id}` is being restored in another way at this moment; try again \
+                     when that is over."
+                )
             }
             Refusal::SessionFenced { id } => format!(
                 "An agent process still holds the session `{id}` and has not closed it; try again later."
@@ -121,7 +148,10 @@ impl Refusal {
                 "The session `{id}` is open, and a turn or another request in it is under way; load it when that is over."
             ),
             Refusal::AnswerUnreadable { fault } => {
-                format!("The request was answered, but the answer could not be read: it {fault}.")
+                format!(
+                    "The request was answered, but the answer could not be read: it {fault}. Try \
+                     again; if it stays so, report it to the makers of the agent."
+                )
             }
             Refusal::AnswerTooLong { length } => format!(
                 "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."

@@ -4,7 +4,8 @@ use crate::bridge::books::call::{Asker, Purpose};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::id::ClientId;
 use crate::bridge::outgoing::translate::with_request_id;
-use crate::bridge::outgoing::{answer, send};
+use crate::bridge::outgoing::{answer, dropped, send};
+use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
@@ -16,7 +17,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some((token, _)) = frame.request() else { return };
     let held = step.books.client_mut(client).is_some_and(|row| row.held.withdraw(&token));
     if held {
-        return answer::refuse(step, client, &token, &Refusal::Cancelled);
+        return answer::refuse_line(step, client, &token, &Refusal::Cancelled);
     }
     let asker = Asker::Client(client, token);
     let open = step.books.client(client).map(|row| row.calls.clone());
@@ -44,8 +45,10 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 
 fn cancel_parts(step: &mut Step<'_>, asker: &Asker, frame: &Frame) {
     let parts = step.books.open_parts(asker);
-    if parts.is_empty() {
-        step.outgoing.counters.unrouted += 1;
+    if parts.is_empty()
+        && let Asker::Client(client, _) = asker
+    {
+        dropped::of_client(step, *client, frame, DropReason::UnknownRequest);
     }
     for id in parts {
         let Some(channel) = step.books.call(id).and_then(|call| call.channel) else {

@@ -10,8 +10,8 @@ use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::{handshake, set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::{answer, deliver, passing_ids, translate};
-use crate::bridge::reason::{NotAcp, StopReason};
+use crate::bridge::outgoing::{answer, deliver, dropped, passing_ids, translate};
+use crate::bridge::reason::{DropReason, NotAcp, StopReason};
 use crate::bridge::routing::{
     fanout, pass_on, passthrough, session_list, stored_sessions, stray_lines,
 };
@@ -67,15 +67,13 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
     }
     if frame.method != Method::SessionUpdate && frame.method_name().starts_with("_drawbridge/") {
         // Nobody but the bridge speaks for the bridge.
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_agent(step, channel, &frame, DropReason::OfBridge);
     }
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
     };
     if row.is_stopping() {
-        step.outgoing.counters.late_frames += 1;
-        return;
+        return dropped::of_agent(step, channel, &frame, DropReason::Late);
     }
     match row.names.named_in(&frame) {
         Some(Name::Session(key)) => deliver::update(step, key, frame),
@@ -91,7 +89,7 @@ fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         Addressee::Named(name) => deliver::named(step, name, frame),
         Addressee::Opening(open) => within_open(step, channel, open, &frame),
         Addressee::Closed => {
-            step.outgoing.counters.late_frames += 1;
+            dropped::of_agent(step, channel, &frame, DropReason::Late);
             if let Some(child) = deliver::announced_child(&frame) {
                 passing_ids::announced_too_late(step, channel, &child);
             }
@@ -104,7 +102,7 @@ fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
         }
         Addressee::Everyone => to_everyone(step, channel, &frame),
         Addressee::Nobody => {
-            step.outgoing.counters.unknown_session_frames += 1;
+            dropped::of_agent(step, channel, &frame, DropReason::UnknownSession);
             question::no_addressee(step, channel, &frame);
         }
     }
@@ -113,7 +111,7 @@ fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
 fn to_everyone(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     let clients = step.books.clients_of(channel);
     if clients.is_empty() {
-        step.outgoing.counters.unrouted += 1;
+        dropped::of_agent(step, channel, frame, DropReason::NoReceiver);
     }
     for client in clients {
         step.send_to_client(client, frame.whole());
@@ -148,7 +146,7 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
             return step.books.absent(channel);
         };
         if !row.early.hold(&agent_id, frame, only) {
-            step.outgoing.counters.early_frames += 1;
+            dropped::of_agent(step, channel, frame, DropReason::Early);
         }
         return;
     };

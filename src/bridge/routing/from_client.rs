@@ -9,7 +9,8 @@ use crate::bridge::books::whose::Meaning;
 use crate::bridge::channels::{backpressure, handshake, waiting};
 use crate::bridge::id::{ChannelId, ClientId, QuestionId};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::{answer, compose, send, translate};
+use crate::bridge::outgoing::{answer, compose, dropped, send, translate};
+use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{
     cancel_request, fanout, held, pass_on, passthrough, session_list, stored_sessions, stray_lines,
@@ -42,7 +43,7 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         FrameKind::Request if step.books.is_ending() => {
             let failure = step.books.client(client).and_then(Client::failure).cloned();
             let refusal = failure.unwrap_or(Refusal::ShuttingDown);
-            answer::refuse(step, client, &frame.id(), &refusal);
+            answer::refuse(step, client, &frame, &refusal);
         }
         FrameKind::Request if frame.method == Method::Initialize => {
             handshake::by_client(step, client, &frame);
@@ -50,13 +51,13 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         _ if step.books.has_initialize_open(client) => held::hold(step, client, &frame),
         _ if !step.books.client(client).is_some_and(Client::is_introduced) => {
             if frame.kind == FrameKind::Request {
-                answer::refuse(step, client, &frame.id(), &Refusal::BeforeInitialize);
+                answer::refuse(step, client, &frame, &Refusal::BeforeInitialize);
             }
         }
         FrameKind::Request
             if step.books.has_too_many_requests(client) && !ends_session(step, client, &frame) =>
         {
-            answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
+            answer::refuse(step, client, &frame, &Refusal::TooManyRequests);
         }
         _ if passthrough_pool.is_some() => {
             passthrough::to_agent(step, client, passthrough_pool, &frame);
@@ -143,7 +144,7 @@ pub fn request(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fr
         Method::BridgeHeartbeat => heartbeat::beat(step, client, frame),
         _ if frame.method_name().starts_with("_drawbridge/") => {
             let method = frame.method_name().into_owned();
-            answer::refuse(step, client, &frame.id(), &Refusal::NoRoute { method });
+            answer::refuse(step, client, frame, &Refusal::NoRoute { method });
         }
         _ if named.is_some() => in_session(step, client, named, frame),
         _ => without_session(step, client, frame),
@@ -181,7 +182,7 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
         }
         None => Refusal::MissingField { field: "sessionId" },
     };
-    answer::refuse(step, client, &frame.id(), &refusal);
+    answer::refuse(step, client, frame, &refusal);
 }
 
 /// Whether a request changes a setting of a session, by a method that may be unknown.
@@ -211,8 +212,7 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return heartbeat::beat(step, client, frame);
     }
     if frame.method_name().starts_with("_drawbridge/") {
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_client(step, client, frame, DropReason::OfBridge);
     }
     let Some(id) = frame.session() else { return notification_to_all(step, client, frame) };
     let is_cancel = frame.method == Method::SessionCancel;
@@ -246,12 +246,14 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             let channel = sent.and_then(|call| call.channel);
             match channel.zip(source) {
                 Some((channel, source)) => pass(step, client, channel, Some(&source), frame),
-                None => step.outgoing.counters.unrouted += 1,
+                None => dropped::of_client(step, client, frame, DropReason::NoReceiver),
             }
         }
-        Meaning::Ended(_) if is_cancel => step.outgoing.counters.unrouted += 1,
+        Meaning::Ended(_) if is_cancel => {
+            dropped::of_client(step, client, frame, DropReason::Ended);
+        }
         Meaning::Ended(_) | Meaning::Unknown => pass_on::notification(step, client, frame),
-        Meaning::OfOthers(..) => step.outgoing.counters.unrouted += 1,
+        Meaning::OfOthers(..) => dropped::of_client(step, client, frame, DropReason::OfOthers),
     }
 }
 
@@ -275,7 +277,7 @@ fn notification_to_all(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         None => step.books.channels_used_by(client),
     };
     if channels.is_empty() {
-        step.outgoing.counters.unrouted += 1;
+        dropped::of_client(step, client, frame, DropReason::NoReceiver);
     }
     for channel in channels {
         pass(step, client, channel, None, frame);
@@ -290,8 +292,7 @@ fn pass(
     frame: &Frame,
 ) {
     if !step.books.channel(channel).is_some_and(|row| row.is_open()) {
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_client(step, client, frame, DropReason::NoReceiver);
     }
     let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, agent_id);
     send::pass_notification(step, channel, outgoing);
@@ -309,18 +310,18 @@ fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {
             step.publish(Notice::OverlongLine { from: client.to_string(), length });
             (glimpse, Refusal::TooLong { length }, Refusal::AnswerTooLong { length })
         }
-        Malformed::Batch => return answer::refuse(step, client, &null, &Refusal::Batch),
+        Malformed::Batch => return answer::refuse_line(step, client, &null, &Refusal::Batch),
         Malformed::NotMessage { id } => {
-            return answer::refuse(step, client, &id.unwrap_or(null), &Refusal::NotMessage);
+            return answer::refuse_line(step, client, &id.unwrap_or(null), &Refusal::NotMessage);
         }
     };
     match (glimpse, &request) {
-        (Glimpse::Request(id), _) => answer::refuse(step, client, &id, &request),
+        (Glimpse::Request(id), _) => answer::refuse_line(step, client, &id, &request),
         // The line may be the answer to a question: then the agent gets an error instead.
         (Glimpse::Answer(id), _) if fail_question(step, client, &id, &answer) => {}
         // Under its id a request of the client might be meant that is open.
         (Glimpse::Answer(_) | Glimpse::Nothing, Refusal::NotJson) => {
-            answer::refuse(step, client, &null, &request);
+            answer::refuse_line(step, client, &null, &request);
         }
         _ => {}
     }

@@ -7,6 +7,8 @@
 use crate::bridge::books::call::{Purpose, Stage};
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
+use crate::bridge::outgoing::dropped;
+use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
@@ -19,9 +21,9 @@ pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
     match frame.kind {
         FrameKind::Request => {
-            answer::refuse(step, client, &frame.id(), &Refusal::TooManyRequests);
+            answer::refuse(step, client, frame, &Refusal::TooManyRequests);
         }
-        _ => step.outgoing.counters.unrouted += 1,
+        _ => dropped::of_client(step, client, frame, DropReason::HeldTooMuch),
     }
 }
 

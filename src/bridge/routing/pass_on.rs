@@ -6,8 +6,8 @@ use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::backpressure;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey};
-use crate::bridge::outgoing::{answer, compose, deliver, passing_ids, send, translate};
-use crate::bridge::reason::EndReason;
+use crate::bridge::outgoing::{answer, compose, deliver, dropped, passing_ids, send, translate};
+use crate::bridge::reason::{DropReason, EndReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
 use crate::bridge::step::Step;
@@ -34,7 +34,7 @@ pub fn about_passing_id(step: &mut Step<'_>, client: ClientId, key: PassingKey, 
     let can_close = step.books.channel(channel).is_some_and(|row| row.capabilities.close);
     if frame.method == Method::SessionClose && !can_close {
         let refusal = Refusal::UnknownSession { id: frame.session().unwrap_or_default().into() };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     }
     if let Owner::Session(parent) = owner {
         step.books.mark_seen(parent, step.now);
@@ -63,7 +63,7 @@ pub fn about_unknown_id(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let can_close = pool.is_some_and(|pool| pool.capabilities.close);
     if frame.method == Method::SessionClose && !can_close {
         let refusal = Refusal::UnknownSession { id: named.into() };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     }
     let (id, home) = step.books.stored(client, &named);
     let purpose = Purpose::PassedOn { id, home, kind: kind(frame) };
@@ -79,12 +79,10 @@ pub fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let last = row.and_then(|row| row.served_by);
     let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(|row| row.is_open());
     let Some(channel) = [home, last].into_iter().flatten().find(is_open) else {
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_client(step, client, frame, DropReason::NoReceiver);
     };
     if step.books.means_another(channel, &id, &named) {
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_client(step, client, frame, DropReason::OfOthers);
     }
     let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, Some(&id));
     send::pass_notification(step, channel, outgoing);

@@ -4,7 +4,8 @@
 use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::channels::backpressure;
 use crate::bridge::id::{ChannelId, ClientId, PoolId};
-use crate::bridge::outgoing::{answer, compose, send};
+use crate::bridge::outgoing::{answer, compose, dropped, send};
+use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::question;
 use crate::bridge::step::Step;
@@ -31,9 +32,9 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
         (Some(channel), _) => send::pass_notification(step, channel, frame.whole()),
         (None, FrameKind::Request) => {
             let agent = step.books.agent_name_for(client);
-            answer::refuse(step, client, &frame.id(), &Refusal::AgentGone { agent });
+            answer::refuse(step, client, frame, &Refusal::AgentGone { agent });
         }
-        (None, _) => step.outgoing.counters.unrouted += 1,
+        (None, _) => dropped::of_client(step, client, frame, DropReason::NoReceiver),
     }
 }
 

@@ -32,7 +32,7 @@ fn without_agent(step: &mut Step<'_>, client: ClientId, refusal: &Refusal) {
     let held = step.books.client_mut(client).map(|row| row.held.take());
     for frame in held.unwrap_or_default() {
         if frame.kind == FrameKind::Request {
-            answer::refuse(step, client, &frame.id(), refusal);
+            answer::refuse(step, client, &frame, refusal);
         }
     }
     let cause = match refusal {

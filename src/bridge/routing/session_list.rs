@@ -24,7 +24,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     };
     let home = step.books.home_of_cursor(&cursor);
     if home.is_some_and(|id| !step.books.channel(id).is_some_and(Channel::is_open)) {
-        return answer::refuse(step, client, &frame.id(), &Refusal::StaleCursor);
+        return answer::refuse(step, client, frame, &Refusal::StaleCursor);
     }
     let id = step.books.wait_for_channel(client, Purpose::List, frame, now);
     // A cursor that the bridge does not know is for the agent to judge.

@@ -22,14 +22,14 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let now = step.now;
     let Some(id) = frame.session() else {
         let refusal = Refusal::MissingField { field: "sessionId" };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     };
     let key = match step.books.meaning(client, &id) {
         Meaning::Session(key) | Meaning::OfOthers(Name::Session(key), _) => key,
         Meaning::Passing(key) => return pass_on::about_passing_id(step, client, key, frame),
         Meaning::OfOthers(Name::Passing(_), _) => {
             let refusal = Refusal::UnknownSession { id: id.into() };
-            return answer::refuse(step, client, &frame.id(), &refusal);
+            return answer::refuse(step, client, frame, &refusal);
         }
         Meaning::Ended(_) | Meaning::Unknown | Meaning::Opening(_) => {
             let (id, home) = step.books.stored(client, &id);
@@ -42,7 +42,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if is_removal && session.is_busy() && has_others(session) {
         let refusal = Refusal::SessionInUse { id: id.into() };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     }
     // A request for the status is no use of the session.
     if frame.method != Method::SessionStatus {

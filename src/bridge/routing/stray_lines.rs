@@ -4,7 +4,7 @@
 //! cannot be read fails the request that waits for it.
 
 use crate::bridge::id::{CallId, ChannelId};
-use crate::bridge::notice::Notice;
+use crate::bridge::notice::{Notice, Stray};
 use crate::bridge::outgoing::compose;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::open;
@@ -30,18 +30,18 @@ pub fn line(step: &mut Step<'_>, channel: ChannelId, malformed: Malformed) -> Op
             seen(step, channel, &glimpse, &request, &answer)
         }
         Malformed::NotJson { beginning, is_unicode, glimpse } => {
-            stray(step, channel, format!("{beginning:?}"));
+            stray(step, channel, Stray::Text(beginning));
             let answer = Refusal::AnswerUnreadable { fault: fault(is_unicode) };
             seen(step, channel, &glimpse, &Refusal::NotJson, &answer)
         }
         Malformed::NotMessage { id } => {
-            stray(step, channel, "JSON, but no message".to_owned());
+            stray(step, channel, Stray::NotMessage);
             let id = id?;
             step.send_to_channel(channel, compose::failure(&id, &Refusal::NotMessage));
             None
         }
         Malformed::Batch => {
-            stray(step, channel, "a batch".to_owned());
+            stray(step, channel, Stray::Batch);
             None
         }
     }
@@ -52,7 +52,7 @@ pub fn fault(is_unicode: bool) -> &'static str {
     if is_unicode { "is not valid JSON" } else { "is not valid UTF-8" }
 }
 
-fn stray(step: &mut Step<'_>, channel: ChannelId, what: String) {
+fn stray(step: &mut Step<'_>, channel: ChannelId, what: Stray) {
     step.outgoing.counters.stray_lines += 1;
     if may_report(step, channel) {
         step.publish(Notice::StrayLine { channel, what });

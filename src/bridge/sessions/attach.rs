@@ -18,7 +18,7 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if session.is_busy() {
         let refusal = Refusal::SessionBusy { id: session.id.to_string() };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     }
     let attached = !session.clients().contains(&client);
     join(step, client, key);
@@ -83,7 +83,7 @@ pub fn reload_waiting(step: &mut Step<'_>, id: CallId) {
 pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let keys = match step.books.meant_sessions(client, frame) {
         Ok(keys) => keys,
-        Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
+        Err(refusal) => return answer::refuse(step, client, frame, &refusal),
     };
     for key in keys {
         leave(step, client, key);

@@ -159,8 +159,9 @@ fn publish_end(
             step.send_to_client(*client, compose::notification(method, &params));
         }
     }
+    let idle_ms = step.now.since(session.last_seen);
     let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
-    step.publish(Notice::SessionEnded { session, id, channel, reason });
+    step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
 }
 
 fn notify_agent(
@@ -372,7 +373,7 @@ pub fn resend_close(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
 pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(id) = frame.session() else {
         let refusal = Refusal::MissingField { field: "sessionId" };
-        return answer::refuse(step, client, &frame.id(), &refusal);
+        return answer::refuse(step, client, frame, &refusal);
     };
     let key = match step.books.attached_session(client, &id) {
         Ok(key) => key,
@@ -380,7 +381,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Err(Refusal::SessionEnded { .. }) => {
             return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
         }
-        Err(refusal) => return answer::refuse(step, client, &frame.id(), &refusal),
+        Err(refusal) => return answer::refuse(step, client, frame, &refusal),
     };
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if session.clients().len() > 1 {

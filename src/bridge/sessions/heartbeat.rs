@@ -15,7 +15,7 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let keys = match step.books.meant_sessions(client, frame) {
         Ok(keys) => keys,
         Err(refusal) if is_request => {
-            return answer::refuse(step, client, &frame.id(), &refusal);
+            return answer::refuse(step, client, frame, &refusal);
         }
         // The heartbeat was a notification, which has no answer to put an error into.
         Err(_) => return,

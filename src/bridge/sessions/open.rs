@@ -32,7 +32,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
         (OpenKind::New, _) => (None, None),
         (_, None) => {
             let refusal = Refusal::MissingField { field: "sessionId" };
-            return answer::refuse(step, client, &frame.id(), &refusal);
+            return answer::refuse(step, client, frame, &refusal);
         }
         (OpenKind::Fork, Some(id)) => {
             if let Some(key) = step.books.live(client, &id) {
@@ -208,7 +208,8 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
         None => frame.with_id(token.clone()),
     };
     step.send_to_client(*client, outgoing);
-    step.publish(Notice::SessionOpened { session: key, id, channel });
+    let how = call.opening().map_or(OpenKind::New, |opening| opening.kind).participle();
+    step.publish(Notice::SessionOpened { session: key, id, channel, how });
 }
 
 /// Delivers the early frames of a session that was opened, and makes the questions that
@@ -263,6 +264,7 @@ pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         answer::fail(step, id, refusal);
         return;
     }
+    let method = step.books.call(id).map_or("", |call| call.purpose.method());
     let asker = step.books.disown_call(id);
     // Questions within it end with it.
     let call = step.books.call(id);
@@ -273,8 +275,7 @@ pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
             question_end::withdraw(step, question);
         }
     }
-    step.outgoing.counters.refused += 1;
-    answer::give(step, &asker, |token| compose::failure(token, refusal));
+    answer::refuse_call(step, &asker, method, refusal);
 }
 
 /// Refuses a restore whose answer cannot be read. It is not known whether it succeeded: the
@@ -301,8 +302,8 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
     let restored: Option<(Box<str>, Box<str>)> = call
         .opening()
         .and_then(|opening| Some((opening.public_id.clone()?, opening.restores()?.into())));
-    step.outgoing.counters.refused += 1;
-    answer::give(step, &asker, |token| compose::failure(token, refusal));
+    let method = call.purpose.method();
+    answer::refuse_call(step, &asker, method, refusal);
     if let Some(channel) = channel {
         if let Some((public, agent_id)) = restored {
             // The agent may hold the conversation by now: it is fenced.

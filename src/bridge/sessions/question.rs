@@ -16,7 +16,7 @@ use crate::bridge::books::session::Audience;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::{compose, passing_ids, translate};
+use crate::bridge::outgoing::{compose, dropped, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -77,7 +77,7 @@ pub fn no_addressee(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
 
 /// Refuses a request of an agent that no client will see.
 fn turn_away(step: &mut Step<'_>, channel: ChannelId, frame: &Frame, refusal: &Refusal) {
-    step.outgoing.counters.refused += 1;
+    dropped::refused(step, &channel, &frame.method_name(), &frame.id(), refusal);
     let answer = match Question::withdrawal(frame.method) {
         Some(result) => compose::success(&frame.id(), &result),
         None => compose::failure(&frame.id(), refusal),

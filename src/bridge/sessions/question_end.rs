@@ -7,7 +7,8 @@ use crate::bridge::books::handles::HandleKind;
 use crate::bridge::books::question::Question;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::translate::{Edit, with_request_id};
-use crate::bridge::outgoing::{compose, send, translate};
+use crate::bridge::outgoing::{compose, dropped, send, translate};
+use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -24,8 +25,7 @@ pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         step.books.question(*id).is_some_and(|question| question.asked.contains(&client))
     });
     let Some(id) = open else {
-        step.outgoing.counters.stray_answers += 1;
-        return;
+        return dropped::of_client(step, client, frame, DropReason::StrayAnswer);
     };
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     let unreadable = || {
@@ -198,8 +198,7 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
         .copied()
         .find(|id| step.books.question(*id).is_some_and(|question| question.token == token));
     let Some(id) = found else {
-        step.outgoing.counters.unrouted += 1;
-        return;
+        return dropped::of_agent(step, channel, frame, DropReason::UnknownRequest);
     };
     let Some(question) = step.books.question_mut(id) else { return step.books.absent(id) };
     question.is_recalled = true;

@@ -24,7 +24,7 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     }
     let limit = step.books.limits.max_queued_prompts;
     if session.queue.len() >= limit {
-        return answer::refuse(step, client, &frame.id(), &Refusal::PromptQueueFull { limit });
+        return answer::refuse(step, client, frame, &Refusal::PromptQueueFull { limit });
     }
     let asker = Asker::Client(client, frame.id());
     let call = Call::in_session(session, asker, Purpose::Prompt, Stage::held(frame), now);

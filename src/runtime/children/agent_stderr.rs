@@ -2,15 +2,18 @@
 //! message that tells a person why an agent died.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::time::timeout;
 
 use crate::agent_environment::Variables;
 use crate::logs::StderrSink;
 use crate::runtime::stdio::Source;
+use crate::secrets::Secrets;
 
 /// How much of an agent's stderr is kept, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -19,10 +22,8 @@ const SHOWN: usize = 1024;
 /// With this many bytes of a line in the buffer and no line end, they are passed on as
 /// a line of their own.
 const LONGEST_LINE: usize = 8 * 1024;
-/// Values of variables that are shorter than this are no secrets, in bytes.
-const SHORTEST_SECRET: usize = 8;
-/// The same for variables whose names tell that they are secrets, such as `API_KEY`.
-const SHORTEST_NAMED_SECRET: usize = 4;
+/// How long the beginning of a line waits for its end.
+const HALF_LINE: Duration = Duration::from_millis(200);
 
 /// The last bytes that an agent wrote to stderr.
 #[derive(Clone, Debug, Default)]
@@ -36,16 +37,10 @@ impl Tail {
         kept.drain(..over);
     }
 
-    /// The end of the tail, at most [`SHOWN`] bytes, with `***` in place of these secrets.
-    pub(super) fn shown<'a>(&self, secrets: impl Iterator<Item = &'a str>) -> String {
+    /// The end of the tail, at most [`SHOWN`] bytes of it, after `mask` has been applied.
+    pub(super) fn shown(&self, mask: impl FnOnce(&str) -> String) -> String {
         let kept: Vec<u8> = self.0.borrow().iter().copied().collect();
-        let mut text = String::from_utf8_lossy(&kept).into_owned();
-        let mut secrets: Vec<&str> = secrets.collect();
-        // The longest secret first: it may contain another.
-        secrets.sort_by_key(|secret| Reverse(secret.len()));
-        for secret in secrets {
-            text = text.replace(secret, "***");
-        }
+        let text = mask(&String::from_utf8_lossy(&kept));
         let mut start = text.len().saturating_sub(SHOWN);
         while !text.is_char_boundary(start) {
             start += 1;
@@ -54,8 +49,9 @@ impl Tail {
     }
 }
 
-/// Reads an agent's stderr to its end, and passes it on to `sink`. Each line begins
-/// with the `prefix`, which names the channel while more than one agent runs.
+/// Reads an agent's stderr to its end, and passes it on to `sink`. Each line begins with the
+/// `prefix`, which names the channel while more than one agent runs. The beginning of a line
+/// passes after [`HALF_LINE`]: it may be a question, and the agent waits for the answer.
 pub(super) async fn forward(
     mut source: Source,
     tail: Tail,
@@ -63,11 +59,19 @@ pub(super) async fn forward(
     prefix: impl Fn() -> String,
 ) {
     let mut buffer = BytesMut::new();
-    let pass = |line: &[u8]| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        sink.write_line(&[prefix().as_bytes(), line].concat());
-    };
-    while let Ok(1..) = source.read(&mut buffer).await {
+    let mut lines = Lines { tail, sink, is_mid_line: false };
+    loop {
+        let is_waiting = !buffer.is_empty();
+        let read = source.read(&mut buffer);
+        let read = if is_waiting { timeout(HALF_LINE, read).await } else { Ok(read.await) };
+        match read {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) => break,
+            Err(_) => {
+                lines.pass_part(&buffer.split(), &prefix());
+                continue;
+            }
+        }
         loop {
             let end = memchr::memchr(b'\n', &buffer);
             let length = match end {
@@ -75,39 +79,49 @@ pub(super) async fn forward(
                 None if buffer.len() >= LONGEST_LINE => buffer.len(),
                 None => break,
             };
-            let line = buffer.split_to(length);
-            tail.keep(&line);
-            pass(line.strip_suffix(b"\n").unwrap_or(&line));
+            lines.pass(&buffer.split_to(length), &prefix());
         }
     }
     if !buffer.is_empty() {
-        tail.keep(&buffer);
-        pass(&buffer);
+        lines.pass(&buffer, &prefix());
     }
 }
 
-/// The values in an agent's environment that no message may show. Paths, user names
-/// and preferences are no secrets: a message with all of them cut out says nothing.
-pub(super) fn secrets(environment: &Variables) -> Vec<String> {
-    const OPEN: [&str; 14] = [
-        "HOME", "PATH", "PWD", "OLDPWD", "SHELL", "USER", "LOGNAME", "LANG", "TMPDIR", "HOSTNAME",
-        "EDITOR", "VISUAL", "PAGER", "DISPLAY",
-    ];
-    const OPEN_FAMILIES: [&str; 8] =
-        ["LC_", "XDG_", "TERM", "CARGO", "RUST", "DRAWBRIDGE_", "NPM_CONFIG_", "npm_"];
-    // A name with one of these words is a secret's, even if it is in the lists above.
-    const TELLING: [&str; 6] = ["TOKEN", "AUTH", "KEY", "SECRET", "PASS", "CREDENTIAL"];
-    environment
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-        .filter(|(name, value)| {
-            let is_open = OPEN.contains(&name.as_str())
-                || OPEN_FAMILIES.iter().any(|family| name.starts_with(family));
-            let upper = name.to_ascii_uppercase();
-            let is_named = TELLING.iter().any(|word| upper.contains(word));
-            value.len() >= if is_named { SHORTEST_NAMED_SECRET } else { SHORTEST_SECRET }
-                && (is_named || !is_open)
-        })
-        .map(|(_, value)| value)
-        .collect()
+/// The lines of one agent's stderr, on their way.
+struct Lines {
+    tail: Tail,
+    sink: StderrSink,
+    /// Whether the beginning of the current line has passed.
+    is_mid_line: bool,
+}
+
+impl Lines {
+    /// Passes a line on, or the rest of one.
+    fn pass(&mut self, line: &[u8], prefix: &str) {
+        if self.is_mid_line {
+            self.pass_part(line, "");
+            return;
+        }
+        self.tail.keep(line);
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.sink.write_line(&[prefix.as_bytes(), line].concat());
+    }
+
+    /// Passes a part of a line on, as it is.
+    fn pass_part(&mut self, part: &[u8], prefix: &str) {
+        self.tail.keep(part);
+        let prefix = if self.is_mid_line { "" } else { prefix };
+        self.sink.write_part(&[prefix.as_bytes(), part].concat());
+        self.is_mid_line = !part.ends_with(b"\n");
+    }
+}
+
+/// The secrets in an agent's environment.
+pub(super) fn secrets(environment: &Variables) -> Secrets {
+    let text = |(name, value): &'_ (OsString, OsString)| {
+        Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+    };
+    let variables: Vec<(String, String)> = environment.iter().filter_map(text).collect();
+    Secrets::of_environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::start_fault::{no_directory, not_started};
 use super::tree::CookieSweep;
 use crate::agent_environment::{COOKIE, Variables};
 use crate::bridge::ExitStatus;
@@ -105,7 +106,8 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         lead_a_session(&mut command);
-        let mut process = command.spawn().map_err(|error| not_started(name, &error))?;
+        let mut process =
+            command.spawn().map_err(|error| not_started(name, Some(program), &error))?;
         let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
         let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
         Ok((Child { process, group, cookie, spare, state: ChildState::Running }, stdios))
@@ -216,27 +218,5 @@ fn lead_a_session(command: &mut Command) {
     #[allow(unsafe_code)] // the standard library has no safe way to call setsid
     unsafe {
         command.pre_exec(prepare);
-    }
-}
-
-/// The message that an agent's working directory does not exist.
-pub(super) fn no_directory(cwd: &OsStr) -> String {
-    let cwd = cwd.to_string_lossy();
-    let beginning = cwd.chars().take(200);
-    let rest = if cwd.chars().nth(200).is_some() { "…" } else { "" };
-    // A person must find the name again, and a log line must stay one line.
-    let shown: String = beginning
-        .map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char })
-        .collect();
-    format!("the working directory {shown}{rest} does not exist")
-}
-
-/// The message that says why an agent's program cannot be run.
-pub(super) fn not_started(program: &OsStr, error: &io::Error) -> String {
-    let program = program.to_string_lossy();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("the command `{program}` was not found"),
-        io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be executed"),
-        _ => format!("`{program}`: {error}"),
     }
 }

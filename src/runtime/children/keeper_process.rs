@@ -24,6 +24,7 @@ use crate::bridge::{ChannelId, Config};
 use crate::keeper::message::{Lifeline, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
+use crate::logs::LogPlace;
 use crate::processes::Spare;
 use crate::runtime::input::Input;
 use crate::runtime::stdio::watched;
@@ -34,6 +35,7 @@ pub(in crate::runtime) struct KeeperStarter {
     image: Image,
     graces: Graces,
     spare: Spare,
+    log: Option<LogPlace>,
 }
 
 impl KeeperStarter {
@@ -43,13 +45,14 @@ impl KeeperStarter {
         is_wanted: bool,
         config: &Config,
         spare: &Spare,
+        log: Option<LogPlace>,
     ) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
         }
         match Image::of_process() {
             Ok(image) => {
-                Some(KeeperStarter { image, graces: graces(config), spare: spare.clone() })
+                Some(KeeperStarter { image, graces: graces(config), spare: spare.clone(), log })
             }
             Err(error) => {
                 tell_refused(&error.to_string());
@@ -80,6 +83,8 @@ impl KeeperStarter {
             cwd: cwd.into(),
             program: program.into(),
             command: command.to_owned(),
+            bridge: process::id(),
+            log: self.log.clone(),
         };
         #[allow(clippy::disallowed_methods)] // the one place that starts keepers
         let mut command = Command::new(self.image.path());

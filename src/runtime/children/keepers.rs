@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 
 use super::Children;
 use super::agent_process::{AgentProcess, Starting};
-use super::child::{no_directory, not_started};
 use super::exit::ExitPart;
 use super::keeper_process::{missing, tell_refused};
 use super::row::Row;
+use super::start_fault::{no_directory, not_started};
 use super::sweeps::tell_swept;
 use crate::bridge::{ChannelId, Event, ExitStatus};
 use crate::keeper::message::{Report, StartFault};
@@ -50,7 +50,9 @@ impl Children {
                 self.insert(channel, row);
                 Ok(true)
             }
-            Err(error) if is_of_this_start(&error) => Err(not_started(self.program(), &error)),
+            Err(error) if is_of_this_start(&error) => {
+                Err(not_started(self.program(), None, &error))
+            }
             Err(error) => {
                 self.do_without_keepers(&error.to_string());
                 Ok(false)
@@ -115,7 +117,11 @@ impl Children {
             (StartFault::Directory, AgentProcess::Starting(starting)) => {
                 no_directory(&starting.cwd)
             }
-            _ => not_started(self.program(), &io::Error::from_raw_os_error(errno)),
+            _ => {
+                let path = self.setup.program().ok();
+                let error = io::Error::from_raw_os_error(errno);
+                not_started(self.program(), path.as_deref(), &error)
+            }
         };
         self.release(channel);
         Some(Event::SpawnFailed { channel, error })

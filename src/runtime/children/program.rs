@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::AgentSetup;
-use super::child::not_started;
+use super::start_fault::not_started;
 
 /// The `PATH` of a client that has none, as `execvp` takes it.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -30,7 +30,7 @@ impl AgentSetup {
         let set = set.and_then(|(_, path)| resolve(program, &self.directory, path).ok());
         let path = self.path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH));
         set.map_or_else(|| resolve(program, &self.directory, path), Ok)
-            .map_err(|error| not_started(program, &error))
+            .map_err(|error| not_started(program, None, &error))
     }
 }
 

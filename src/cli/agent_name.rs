@@ -1,0 +1,187 @@
+//! What an agent is called: the program that a command runs in the end, past the launchers in
+//! front of it.
+
+use std::ffi::OsString;
+
+/// Programs that run the command behind their options, each with those of its options that
+/// take a value.
+const WRAPPERS: [(&str, &[&str]); 10] = [
+    ("env", &["-u", "--unset", "-C", "--chdir"]),
+    ("nohup", &[]),
+    ("setsid", &[]),
+    ("exec", &["-a"]),
+    ("nice", &["-n", "--adjustment"]),
+    ("ionice", &["-c", "-n", "--class", "--classdata"]),
+    ("sudo", &["-u", "-g", "-h", "-p", "--user", "--group"]),
+    ("stdbuf", &["-i", "-o", "-e"]),
+    ("time", &["-f", "-o"]),
+    ("command", &[]),
+];
+
+/// Programs that run a package, as [`WRAPPERS`]: the first word behind the options is its name.
+const PACKAGE_RUNNERS: [(&str, &[&str]); 5] = [
+    ("npx", &["-p", "--package", "-c", "--call", "--registry", "-w", "--workspace"]),
+    ("pnpx", &["-p", "--package"]),
+    ("bunx", &["-p", "--package"]),
+    ("uvx", &["--from", "--with", "-p", "--python", "--index-url", "--index"]),
+    ("pipx", &["--spec", "--python", "--pip-args"]),
+];
+
+/// The words between a package manager and the package that it runs.
+const RUN_WORDS: [&str; 7] = ["run", "dlx", "exec", "x", "tool", "--", "-y"];
+
+/// Package managers that run a package behind one of [`RUN_WORDS`].
+const MANAGERS: [&str; 6] = ["npm", "pnpm", "yarn", "bun", "uv", "mise"];
+
+/// Programs that run a script.
+const RUNTIMES: [&str; 6] = ["node", "nodejs", "deno", "tsx", "python", "java"];
+
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "fish", "ksh"];
+
+/// Names of scripts that say nothing: the directory is named in their place.
+const PLACES: [&str; 11] =
+    ["index", "main", "cli", "server", "__main__", "dist", "build", "lib", "bin", "src", "out"];
+
+/// The name of the agent that a command runs.
+pub(super) fn derived(command: &[OsString]) -> String {
+    let words: Vec<String> =
+        command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    name(&words).unwrap_or_else(|| words.first().map_or("agent", |word| file_name(word)).to_owned())
+}
+
+fn name(words: &[&str]) -> Option<String> {
+    let (program, rest) = words.split_first()?;
+    let program = file_name(program);
+    let options_of = |table: &[(&str, &'static [&'static str])]| {
+        table.iter().find(|(name, _)| *name == program).map(|(_, options)| *options)
+    };
+    if let Some(options) = options_of(&WRAPPERS) {
+        let rest = behind_options(rest, options);
+        let is_assignment = |word: &&&str| word.contains('=') && !word.contains('/');
+        let assignments = rest.iter().take_while(is_assignment).count();
+        return name(&rest[assignments..]);
+    }
+    if let Some(options) = options_of(&PACKAGE_RUNNERS) {
+        let rest = behind_options(rest, options);
+        let rest = if program == "pipx" { rest.get(1..).unwrap_or_default() } else { rest };
+        return behind_options(rest, options).first().map(|package| package_name(package));
+    }
+    if MANAGERS.contains(&program) {
+        let package = rest.iter().find(|word| !RUN_WORDS.contains(word) && !word.starts_with('-'));
+        return package.map(|package| package_name(package));
+    }
+    if SHELLS.contains(&program) {
+        let script = rest.iter().position(|word| word.starts_with('-') && word.ends_with('c'));
+        return match script {
+            Some(place) => {
+                in_script(rest.get(place + 1)?, rest.get(place + 3..).unwrap_or_default())
+            }
+            None => behind_options(rest, &[]).first().map(|script| script_name(script)),
+        };
+    }
+    if RUNTIMES.iter().any(|runtime| program.starts_with(runtime)) {
+        if let Some(place) = rest.iter().position(|word| matches!(*word, "-m" | "-jar")) {
+            return rest.get(place + 1).map(|module| script_name(module));
+        }
+        let with_value = ["-r", "--require", "--import", "-cp", "-classpath", "-X", "-W"];
+        return behind_options(rest, &with_value).first().map(|script| script_name(script));
+    }
+    Some(stem(program).to_owned())
+}
+
+/// The words behind the options in front; `with_value` are options that take the next word.
+fn behind_options<'a, 'b>(words: &'b [&'a str], with_value: &[&str]) -> &'b [&'a str] {
+    let mut rest = words;
+    while let Some((option, behind)) = rest.split_first().filter(|(word, _)| word.starts_with('-'))
+    {
+        rest = match behind.split_first() {
+            Some((_, behind)) if with_value.contains(option) => behind,
+            _ => behind,
+        };
+        if *option == "--" {
+            break;
+        }
+    }
+    rest
+}
+
+/// The name of what a shell's script runs last; `"$@"` in it stands for `arguments`.
+fn in_script(script: &str, arguments: &[&str]) -> Option<String> {
+    let last = script.rsplit(['\n', ';', '|', '&']).find(|part| !part.trim().is_empty())?;
+    let words: Vec<&str> =
+        last.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+    match words.iter().position(|word| *word == "$@") {
+        Some(_) => name(arguments),
+        None => name(&words),
+    }
+}
+
+/// `@scope/agent@1.2.3` is `agent`, `agent[extra]==1.2` too.
+fn package_name(package: &str) -> String {
+    let unscoped = package.rsplit('/').next().unwrap_or(package);
+    let end = unscoped.char_indices().skip(1).find(|(_, letter)| "@=<>[~".contains(*letter));
+    unscoped[..end.map_or(unscoped.len(), |(at, _)| at)].to_owned()
+}
+
+/// `/opt/claude-agent-acp/dist/index.js` is `claude-agent-acp`.
+fn script_name(path: &str) -> String {
+    let parts = path.split('/').rev().map(stem).filter(|part| !part.is_empty() && *part != ".");
+    let mut named = parts.filter(|part| !PLACES.contains(part));
+    named.next().unwrap_or(path).to_owned()
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(path)
+}
+
+fn stem(name: &str) -> &str {
+    let endings = [".js", ".mjs", ".cjs", ".ts", ".py", ".sh", ".jar", ".exe"];
+    endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_called_by_what_runs_in_the_end() {
+        for (line, expected) in [
+            ("/opt/bin/claude --acp", "claude"),
+            ("npx -y @agentclientprotocol/claude-agent-acp@0.101.0", "claude-agent-acp"),
+            ("/usr/bin/npx --package=@x/y -- codex-acp --flag", "codex-acp"),
+            ("npm exec -- @zed-industries/codex-acp", "codex-acp"),
+            ("pnpm dlx gemini-cli@latest --acp", "gemini-cli"),
+            ("uvx kimi-cli acp", "kimi-cli"),
+            ("uvx --from git+https://x.example/repo mistral-acp", "mistral-acp"),
+            ("uv tool run kimi-cli==1.2 acp", "kimi-cli"),
+            ("pipx run goose[acp]==2", "goose"),
+            ("node /opt/qwen/dist/index.js --acp", "qwen"),
+            ("node --no-warnings path/x.js", "x"),
+            ("python3.12 -m my_agent.acp", "my_agent.acp"),
+            ("python3 /srv/agent.py", "agent"),
+            ("env -u C A=b x --acp", "x"),
+            ("/usr/bin/env -S node my-agent/server.js", "my-agent"),
+            ("nice -n 5 nohup /opt/goose acp", "goose"),
+            ("opencode acp", "opencode"),
+            ("npx", "npx"),
+            ("node", "node"),
+        ] {
+            let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(derived(&command), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_shell_is_called_by_what_its_script_runs() {
+        for (script, arguments, expected) in [
+            ("cd /srv && exec goose acp", &[][..], "goose"),
+            ("export A=1; npx -y @x/agent@2", &[], "agent"),
+            ("exec \"$@\"", &["sh", "/opt/claude", "--acp"], "claude"),
+        ] {
+            let mut command: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), script.into()];
+            command.extend(arguments.iter().map(OsString::from));
+            assert_eq!(derived(&command), expected, "{script}");
+        }
+    }
+}
