@@ -55,7 +55,7 @@ pub use config::Config;
 pub use counters::Counters;
 pub use effect::Effect;
 pub use event::{Event, Exit, ExitStatus, Process, ShutdownCause};
-pub use id::{ChannelId, ClientId, SessionKey};
+pub use id::{ChannelId, ClientId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
 pub use refusal::Refusal;

@@ -1,7 +1,8 @@
 //! The loop that owns the core, and the dumb tasks around it.
 //!
-//! The loop never waits for a peer. It serves, in this order: signals and the
-//! ends of processes, one batch of frames (agents before clients), what is due, and then runs every effect before it waits again.
+//! The loop never waits for a peer. It serves, in this order: signals and the ends of
+//! processes, one batch of frames (of an agent and of a client in turn), what is due, and then
+//! runs every effect before it waits again.
 //! Readers, writers and other tasks know nothing of sessions; one `JoinSet` holds
 //! them all. The end of a peer's stream comes to the loop in the same queue as its
 //! frames, behind the last one.
@@ -36,8 +37,8 @@ use self::children::ledger::Ledger;
 use self::children::{AgentSetup, Children};
 use self::clients::Clients;
 use self::clock::Clock;
-use self::flow::Rest;
-use self::input::{Input, inputs};
+use self::flow::{Crowd, Rest};
+use self::input::{Input, Inputs};
 pub use self::setup::{Outcome, Setup};
 use self::signals::{Signal, Signals};
 use self::stdio::{Sink, Source};
@@ -106,8 +107,7 @@ struct Loop {
     children: Children,
     clients: Clients,
     marks: Rc<Notify>,
-    from_channels: mpsc::UnboundedReceiver<Input>,
-    from_clients: mpsc::UnboundedReceiver<Input>,
+    inputs: Inputs,
     tasks: JoinSet<()>,
     /// When the loop last came round.
     last_round: Moment,
@@ -120,15 +120,17 @@ impl Loop {
     fn new(setup: Setup) -> io::Result<Loop> {
         let clock = Clock::new();
         let marks = Rc::new(Notify::new());
-        let (to_loop, from_channels) = inputs();
-        let (clients_to_loop, from_clients) = inputs();
+        let (inputs, to_loop, clients_to_loop) = Inputs::new();
         let mut tasks = JoinSet::new();
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
         let limit = setup.max_frame_bytes;
         tasks.spawn_local(parent::watch(EDITOR, clients_to_loop.clone()));
-        let mut clients = Clients::new(setup.outbox_bytes, limit, clients_to_loop, marks.clone());
+        let crowd = Crowd::default();
+        let (own_marks, own_crowd) = (marks.clone(), crowd.clone());
+        let mut clients =
+            Clients::new(setup.outbox_bytes, limit, clients_to_loop, own_marks, own_crowd);
         let (stdout, stdin) = (Sink::own()?, Source::own()?);
         clients.connect(EDITOR, stdin, stdout, &mut tasks);
 
@@ -148,14 +150,13 @@ impl Loop {
         };
         Ok(Loop {
             bridge: Bridge::new(setup.config),
-            children: Children::new(agents, limit, setup.stderr, to_loop, marks.clone()),
+            children: Children::new(agents, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
             alarm: Alarm::new()?,
             signals,
             clients,
             marks,
-            from_channels,
-            from_clients,
+            inputs,
             tasks,
             last_round: Moment::START,
             no_agent: None,
@@ -190,8 +191,7 @@ impl Loop {
         let cause = tokio::select! {
             biased;
             Some(signal) = self.signals.recv() => Cause::Signal(signal),
-            Some(input) = self.from_channels.recv() => Cause::Input(input),
-            Some(input) = self.from_clients.recv() => Cause::Input(input),
+            Some(input) = self.inputs.next() => Cause::Input(input),
             () = self.marks.notified() => Cause::Marks,
             () = self.alarm.rings() => Cause::Due,
         };
@@ -238,10 +238,7 @@ impl Loop {
         for _ in 0..ROUNDS {
             // Meanwhile the readers read, each at most one batch.
             tokio::task::yield_now().await;
-            while let Ok(input) = self.from_channels.try_recv() {
-                self.serve(input, self.clock.now());
-            }
-            while let Ok(input) = self.from_clients.try_recv() {
+            while let Some(input) = self.inputs.try_next() {
                 self.serve(input, self.clock.now());
             }
         }
@@ -340,7 +337,8 @@ impl Loop {
     fn run_effects(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
-                Effect::ToClient { client, frame } => self.clients.send(client, frame),
+                Effect::ToClient { client, lane, frame } => self.clients.send(client, lane, frame),
+                Effect::Fence { client, lane } => self.clients.fence(client, lane),
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
                 Effect::Spawn { channel, cwd } => {

@@ -5,6 +5,7 @@
 //! | `bench run` | the client, and the whole table; with `--out docs` it writes `docs/performance.md` |
 //! | `bench agent` | a raw agent on stdio |
 //! | `bench relay -- CMD…` | copies bytes between its client and a command |
+//! | `bench fairness` | round trips beside floods, alone: quick to look at |
 //! | `bench core` | what an event costs in the core, alone: for a profiler to look at |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
 //! | `bench soak` | a long run with faults at random; looks at what is left, not at time |
@@ -48,6 +49,7 @@ usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH]
        bench agent [--stuck]
        bench relay -- COMMAND…
        bench core [ROUNDS]
+       bench fairness
        bench allocations [--write]
        bench soak [SECONDS [SEED]]";
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         ["agent"] => agent::run(Manners::Polite),
         ["agent", "--stuck"] => agent::run(Manners::Stuck),
         ["relay", "--", ..] => relay::run(&arguments[2..]),
+        ["fairness"] => fairness(),
         ["core"] => measure::core::look(1_000),
         ["core", rounds] => number(rounds).and_then(measure::core::look),
         ["allocations"] => allocations::run(false),
@@ -77,6 +80,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the figures of fairness alone.
+fn fairness() -> io::Result<()> {
+    let programs = Programs::find(None, None)?;
+    machine::pin()?;
+    let lab = Lab { programs, effort: Effort::Quick };
+    println!("{:#?}", measure::crowd::measure(&lab)?);
+    println!("{:#?}", measure::fairness::measure(&lab)?);
+    Ok(())
 }
 
 fn number(word: &str) -> io::Result<u64> {

@@ -1,6 +1,7 @@
 //! The measurements: one module for each kind of figure.
 
 pub mod core;
+pub mod crowd;
 pub mod fairness;
 pub mod growth;
 pub mod life;
@@ -56,6 +57,8 @@ pub struct Figures {
     pub growth: growth::Growth,
     /// Round trips of one session while another session floods another channel.
     pub fairness: fairness::Fairness,
+    /// A heartbeat while very many agents flood.
+    pub crowd: crowd::Crowd,
     /// Resident memory.
     pub memory: memory::MemoryFigures,
     /// Starting, idling, ending.
@@ -76,10 +79,12 @@ impl Figures {
         let growth = growth::measure(lab)?;
         say("fairness");
         let fairness = fairness::measure(lab)?;
+        say("a crowd");
+        let crowd = crowd::measure(lab)?;
         say("memory");
         let memory = memory::measure(lab)?;
         say("starting, idling, ending");
         let life = life::measure(lab)?;
-        Ok(Figures { speed, growth, fairness, memory, life, core })
+        Ok(Figures { speed, growth, fairness, crowd, memory, life, core })
     }
 }

@@ -1,7 +1,7 @@
 //! The targets, row by row, and whether they hold.
 
-use crate::measure::speed::{LARGE, LONG, SHORT, Speed};
-use crate::measure::{Figures, PerPath, core, life, memory};
+use crate::measure::speed::{LARGE, LONG, PIPE, SHORT, Speed};
+use crate::measure::{Figures, PerPath, core, crowd, life, memory};
 use crate::paths::Path::{self, Conductor, Direct, Drawbridge, Relay};
 use crate::payload::Style;
 use crate::units::{bytes, bytes_a_second, rate, time, times};
@@ -151,7 +151,7 @@ fn floods(speed: &Speed, lines: &mut Vec<TargetRow>) {
     lines.push(beside_conductor(what, "≥ 50 × conductor", rates, |conductor| {
         at_least(what, rate(ours), ours / conductor, 50.0, "conductor")
     }));
-    for (style, limit) in [(Style::Plain, 0.75), (Style::Escaped, 0.5)] {
+    for (style, limit) in [(Style::Plain, 0.75), (Style::Escaped, 0.6)] {
         for size in LARGE {
             let volume = |path| speed.rate(size, style, path).unwrap_or(f64::NAN) * size as f64;
             let ours = volume(Drawbridge);
@@ -160,12 +160,28 @@ fn floods(speed: &Speed, lines: &mut Vec<TargetRow>) {
             lines.push(at_least(&what, figure, ours / volume(Relay), limit, "bare relay"));
         }
     }
+    // A line that is a little longer than a pipe straddles two reads.
+    let cost = |size: usize| {
+        let rate = |path| speed.rate(size, Style::Plain, path).unwrap_or(f64::NAN);
+        rate(Drawbridge) / rate(Relay)
+    };
+    let (fits, straddles) = (cost(PIPE), cost(PIPE + 1024));
+    lines.push(TargetRow {
+        what: "65 KiB beside 64 KiB, in parts of the bare relay".to_owned(),
+        figure: format!("{straddles:.2} and {fits:.2}"),
+        ratio: times(straddles / fits),
+        target: "≥ 0.9 ×".to_owned(),
+        verdict: Verdict::of(straddles / fits >= 0.9),
+    });
 }
 
 fn fairness(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let (direct, ours) = (figures.fairness.direct.p99, figures.fairness.drawbridge.p99);
     let what = "round trip beside another channel's flood, p99";
     lines.push(at_most(what, time(ours), ours / direct, 2.0, "two direct agents"));
+    let what = format!("heartbeat while {} agents flood, p99", crowd::AGENTS);
+    let beat = figures.crowd.heartbeat.p99;
+    lines.push(within(&what, beat, 20e-3, time, "≤ 20 ms".to_owned()));
 }
 
 fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {

@@ -3,7 +3,7 @@
 use crate::wire::OutgoingFrame;
 
 use super::event::ShutdownCause;
-use super::id::{ChannelId, ClientId};
+use super::id::{ChannelId, ClientId, Lane};
 use super::notice::Notice;
 
 /// One thing that the core wants done. Effects are carried out in the order in which they
@@ -36,8 +36,19 @@ pub enum Effect {
     ToClient {
         /// The client.
         client: ClientId,
+        /// The lane: order within it is kept.
+        lane: Lane,
         /// The message.
         frame: OutgoingFrame,
+    },
+    /// Send what follows in this lane of a client only behind everything that was sent to the
+    /// client before, in whatever lane: a session that was open on one channel is opened on
+    /// another.
+    Fence {
+        /// The client.
+        client: ClientId,
+        /// The lane.
+        lane: Lane,
     },
     /// Close a channel's stdin once everything queued for it is written.
     CloseStdin(ChannelId),

@@ -44,3 +44,26 @@ ids! {
 /// is the place of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgentId(pub usize);
+
+/// The lane of a message to a client. Messages of one lane reach the client in the order in
+/// which they are sent; lanes take turns, so that a flood in one does not hold up another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// What concerns no channel.
+    Bridge,
+    /// What is about this channel: messages of its agent, and what the bridge itself says of
+    /// its sessions.
+    Channel(ChannelId),
+}
+
+impl From<ChannelId> for Lane {
+    fn from(channel: ChannelId) -> Lane {
+        Lane::Channel(channel)
+    }
+}
+
+impl From<Option<ChannelId>> for Lane {
+    fn from(channel: Option<ChannelId>) -> Lane {
+        channel.map_or(Lane::Bridge, Lane::Channel)
+    }
+}

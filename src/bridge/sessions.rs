@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod close;
 pub mod heartbeat;
 pub mod open;
+pub mod publish;
 pub mod question;
 pub mod question_end;
 pub mod reaper;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::bridge::books::Books;
 use crate::bridge::counters::Counters;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{ChannelId, ClientId};
+use crate::bridge::id::{ChannelId, ClientId, Lane};
 use crate::bridge::notice::Notice;
 use crate::bridge::time::Moment;
 use crate::wire::OutgoingFrame;
@@ -48,9 +48,14 @@ impl Step<'_> {
     }
 
     /// Sends a message to a client, if it is still connected.
-    pub fn send_to_client(&mut self, client: ClientId, frame: OutgoingFrame) {
+    pub fn send_to_client(
+        &mut self,
+        client: ClientId,
+        lane: impl Into<Lane>,
+        frame: OutgoingFrame,
+    ) {
         if self.books.client(client).is_some() {
-            self.effect(Effect::ToClient { client, frame });
+            self.effect(Effect::ToClient { client, lane: lane.into(), frame });
         }
     }
 

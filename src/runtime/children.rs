@@ -35,11 +35,11 @@ use self::ledger::Ledger;
 use self::row::Row;
 use self::start_fault::no_directory;
 use self::streams::Wiring;
-use super::flow::Flow;
+use super::flow::{Crowd, Flow};
 use super::input::Input;
 use super::outbox::Outbox;
 use crate::agent_environment::Variables;
-use crate::bridge::{ChannelId, Event, Exit, ExitStatus};
+use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
 use crate::logs::StderrSink;
 use crate::processes::Spare;
 use crate::secrets::Secrets;
@@ -82,6 +82,7 @@ pub(super) struct Children {
     setup: AgentSetup,
     wiring: Wiring,
     marks: Rc<Notify>,
+    crowd: Crowd,
     /// The secrets in the environment of every agent.
     secrets: Secrets,
     rows: BTreeMap<ChannelId, Row>,
@@ -100,6 +101,7 @@ impl Children {
         stderr: StderrSink,
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
+        crowd: Crowd,
     ) -> Self {
         let secrets = agent_stderr::secrets(&setup.environment);
         Children {
@@ -111,6 +113,7 @@ impl Children {
                 has_several_agents: watch::Sender::new(false),
             },
             marks,
+            crowd,
             secrets,
             rows: BTreeMap::new(),
             unsent: Vec::new(),
@@ -147,7 +150,7 @@ impl Children {
     /// The outbox of an agent that is about to start, and its flow control.
     fn new_peer(&self) -> (Outbox, Flow) {
         let outbox = Outbox::new(self.setup.outbox_bytes, self.marks.clone());
-        (outbox.clone(), Flow::new(outbox))
+        (outbox.clone(), Flow::new(outbox, self.crowd.clone()))
     }
 
     /// Starts an agent without a keeper, as a child of the bridge.
@@ -232,7 +235,7 @@ impl Children {
 
     pub(super) fn send(&mut self, channel: ChannelId, frame: OutgoingFrame) {
         if let Some(row) = self.rows.get(&channel) {
-            row.outbox.push(frame);
+            row.outbox.push(Lane::Bridge, frame);
             if self.unsent.last() != Some(&channel) {
                 self.unsent.push(channel);
             }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use super::flow::{Flow, Reader};
+use super::flow::{Crowd, Flow, Reader};
 use super::input::Input;
 use super::outbox::Outbox;
 use super::stdio::{Sink, Source};
-use crate::bridge::ClientId;
+use crate::bridge::{ClientId, Lane};
 use crate::wire::OutgoingFrame;
 
 /// All clients.
@@ -21,6 +21,7 @@ pub(super) struct Clients {
     outbox_bytes: usize,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
+    crowd: Crowd,
     outboxes: BTreeMap<ClientId, Outbox>,
 }
 
@@ -30,8 +31,9 @@ impl Clients {
         limit: usize,
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
+        crowd: Crowd,
     ) -> Clients {
-        Clients { limit, outbox_bytes, to_loop, marks, outboxes: BTreeMap::new() }
+        Clients { limit, outbox_bytes, to_loop, marks, crowd, outboxes: BTreeMap::new() }
     }
 
     /// Adds a client, and starts the tasks that serve its streams.
@@ -48,7 +50,7 @@ impl Clients {
             // If a write fails or the reader is gone, `Outbox::is_broken` tells that.
             writer.write_while_read(sink).await;
         });
-        let flow = Flow::new(outbox.clone());
+        let flow = Flow::new(outbox.clone(), self.crowd.clone());
         let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), flow };
         let wrap = move |batch| Input::FromClient(client, batch);
         let ended = move |half_line| Input::ClientEnded(client, half_line);
@@ -56,9 +58,16 @@ impl Clients {
         self.outboxes.insert(client, outbox);
     }
 
-    pub(super) fn send(&self, client: ClientId, frame: OutgoingFrame) {
+    pub(super) fn send(&self, client: ClientId, lane: Lane, frame: OutgoingFrame) {
         if let Some(outbox) = self.outboxes.get(&client) {
-            outbox.push(frame);
+            outbox.push(lane, frame);
+        }
+    }
+
+    /// Makes what is sent in this lane from now on wait for all that was sent before.
+    pub(super) fn fence(&self, client: ClientId, lane: Lane) {
+        if let Some(outbox) = self.outboxes.get(&client) {
+            outbox.fence(lane);
         }
     }
 

@@ -30,6 +30,26 @@ pub(super) use self::reader::Reader;
 /// A peer whose debt is at least this part of the limit of its outbox is not read.
 const DEBT_PART: u64 = 4;
 
+/// The most lines of one batch: one read of many tiny lines must not make too many answers at
+/// once.
+const LONGEST_BATCH: usize = 128;
+/// The fewest lines of a full batch, however many peers have something.
+const SHORTEST_BATCH: usize = 8;
+/// About so many lines are served until each peer has had its turn.
+const LINES_OF_ROUND: usize = 2_048;
+
+/// The batches that wait for the loop, of all peers: the more there are, the shorter they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Crowd {
+    waiting: Rc<Cell<usize>>,
+}
+
+impl Crowd {
+    fn longest_batch(&self) -> usize {
+        (LINES_OF_ROUND / self.waiting.get().max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
+    }
+}
+
 /// A handle on the flow control of one peer: the loop has one, and so has the reader.
 #[derive(Clone)]
 pub(super) struct Flow(Rc<State>);
@@ -43,6 +63,8 @@ struct State {
     has_exited: Cell<bool>,
     /// Whether the loop has served all that was read.
     is_served: Cell<bool>,
+    /// The batches of all peers that are not served.
+    crowd: Crowd,
     /// The bytes that the peer's own lines have added to its outbox since the outbox was
     /// last under its low mark.
     debt: Cell<u64>,
@@ -51,9 +73,10 @@ struct State {
 
 impl Flow {
     /// The flow control of a peer that is not paused and has no debt.
-    pub(super) fn new(outbox: Outbox) -> Flow {
+    pub(super) fn new(outbox: Outbox, crowd: Crowd) -> Flow {
         Flow(Rc::new(State {
             outbox,
+            crowd,
             is_paused: false.into(),
             has_exited: false.into(),
             is_served: true.into(),
@@ -115,9 +138,15 @@ impl Flow {
         }
     }
 
+    /// The most lines of the next batch.
+    fn longest_batch(&self) -> usize {
+        self.0.crowd.longest_batch()
+    }
+
     /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
+        self.0.crowd.waiting.set(self.0.crowd.waiting.get() + 1);
         Batch { frames, rest, unserved: Unserved(self.clone()) }
     }
 }
@@ -152,6 +181,7 @@ impl Drop for Unserved {
     fn drop(&mut self) {
         let Flow(state) = &self.0;
         state.is_served.set(true);
+        state.crowd.waiting.set(state.crowd.waiting.get().saturating_sub(1));
         state.changed.notify_one();
     }
 }

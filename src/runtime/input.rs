@@ -32,9 +32,57 @@ pub(super) enum Input {
     FromKeeper(ChannelId, Option<Report>),
 }
 
-/// Makes a queue from the tasks to the loop. It has no limit of its own, and needs none:
-/// a reader has at most one batch in it, and every other task sends a message only once.
-#[allow(clippy::disallowed_methods)] // a limit costs each frame a lock
-pub(super) fn inputs() -> (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>) {
-    mpsc::unbounded_channel()
+/// The queues from the tasks to the loop: one for agents, one for clients, which take turns,
+/// so that no number of agents holds up a client.
+///
+/// They have no limit of their own, and need none: a reader has at most one batch in its queue,
+/// and every other task sends a message only once.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    from_channels: mpsc::UnboundedReceiver<Input>,
+    from_clients: mpsc::UnboundedReceiver<Input>,
+    turn: Turn,
+}
+
+/// The queue that is looked at first.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Channels,
+    Clients,
+}
+
+impl Inputs {
+    /// The queues, and their beginnings: that of the agents, and that of the clients.
+    #[allow(clippy::disallowed_methods)] // a limit costs each frame a lock
+    pub(super) fn new() -> (Inputs, mpsc::UnboundedSender<Input>, mpsc::UnboundedSender<Input>) {
+        let (to_loop, from_channels) = mpsc::unbounded_channel();
+        let (clients_to_loop, from_clients) = mpsc::unbounded_channel();
+        (Inputs { from_channels, from_clients, turn: Turn::Channels }, to_loop, clients_to_loop)
+    }
+
+    /// The next message; waits for one.
+    pub(super) async fn next(&mut self) -> Option<Input> {
+        let (input, next) = match self.turn {
+            Turn::Channels => tokio::select! {
+                biased;
+                Some(input) = self.from_channels.recv() => (input, Turn::Clients),
+                Some(input) = self.from_clients.recv() => (input, Turn::Channels),
+                else => return None,
+            },
+            Turn::Clients => tokio::select! {
+                biased;
+                Some(input) = self.from_clients.recv() => (input, Turn::Channels),
+                Some(input) = self.from_channels.recv() => (input, Turn::Clients),
+                else => return None,
+            },
+        };
+        self.turn = next;
+        Some(input)
+    }
+
+    /// The next message, if there is one.
+    pub(super) fn try_next(&mut self) -> Option<Input> {
+        let channel = self.from_channels.try_recv();
+        channel.or_else(|_| self.from_clients.try_recv()).ok()
+    }
 }

@@ -3,23 +3,19 @@
 //! The loop itself writes the short messages that the peer takes at once
 //! ([`Outbox::flush`]). A task writes the long ones, and waits for a slow peer.
 
+mod lanes;
+
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::mem;
 use std::rc::Rc;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use tokio::sync::Notify;
 
+use self::lanes::{Lanes, Piece, Taken};
 use super::stdio::Sink;
+use crate::bridge::Lane;
 use crate::wire::OutgoingFrame;
-
-/// The most bytes of one burst: short messages are gathered in it while the burst before
-/// it is being written.
-const BURST: usize = 64 * 1024;
-/// A message of at least this length (bytes) is written from its own memory.
-const LONG: usize = 16 * 1024;
 
 /// A handle on the outbox of one peer.
 #[derive(Clone)]
@@ -42,9 +38,11 @@ struct Shared {
 struct State {
     /// The stream, from the start of the task until the outbox is closed.
     sink: Option<Rc<Sink>>,
-    queue: VecDeque<Piece>,
-    /// The memory of a burst that was written, for the next one.
-    reusable: BytesMut,
+    /// The messages that no write was tried for.
+    lanes: Lanes,
+    /// The rest of a piece that the peer has taken in part, or a long message that the task is
+    /// to write next: nothing may overtake it.
+    current: Option<Taken>,
     /// The weight of all pieces that are queued or being written, in bytes.
     bytes: usize,
     fate: Fate,
@@ -56,31 +54,12 @@ struct State {
     over: bool,
 }
 
-/// One entry of the queue.
-#[derive(Debug)]
-enum Piece {
-    /// Copies of short messages, with their line ends.
-    Burst(BytesMut),
-    /// A long message, which is not copied.
-    Long(OutgoingFrame),
-}
-
-impl Piece {
-    /// The memory that the piece holds while it waits, in bytes.
-    fn weight(&self) -> usize {
-        match self {
-            Piece::Burst(burst) => burst.len(),
-            Piece::Long(frame) => frame.len() + size_of::<OutgoingFrame>(),
-        }
-    }
-}
-
 impl State {
     fn new() -> State {
         State {
             sink: None,
-            queue: VecDeque::new(),
-            reusable: BytesMut::new(),
+            lanes: Lanes::default(),
+            current: None,
             bytes: 0,
             queued: 0,
             fate: Fate::Open,
@@ -89,36 +68,20 @@ impl State {
         }
     }
 
-    fn push(&mut self, frame: OutgoingFrame) {
-        let length = frame.len() + 1;
-        self.queued += length as u64;
-        if frame.len() >= LONG {
-            let piece = Piece::Long(frame);
-            self.bytes += piece.weight();
-            return self.queue.push_back(piece);
-        }
-        self.bytes += length;
-        if let Some(Piece::Burst(burst)) = self.queue.back_mut()
-            && burst.len() + length <= BURST
+    /// Takes the next piece: what is left of the one that was written last, or another. If
+    /// other lanes wait, no more is left of it than the rest of a message.
+    fn next(&mut self) -> Option<Taken> {
+        let Some(mut current) = self.current.take() else { return self.lanes.next() };
+        if self.lanes.has_other(&current)
+            && let Some(rest) = current.cut()
         {
-            if burst.capacity() - burst.len() < length {
-                burst.reserve(BURST - burst.len());
-            }
-            return frame.write_line_to(burst);
+            self.lanes.put_back(rest);
         }
-        let mut burst = mem::take(&mut self.reusable);
-        frame.write_line_to(&mut burst);
-        self.queue.push_back(Piece::Burst(burst));
+        Some(current)
     }
 
-    /// Keeps the memory of a piece that was written for the next burst.
-    fn recycle(&mut self, piece: Piece) {
-        if let Piece::Burst(mut burst) = piece
-            && self.reusable.capacity() == 0
-        {
-            burst.clear();
-            self.reusable = burst;
-        }
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.lanes.is_empty()
     }
 }
 
@@ -146,41 +109,45 @@ impl Outbox {
     /// Queues a message for the next [`Outbox::flush`], also after [`Outbox::end`] while
     /// the stream is open. If the outbox is closed or broken, the message is dropped.
     /// The limit is not enforced here: the core reacts to the marks.
-    pub(super) fn push(&self, frame: OutgoingFrame) {
+    pub(super) fn push(&self, lane: Lane, frame: OutgoingFrame) {
         let mut state = self.0.state.borrow_mut();
         if !matches!(state.fate, Fate::Open | Fate::Ending) {
             return;
         }
-        state.push(frame);
+        state.queued += frame.len() as u64 + 1;
+        state.bytes += state.lanes.push(lane, frame);
         if state.bytes >= self.0.high && !state.over {
             self.0.marks.notify_one();
         }
+    }
+
+    /// Makes what is queued in this lane from now on wait for all that is queued now.
+    pub(super) fn fence(&self, lane: Lane) {
+        self.0.state.borrow_mut().lanes.fence(lane);
     }
 
     /// Writes the bursts that the peer takes at once, and wakes the task for the rest.
     pub(super) fn flush(&self) {
         let mut state = self.0.state.borrow_mut();
         while !state.is_writing
-            && let Some(sink) = &state.sink
-            && let Some(Piece::Burst(burst)) = state.queue.front()
-            // An error is left to the task, whose own write fails, too.
-            && let Ok(written) = sink.write_now(&[IoSlice::new(burst)])
+            && let Some(sink) = state.sink.clone()
+            && let Some(mut next) = state.next()
         {
-            match state.queue.pop_front() {
-                Some(Piece::Burst(mut rest)) if written < rest.len() => {
-                    rest.advance(written);
-                    state.queue.push_front(Piece::Burst(rest));
-                    self.taken(&mut state, written);
-                    break;
-                }
-                Some(piece) => {
-                    self.taken(&mut state, piece.weight());
-                    state.recycle(piece);
-                }
-                None => break,
+            let Piece::Burst(burst) = &mut next.piece else {
+                state.current = Some(next);
+                break;
+            };
+            // An error is left to the task, whose own write fails, too.
+            let written = sink.write_now(&[IoSlice::new(burst)]).unwrap_or(0);
+            self.taken(&mut state, written);
+            if written < burst.len() {
+                burst.advance(written);
+                state.current = Some(next);
+                break;
             }
+            state.lanes.recycle(next.piece);
         }
-        if !state.queue.is_empty() {
+        if !state.is_empty() {
             self.0.work.notify_one();
         }
     }
@@ -252,10 +219,10 @@ impl Outbox {
             {
                 let mut state = self.0.state.borrow_mut();
                 let sink = state.sink.clone()?;
-                match state.queue.pop_front() {
-                    Some(piece) => {
+                match state.next() {
+                    Some(next) => {
                         state.is_writing = true;
-                        return Some((sink, piece));
+                        return Some((sink, next.piece));
                     }
                     None if state.fate != Fate::Open => return None,
                     None => {}
@@ -283,7 +250,8 @@ impl Outbox {
         let mut state = self.0.state.borrow_mut();
         state.fate = fate;
         state.sink = None;
-        state.queue.clear();
+        state.lanes.clear();
+        state.current = None;
         state.bytes = 0;
         self.0.marks.notify_one();
         self.0.relieved.notify_one();
@@ -326,7 +294,7 @@ impl Outbox {
             let mut state = self.0.state.borrow_mut();
             state.is_writing = false;
             self.taken(&mut state, piece.weight());
-            state.recycle(piece);
+            state.lanes.recycle(piece);
         }
         self.close(Fate::Closed);
         true

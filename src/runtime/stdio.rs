@@ -23,9 +23,9 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 /// The least free memory in the buffer for one read, in bytes.
-const LEAST_FREE: usize = 16 * 1024;
+const LEAST_FREE: usize = 64 * 1024;
 /// The memory that is added when there is less, in bytes.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 256 * 1024;
 /// The most memory that is added at once for the rest of a long line, in bytes.
 const LARGEST_STEP: usize = 1024 * 1024;
 

@@ -14,8 +14,8 @@ use std::fmt::Display;
 use bytes::Bytes;
 use drawbridge::bridge::notice::Level;
 use drawbridge::bridge::{
-    Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, ExitStatus, Moment, Notice, Process,
-    ShutdownCause,
+    Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, ExitStatus, Lane, Moment, Notice,
+    Process, ShutdownCause,
 };
 use drawbridge::wire::{Frame, FrameKind, Malformed};
 use serde_json::Value;
@@ -68,6 +68,8 @@ pub struct World {
     pub agent: &'static str,
     /// Every notice below WARN.
     pub notices: Vec<Notice>,
+    /// What was sent to clients, and the fences, each with its lane.
+    pub lanes: Vec<(Lane, String)>,
     /// The clients for which there is no agent.
     pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
@@ -97,6 +99,7 @@ impl World {
             now: Moment::from_millis(0),
             agent: CAPABLE,
             notices: Vec::new(),
+            lanes: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
@@ -366,7 +369,10 @@ impl World {
             match effect {
                 Effect::Spawn { channel, cwd } => self.spawned.push_back((channel, cwd)),
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
-                Effect::ToClient { client, frame } => self.line(client.into(), frame.to_bytes()),
+                Effect::ToClient { client, lane, frame } => {
+                    self.lanes.push((lane, String::from_utf8_lossy(&frame.to_bytes()).into()));
+                    self.line(client.into(), frame.to_bytes());
+                }
                 Effect::Conceal { channel, secrets } => {
                     self.got(channel.into(), Got::Concealed(secrets));
                 }
@@ -382,6 +388,7 @@ impl World {
                     self.warnings.push_back(notice);
                 }
                 Effect::Publish(notice) => self.notices.push(notice),
+                Effect::Fence { lane, .. } => self.lanes.push((lane, "fence".to_owned())),
                 Effect::NoAgent { client, sentence, cause } => {
                     self.without_agent.push((client, sentence, cause));
                 }

@@ -246,3 +246,34 @@ fn an_idle_bridge_does_not_wake_up() {
     assert_eq!(bridge.turn(&session, "say awake"), ["awake"]);
     bridge.end();
 }
+
+#[test]
+fn an_answer_does_not_stand_behind_the_flood_of_another_channel() {
+    let mut bridge = Setup::new(&["--share", "session"], &[]).unread().start();
+    bridge.ask_to_initialize();
+    bridge.logs("ready after");
+    let asked = [bridge.ask_for_session(), bridge.ask_for_session()];
+    eventually("both sessions", || bridge.log().matches(": opened on").count() == 2);
+    // Far more than the pipe holds waits for a client that does not read.
+    let flooding = bridge.prompt("sess-1", "stream 20000 200");
+    let said = |bridge: &Bridge| bridge.others().into_iter().map(written).sum();
+    settled("the flood", || said(&bridge));
+    let quick = bridge.prompt("~1~sess-1", "say quick");
+    settled("the quick answer", || said(&bridge));
+    bridge.read_from_now_on();
+    for id in asked {
+        bridge.opened(id);
+    }
+    let mut before = 0;
+    loop {
+        let line = bridge.incoming();
+        if parsed(&line)["id"] == quick {
+            break;
+        }
+        assert_ne!(parsed(&line)["id"], flooding);
+        before += line.len();
+    }
+    assert!(before < 256 * 1024, "{before} bytes of the flood came first");
+    bridge.answer(flooding);
+    bridge.end();
+}

@@ -12,8 +12,10 @@ use crate::stats::{Latency, median};
 
 /// A small update, in bytes.
 pub const SMALL: usize = 200;
-/// The large updates that have targets, in bytes.
-pub const LARGE: [usize; 2] = [64 << 10, 1 << 20];
+/// The large updates that have targets, in bytes: most are sizes that suit no read.
+pub const LARGE: [usize; 5] = [48 << 10, PIPE, PIPE + (1 << 10), 100 << 10, 1 << 20];
+/// The size of a pipe, in bytes.
+pub const PIPE: usize = 64 << 10;
 /// The update sizes of the throughput picture, in bytes.
 pub const SIZES: [usize; 7] = [SMALL, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 /// The short flood of small updates, which every path takes part in.
@@ -49,6 +51,8 @@ fn floods(lab: &Lab) -> Vec<Flood> {
     let sized = |size, style| Flood { size, style, count: count(size) };
     let mut floods = vec![SHORT, LONG];
     floods.extend(SIZES[1..].iter().map(|size| sized(*size, Style::Plain)));
+    let others = LARGE.iter().filter(|size| !SIZES.contains(size));
+    floods.extend(others.map(|size| sized(*size, Style::Plain)));
     floods.extend(LARGE.map(|size| sized(size, Style::Escaped)));
     floods
 }

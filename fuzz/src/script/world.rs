@@ -397,7 +397,7 @@ impl World {
                 assert!(before.is_none(), "{channel} is started twice");
             }
             Effect::ToChannel { channel, frame } => self.channel_gets(channel, &frame),
-            Effect::ToClient { client, frame } => self.client_gets(client, &frame),
+            Effect::ToClient { client, frame, .. } => self.client_gets(client, &frame),
             Effect::CloseStdin(channel) => {
                 let row = self.living(channel);
                 assert!(!row.is_leaving, "the stdin of {channel} is closed twice");
@@ -410,7 +410,7 @@ impl World {
             | Effect::Survey(channel)
             | Effect::Conceal { channel, .. } => drop(self.living(channel)),
             Effect::Publish(Notice::RowAbsent { row }) => panic!("a row is absent: {row}"),
-            Effect::Publish(_) | Effect::NoAgent { .. } => {}
+            Effect::Publish(_) | Effect::Fence { .. } | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);
                 let living: Vec<ChannelId> = self.channels.iter().filter_map(living).collect();

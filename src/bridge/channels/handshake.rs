@@ -60,7 +60,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             let what = "its answer to initialize names no protocolVersion".to_owned();
             let refusal =
                 Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what };
-            answer::give(step, &call.asker, |token| match frame.kind {
+            answer::give(step, &call.asker, channel, |token| match frame.kind {
                 FrameKind::Failure => frame.with_id(token.clone()),
                 _ => compose::failure(token, &refusal),
             });

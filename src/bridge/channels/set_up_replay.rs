@@ -39,7 +39,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &F
     if needed && frame.kind == FrameKind::Failure && !retirement::retire(step, channel) {
         for id in step.books.opens_waiting_on(channel) {
             if let Some(call) = step.books.take_call(id) {
-                answer::give(step, &call.asker, |token| frame.with_id(token.clone()));
+                answer::give(step, &call.asker, channel, |token| frame.with_id(token.clone()));
             }
         }
         stop::drain(step, channel, StopReason::SettingsRefused);

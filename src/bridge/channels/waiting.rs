@@ -72,7 +72,7 @@ pub fn answer_from_memory(step: &mut Step<'_>, id: CallId) {
         row.introduction = Introduction::Done;
         row.served_by = call.channel;
     }
-    step.send_to_client(client, answer.with_id(token));
+    step.send_to_client(client, call.channel, answer.with_id(token));
     if is_passthrough {
         step.publish(Notice::ClientPassthrough { client, version });
     }

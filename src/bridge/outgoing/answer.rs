@@ -1,7 +1,7 @@
 //! Answers to askers: a result, a refusal, or the answer of the agent.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
-use crate::bridge::id::{CallId, ClientId};
+use crate::bridge::id::{CallId, ClientId, Lane};
 use crate::bridge::outgoing::{compose, dropped, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
@@ -22,44 +22,55 @@ pub fn pass(step: &mut Step<'_>, call: &Call, frame: &Frame) {
     if let (Asker::Client(client, token), Some(channel)) = (&call.asker, call.channel) {
         let token = Some(token.clone());
         let outgoing = translate::for_client(step.books, channel, *client, frame, token);
-        step.send_to_client(*client, outgoing);
+        step.send_to_client(*client, channel, outgoing);
     }
 }
 
 /// Answers a request of a client that never became a call.
 pub fn refuse(step: &mut Step<'_>, client: ClientId, frame: &Frame, refusal: &Refusal) {
     dropped::refused(step, &client, &frame.method_name(), &frame.id(), refusal);
-    step.send_to_client(client, compose::failure(&frame.id(), refusal));
+    step.send_to_client(client, Lane::Bridge, compose::failure(&frame.id(), refusal));
 }
 
 /// Answers a line of a client that is no whole request.
 pub fn refuse_line(step: &mut Step<'_>, client: ClientId, token: &Token, refusal: &Refusal) {
     dropped::refused(step, &client, "a line", token, refusal);
-    step.send_to_client(client, compose::failure(token, refusal));
+    step.send_to_client(client, Lane::Bridge, compose::failure(token, refusal));
 }
 
-/// Sends an asker the answer that `answer` makes from the asker's own id. Nothing is sent
+/// Sends an asker, in this lane, the answer that `answer` makes from the asker's own id. Nothing is sent
 /// if the asker is no client, or gone.
-pub fn give(step: &mut Step<'_>, asker: &Asker, answer: impl FnOnce(&Token) -> OutgoingFrame) {
+pub fn give(
+    step: &mut Step<'_>,
+    asker: &Asker,
+    lane: impl Into<Lane>,
+    answer: impl FnOnce(&Token) -> OutgoingFrame,
+) {
     if let Asker::Client(client, token) = asker {
-        step.send_to_client(*client, answer(token));
+        step.send_to_client(*client, lane, answer(token));
     }
 }
 
 /// Answers the asker of a call, which is over or has lost its asker, with a refusal.
-pub fn refuse_call(step: &mut Step<'_>, asker: &Asker, method: &str, refusal: &Refusal) {
+pub fn refuse_call(
+    step: &mut Step<'_>,
+    asker: &Asker,
+    lane: impl Into<Lane>,
+    method: &str,
+    refusal: &Refusal,
+) {
     if let Asker::Client(client, token) = asker {
         dropped::refused(step, client, method, token, refusal);
     } else if *asker != Asker::Nobody {
         step.outgoing.counters.refused += 1;
     }
-    give(step, asker, |token| compose::failure(token, refusal));
+    give(step, asker, lane, |token| compose::failure(token, refusal));
 }
 
 /// Ends a call with a result of the bridge's own.
 pub fn succeed(step: &mut Step<'_>, id: CallId, result: &[u8]) -> Option<Call> {
     let call = step.books.take_call(id)?;
-    give(step, &call.asker, |token| compose::success(token, result));
+    give(step, &call.asker, call.channel, |token| compose::success(token, result));
     Some(call)
 }
 
@@ -83,6 +94,6 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
     if let (Purpose::Initialize, Some(client)) = (&call.purpose, call.client()) {
         step.books.introduction_failed(client, refusal);
     }
-    refuse_call(step, &call.asker, call.purpose.method(), refusal);
+    refuse_call(step, &call.asker, call.channel, call.purpose.method(), refusal);
     Some(call)
 }

@@ -3,7 +3,7 @@
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{ChannelId, ClientId, PassingKey, SessionKey};
+use crate::bridge::id::{ChannelId, ClientId, Lane, PassingKey, SessionKey};
 use crate::bridge::outgoing::passing_ids;
 use crate::bridge::outgoing::translate;
 use crate::bridge::step::Step;
@@ -65,12 +65,13 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
         return;
     }
     // Without a client attached the notification goes nowhere.
+    let lane = Lane::Channel(channel);
     let Some((last, others)) = session.clients().split_last() else { return };
     let frame = frame.into_whole();
     for client in others {
-        step.outgoing.push(Effect::ToClient { client: *client, frame: frame.clone() });
+        step.outgoing.push(Effect::ToClient { client: *client, lane, frame: frame.clone() });
     }
-    step.outgoing.push(Effect::ToClient { client: *last, frame });
+    step.outgoing.push(Effect::ToClient { client: *last, lane, frame });
 }
 
 fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {
@@ -92,5 +93,5 @@ fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {
 /// Sends a notification of a channel's agent to one client.
 pub fn to_client(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
     let outgoing = translate::for_client(step.books, channel, client, frame, None);
-    step.send_to_client(client, outgoing);
+    step.send_to_client(client, channel, outgoing);
 }

@@ -5,6 +5,7 @@ use crate::bridge::books::channel::MAX_UNREAD;
 use crate::bridge::books::handles::HandleKind;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::translate::{for_agent, servers_of};
@@ -56,6 +57,10 @@ fn to_agent(
 ) {
     if frame.method.may_hold_secrets() {
         secrets::conceal(step, channel, frame);
+    }
+    if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client) {
+        // What is said of the session elsewhere comes first.
+        step.effect(Effect::Fence { client, lane: channel.into() });
     }
     if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client)
         && let Some(row) = step.books.channel_in_passing(channel)

@@ -4,7 +4,7 @@
 use crate::bridge::books::call::{Asker, Call, Fanout, Purpose};
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::channels::{backpressure, set_up_replay};
-use crate::bridge::id::{ChannelId, ClientId, FanoutId, PoolId};
+use crate::bridge::id::{ChannelId, ClientId, FanoutId, Lane, PoolId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token};
@@ -52,7 +52,7 @@ pub fn settle(step: &mut Step<'_>, id: FanoutId) {
     // Another channel has not answered yet.
     let Some(fanout) = step.books.take_fanout_if_over(id) else { return };
     let Some(answer) = fanout.answer else { return step.books.absent(id) };
-    answer::give(step, &fanout.asker, |token| answer.with_id(token.clone()));
+    answer::give(step, &fanout.asker, Lane::Bridge, |token| answer.with_id(token.clone()));
     if answer.kind == FrameKind::Success {
         all_succeeded(step, fanout.pool, &fanout.request, &fanout.told);
     }

@@ -114,7 +114,7 @@ fn to_everyone(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
         dropped::of_agent(step, channel, frame, DropReason::NoReceiver);
     }
     for client in clients {
-        step.send_to_client(client, frame.whole());
+        step.send_to_client(client, channel, frame.whole());
     }
 }
 
@@ -176,7 +176,7 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
         Some((place?, Bytes::from(quoted(&public))))
     });
     let outgoing = translate::edited(frame, None, edits.collect());
-    step.send_to_client(client, outgoing);
+    step.send_to_client(client, channel, outgoing);
     if let Some(child) = key {
         deliver::early(step, child);
     }

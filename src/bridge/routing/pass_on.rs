@@ -127,7 +127,7 @@ pub fn timed_out(step: &mut Step<'_>, channel: ChannelId, id: CallId) {
     }
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     ended(step, channel, &call, &agent_id, (PassedOn::End(EndReason::ClientClose), true));
-    answer::give(step, &call.asker, |token| compose::success(token, b"{}"));
+    answer::give(step, &call.asker, channel, |token| compose::success(token, b"{}"));
 }
 
 /// Notes what a request that was passed on has come to, at what its id means now.

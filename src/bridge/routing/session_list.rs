@@ -58,5 +58,5 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             edits.push((at, Bytes::from(quoted(&public))));
         }
     }
-    step.send_to_client(*client, edited(frame, Some(token.clone()), edits));
+    step.send_to_client(*client, channel, edited(frame, Some(token.clone()), edits));
 }

@@ -4,7 +4,7 @@ use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::session::Audience;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PermissionPolicy;
-use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{CallId, ClientId, Lane, QuestionId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
@@ -88,7 +88,7 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     for key in keys {
         leave(step, client, key);
     }
-    step.send_to_client(client, compose::success(&frame.id(), b"{}"));
+    step.send_to_client(client, Lane::Bridge, compose::success(&frame.id(), b"{}"));
 }
 
 /// Detaches a client that leaves a session on purpose. After the last client, the open

@@ -14,17 +14,16 @@ use crate::bridge::books::channel::Channel;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
-use crate::bridge::config::ExtensionEvents;
-use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, Lane, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
-use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams, SessionParams};
+use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::{answer, compose, passing_ids, send, translate};
-use crate::bridge::reason::{EndReason, LossReason};
+use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::{attach, cancel, question_end, survey};
+use crate::bridge::sessions::{attach, cancel, publish, question_end, survey};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method, Token};
 
@@ -54,7 +53,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     if seeded::is(seeded::Bug::DeleteAfterNotify)
         && let Some(session) = step.books.session(key).cloned()
     {
-        publish_end(step, &session, reason, failure);
+        publish::end(step, &session, reason, failure);
     }
 
     // 1. Delete: from here on the session is not found, and a second close does nothing.
@@ -70,7 +69,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     bury(step, &session, reason, pending.clone());
 
     // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
-    publish_end(step, &session, reason, failure);
+    publish::end(step, &session, reason, failure);
     for id in queued {
         match failure {
             Some(refusal) => answer::fail(step, id, refusal),
@@ -82,7 +81,9 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         if seeded::is(seeded::Bug::AnswerTwice)
             && let Some(call) = step.books.call(*id).cloned()
         {
-            answer::give(step, &call.asker, |token| compose::success(token, CANCELLED_TURN));
+            answer::give(step, &call.asker, session.channel, |token| {
+                compose::success(token, CANCELLED_TURN)
+            });
         }
         let purpose = step.books.call(*id).map(|call| &call.purpose);
         // A load answered after the end would tell the client that the session is open.
@@ -99,7 +100,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     if is_open && failure.is_none() {
         notify_agent(step, &session, &pending, closer);
     } else if let Some((asker, _)) = closer {
-        answer::give(step, &asker, |token| compose::success(token, b"{}"));
+        answer::give(step, &asker, session.channel, |token| compose::success(token, b"{}"));
     }
 }
 
@@ -122,46 +123,6 @@ fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<Ca
         }
         passing_ids::end(step, *child, Hold::Nothing, Some(reason));
     }
-}
-
-fn publish_end(
-    step: &mut Step<'_>,
-    session: &Session,
-    reason: EndReason,
-    failure: Option<&Refusal>,
-) {
-    let method =
-        if reason.is_death() { "_drawbridge/session_died" } else { "_drawbridge/session_closed" };
-    let exit = match failure {
-        Some(Refusal::AgentExited { status, .. }) => status.into(),
-        _ => ExitFields::default(),
-    };
-    let params = SessionEndedParams {
-        session_id: &session.id,
-        reason: reason.word(),
-        exit,
-        restorable: false,
-        seq: session.seq,
-    };
-    let events = step.books.limits.extension_events;
-    for client in session.clients() {
-        let Some(row) = step.books.client_mut(*client) else {
-            step.books.absent(*client);
-            continue;
-        };
-        row.ended.remember(&session.id, LossReason::Ended(reason));
-        let wants = match events {
-            ExtensionEvents::Asked => row.wants_events,
-            ExtensionEvents::On => true,
-            ExtensionEvents::Off => false,
-        };
-        if wants {
-            step.send_to_client(*client, compose::notification(method, &params));
-        }
-    }
-    let idle_ms = step.now.since(session.last_seen);
-    let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
-    step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
 }
 
 fn notify_agent(
@@ -230,7 +191,7 @@ fn tell_agent(
         None => (Asker::Nobody, None),
     };
     if !can_close && !has_pending {
-        answer::give(step, &asker, |token| compose::success(token, b"{}"));
+        answer::give(step, &asker, channel, |token| compose::success(token, b"{}"));
         return Heard::CannotClose;
     }
     let (purpose, stage) = (Purpose::Close(agent_id.into()), step.books.sent_now(channel, now));
@@ -296,7 +257,7 @@ fn conclude(
         // The agent may answer all the same.
         row.forsake(id);
     }
-    answer::give(step, &close.asker, |token| match answer {
+    answer::give(step, &close.asker, channel, |token| match answer {
         Some(frame) if frame.kind == FrameKind::Success => frame.with_id(token.clone()),
         _ => compose::success(token, b"{}"),
     });
@@ -379,19 +340,21 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         Ok(key) => key,
         // The session has ended, or this client has left it: the close has nothing to do.
         Err(Refusal::SessionEnded { .. }) => {
-            return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
+            let done = compose::success(&frame.id(), b"{}");
+            return step.send_to_client(client, Lane::Bridge, done);
         }
         Err(refusal) => return answer::refuse(step, client, frame, &refusal),
     };
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if session.clients().len() > 1 {
+        let channel = session.channel;
         cancel::own(step, client, key);
         attach::leave(step, client, key);
         // A load that takes longer than the close may wait for.
         for load in step.books.reloads_of(client, &id) {
             answer::fail(step, load, &Refusal::SessionClosing);
         }
-        return step.send_to_client(client, compose::success(&frame.id(), b"{}"));
+        return step.send_to_client(client, channel, compose::success(&frame.id(), b"{}"));
     }
     let closer = (Asker::Client(client, frame.id()), frame.detached());
     end_session(step, key, EndReason::ClientClose, Ending::AskedBy(closer));

@@ -1,7 +1,7 @@
 //! `_drawbridge/heartbeat`: a client says that it still uses its sessions.
 
 use crate::bridge::books::session::Background;
-use crate::bridge::id::ClientId;
+use crate::bridge::id::{ClientId, Lane};
 use crate::bridge::outgoing::messages::{HeartbeatResult, SessionState};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::step::Step;
@@ -37,6 +37,6 @@ pub fn beat(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
     if is_request {
         let result = json::written(&HeartbeatResult { sessions });
-        step.send_to_client(client, compose::success(&frame.id(), &result));
+        step.send_to_client(client, Lane::Bridge, compose::success(&frame.id(), &result));
     }
 }

@@ -94,7 +94,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             RepeatLogin::Repeated { refusal, .. } if wants_login => refusal,
             _ => frame,
         };
-        return answer::give(step, &call.asker, |token| {
+        return answer::give(step, &call.asker, channel, |token| {
             let place = frame.find(&["data", "sessionId"]);
             let edit = place.zip(named).map(|(place, id)| (place, Bytes::from(quoted(&id))));
             with_edits(frame, Some(token.clone()), edit.into_iter().collect())
@@ -121,7 +121,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             let what = "its answer names no session, or one that is open already".to_owned();
             Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what }
         };
-        return answer::give(step, &call.asker, |token| compose::failure(token, &refusal));
+        return answer::give(step, &call.asker, channel, |token| compose::failure(token, &refusal));
     };
     match call.client().filter(|client| step.books.client(*client).is_some()) {
         Some(client) => {
@@ -207,7 +207,7 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
         Some(edit) => with_edits(frame, Some(token.clone()), vec![edit]),
         None => frame.with_id(token.clone()),
     };
-    step.send_to_client(*client, outgoing);
+    step.send_to_client(*client, channel, outgoing);
     let how = call.opening().map_or(OpenKind::New, |opening| opening.kind).participle();
     step.publish(Notice::SessionOpened { session: key, id, channel, how });
 }
@@ -264,7 +264,8 @@ pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         answer::fail(step, id, refusal);
         return;
     }
-    let method = step.books.call(id).map_or("", |call| call.purpose.method());
+    let call = step.books.call(id);
+    let (method, channel) = call.map_or(("", None), |call| (call.purpose.method(), call.channel));
     let asker = step.books.disown_call(id);
     // Questions within it end with it.
     let call = step.books.call(id);
@@ -275,7 +276,7 @@ pub fn given_up(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
             question_end::withdraw(step, question);
         }
     }
-    answer::refuse_call(step, &asker, method, refusal);
+    answer::refuse_call(step, &asker, channel, method, refusal);
 }
 
 /// Refuses a restore whose answer cannot be read. It is not known whether it succeeded: the
@@ -303,7 +304,7 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
         .opening()
         .and_then(|opening| Some((opening.public_id.clone()?, opening.restores()?.into())));
     let method = call.purpose.method();
-    answer::refuse_call(step, &asker, method, refusal);
+    answer::refuse_call(step, &asker, channel, method, refusal);
     if let Some(channel) = channel {
         if let Some((public, agent_id)) = restored {
             // The agent may hold the conversation by now: it is fenced.

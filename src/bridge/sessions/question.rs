@@ -271,7 +271,8 @@ fn show(step: &mut Step<'_>, id: QuestionId, client: ClientId) {
         edits.extend(translate::request_id(&question.frame, request));
     }
     let outgoing = translate::edited(&question.frame, Some(Token::number(id.0)), edits);
-    step.send_to_client(client, outgoing);
+    let channel = question.channel;
+    step.send_to_client(client, channel, outgoing);
 }
 
 /// Puts a question to these clients, too, if they do not have it and have not said that

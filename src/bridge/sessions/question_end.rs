@@ -68,7 +68,7 @@ fn settle_question(step: &mut Step<'_>, id: QuestionId, winner: Option<ClientId>
     let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
     for client in &question.asked {
         if Some(*client) != winner {
-            step.send_to_client(*client, compose::cancel_request(id.0));
+            step.send_to_client(*client, question.channel, compose::cancel_request(id.0));
         }
     }
     let edit = winner.and_then(|client| bind_made(step, &question, client, answer));
@@ -153,10 +153,11 @@ pub fn take_from_client(step: &mut Step<'_>, client: ClientId, session: Option<S
     let Some(row) = step.books.client(client) else { return step.books.absent(client) };
     let open: Vec<QuestionId> = row.questions.iter().copied().collect();
     for id in open {
-        let question = step.books.question(id);
-        if question.is_some_and(|question| session.is_none() || question.session == session) {
+        let Some(question) = step.books.question(id) else { continue };
+        let channel = question.channel;
+        if session.is_none() || question.session == session {
             if session.is_some() {
-                step.send_to_client(client, compose::cancel_request(id.0));
+                step.send_to_client(client, channel, compose::cancel_request(id.0));
             }
             take_from_one(step, id, client, None);
         }
@@ -204,7 +205,7 @@ pub fn withdrawn_by_agent(step: &mut Step<'_>, channel: ChannelId, frame: &Frame
     question.is_recalled = true;
     let asked = question.asked.clone();
     for client in &asked {
-        step.send_to_client(*client, with_request_id(frame, id.0));
+        step.send_to_client(*client, channel, with_request_id(frame, id.0));
     }
     if asked.is_empty()
         && let Some(question) = step.books.take_question(id)
@@ -247,7 +248,7 @@ pub fn withdraw(step: &mut Step<'_>, id: QuestionId) {
     let Some(question) = step.books.take_question(id) else { return step.books.absent(id) };
     let knows = question.cancelled.map(|(_, client)| client);
     for client in question.asked.iter().filter(|client| Some(**client) != knows) {
-        step.send_to_client(*client, compose::cancel_request(id.0));
+        step.send_to_client(*client, question.channel, compose::cancel_request(id.0));
     }
     let answer = match Question::withdrawal(question.method) {
         Some(result) => compose::success(&question.token, &result),

@@ -8,10 +8,6 @@ use crate::runtime::stdio::Source;
 use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Malformed};
 
-/// The most lines of one batch: other peers wait for no more of them, and one read of
-/// many tiny lines does not make too many answers at once.
-const LONGEST_BATCH: usize = 128;
-
 /// The task that reads one peer.
 pub(in crate::runtime) struct Reader {
     /// The stream.
@@ -49,9 +45,10 @@ impl Reader {
             }
             let mut rest = Rest::Over;
             loop {
-                let expected = if rest == Rest::Waits { LONGEST_BATCH } else { 1 };
+                let longest = self.flow.longest_batch();
+                let expected = if rest == Rest::Waits { longest } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
-                while frames.len() < LONGEST_BATCH
+                while frames.len() < longest
                     && let Some(line) = lines.next_line()
                 {
                     frames.push(parse(&mut reader, line));
@@ -61,7 +58,7 @@ impl Reader {
                 if frames.is_empty() && rest == Rest::Over {
                     break;
                 }
-                rest = if frames.len() == LONGEST_BATCH { Rest::Waits } else { Rest::Over };
+                rest = if frames.len() == longest { Rest::Waits } else { Rest::Over };
                 // Each batch of a read waits until the one before it is served.
                 self.flow.wait(self.source.hung_up()).await;
                 if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
+use crate::bridge::Lane;
 use crate::runtime::stdio::Sink;
 use crate::wire::OutgoingFrame;
 
@@ -37,7 +38,7 @@ impl Wake for Woken {
 impl Peer {
     fn new() -> Peer {
         let outbox = Outbox::new(LIMIT, Rc::new(Notify::new()));
-        Peer { flow: Flow::new(outbox.clone()), outbox, woken: Arc::default() }
+        Peer { flow: Flow::new(outbox.clone(), Crowd::default()), outbox, woken: Arc::default() }
     }
 
     fn poll<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
@@ -55,7 +56,7 @@ impl Peer {
 
     /// Queues a message of so many bytes, its line end included.
     fn push(&self, bytes: usize) {
-        self.outbox.push(OutgoingFrame::ready(vec![b'x'; bytes - 1]));
+        self.outbox.push(Lane::Bridge, OutgoingFrame::ready(vec![b'x'; bytes - 1]));
     }
 
     /// A batch of the peer is served, which brings about an answer of so many bytes.

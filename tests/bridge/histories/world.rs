@@ -399,7 +399,7 @@ impl World {
                     agent.hear(self.now, &frame);
                 }
             }
-            Effect::ToClient { client, frame } => {
+            Effect::ToClient { client, frame, .. } => {
                 let frame = parsed(&frame)?;
                 self.model.client_gets(self.now, client, &frame)?;
                 self.client_hears(client, &frame);
@@ -419,6 +419,7 @@ impl World {
                 self.put_out(channel, Event::Surveyed { channel, processes, worked });
             }
             Effect::Conceal { .. }
+            | Effect::Fence { .. }
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}

@@ -1,0 +1,47 @@
+//! The end of a session is published: its clients are told, and the log.
+
+use crate::bridge::books::session::Session;
+use crate::bridge::config::ExtensionEvents;
+use crate::bridge::notice::Notice;
+use crate::bridge::outgoing::compose;
+use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams};
+use crate::bridge::reason::{EndReason, LossReason};
+use crate::bridge::refusal::Refusal;
+use crate::bridge::step::Step;
+
+/// Tells the attached clients that want it, and the log, that a session has ended. `failure`:
+/// what its channel failed with, if it did.
+pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: Option<&Refusal>) {
+    let method =
+        if reason.is_death() { "_drawbridge/session_died" } else { "_drawbridge/session_closed" };
+    let exit = match failure {
+        Some(Refusal::AgentExited { status, .. }) => status.into(),
+        _ => ExitFields::default(),
+    };
+    let params = SessionEndedParams {
+        session_id: &session.id,
+        reason: reason.word(),
+        exit,
+        restorable: false,
+        seq: session.seq,
+    };
+    let events = step.books.limits.extension_events;
+    for client in session.clients() {
+        let Some(row) = step.books.client_mut(*client) else {
+            step.books.absent(*client);
+            continue;
+        };
+        row.ended.remember(&session.id, LossReason::Ended(reason));
+        let wants = match events {
+            ExtensionEvents::Asked => row.wants_events,
+            ExtensionEvents::On => true,
+            ExtensionEvents::Off => false,
+        };
+        if wants {
+            step.send_to_client(*client, session.channel, compose::notification(method, &params));
+        }
+    }
+    let idle_ms = step.now.since(session.last_seen);
+    let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
+    step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
+}
