@@ -4,6 +4,8 @@
 //! in front of the stub agent, with short idle times, and prints what happens.
 
 mod editor;
+#[cfg(target_os = "linux")]
+mod sight;
 
 use std::env;
 use std::ffi::OsString;
@@ -17,6 +19,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use self::editor::Editor;
+#[cfg(target_os = "linux")]
+use self::sight::Sight;
 use super::print::failure;
 
 /// The options of the bridge, with idle times short enough to watch.
@@ -51,8 +55,8 @@ pub fn run() -> ExitCode {
 
 fn play() -> io::Result<()> {
     say("This is an editor. It starts `drawbridge -- AGENT` in place of the agent.\n")?;
-    let mut editor = Editor::start(&OPTIONS)?;
-    let agent = introduce(&mut editor)?;
+    let mut editor = Editor::start(&OPTIONS, &[])?;
+    introduce(&mut editor)?;
     let first = open(&mut editor)?;
     let second = open(&mut editor)?;
     let process = share(&mut editor, &first, &second)?;
@@ -60,20 +64,75 @@ fn play() -> io::Result<()> {
     close_in_a_turn(&mut editor, &second)?;
     wait_for_reaper(&mut editor, &first)?;
     wait_for_process(process)?;
-    say("\n6. The editor quits: it closes the bridge's stdin.")?;
-    let status = editor.quit()?;
-    say(&format!("   The bridge ended with {status}. Nothing is left of {agent}."))
+    quit(&mut editor)?;
+    #[cfg(target_os = "linux")]
+    kill_the_bridge()?;
+    Ok(())
 }
 
-fn introduce(editor: &mut Editor) -> io::Result<String> {
+/// Quits the editor in order, with an agent that runs, and looks at what is left.
+fn quit(editor: &mut Editor) -> io::Result<()> {
+    open(editor)?;
+    say("\n6. The editor quits while an agent runs: it closes the bridge's stdin.")?;
+    #[cfg(target_os = "linux")]
+    let before = Sight::of(editor.bridge());
+    let status = editor.quit()?;
+    say(&format!("   The bridge ended with {status}."))?;
+    #[cfg(target_os = "linux")]
+    say_end(&before)?;
+    Ok(())
+}
+
+/// Kills the bridge in front of an agent that ignores the end of its stdin and SIGTERM, and
+/// that has a child in a session of its own.
+#[cfg(target_os = "linux")]
+fn kill_the_bridge() -> io::Result<()> {
+    say("\n7. An agent that is deaf to the end of its stdin and to SIGTERM starts a child in a")?;
+    say("   session of its own. Then the bridge is killed with SIGKILL. Before:")?;
+    let mut editor = Editor::start(&OPTIONS, &["--deaf-stdin", "--deaf-term"])?;
+    introduce_silently(&mut editor)?;
+    let cwd = env::current_dir()?;
+    let id = editor.ask("session/new", &json!({"cwd": cwd, "mcpServers": []}))?;
+    let session = text(&editor.result(id)?["sessionId"]);
+    let id = prompt(&mut editor, &session, "grandchild setsid")?;
+    editor.result(id)?;
+    let before = Sight::of(editor.bridge());
+    for line in before.lines() {
+        say(&line)?;
+    }
+    editor.kill()?;
+    say("   After:")?;
+    say_end(&before)
+}
+
+/// Looks whether these processes are gone, and says so.
+#[cfg(target_os = "linux")]
+fn say_end(before: &Sight) -> io::Result<()> {
+    let (count, mebibytes) = (before.count(), before.mebibytes());
+    match before.ends() {
+        Some(took) => say(&format!(
+            "   None of these {count} processes is left after {:.1} s; they held {mebibytes:.1} MiB.",
+            took.as_secs_f64()
+        )),
+        None => {
+            let left = format!("processes are left: {:?}", before.left());
+            Err(io::Error::other(left))
+        }
+    }
+}
+
+fn introduce(editor: &mut Editor) -> io::Result<()> {
+    let answer = introduce_silently(editor)?;
+    let agent = text(&answer["agentInfo"]["name"]);
+    let bridge = text(&answer["_meta"]["drawbridge"]["version"]);
+    say(&format!("1. initialize: {agent} answers, through drawbridge {bridge}"))
+}
+
+fn introduce_silently(editor: &mut Editor) -> io::Result<Value> {
     let offer = json!({"_meta": {"drawbridge": {"events": true}}});
     let id =
         editor.ask("initialize", &json!({"protocolVersion": 1, "clientCapabilities": offer}))?;
-    let answer = editor.result(id)?;
-    let agent = text(&answer["agentInfo"]["name"]);
-    let bridge = text(&answer["_meta"]["drawbridge"]["version"]);
-    say(&format!("1. initialize: {agent} answers, through drawbridge {bridge}"))?;
-    Ok(agent)
+    editor.result(id)
 }
 
 fn open(editor: &mut Editor) -> io::Result<String> {

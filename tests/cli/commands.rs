@@ -94,6 +94,22 @@ fn the_manual_page_is_one() -> io::Result<()> {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn the_demonstration_looks_at_the_process_table() -> io::Result<()> {
+    let run = Home::new()?.run(&["demo"], &[])?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let places = ["Before:", "the bridge", "the keeper of the agent", "the agent", "has started"];
+    let mut rest = run.stdout.split_once("7. ").map_or("", |(_, act)| act);
+    for place in places.into_iter().chain(["After:", "None of these 4 processes is left"]) {
+        let Some((_, behind)) = rest.split_once(place) else {
+            panic!("{place} is missing: {}", run.stdout);
+        };
+        rest = behind;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_hidden_stays_hidden() -> io::Result<()> {
     let home = Home::new()?;
     for arguments in [&["--help"][..], &["man"], &["completions", "bash"]] {

@@ -21,8 +21,8 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    /// Starts this very program as a bridge in front of the stub agent.
-    pub(super) fn start(options: &[&str]) -> io::Result<Editor> {
+    /// Starts this very program as a bridge in front of the stub agent with these flags.
+    pub(super) fn start(options: &[&str], flags: &[&str]) -> io::Result<Editor> {
         let program = env::current_exe()?;
         #[allow(clippy::disallowed_methods)] // what is started is a bridge, not an agent
         let mut bridge = Command::new(&program)
@@ -30,6 +30,7 @@ impl Editor {
             .arg("--")
             .arg(&program)
             .arg("demo-agent")
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -81,6 +82,19 @@ impl Editor {
                 };
             }
         }
+    }
+
+    /// The process id of the bridge.
+    #[cfg(target_os = "linux")]
+    pub(super) fn bridge(&self) -> u32 {
+        self.bridge.id()
+    }
+
+    /// Kills the bridge.
+    #[cfg(target_os = "linux")]
+    pub(super) fn kill(mut self) -> io::Result<()> {
+        self.bridge.kill()?;
+        self.bridge.wait().map(drop)
     }
 
     /// Closes the bridge's stdin, as an editor that quits, and waits for the bridge to end.

@@ -1,0 +1,95 @@
+//! A look at the process table: the bridge, its keepers, its agents and what they started.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{SysconfVar, sysconf};
+
+use crate::processes::{self, ProcessEntry};
+
+/// How long a look waits for the end of the processes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The processes of a bridge, at one moment.
+pub(super) struct Sight(Vec<Seen>);
+
+struct Seen {
+    entry: ProcessEntry,
+    mebibytes: f64,
+}
+
+impl Sight {
+    /// The bridge with this process id, and everything below it.
+    pub(super) fn of(bridge: u32) -> Sight {
+        let entries = processes::at(bridge).into_iter().chain(processes::below(bridge));
+        let seen = |entry: ProcessEntry| Seen { mebibytes: mebibytes(entry.pid), entry };
+        Sight(entries.map(seen).collect())
+    }
+
+    /// The number of processes.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The memory of all of them, in mebibytes.
+    pub(super) fn mebibytes(&self) -> f64 {
+        self.0.iter().map(|seen| seen.mebibytes).sum()
+    }
+
+    /// A line for each process.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|Seen { entry, mebibytes }| {
+            let (pid, parent, role) = (entry.pid, entry.parent, self.role(entry));
+            format!("   {pid:>8}  parent {parent:>8}  {mebibytes:>5.1} MiB  {role}")
+        })
+    }
+
+    /// What a process is, by its place in the tree: bridge, keeper, agent, and what that has
+    /// started.
+    fn role(&self, entry: &ProcessEntry) -> &'static str {
+        let parent_of = |pid| self.0.iter().map(|seen| &seen.entry).find(|entry| entry.pid == pid);
+        let ancestors = std::iter::successors(parent_of(entry.parent), |up| parent_of(up.parent));
+        match ancestors.count() {
+            0 => "the bridge",
+            1 => "the keeper of the agent",
+            2 => "the agent",
+            _ => "a process that the agent has started",
+        }
+    }
+
+    /// Those that are still there, by their ids; zombies are gone.
+    pub(super) fn left(&self) -> Vec<u32> {
+        let is_left = |entry: &ProcessEntry| {
+            processes::at(entry.pid)
+                .is_some_and(|now| now.born_ticks == entry.born_ticks && !now.is_zombie)
+        };
+        self.0
+            .iter()
+            .map(|seen| &seen.entry)
+            .filter(|entry| is_left(entry))
+            .map(|e| e.pid)
+            .collect()
+    }
+
+    /// Waits until none is left, and returns how long that took; `None`: some stay.
+    pub(super) fn ends(&self) -> Option<Duration> {
+        #[allow(clippy::disallowed_methods)] // the demonstration has a clock of its own
+        let begun = Instant::now();
+        while !self.left().is_empty() {
+            if begun.elapsed() > PATIENCE {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Some(begun.elapsed())
+    }
+}
+
+/// The resident memory of a process.
+fn mebibytes(pid: u32) -> f64 {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096) as f64;
+    pages * page / f64::from(1 << 20)
+}
