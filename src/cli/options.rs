@@ -131,8 +131,8 @@ macro_rules! option {
 pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "session-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.session_idle_timeout,
-        "Idle time after which a session without a client is closed. 0 or never: no session is \
-         closed for being idle"
+        "Idle time after which a session without a client is closed: with one editor, a session \
+         that it has detached. 0 or never: no session is closed for being idle"
     ),
     option!(
         "attached-idle-timeout-ms", IDLE_SESSIONS, LIMIT => config.agent.attached_idle_timeout,
@@ -152,7 +152,8 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "background-work", IDLE_SESSIONS, BACKGROUND_WORK => config.agent.background_work,
         "Effect of processes that a turn started and that still run. keep: the session is not \
-         closed for being idle while a client is attached. ignore: none"
+         closed for being idle while a client is attached. ignore: none. No effect without \
+         --idle-policy all"
     ),
     option!(
         "channel-idle-timeout-ms", CHANNELS, LIMIT => config.agent.channel_idle_timeout,
@@ -254,7 +255,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "liveness-strikes", TIMEOUTS, Count => config.agent.liveness_strikes,
         "Number of strikes in a row after which a channel is replaced; its sessions end. 0: \
-         strikes are only logged"
+         strikes are only logged. No effect without --liveness-interval-ms"
     ),
     option!(
         "spare", STOPPING, ProgramNames => spare,
@@ -292,7 +293,8 @@ pub(super) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "prompt-queue", QUESTIONS, PROMPT_QUEUE => config.agent.prompt_queue,
-        "Prompts that wait while a turn runs. others: those of other clients. all: every prompt"
+        "Prompts that wait while a turn runs. others: those of other clients; no effect with one \
+         editor. all: every prompt"
     ),
     option!(
         "max-queued-prompts", QUESTIONS, Count => config.limits.max_queued_prompts,
@@ -302,13 +304,13 @@ pub(super) static OPTIONS: &[Opt] = &[
     option!(
         "permission-policy", QUESTIONS, PERMISSION_POLICY => config.agent.permission_policy,
         "Clients that are asked for a permission. originator: the client whose prompt runs. all: \
-         every attached client; the first valid answer counts"
+         every attached client; the first valid answer counts. No effect with one editor"
     ),
     option!(
         "permission-timeout-ms", QUESTIONS, LIMIT => config.limits.permission_timeout,
         "Time that a request for a permission waits while no client is attached, before it is \
          answered as cancelled. 0: it does not wait. never: it waits without limit. File requests \
-         and elicitations wait 30s"
+         and elicitations wait 30s. With one editor: for sessions that it has detached"
     ),
     option!(
         "max-frame-bytes", WIRE, Bytes { at_least: 1024 } => max_frame_bytes,

@@ -34,6 +34,8 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         "--help",
         "--test",
         "--features",
+        "--global",
+        "--port",
     ];
     for name in ["operations.md", "lifecycle.md", "protocol.md", "architecture.md"] {
         for flag in flags(&doc(name)) {
