@@ -77,7 +77,7 @@ pub fn withhold_inherited_descriptors() {
 /// that they can open theirs.
 ///
 /// # Errors
-/// A sentence for a person, if fewer than [`LEAST_FREE`] are free.
+/// A sentence for a person, if too few are free, which names their least number.
 pub fn check_free_descriptors() -> Result<(), String> {
     let mut opened: Vec<OwnedFd> = Vec::with_capacity(LEAST_FREE);
     let (first, second) = pipe().map_err(too_few)?;
