@@ -200,7 +200,9 @@ impl Lifeline {
         loop {
             return match recv(self.0.as_raw_fd(), &mut room, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => read(&room[..length]).map_or(Received::End, Received::Message),
-                Err(Errno::EINTR) => continue,
+                // A side that ends before it has read everything resets the connection: that is
+                // said once, before what it sent itself.
+                Err(Errno::EINTR | Errno::ECONNRESET) => continue,
                 Err(Errno::EAGAIN) => Received::Nothing,
                 Err(_) => Received::End,
             };
@@ -248,6 +250,17 @@ mod tests {
         }
         assert_eq!(bridge.hear_report(), Received::End);
         bridge.order(Order::Kill);
+        Ok(())
+    }
+
+    #[test]
+    fn the_reports_of_a_keeper_that_ended_before_it_heard_an_order_are_heard() -> io::Result<()> {
+        let (bridge, keeper) = Lifeline::pair()?;
+        bridge.order(Order::Terminate);
+        keeper.report(&Report::Exited(End::Code(0)));
+        drop(keeper);
+        assert_eq!(bridge.hear_report(), Received::Message(Report::Exited(End::Code(0))));
+        assert_eq!(bridge.hear_report(), Received::End);
         Ok(())
     }
 
