@@ -145,3 +145,27 @@ fn what_an_agent_leaves_behind_gets_sigterm_before_sigkill() {
         }
     }
 }
+
+#[test]
+fn nothing_outlives_a_shutdown_however_deaf_it_is() {
+    // The agent is deaf, and so is a child of it that has left its group.
+    let script = r#"
+        setsid sh -c 'trap "" TERM; echo $$ >deaf
+            while :; do sleep 1; done' </dev/null >/dev/null 2>&1 &
+        until [ -s deaf ]; do sleep 0.01; done
+        exec "$@""#;
+    for way in ["--no-keeper=false", "--no-keeper"] {
+        for bound in ["0", "600"] {
+            let options = [way, "--shutdown-timeout-ms", bound];
+            let setup = Setup::new(&options, &["--deaf-stdin", "--deaf-term"]).wrapped(script);
+            let mut bridge = setup.start();
+            bridge.initialize();
+            let child = std::fs::read_to_string(bridge.scratch.file("deaf")).expect("it has begun");
+            let child = child.trim().parse().expect("a process id");
+            bridge.close_stdin();
+            bridge.exit();
+            eventually("the end of the child", || !is_alive(child));
+            bridge.is_killed();
+        }
+    }
+}

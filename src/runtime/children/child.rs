@@ -188,9 +188,10 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// Ends the whole tree if the agent has not ended, such as after a panic.
+    /// Ends the whole tree if its sweep has not come to its end: at the bound of a shutdown, or
+    /// after a panic.
     fn drop(&mut self) {
-        if self.state < ChildState::Ended {
+        if self.state < ChildState::Reaped {
             self.kill();
             let sweep = CookieSweep {
                 cookie: &self.cookie,

@@ -28,7 +28,9 @@ impl Children {
         tasks.spawn_local(async move {
             let sweep = move || {
                 let (cookie, spare) = (cookie.as_str(), &spare);
-                CookieSweep { cookie, spare, terminated, grace: REST_GRACE }.run(BTreeSet::new())
+                // A shutdown leaves `REST_GRACE` behind its SIGKILL; the last looks need some of it.
+                let grace = REST_GRACE / 2;
+                CookieSweep { cookie, spare, terminated, grace }.run(BTreeSet::new())
             };
             let swept = spawn_blocking(sweep).await;
             tell_swept(channel, &swept.unwrap_or_default());
