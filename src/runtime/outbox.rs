@@ -123,7 +123,12 @@ impl Outbox {
 
     /// Makes what is queued in this lane from now on wait for all that is queued now.
     pub(super) fn fence(&self, lane: Lane) {
-        self.0.state.borrow_mut().lanes.fence(lane);
+        let mut state = self.0.state.borrow_mut();
+        // The rest of a piece stands beside the lanes, and would not be waited for.
+        if let Some(rest) = state.current.as_mut().and_then(Taken::cut) {
+            state.lanes.put_back(rest);
+        }
+        state.lanes.fence(lane);
     }
 
     /// Writes the bursts that the peer takes at once, and wakes the task for the rest.

@@ -78,3 +78,47 @@ fn what_is_said_of_a_session_on_a_new_channel_waits_for_what_was_said_before() {
     let died = world.lanes.iter().position(|(_, line)| line.contains("session_died"));
     assert!(died.is_some() && died < fence, "{:#?}", world.lanes);
 }
+
+#[test]
+fn answers_about_a_session_that_has_ended_stand_behind_all_that_was_said_of_it() {
+    let mut world = World::with(|config| config.agent.restart_limit = 0);
+    let (editor, channel) = world.start();
+    for id in ["a", "b", "c"] {
+        world.open(editor, channel, id);
+    }
+    world.request(editor, 21, "session/close", &session("a"));
+    world.request(editor, 22, "session/close", &session("a"));
+    world.request(editor, 23, "_drawbridge/detach", &session("b"));
+    world.rest(channel);
+    world.rest(editor);
+    world.exits(channel, 3);
+    world.request(editor, 24, "session/close", &session("c"));
+    world.request(editor, 25, "session/prompt", &session("c"));
+    world.rest(editor);
+    for id in 21..=25 {
+        let text = format!(r#""id":{id},"#);
+        assert_eq!(lanes_of(&world, &text), [Lane::Channel(channel)], "{text}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_detach_from_all_sessions_waits_for_what_was_said_of_any() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.notify(channel, "session/update", &update("a", "said"));
+    world.request(editor, 21, "_drawbridge/detach", "{}");
+    world.rest(editor);
+    world.rest(channel);
+    let place = |text: &str| world.lanes.iter().position(|(_, line)| line.contains(text));
+    assert!(place("said") < place("fence") && place("fence") < place(r#""id":21,"#));
+}
+
+#[test]
+fn a_new_session_waits_for_no_other_channel() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.rest(editor);
+    assert!(!world.lanes.iter().any(|(_, line)| line == "fence"), "{:#?}", world.lanes);
+}

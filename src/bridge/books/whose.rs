@@ -11,7 +11,9 @@ use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::Buried;
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, SessionKey};
+use crate::bridge::id::{
+    AgentId, CallId, ChannelId, ClientId, Lane, PassingKey, PoolId, SessionKey,
+};
 use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
@@ -221,6 +223,17 @@ impl Books {
             }
             _ => Err(Refusal::UnknownSession { id }),
         }
+    }
+
+    /// The lane of the bridge's own answer to a client's request: that of the session that the
+    /// request names, live or ended, so that nothing about it comes after the answer.
+    pub fn lane_of_answer(&self, client: ClientId, frame: &Frame) -> Lane {
+        let Some(id) = frame.session() else { return Lane::Bridge };
+        let channel = match self.meaning(client, &id) {
+            Meaning::Session(key) => self.sessions.get(&key).map(|session| session.channel),
+            _ => self.clients.get(&client).and_then(|row| row.ended.channel(&id)),
+        };
+        channel.into()
     }
 
     /// The sessions that a client's frame means: the one that it names, or all that the

@@ -29,7 +29,8 @@ pub fn pass(step: &mut Step<'_>, call: &Call, frame: &Frame) {
 /// Answers a request of a client that never became a call.
 pub fn refuse(step: &mut Step<'_>, client: ClientId, frame: &Frame, refusal: &Refusal) {
     dropped::refused(step, &client, &frame.method_name(), &frame.id(), refusal);
-    step.send_to_client(client, Lane::Bridge, compose::failure(&frame.id(), refusal));
+    let lane = step.books.lane_of_answer(client, frame);
+    step.send_to_client(client, lane, compose::failure(&frame.id(), refusal));
 }
 
 /// Answers a line of a client that is no whole request.

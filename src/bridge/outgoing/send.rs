@@ -58,8 +58,10 @@ fn to_agent(
     if frame.method.may_hold_secrets() {
         secrets::conceal(step, channel, frame);
     }
-    if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client) {
-        // What is said of the session elsewhere comes first.
+    if let (Some(OpenKind::Load | OpenKind::Resume), Some(client)) =
+        (OpenKind::of(frame.method), client)
+    {
+        // What is said of the session elsewhere comes first. Others bring an id that is new.
         step.effect(Effect::Fence { client, lane: channel.into() });
     }
     if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client)

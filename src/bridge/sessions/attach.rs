@@ -4,7 +4,8 @@ use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::session::Audience;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PermissionPolicy;
-use crate::bridge::id::{CallId, ClientId, Lane, QuestionId, SessionKey};
+use crate::bridge::effect::Effect;
+use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
@@ -88,14 +89,19 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     for key in keys {
         leave(step, client, key);
     }
-    step.send_to_client(client, Lane::Bridge, compose::success(&frame.id(), b"{}"));
+    let lane = step.books.lane_of_answer(client, frame);
+    if frame.session().is_none() {
+        // Nothing about any of the sessions comes after it.
+        step.effect(Effect::Fence { client, lane });
+    }
+    step.send_to_client(client, lane, compose::success(&frame.id(), b"{}"));
 }
 
 /// Detaches a client that leaves a session on purpose. After the last client, the open
 /// questions of the session are withdrawn.
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::take_from_client(step, client, Some(key));
-    let id = step.books.session(key).map(|session| session.id.clone());
+    let named = step.books.session(key).map(|session| (session.id.clone(), session.channel));
     step.books.detach(client, key, Audience::Left);
     let open = step.books.session(key).filter(|row| row.audience == Audience::Left);
     for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
@@ -104,8 +110,8 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let others = step.books.session(key).is_some_and(|row| !row.clients().is_empty());
     let reason =
         if others { LossReason::Left } else { LossReason::Ended(EndReason::LastClientDetached) };
-    if let (Some(row), Some(id)) = (step.books.client_mut(client), id) {
-        row.ended.remember(&id, reason);
+    if let (Some(row), Some((id, channel))) = (step.books.client_mut(client), named) {
+        row.ended.remember(&id, channel, reason);
     }
 }
 

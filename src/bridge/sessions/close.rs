@@ -14,7 +14,7 @@ use crate::bridge::books::channel::Channel;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
-use crate::bridge::id::{CallId, ChannelId, ClientId, Lane, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::messages::SessionParams;
@@ -341,7 +341,8 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         // The session has ended, or this client has left it: the close has nothing to do.
         Err(Refusal::SessionEnded { .. }) => {
             let done = compose::success(&frame.id(), b"{}");
-            return step.send_to_client(client, Lane::Bridge, done);
+            let lane = step.books.lane_of_answer(client, frame);
+            return step.send_to_client(client, lane, done);
         }
         Err(refusal) => return answer::refuse(step, client, frame, &refusal),
     };

@@ -31,7 +31,7 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
             step.books.absent(*client);
             continue;
         };
-        row.ended.remember(&session.id, LossReason::Ended(reason));
+        row.ended.remember(&session.id, session.channel, LossReason::Ended(reason));
         let wants = match events {
             ExtensionEvents::Asked => row.wants_events,
             ExtensionEvents::On => true,

@@ -1,6 +1,9 @@
 //! The messages in a write queue, by lane: order within a lane is kept, and lanes take turns,
 //! by bytes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
@@ -23,13 +26,22 @@ const SHORTEST_TURN: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     /// The lanes that have messages.
-    queues: BTreeMap<Lane, VecDeque<Entry>>,
+    queues: BTreeMap<Lane, Queue>,
     /// The same lanes, in the order of their turns.
     turns: VecDeque<Lane>,
     /// The number of fences so far.
     fences: u64,
     /// The memory of a burst that was written, for the next one.
     reusable: BytesMut,
+}
+
+/// The messages of one lane.
+#[derive(Debug, Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    /// The bytes that the lane has taken beyond its turns, while others waited: a long message
+    /// is more than a turn, and is paid for with the next ones.
+    debt: usize,
 }
 
 /// An entry of a lane, and the number of fences when it was queued.
@@ -80,17 +92,17 @@ impl Lanes {
         let reusable = &mut self.reusable;
         let queue = self.queues.entry(lane).or_insert_with(|| {
             self.turns.push_back(lane);
-            VecDeque::new()
+            Queue::default()
         });
         if frame.len() >= LONG {
             let piece = Piece::Long(frame);
             let weight = piece.weight();
-            queue.push_back(Entry { fences, content: Content::Piece(piece) });
+            queue.entries.push_back(Entry { fences, content: Content::Piece(piece) });
             return weight;
         }
         let length = frame.len() + 1;
         if let Some(Entry { fences: its, content: Content::Piece(Piece::Burst(burst)) }) =
-            queue.back_mut()
+            queue.entries.back_mut()
             && *its == fences
             && burst.len() + length <= BURST
         {
@@ -102,7 +114,7 @@ impl Lanes {
         }
         let mut burst = mem::take(reusable);
         frame.write_line_to(&mut burst);
-        queue.push_back(Entry { fences, content: Content::Piece(Piece::Burst(burst)) });
+        queue.entries.push_back(Entry { fences, content: Content::Piece(Piece::Burst(burst)) });
         length
     }
 
@@ -113,11 +125,7 @@ impl Lanes {
         }
         self.fences += 1;
         let fences = self.fences;
-        let queue = self.queues.entry(lane).or_insert_with(|| {
-            self.turns.push_back(lane);
-            VecDeque::new()
-        });
-        queue.push_back(Entry { fences, content: Content::Fence });
+        self.queue(lane).entries.push_back(Entry { fences, content: Content::Fence });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -131,13 +139,14 @@ impl Lanes {
 
     /// Takes the next piece, of the lane whose turn it is.
     pub(super) fn next(&mut self) -> Option<Taken> {
-        // A fence waits for earlier messages only, so one of the lanes can always go on.
-        for _ in 0..self.turns.len() {
-            let lane = self.turns.pop_front()?;
+        // A fence waits for earlier messages only: the lane with the earliest message passes its
+        // fence, pays its debt or gives a piece. So this ends.
+        while let Some(lane) = self.turns.pop_front() {
             self.pass_fences(lane);
             let turn = self.turn();
-            let taken = self.queues.get_mut(&lane).and_then(|queue| take(queue, lane, turn));
-            if self.queues.get(&lane).is_some_and(VecDeque::is_empty) {
+            let Some(queue) = self.queues.get_mut(&lane) else { continue };
+            let taken = queue.take(lane, turn);
+            if queue.entries.is_empty() {
                 self.queues.remove(&lane);
             } else {
                 self.turns.push_back(lane);
@@ -149,14 +158,19 @@ impl Lanes {
         None
     }
 
+    /// The queue of a lane, which has its turn after the others if it had no messages.
+    fn queue(&mut self, lane: Lane) -> &mut Queue {
+        self.queues.entry(lane).or_insert_with(|| {
+            self.turns.push_back(lane);
+            Queue::default()
+        })
+    }
+
     /// Puts a part of a piece that was taken back to its place, at the end of the turns.
     pub(super) fn put_back(&mut self, taken: Taken) {
         let Taken { piece, lane, fences } = taken;
-        let queue = self.queues.entry(lane).or_insert_with(|| {
-            self.turns.push_back(lane);
-            VecDeque::new()
-        });
-        queue.push_front(Entry { fences, content: Content::Piece(piece) });
+        let content = Content::Piece(piece);
+        self.queue(lane).entries.push_front(Entry { fences, content });
     }
 
     /// The bytes of one turn.
@@ -170,16 +184,15 @@ impl Lanes {
     /// Removes the fences at the front of a lane that everything before has passed.
     fn pass_fences(&mut self, lane: Lane) {
         while let Some(Entry { fences, content: Content::Fence }) =
-            self.queues.get(&lane).and_then(VecDeque::front)
+            self.queues.get(&lane).and_then(|queue| queue.entries.front())
         {
-            let waits =
-                |queue: &VecDeque<Entry>| queue.front().is_some_and(|entry| entry.fences < *fences);
+            let waits = |queue: &Queue| queue.entries.front().is_some_and(|e| e.fences < *fences);
             let others = self.queues.iter().filter(|(other, _)| **other != lane);
             if others.map(|(_, queue)| queue).any(waits) {
                 return;
             }
             if let Some(queue) = self.queues.get_mut(&lane) {
-                queue.pop_front();
+                queue.entries.pop_front();
             }
         }
     }
@@ -212,139 +225,39 @@ impl Taken {
     }
 }
 
-/// Takes the next piece of a lane, of about `turn` bytes; `None`: the lane waits at a fence.
-fn take(queue: &mut VecDeque<Entry>, lane: Lane, turn: usize) -> Option<Taken> {
-    let Entry { fences, content } = queue.front_mut()?;
-    let fences = *fences;
-    match content {
-        Content::Fence => return None,
-        Content::Piece(Piece::Burst(burst)) if burst.len() > turn => {
-            let end = memchr::memchr(b'\n', &burst[turn - 1..]).map(|end| turn + end);
-            if let Some(end) = end.filter(|end| *end < burst.len()) {
-                let part = burst.split_to(end);
-                return Some(Taken { piece: Piece::Burst(part), lane, fences });
+impl Queue {
+    /// Takes the next piece, of about `turn` bytes; `None`: the lane waits at a fence, or has
+    /// had more than its turn before.
+    fn take(&mut self, lane: Lane, turn: usize) -> Option<Taken> {
+        if turn == BURST {
+            self.debt = 0;
+        }
+        if self.debt >= turn {
+            self.debt -= turn;
+            return None;
+        }
+        let taken = self.take_piece(lane, turn)?;
+        self.debt = (self.debt + taken.piece.weight()).saturating_sub(turn);
+        Some(taken)
+    }
+
+    fn take_piece(&mut self, lane: Lane, turn: usize) -> Option<Taken> {
+        let Entry { fences, content } = self.entries.front_mut()?;
+        let fences = *fences;
+        match content {
+            Content::Fence => return None,
+            Content::Piece(Piece::Burst(burst)) if burst.len() > turn => {
+                let end = memchr::memchr(b'\n', &burst[turn - 1..]).map(|end| turn + end);
+                if let Some(end) = end.filter(|end| *end < burst.len()) {
+                    let part = burst.split_to(end);
+                    return Some(Taken { piece: Piece::Burst(part), lane, fences });
+                }
             }
+            Content::Piece(_) => {}
         }
-        Content::Piece(_) => {}
-    }
-    match queue.pop_front()?.content {
-        Content::Piece(piece) => Some(Taken { piece, lane, fences }),
-        Content::Fence => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::bridge::ChannelId;
-
-    const A: Lane = Lane::Channel(ChannelId(1));
-    const B: Lane = Lane::Channel(ChannelId(2));
-
-    fn frame(text: &str) -> OutgoingFrame {
-        OutgoingFrame::ready(Bytes::from(text.to_owned()))
-    }
-
-    fn push(lanes: &mut Lanes, lane: Lane, text: &str) -> usize {
-        lanes.push(lane, frame(text))
-    }
-
-    /// The next piece, as text.
-    fn next(lanes: &mut Lanes) -> Option<String> {
-        Some(match lanes.next()?.piece {
-            Piece::Burst(burst) => String::from_utf8(burst.to_vec()).unwrap(),
-            Piece::Long(frame) => String::from_utf8(frame.to_bytes().to_vec()).unwrap() + "\n",
-        })
-    }
-
-    fn all(lanes: &mut Lanes) -> String {
-        std::iter::from_fn(|| next(lanes)).collect()
-    }
-
-    #[test]
-    fn one_lane_is_written_in_bursts_and_in_order() {
-        let mut lanes = Lanes::default();
-        let long = "l".repeat(LONG);
-        let weights: usize =
-            ["a", "b", long.as_str(), "c"].iter().map(|text| push(&mut lanes, A, text)).sum();
-        assert_eq!(weights, 2 + 2 + LONG + size_of::<OutgoingFrame>() + 2);
-        assert_eq!(next(&mut lanes).as_deref(), Some("a\nb\n"));
-        assert_eq!(all(&mut lanes), format!("{long}\nc\n"));
-        assert!(lanes.is_empty() && lanes.turns.is_empty());
-    }
-
-    #[test]
-    fn a_flood_in_one_lane_holds_up_no_other() {
-        let mut lanes = Lanes::default();
-        let line = "x".repeat(99);
-        for _ in 0..600 {
-            push(&mut lanes, A, &line);
+        match self.entries.pop_front()?.content {
+            Content::Piece(piece) => Some(Taken { piece, lane, fences }),
+            Content::Fence => None,
         }
-        push(&mut lanes, B, "answer");
-        let first = next(&mut lanes).unwrap();
-        assert!(first.ends_with('\n') && first.len() <= LONGEST_TURN + 100, "{}", first.len());
-        assert_eq!(next(&mut lanes).as_deref(), Some("answer\n"));
-        // Alone again, it is written in whole bursts.
-        assert_eq!(next(&mut lanes).unwrap().len() + first.len(), 600 * 100);
-        assert!(lanes.is_empty());
-    }
-
-    #[test]
-    fn many_lanes_have_short_turns() {
-        let mut lanes = Lanes::default();
-        let line = "x".repeat(99);
-        for lane in 0..200 {
-            for _ in 0..100 {
-                push(&mut lanes, Lane::Channel(ChannelId(lane)), &line);
-            }
-        }
-        push(&mut lanes, Lane::Bridge, "answer");
-        let mut before = 0;
-        loop {
-            let piece = next(&mut lanes).unwrap();
-            if piece == "answer\n" {
-                break;
-            }
-            before += piece.len();
-        }
-        assert!(before <= 200 * (SHORTEST_TURN + 100), "{before}");
-    }
-
-    #[test]
-    fn a_fence_waits_for_what_was_queued_before_it_and_for_nothing_else() {
-        let mut lanes = Lanes::default();
-        let line = "x".repeat(99);
-        for _ in 0..400 {
-            push(&mut lanes, A, &line);
-        }
-        push(&mut lanes, A, "died");
-        push(&mut lanes, B, "early");
-        lanes.fence(B);
-        push(&mut lanes, B, "loaded");
-        for _ in 0..400 {
-            push(&mut lanes, A, &line);
-        }
-        let all = all(&mut lanes);
-        let place = |text: &str| all.find(text).unwrap();
-        assert!(place("early") < place("died") && place("died") < place("loaded"));
-        assert!(place("loaded") < all.len() - 100 * 100, "what came later is not waited for");
-        assert_eq!(all.lines().count(), 803);
-    }
-
-    #[test]
-    fn fences_of_two_lanes_for_each_other_are_passed() {
-        let mut lanes = Lanes::default();
-        push(&mut lanes, A, "a1");
-        push(&mut lanes, B, "b1");
-        lanes.fence(A);
-        push(&mut lanes, A, "a2");
-        lanes.fence(B);
-        push(&mut lanes, B, "b2");
-        assert_eq!(all(&mut lanes), "a1\nb1\na2\nb2\n");
-        // Before anything else is queued there is nothing to wait for.
-        lanes.fence(A);
-        assert!(lanes.is_empty());
     }
 }
