@@ -8,9 +8,10 @@ use crate::bridge::id::ChannelId;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, Span, json};
 
-/// The shortest text that counts as a secret, in bytes. To hide shorter ones would only
-/// garble what is quoted.
+/// The shortest text that counts as a secret, in bytes: of letters alone, and with digits. To
+/// hide shorter ones would only garble what is quoted.
 const SHORTEST: usize = 7;
+const SHORTEST_WITH_DIGITS: usize = 5;
 
 /// The longest text that is hidden, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -56,7 +57,11 @@ fn secrets_in(frame: &Frame) -> Vec<Box<str>> {
         [Some(text.into()), token].into_iter().flatten().collect()
     });
     // The path of a directory is none, and messages are full of them.
-    let is_secret =
-        |text: &str| (SHORTEST..=LONGEST).contains(&text.len()) && !text.starts_with('/');
+    let is_secret = |text: &str| {
+        let has_both = text.bytes().any(|byte| byte.is_ascii_digit())
+            && text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let shortest = if has_both { SHORTEST_WITH_DIGITS } else { SHORTEST };
+        (shortest..=LONGEST).contains(&text.len()) && !text.starts_with('/')
+    };
     secrets.filter(|text| is_secret(text)).collect()
 }
