@@ -28,7 +28,6 @@ use self::rotate::RotatingFile;
 pub use self::settings::{LogFile, LogFormat, LogSettings};
 use self::stderr::Stderr;
 use self::tee::{Taken, Tee};
-use crate::user_files::Directory;
 
 /// The limit of each of the two queues, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
@@ -175,9 +174,7 @@ impl Wanted<'_> {
     fn start(&self, line: LineFormat) -> io::Result<Queue> {
         let file = match self {
             Wanted::Named(path) => RotatingFile::open_named(path)?,
-            Wanted::Own(directory) => {
-                RotatingFile::open(Directory::own(directory)?, LOG_NAME.into())?
-            }
+            Wanted::Own(directory) => RotatingFile::open_own(directory, LOG_NAME.as_ref())?,
             Wanted::Nowhere => return Err(io::Error::other("the user has no home directory")),
         };
         Queue::start("log-file", QUEUE_BYTES, file, line)

@@ -104,7 +104,15 @@ impl Directory {
         match self.trust {
             Trust::OwnFiles => {
                 let flags = flags | TO_FILE | OFlag::O_NOFOLLOW;
-                let file = File::from(openat(&self.file, name, flags, FILE_MODE)?);
+                let opened =
+                    openat(&self.file, name, flags, FILE_MODE).map_err(|error| match error {
+                        nix::Error::ELOOP => {
+                            denied("it is a link, which drawbridge does not follow")
+                        }
+                        nix::Error::ENXIO => denied("it is a named pipe, and no file"),
+                        error => error.into(),
+                    });
+                let file = File::from(opened?);
                 let metadata = file.metadata()?;
                 let is_own = metadata.uid() == geteuid().as_raw();
                 if metadata.is_file() && is_own && metadata.nlink() == 1 {

@@ -8,10 +8,10 @@
 //! Written by hand: the rotation of tracing-appender expects that one process writes the
 //! file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
@@ -27,6 +27,8 @@ const KEPT: u32 = 3;
 /// The log file, as the output of a writer thread.
 pub(super) struct RotatingFile {
     directory: Directory,
+    /// The directory as a person knows it.
+    folder: PathBuf,
     name: OsString,
     file: File,
     limit: u64,
@@ -42,18 +44,24 @@ enum Trouble {
 }
 
 impl RotatingFile {
-    /// Opens the file `name` in a directory of the user, or makes it; only the user has access
-    /// to a new one.
-    pub(super) fn open(directory: Directory, name: OsString) -> io::Result<RotatingFile> {
-        let file = append_to(&directory, &name)?;
-        Ok(RotatingFile { directory, name, file, limit: LIMIT, trouble: Trouble::None })
+    /// Opens the file `name` in a directory of the user, or makes both; only the user has access
+    /// to what is new.
+    pub(super) fn open_own(folder: &Path, name: &OsStr) -> io::Result<RotatingFile> {
+        RotatingFile::open(Directory::own(folder)?, folder, name)
     }
 
     /// Opens the file at a path that the user has named, or makes it.
     pub(super) fn open_named(path: &Path) -> io::Result<RotatingFile> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        RotatingFile::open(Directory::of_named(parent.unwrap_or(Path::new(".")))?, name.to_owned())
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        RotatingFile::open(Directory::of_named(folder)?, folder, name)
+    }
+
+    fn open(directory: Directory, folder: &Path, name: &OsStr) -> io::Result<RotatingFile> {
+        let file = append_to(&directory, name)?;
+        let (folder, name) = (folder.to_owned(), name.to_owned());
+        Ok(RotatingFile { directory, folder, name, file, limit: LIMIT, trouble: Trouble::None })
     }
 
     /// Makes sure that the next line, of `coming` bytes, goes to the file under the name:
@@ -108,8 +116,9 @@ impl RotatingFile {
     fn tell(&mut self, error: &io::Error) {
         if self.trouble == Trouble::None {
             self.trouble = Trouble::Told;
-            let name = self.name.display();
-            tracing::warn!("lines are missing in the log file {name} from here on: {error}");
+            let path = self.folder.join(&self.name);
+            let path = path.display();
+            tracing::warn!("lines are missing in the log file {path} from here on: {error}");
         }
     }
 }
@@ -124,7 +133,7 @@ impl Output for RotatingFile {
     }
 }
 
-fn append_to(directory: &Directory, name: &OsString) -> io::Result<File> {
+fn append_to(directory: &Directory, name: &OsStr) -> io::Result<File> {
     directory.open_file(name, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)
 }
 
@@ -146,8 +155,7 @@ mod tests {
         }
 
         fn open(&self, limit: u64) -> io::Result<RotatingFile> {
-            let directory = Directory::own(&self.0)?;
-            Ok(RotatingFile { limit, ..RotatingFile::open(directory, "log".into())? })
+            Ok(RotatingFile { limit, ..RotatingFile::open_own(&self.0, "log".as_ref())? })
         }
 
         fn read(&self, name: &str) -> String {

@@ -144,6 +144,8 @@ pub(super) enum Sink {
 pub(super) struct ThreadSink {
     pieces: blocking::SyncSender<Bytes>,
     written: RefCell<mpsc::Receiver<()>>,
+    /// A pipe that the bridge may not open anew, because it belongs to another user.
+    pipe: Option<AsyncFd<OwnedFd>>,
 }
 
 impl Sink {
@@ -153,10 +155,13 @@ impl Sink {
         match kind(&fd) {
             SFlag::S_IFIFO => match pipe::OpenOptions::new().open_sender("/proc/self/fd/1") {
                 Ok(pipe) => Ok(Sink::Pipe(pipe)),
-                Err(_) => Sink::threaded(fd),
+                Err(_) => {
+                    let pipe = watched(fd.try_clone()?, Interest::WRITABLE).ok();
+                    Sink::threaded(fd, pipe)
+                }
             },
             SFlag::S_IFSOCK => Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?)),
-            _ => Sink::threaded(fd),
+            _ => Sink::threaded(fd, None),
         }
     }
 
@@ -166,7 +171,7 @@ impl Sink {
     }
 
     #[allow(clippy::disallowed_methods)] // a write that cannot be waited for otherwise
-    fn threaded(fd: OwnedFd) -> io::Result<Sink> {
+    fn threaded(fd: OwnedFd, pipe: Option<AsyncFd<OwnedFd>>) -> io::Result<Sink> {
         let (pieces, work) = blocking::sync_channel::<Bytes>(1);
         let (done, written) = mpsc::channel(1);
         std::thread::Builder::new().name("stdout".into()).spawn(move || {
@@ -177,7 +182,7 @@ impl Sink {
                 }
             }
         })?;
-        Ok(Sink::Thread(ThreadSink { pieces, written: written.into() }))
+        Ok(Sink::Thread(ThreadSink { pieces, written: written.into(), pipe }))
     }
 
     /// Writes all `pieces`, waiting for the peer to take them.
@@ -219,6 +224,9 @@ impl Sink {
             match self {
                 Sink::Pipe(pipe) => return drop(pipe.ready(gone).await),
                 Sink::Socket(socket) => return drop(socket.ready(gone).await),
+                Sink::Thread(ThreadSink { pipe: Some(pipe), .. }) => {
+                    return drop(pipe.ready(gone).await);
+                }
                 Sink::Thread(_) => {}
             }
         }
