@@ -165,6 +165,10 @@ pub enum Notice {
         limit: usize,
     },
     HostPaused,
+    /// The parent process is gone, but a turn or a question of the client is open.
+    OrphanStays {
+        client: ClientId,
+    },
     ShuttingDown {
         cause: ShutdownCause,
         channels: usize,
@@ -359,6 +363,11 @@ impl fmt::Display for Notice {
             }
             HostPaused => f.write_str(
                 "the machine or drawbridge was suspended; no timeout passes in the next 60s",
+            ),
+            OrphanStays { client } => write!(
+                f,
+                "{client}: the process that started drawbridge is gone, but a turn or a question \
+                 is open; drawbridge stays for now (--orphan-timeout-ms)"
             ),
             ShuttingDown { cause, channels, sessions } => write!(
                 f,

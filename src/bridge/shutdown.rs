@@ -79,6 +79,7 @@ pub fn orphaned(step: &mut Step<'_>, client: ClientId) {
         return asked(step, ShutdownCause::ParentGone);
     }
     step.books.set_parent(client, |parent| parent.after_work(now));
+    step.publish(Notice::OrphanStays { client });
 }
 
 fn begin(step: &mut Step<'_>, cause: ShutdownCause) {

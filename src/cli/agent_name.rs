@@ -38,6 +38,12 @@ const RUNTIMES: [&str; 6] = ["node", "nodejs", "deno", "tsx", "python", "java"];
 
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "fish", "ksh"];
 
+/// Words of a shell that start no program.
+const BUILTINS: [&str; 14] = [
+    "exit", "cd", "set", "export", "read", "trap", "wait", "kill", "test", "[", "true", "false",
+    "fi", "done",
+];
+
 /// Names of scripts that say nothing: the directory is named in their place.
 const PLACES: [&str; 11] =
     ["index", "main", "cli", "server", "__main__", "dist", "build", "lib", "bin", "src", "out"];
@@ -108,7 +114,9 @@ fn behind_options<'a, 'b>(words: &'b [&'a str], with_value: &[&str]) -> &'b [&'a
 
 /// The name of what a shell's script runs last; `"$@"` in it stands for `arguments`.
 fn in_script(script: &str, arguments: &[&str]) -> Option<String> {
-    let last = script.rsplit(['\n', ';', '|', '&']).find(|part| !part.trim().is_empty())?;
+    let is_program =
+        |part: &&str| part.split_whitespace().next().is_some_and(|word| !BUILTINS.contains(&word));
+    let last = script.rsplit(['\n', ';', '|', '&']).find(is_program)?;
     let words: Vec<&str> =
         last.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
     match words.iter().position(|word| *word == "$@") {
@@ -177,6 +185,8 @@ mod tests {
         for (script, arguments, expected) in [
             ("cd /srv && exec goose acp", &[][..], "goose"),
             ("export A=1; npx -y @x/agent@2", &[], "agent"),
+            ("/opt/agent --acp; exit 3", &[], "agent"),
+            ("exit 0", &[], "sh"),
             ("exec \"$@\"", &["sh", "/opt/claude", "--acp"], "claude"),
         ] {
             let mut command: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), script.into()];

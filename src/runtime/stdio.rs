@@ -284,3 +284,26 @@ fn kind(fd: &OwnedFd) -> SFlag {
     let mode = fstat(fd).map_or(0, |stat| stat.st_mode);
     SFlag::from_bits_truncate(mode) & SFlag::S_IFMT
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn the_end_of_the_readers_of_a_pipe_is_noticed_where_a_thread_writes_to_it()
+    -> io::Result<()> {
+        let (reader, writer) = nix::unistd::pipe()?;
+        let pipe = watched(writer.try_clone()?, Interest::WRITABLE)?;
+        let sink = Sink::threaded(writer, Some(pipe))?;
+        let mut gone = std::pin::pin!(sink.reader_gone());
+        tokio::select! {
+            biased;
+            () = &mut gone => panic!("it is still read"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(reader);
+        gone.await;
+        Ok(())
+    }
+}

@@ -85,6 +85,19 @@ fn a_line_after_the_end_of_the_parent_is_a_sign_of_life() {
 }
 
 #[test]
+fn an_orphan_at_work_says_why_it_stays() {
+    let mut bridge = launched(WRAPPER);
+    bridge.initialize();
+    let session = bridge.new_session();
+    bridge.prompt(&session, "ask-permission");
+    bridge.signal(Signal::SIGKILL);
+    bridge.exit();
+    bridge.logs("a turn or a question is open; drawbridge stays for now");
+    bridge.close_stdin();
+    ends(bridge, "closed the bridge's stdin");
+}
+
+#[test]
 fn a_hang_up_that_was_ignored_at_the_start_means_nothing() {
     let mut bridge = launched(r#"trap "" HUP; exec "$@""#);
     bridge.initialize();
