@@ -1,4 +1,4 @@
-//! What this process is to the system, be it a bridge or a keeper.
+//! The properties of this process, be it a bridge or a keeper, that the system knows.
 
 use std::fs::DirEntry;
 use std::io;

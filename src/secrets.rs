@@ -85,7 +85,7 @@ fn in_ascii(text: &str) -> String {
 
 /// Whether a variable, a header or a field with this name holds a secret: one of the words of the
 /// name says so. `TOKENIZERS` and `AUTHOR` are other words, and `AUTH_TYPE` is a type.
-pub fn names_secret(name: &str) -> bool {
+fn names_secret(name: &str) -> bool {
     const TELLING: [&str; 8] =
         ["key", "token", "secret", "password", "passwd", "passphrase", "credential", "cookie"];
     const TELLING_AT_THE_END: [&str; 5] = ["auth", "authorization", "credentials", "pwd", "pass"];

@@ -62,13 +62,16 @@ impl Directory {
         Self::checked(open(path, TO_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())?)
     }
 
-    /// Opens the directory of a file that the user has named, whoever it belongs to.
+    /// Opens the directory of a file that the user has named, whoever it belongs to, and
+    /// returns it with the name of the file.
     ///
     /// # Errors
-    /// If it cannot be opened.
-    pub fn of_named(path: &Path) -> io::Result<Directory> {
-        let file = File::from(open(path, TO_DIRECTORY, Mode::empty())?);
-        Ok(Directory { file, trust: Trust::NamedFiles })
+    /// If it cannot be opened, or the path ends in no name.
+    pub fn of_named(file: &Path) -> io::Result<(Directory, &OsStr)> {
+        let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let opened = open(parent.unwrap_or(Path::new(".")), TO_DIRECTORY, Mode::empty())?;
+        Ok((Directory { file: opened.into(), trust: Trust::NamedFiles }, name))
     }
 
     /// Opens a directory of the user in this one, or makes it.
@@ -278,7 +281,9 @@ mod tests {
         assert!(Directory::own(&scratch.0.join("elsewhere")).is_err());
         assert!(directory.own_inside("inside").is_err());
         // The user may name any file.
-        let named = Directory::of_named(&scratch.0.join("elsewhere")).unwrap();
+        let path = scratch.0.join("elsewhere/link");
+        let (named, name) = Directory::of_named(&path).unwrap();
+        assert_eq!(name, "link");
         assert!(file(&named, "link").is_ok() && file(&named, "second").is_ok());
     }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::pattern::Pattern;
 
-/// What a variable says of the client that has it.
+/// The meaning of a variable for the client that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VariableClass {
     /// It belongs to one terminal, shell, window or start.

@@ -49,10 +49,10 @@ pub struct AgentId(pub usize);
 /// which they are sent; lanes take turns, so that a flood in one does not hold up another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// What concerns no channel.
+    /// Messages that concern no channel.
     Bridge,
-    /// What is about this channel: messages of its agent, and what the bridge itself says of
-    /// its sessions.
+    /// Messages about this channel: those of its agent, and the bridge's own about its
+    /// sessions.
     Channel(ChannelId),
 }
 

@@ -139,6 +139,8 @@ pub enum DropReason {
     NotReading,
     /// Too much waits for the answer to `initialize`.
     HeldTooMuch,
+    /// No `initialize` of its client has succeeded.
+    BeforeInitialize,
 }
 
 impl DropReason {
@@ -156,6 +158,7 @@ impl DropReason {
             DropReason::UnknownRequest => "it withdraws a request that is not open",
             DropReason::NotReading => "the agent does not read its stdin",
             DropReason::HeldTooMuch => "too much waits for the answer to initialize",
+            DropReason::BeforeInitialize => "no initialize has succeeded before it",
         }
     }
 }

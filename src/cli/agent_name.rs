@@ -1,4 +1,4 @@
-//! What an agent is called: the program that a command runs in the end, past the launchers in
+//! The name of an agent: the program that its command runs in the end, past the launchers in
 //! front of it.
 
 use std::ffi::OsString;

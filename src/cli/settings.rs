@@ -1,12 +1,13 @@
 //! The settings of one run, with their defaults.
 
+use std::ffi::OsString;
+
 use super::agent_name;
 use super::error::ConfigError;
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
 use crate::logs::LogSettings;
 use crate::processes::Spare;
-use std::ffi::OsString;
 
 /// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Settings {
     pub passing: EnvironmentRules,
     /// The settings of the log.
     pub log: LogSettings,
-    /// What the agent is called in messages; `None`: its name is derived from its command.
+    /// The agent's name in messages; `None`: it is derived from the agent's command.
     pub agent_name: Option<String>,
     /// The agent's command and its arguments; empty where a command needs none.
     pub agent: Vec<OsString>,

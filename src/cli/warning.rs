@@ -1,4 +1,4 @@
-//! What a person should mend in the configuration, although the start goes on.
+//! Faults of the configuration that a person should mend, although the start goes on.
 
 use std::path::PathBuf;
 

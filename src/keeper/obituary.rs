@@ -10,7 +10,7 @@ use crate::logs::LogPlace;
 use crate::processes::Swept;
 use crate::processes::dead::End;
 
-/// What is to be told of the end of a bridge and its agent.
+/// The report of the end of a bridge and its agent.
 #[derive(Debug)]
 pub(super) struct Obituary<'a> {
     log: Option<&'a LogPlace>,

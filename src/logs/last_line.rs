@@ -1,7 +1,7 @@
 //! A line of a process that has no log of its own, in the log file of another one.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 use tracing::Level;
@@ -24,9 +24,7 @@ impl LogPlace {
     /// process has nobody to tell.
     pub fn append(&self, target: &str, message: &str) {
         let line = LineFormat::new(self.format).line(Level::INFO, target, message);
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = Directory::of_named(parent.unwrap_or(Path::new(".")));
-        if let (Ok(directory), Some(name)) = (directory, self.path.file_name())
+        if let Ok((directory, name)) = Directory::of_named(&self.path)
             && let Ok(mut file) = directory.open_file(name, OFlag::O_WRONLY | OFlag::O_APPEND)
         {
             let _ = file.write_all(&line);

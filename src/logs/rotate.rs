@@ -27,9 +27,9 @@ const KEPT: u32 = 3;
 /// The log file, as the output of a writer thread.
 pub(super) struct RotatingFile {
     directory: Directory,
-    /// The directory as a person knows it.
-    folder: PathBuf,
     name: OsString,
+    /// The path as a person knows it.
+    path: PathBuf,
     file: File,
     limit: u64,
     trouble: Trouble,
@@ -47,21 +47,19 @@ impl RotatingFile {
     /// Opens the file `name` in a directory of the user, or makes both; only the user has access
     /// to what is new.
     pub(super) fn open_own(folder: &Path, name: &OsStr) -> io::Result<RotatingFile> {
-        RotatingFile::open(Directory::own(folder)?, folder, name)
+        RotatingFile::open(Directory::own(folder)?, name, folder.join(name))
     }
 
     /// Opens the file at a path that the user has named, or makes it.
     pub(super) fn open_named(path: &Path) -> io::Result<RotatingFile> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        RotatingFile::open(Directory::of_named(folder)?, folder, name)
+        let (directory, name) = Directory::of_named(path)?;
+        RotatingFile::open(directory, name, path.to_owned())
     }
 
-    fn open(directory: Directory, folder: &Path, name: &OsStr) -> io::Result<RotatingFile> {
+    fn open(directory: Directory, name: &OsStr, path: PathBuf) -> io::Result<RotatingFile> {
         let file = append_to(&directory, name)?;
-        let (folder, name) = (folder.to_owned(), name.to_owned());
-        Ok(RotatingFile { directory, folder, name, file, limit: LIMIT, trouble: Trouble::None })
+        let name = name.to_owned();
+        Ok(RotatingFile { directory, name, path, file, limit: LIMIT, trouble: Trouble::None })
     }
 
     /// Makes sure that the next line, of `coming` bytes, goes to the file under the name:
@@ -116,8 +114,7 @@ impl RotatingFile {
     fn tell(&mut self, error: &io::Error) {
         if self.trouble == Trouble::None {
             self.trouble = Trouble::Told;
-            let path = self.folder.join(&self.name);
-            let path = path.display();
+            let path = self.path.display();
             tracing::warn!("lines are missing in the log file {path} from here on: {error}");
         }
     }

@@ -39,8 +39,8 @@ pub fn refuse_line(step: &mut Step<'_>, client: ClientId, token: &Token, refusal
     step.send_to_client(client, Lane::Bridge, compose::failure(token, refusal));
 }
 
-/// Sends an asker, in this lane, the answer that `answer` makes from the asker's own id. Nothing is sent
-/// if the asker is no client, or gone.
+/// Sends an asker, in this lane, the answer that `answer` makes from the asker's own id.
+/// Nothing is sent if the asker is no client, or gone.
 pub fn give(
     step: &mut Step<'_>,
     asker: &Asker,

@@ -50,7 +50,8 @@ fn note(step: &mut Step<'_>, from: &impl Display, frame: &Frame, why: DropReason
         | DropReason::OfOthers
         | DropReason::UnknownRequest
         | DropReason::NotReading
-        | DropReason::HeldTooMuch => &mut counters.unrouted,
+        | DropReason::HeldTooMuch
+        | DropReason::BeforeInitialize => &mut counters.unrouted,
     } += 1;
     let session = frame.session().map(|id| shown(&id));
     let (from, method) = (from.to_string(), frame.method_name().into_owned());

@@ -9,7 +9,8 @@ use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::translate::{for_agent, servers_of};
-use crate::bridge::outgoing::{compose, secrets};
+use crate::bridge::outgoing::{compose, dropped, secrets};
+use crate::bridge::reason::DropReason;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, OutgoingFrame, Token, json};
 
@@ -58,18 +59,17 @@ fn to_agent(
     if frame.method.may_hold_secrets() {
         secrets::conceal(step, channel, frame);
     }
-    if let (Some(OpenKind::Load | OpenKind::Resume), Some(client)) =
-        (OpenKind::of(frame.method), client)
-    {
-        // What is said of the session elsewhere comes first. Others bring an id that is new.
-        step.effect(Effect::Fence { client, lane: channel.into() });
-    }
-    if let (Some(_), Some(client)) = (OpenKind::of(frame.method), client)
-        && let Some(row) = step.books.channel_in_passing(channel)
-    {
-        for server in servers_of(frame) {
-            if let Some(server) = json::text(frame.bytes(), server) {
-                row.handles.bind_of_client(HandleKind::Server, client, &server);
+    if let (Some(kind), Some(client)) = (OpenKind::of(frame.method), client) {
+        if matches!(kind, OpenKind::Load | OpenKind::Resume) {
+            // Messages about the session on another channel come first. The other ways to open
+            // one bring an id that is new.
+            step.effect(Effect::Fence { client, lane: channel.into() });
+        }
+        if let Some(row) = step.books.channel_in_passing(channel) {
+            for server in servers_of(frame) {
+                if let Some(server) = json::text(frame.bytes(), server) {
+                    row.handles.bind_of_client(HandleKind::Server, client, &server);
+                }
             }
         }
     }
@@ -84,18 +84,22 @@ pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     step.send_to_channel(channel, compose::notification(Method::SessionCancel.name(), &params));
 }
 
-/// Sends an agent a client's notification. If the agent does not read, at most
-/// `MAX_UNREAD` bytes are sent; further notifications are dropped and counted.
-pub fn pass_notification(step: &mut Step<'_>, channel: ChannelId, frame: OutgoingFrame) {
+/// Sends an agent a client's notification, in the form that the agent gets. If the agent does
+/// not read, at most `MAX_UNREAD` bytes are sent; further notifications are dropped.
+pub fn pass_notification(
+    step: &mut Step<'_>,
+    channel: ChannelId,
+    (client, frame): (ClientId, &Frame),
+    outgoing: OutgoingFrame,
+) {
     let row = step.books.channel_in_passing(channel);
     if let Some(unread) = row.and_then(|row| row.unread.as_mut()) {
-        if *unread + frame.len() > MAX_UNREAD {
-            step.outgoing.counters.unrouted += 1;
-            return;
+        if *unread + outgoing.len() > MAX_UNREAD {
+            return dropped::of_client(step, client, frame, DropReason::NotReading);
         }
-        *unread += frame.len();
+        *unread += outgoing.len();
     }
-    step.send_to_channel(channel, frame);
+    step.send_to_channel(channel, outgoing);
 }
 
 /// Sends a call that was held.

@@ -21,7 +21,9 @@ impl Refusal {
             Refusal::TooLong { length } => format!(
                 "The request has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),
-            Refusal::BeforeInitialize => "The first request must be `initialize`.".into(),
+            Refusal::BeforeInitialize => {
+                "An `initialize` must succeed before any other request.".into()
+            }
             Refusal::Reinitialize => "`initialize` was answered already and work has begun; open a new connection to begin \
                  anew."
                     .into(),

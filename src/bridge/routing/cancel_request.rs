@@ -37,23 +37,22 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             answer::fail(step, id, &Refusal::Cancelled);
         }
         Some((id, false, Some(channel))) => {
-            send::pass_notification(step, channel, with_request_id(frame, id.0));
+            let outgoing = with_request_id(frame, id.0);
+            send::pass_notification(step, channel, (client, frame), outgoing);
         }
-        _ => cancel_parts(step, &asker, frame),
+        _ => cancel_parts(step, client, &asker, frame),
     }
 }
 
-fn cancel_parts(step: &mut Step<'_>, asker: &Asker, frame: &Frame) {
+fn cancel_parts(step: &mut Step<'_>, client: ClientId, asker: &Asker, frame: &Frame) {
     let parts = step.books.open_parts(asker);
-    if parts.is_empty()
-        && let Asker::Client(client, _) = asker
-    {
-        dropped::of_client(step, *client, frame, DropReason::UnknownRequest);
+    if parts.is_empty() {
+        dropped::of_client(step, client, frame, DropReason::UnknownRequest);
     }
     for id in parts {
         let Some(channel) = step.books.call(id).and_then(|call| call.channel) else {
             continue;
         };
-        send::pass_notification(step, channel, with_request_id(frame, id.0));
+        send::pass_notification(step, channel, (client, frame), with_request_id(frame, id.0));
     }
 }

@@ -52,6 +52,8 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         _ if !step.books.client(client).is_some_and(Client::is_introduced) => {
             if frame.kind == FrameKind::Request {
                 answer::refuse(step, client, &frame, &Refusal::BeforeInitialize);
+            } else {
+                dropped::of_client(step, client, &frame, DropReason::BeforeInitialize);
             }
         }
         FrameKind::Request
@@ -295,7 +297,7 @@ fn pass(
         return dropped::of_client(step, client, frame, DropReason::NoReceiver);
     }
     let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, agent_id);
-    send::pass_notification(step, channel, outgoing);
+    send::pass_notification(step, channel, (client, frame), outgoing);
 }
 
 fn bad_line(step: &mut Step<'_>, client: ClientId, malformed: Malformed) {

@@ -85,7 +85,7 @@ pub fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         return dropped::of_client(step, client, frame, DropReason::OfOthers);
     }
     let outgoing = translate::for_agent(step.books, channel, Some(client), frame, None, Some(&id));
-    send::pass_notification(step, channel, outgoing);
+    send::pass_notification(step, channel, (client, frame), outgoing);
 }
 
 /// Handles the answer to a request in a session, or to one that was passed on.

@@ -29,7 +29,9 @@ pub fn to_agent(step: &mut Step<'_>, client: ClientId, pool: Option<PoolId>, fra
             let id = step.books.add_call(call);
             step.send_to_channel(channel, frame.with_id(Token::number(id.0)));
         }
-        (Some(channel), _) => send::pass_notification(step, channel, frame.whole()),
+        (Some(channel), _) => {
+            send::pass_notification(step, channel, (client, frame), frame.whole());
+        }
         (None, FrameKind::Request) => {
             let agent = step.books.agent_name_for(client);
             answer::refuse(step, client, frame, &Refusal::AgentGone { agent });

@@ -17,7 +17,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: 
     let queued: Vec<CallId> = session.queue.iter().copied().collect();
     let outgoing =
         translate::for_agent(step.books, channel, Some(client), frame, None, Some(&agent_id));
-    send::pass_notification(step, channel, outgoing);
+    send::pass_notification(step, channel, (client, frame), outgoing);
     own_queued(step, client, queued);
     questions_of_turn(step, client, questions, None);
 }

@@ -45,8 +45,8 @@ impl Sight {
         })
     }
 
-    /// What a process is, by its place in the tree: bridge, keeper, agent, and what that has
-    /// started.
+    /// The role of a process, by its place in the tree: bridge, keeper, agent, or a process that
+    /// the agent has started.
     fn role(&self, entry: &ProcessEntry) -> &'static str {
         let parent_of = |pid| self.0.iter().map(|seen| &seen.entry).find(|entry| entry.pid == pid);
         let ancestors = std::iter::successors(parent_of(entry.parent), |up| parent_of(up.parent));

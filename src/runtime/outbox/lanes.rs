@@ -89,20 +89,15 @@ impl Lanes {
     /// Queues a message, and returns the bytes by which the queue has become heavier.
     pub(super) fn push(&mut self, lane: Lane, frame: OutgoingFrame) -> usize {
         let fences = self.fences;
-        let reusable = &mut self.reusable;
-        let queue = self.queues.entry(lane).or_insert_with(|| {
-            self.turns.push_back(lane);
-            Queue::default()
-        });
         if frame.len() >= LONG {
             let piece = Piece::Long(frame);
             let weight = piece.weight();
-            queue.entries.push_back(Entry { fences, content: Content::Piece(piece) });
+            self.queue(lane).entries.push_back(Entry { fences, content: Content::Piece(piece) });
             return weight;
         }
         let length = frame.len() + 1;
         if let Some(Entry { fences: its, content: Content::Piece(Piece::Burst(burst)) }) =
-            queue.entries.back_mut()
+            self.queue(lane).entries.back_mut()
             && *its == fences
             && burst.len() + length <= BURST
         {
@@ -112,9 +107,10 @@ impl Lanes {
             frame.write_line_to(burst);
             return length;
         }
-        let mut burst = mem::take(reusable);
+        let mut burst = mem::take(&mut self.reusable);
         frame.write_line_to(&mut burst);
-        queue.entries.push_back(Entry { fences, content: Content::Piece(Piece::Burst(burst)) });
+        let content = Content::Piece(Piece::Burst(burst));
+        self.queue(lane).entries.push_back(Entry { fences, content });
         length
     }
 
@@ -230,6 +226,7 @@ impl Queue {
     /// had more than its turn before.
     fn take(&mut self, lane: Lane, turn: usize) -> Option<Taken> {
         if turn == BURST {
+            // The lane is alone: nobody waits for it.
             self.debt = 0;
         }
         if self.debt >= turn {
