@@ -27,8 +27,12 @@ const SHORTEST_TURN: usize = 1024;
 pub(super) struct Lanes {
     /// The lanes that have messages.
     queues: BTreeMap<Lane, Queue>,
-    /// The same lanes, in the order of their turns.
+    /// The same lanes, in the order of their turns, without the newcomers.
     turns: VecDeque<Lane>,
+    /// The lanes that had no messages before their last turn, and have had no turn since.
+    newcomers: VecDeque<Lane>,
+    /// The last turn was that of a newcomer, which has overtaken the others.
+    overtaken: bool,
     /// The number of fences so far.
     fences: u64,
     /// The memory of a burst that was written, for the next one.
@@ -137,7 +141,7 @@ impl Lanes {
     pub(super) fn next(&mut self) -> Option<Taken> {
         // A fence waits for earlier messages only: the lane with the earliest message passes its
         // fence, pays its debt or gives a piece. So this ends.
-        while let Some(lane) = self.turns.pop_front() {
+        while let Some(lane) = self.next_lane() {
             self.pass_fences(lane);
             let turn = self.turn();
             let Some(queue) = self.queues.get_mut(&lane) else { continue };
@@ -154,19 +158,42 @@ impl Lanes {
         None
     }
 
-    /// The queue of a lane, which has its turn after the others if it had no messages.
+    /// The lane whose turn it is. A newcomer goes first if one turn is enough for it: an answer
+    /// overtakes the floods. But after it comes one of the others, so that lanes with few messages
+    /// again and again do not hold them up.
+    fn next_lane(&mut self) -> Option<Lane> {
+        let turn = self.turn();
+        while let Some(lane) = self.newcomers.pop_front() {
+            if !self.queues.get(&lane).is_some_and(|queue| queue.is_light(turn)) {
+                self.turns.push_back(lane);
+            } else if self.overtaken && !self.turns.is_empty() {
+                self.newcomers.push_front(lane);
+                break;
+            } else {
+                self.overtaken = !self.turns.is_empty();
+                return Some(lane);
+            }
+        }
+        self.overtaken = false;
+        self.turns.pop_front()
+    }
+
+    /// The queue of a lane.
     fn queue(&mut self, lane: Lane) -> &mut Queue {
         self.queues.entry(lane).or_insert_with(|| {
-            self.turns.push_back(lane);
+            self.newcomers.push_back(lane);
             Queue::default()
         })
     }
 
-    /// Puts a part of a piece that was taken back to its place, at the end of the turns.
+    /// Puts a part of a piece that was taken back to its place. The lane has had its turn.
     pub(super) fn put_back(&mut self, taken: Taken) {
         let Taken { piece, lane, fences } = taken;
-        let content = Content::Piece(piece);
-        self.queue(lane).entries.push_front(Entry { fences, content });
+        let queue = self.queues.entry(lane).or_insert_with(|| {
+            self.turns.push_back(lane);
+            Queue::default()
+        });
+        queue.entries.push_front(Entry { fences, content: Content::Piece(piece) });
     }
 
     /// The bytes of one turn.
@@ -222,6 +249,15 @@ impl Taken {
 }
 
 impl Queue {
+    /// Whether one turn, of `turn` bytes, is enough for all that the lane has.
+    fn is_light(&self, turn: usize) -> bool {
+        let mut entries = self.entries.iter();
+        match (entries.next(), entries.next()) {
+            (Some(Entry { content: Content::Piece(piece), .. }), None) => piece.weight() <= turn,
+            _ => false,
+        }
+    }
+
     /// Takes the next piece, of about `turn` bytes; `None`: the lane waits at a fence, or has
     /// had more than its turn before.
     fn take(&mut self, lane: Lane, turn: usize) -> Option<Taken> {

@@ -48,12 +48,42 @@ fn a_flood_in_one_lane_holds_up_no_other() {
         push(&mut lanes, A, &line);
     }
     push(&mut lanes, B, "answer");
+    assert_eq!(next(&mut lanes).as_deref(), Some("answer\n"));
+    push(&mut lanes, B, "another");
     let first = next(&mut lanes).unwrap();
     assert!(first.ends_with('\n') && first.len() <= LONGEST_TURN + 100, "{}", first.len());
-    assert_eq!(next(&mut lanes).as_deref(), Some("answer\n"));
+    assert_eq!(next(&mut lanes).as_deref(), Some("another\n"));
     // Alone again, it is written in whole bursts.
     assert_eq!(next(&mut lanes).unwrap().len() + first.len(), 600 * 100);
     assert!(lanes.is_empty());
+}
+
+#[test]
+fn a_message_overtakes_a_flood_that_was_queued_before_it_and_never_had_a_turn() {
+    let mut lanes = Lanes::default();
+    // The flood of the first lane and the answer of the second came with one flush: a lane that
+    // was alone has overtaken nobody.
+    push(&mut lanes, B, "alone");
+    assert_eq!(next(&mut lanes).as_deref(), Some("alone\n"));
+    for _ in 0..200 {
+        push(&mut lanes, A, &"x".repeat(99));
+    }
+    push(&mut lanes, B, "answer");
+    assert_eq!(next(&mut lanes).as_deref(), Some("answer\n"));
+}
+
+#[test]
+fn lanes_with_few_messages_again_and_again_do_not_hold_up_a_flood() {
+    const C: Lane = Lane::Channel(ChannelId(3));
+    let mut lanes = Lanes::default();
+    for _ in 0..600 {
+        push(&mut lanes, A, &"x".repeat(99));
+    }
+    let turns = (0..20).filter(|round| {
+        push(&mut lanes, if round % 2 == 0 { B } else { C }, "few");
+        next(&mut lanes).unwrap().starts_with('x')
+    });
+    assert!(turns.count() >= 8, "all turns of the flood but the first are every second");
 }
 
 #[test]
