@@ -45,11 +45,6 @@ use self::stdio::{Sink, Source};
 use crate::agent_environment;
 use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 
-/// The number of task polls after which the scheduler looks which streams are ready.
-/// With 3 it looks once for every second batch of a peer that floods. With many more,
-/// other peers wait for several of its batches; with fewer, the looks slow it down
-/// more than they help the others.
-const POLLS_PER_LOOK: u32 = 3;
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
 /// If the loop is later than this (ms), it serves the frames in the pipes and queues
@@ -82,10 +77,7 @@ enum Cause {
 /// # Errors
 /// If the bridge's own stdio, the alarm or the system's signals cannot be used at all.
 pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .event_interval(POLLS_PER_LOOK)
-        .build_local(LocalOptions::default())?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     // The loop is a task like the others: as the outermost future it would run only
     // once between two looks of the scheduler at the streams.
     let outcome = runtime.spawn_local(async { Loop::new(setup)?.run().await });
@@ -371,8 +363,9 @@ impl Loop {
 
     /// Writes the queued messages, as far as the peers take them at once.
     fn flush(&mut self) {
-        self.clients.flush();
+        // The agents come first: a client that wakes up may take the processor from the bridge.
         self.children.flush();
+        self.clients.flush();
         // Removes the tasks that have ended; their last messages are in the queues.
         while self.tasks.try_join_next().is_some() {}
     }

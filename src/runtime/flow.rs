@@ -12,6 +12,7 @@
 //!
 //! The reader and the loop run on one thread, so the state needs no lock.
 
+mod pace;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -38,15 +39,41 @@ const SHORTEST_BATCH: usize = 8;
 /// About so many lines are served until each peer has had its turn.
 const LINES_OF_ROUND: usize = 2_048;
 
-/// The batches that wait for the loop, of all peers: the more there are, the shorter they are.
+/// The batches of all peers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Crowd {
-    waiting: Rc<Cell<usize>>,
+pub(super) struct Crowd(Rc<Batches>);
+
+#[derive(Debug, Default)]
+struct Batches {
+    /// The number of batches that were ever made.
+    made: Cell<u64>,
+    /// The number of those that wait for the loop.
+    waiting: Cell<u64>,
 }
 
 impl Crowd {
+    /// The most lines of the next batch: the more batches wait, the shorter they are.
     fn longest_batch(&self) -> usize {
-        (LINES_OF_ROUND / self.waiting.get().max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
+        let waiting = usize::try_from(self.0.waiting.get()).unwrap_or(usize::MAX);
+        (LINES_OF_ROUND / waiting.max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
+    }
+
+    fn made(&self) -> u64 {
+        self.0.made.get()
+    }
+
+    /// Whether no batch waits for the loop.
+    fn is_served(&self) -> bool {
+        self.0.waiting.get() == 0
+    }
+
+    fn add(&self) {
+        self.0.made.set(self.0.made.get() + 1);
+        self.0.waiting.set(self.0.waiting.get() + 1);
+    }
+
+    fn serve(&self) {
+        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
     }
 }
 
@@ -63,8 +90,9 @@ struct State {
     has_exited: Cell<bool>,
     /// Whether the loop has served all that was read.
     is_served: Cell<bool>,
-    /// The batches of all peers that are not served.
     crowd: Crowd,
+    /// The number of batches that were ever made of the peer's lines.
+    batches: Cell<u64>,
     /// The bytes that the peer's own lines have added to its outbox since the outbox was
     /// last under its low mark.
     debt: Cell<u64>,
@@ -77,6 +105,7 @@ impl Flow {
         Flow(Rc::new(State {
             outbox,
             crowd,
+            batches: 0.into(),
             is_paused: false.into(),
             has_exited: false.into(),
             is_served: true.into(),
@@ -138,15 +167,20 @@ impl Flow {
         }
     }
 
-    /// The most lines of the next batch.
-    fn longest_batch(&self) -> usize {
-        self.0.crowd.longest_batch()
+    fn crowd(&self) -> &Crowd {
+        &self.0.crowd
+    }
+
+    /// The number of batches that were ever made of the peer's lines.
+    fn batches(&self) -> u64 {
+        self.0.batches.get()
     }
 
     /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
-        self.0.crowd.waiting.set(self.0.crowd.waiting.get() + 1);
+        self.0.batches.set(self.0.batches.get() + 1);
+        self.0.crowd.add();
         Batch { frames, rest, unserved: Unserved(self.clone()) }
     }
 }
@@ -181,7 +215,7 @@ impl Drop for Unserved {
     fn drop(&mut self) {
         let Flow(state) = &self.0;
         state.is_served.set(true);
-        state.crowd.waiting.set(state.crowd.waiting.get().saturating_sub(1));
+        state.crowd.serve();
         state.changed.notify_one();
     }
 }

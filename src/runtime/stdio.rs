@@ -13,7 +13,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc as blocking;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{SFlag, fstat};
@@ -103,17 +103,22 @@ impl Source {
         pending::<()>().await;
     }
 
-    /// Appends the bytes that are there to `buffer`, and waits for the first. Returns
-    /// their number; 0: the end.
-    pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    /// Appends the bytes that are there to `buffer`, and waits for the first. Takes at most
+    /// `longest` of a pipe or socket. Returns their number; 0: the end.
+    pub(super) async fn read(
+        &mut self,
+        buffer: &mut BytesMut,
+        longest: usize,
+    ) -> io::Result<usize> {
         if buffer.capacity() - buffer.len() < LEAST_FREE {
             // The buffer grows by its length, so that a long line is copied less often.
             buffer.reserve(buffer.len().clamp(CHUNK, LARGEST_STEP));
         }
         match self {
             // tokio takes a read that does not fill the buffer as having emptied the pipe.
-            Source::Pipe(pipe) => pipe.read_buf(buffer).await,
+            Source::Pipe(pipe) => pipe.read_buf(&mut buffer.limit(longest)).await,
             Source::Socket(socket, room) => loop {
+                let room = &mut room[..longest.min(CHUNK)];
                 let mut guard = socket.readable().await?;
                 let read = guard
                     .try_io(|socket| Ok(recv(socket.as_raw_fd(), room, MsgFlags::MSG_DONTWAIT)?));

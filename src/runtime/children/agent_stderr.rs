@@ -22,6 +22,8 @@ const SHOWN: usize = 1024;
 /// With this many bytes of a line in the buffer and no line end, they are passed on as
 /// a line of their own.
 const LONGEST_LINE: usize = 8 * 1024;
+/// The longest read, in bytes: an agent that floods its stderr leaves room for other tasks.
+const LONGEST_READ: usize = 16 * 1024;
 /// How long the beginning of a line waits for its end.
 const HALF_LINE: Duration = Duration::from_millis(200);
 
@@ -62,7 +64,7 @@ pub(super) async fn forward(
     let mut lines = Lines { tail, sink, is_mid_line: false };
     loop {
         let is_waiting = !buffer.is_empty();
-        let read = source.read(&mut buffer);
+        let read = source.read(&mut buffer, LONGEST_READ);
         let read = if is_waiting { timeout(HALF_LINE, read).await } else { Ok(read.await) };
         match read {
             Ok(Ok(1..)) => {}
@@ -81,6 +83,8 @@ pub(super) async fn forward(
             };
             lines.pass(&buffer.split_to(length), &prefix());
         }
+        // The next bytes may be there already: the other tasks come first.
+        tokio::task::yield_now().await;
     }
     if !buffer.is_empty() {
         lines.pass(&buffer, &prefix());

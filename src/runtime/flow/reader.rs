@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::pace::Pace;
 use super::{Batch, Flow, Rest};
 use crate::runtime::input::Input;
 use crate::runtime::stdio::Source;
@@ -31,6 +32,7 @@ impl Reader {
     ) {
         let mut lines = LineSplitter::new(self.limit);
         let mut reader = FrameReader::default();
+        let mut pace = Pace::new(self.flow.crowd().clone());
         loop {
             // Input is awaited first: mostly the last batch is served long before more comes.
             if self.source.ready().await.is_err() {
@@ -39,13 +41,18 @@ impl Reader {
             // The frames of the last batch hold the memory of the buffer. Once they are
             // served, the next read uses the same memory again.
             self.flow.wait(self.source.hung_up()).await;
-            match self.source.read(lines.buffer()).await {
+            pace.let_others_pass().await;
+            let longest = pace.longest_read(self.flow.batches());
+            match self.source.read(lines.buffer(), longest).await {
                 Ok(0) | Err(_) => break,
-                Ok(_) => {}
+                Ok(read) => pace.has_read(read),
             }
             let mut rest = Rest::Over;
             loop {
-                let longest = self.flow.longest_batch();
+                // Each batch of a read waits until the one before it is served.
+                self.flow.wait(self.source.hung_up()).await;
+                pace.let_others_pass().await;
+                let longest = self.flow.crowd().longest_batch();
                 let expected = if rest == Rest::Waits { longest } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
                 while frames.len() < longest
@@ -59,8 +66,6 @@ impl Reader {
                     break;
                 }
                 rest = if frames.len() == longest { Rest::Waits } else { Rest::Over };
-                // Each batch of a read waits until the one before it is served.
-                self.flow.wait(self.source.hung_up()).await;
                 if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {
                     return;
                 }
