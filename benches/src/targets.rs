@@ -117,16 +117,16 @@ fn round_trip(speed: &Speed, lines: &mut Vec<TargetRow>) {
     let p50 = |path: Path| trips[&path].p50;
     let p99 = |path: Path| trips[&path].p99;
     let ours = p50(Drawbridge);
-    lines.push(at_most("prompt round trip, p50", time(ours), ours / p50(Relay), 1.3, "bare relay"));
+    lines.push(at_most("prompt round trip, p50", time(ours), ours / p50(Relay), 1.2, "bare relay"));
     let slow = p99(Drawbridge);
     lines.push(at_most("prompt round trip, p99", time(slow), slow / p99(Relay), 1.3, "bare relay"));
     let what = "latency added to a round trip, p50";
     let added = ours - p50(Direct);
-    lines.push(beside_conductor(what, "≤ 1/12 × conductor", trips, |conductor| {
+    lines.push(beside_conductor(what, "≤ 1/8 × conductor", trips, |conductor| {
         let ratio = added / (conductor.p50 - p50(Direct));
-        let line = at_most(what, time(added), ratio, 1.0 / 12.0, "");
+        let line = at_most(what, time(added), ratio, 1.0 / 8.0, "");
         TargetRow {
-            target: "≤ 1/12 × conductor".to_owned(),
+            target: "≤ 1/8 × conductor".to_owned(),
             ratio: format!("1/{:.1} ×", 1.0 / ratio),
             ..line
         }
@@ -143,7 +143,7 @@ fn floods(speed: &Speed, lines: &mut Vec<TargetRow>) {
         let rates = &speed.floods[&flood];
         let ours = rates[&Drawbridge];
         let what = format!("flood of {} small updates", flood.count);
-        lines.push(at_least(&what, rate(ours), ours / rates[&Relay], 0.6, "bare relay"));
+        lines.push(at_least(&what, rate(ours), ours / rates[&Relay], 0.62, "bare relay"));
     }
     let rates = &speed.floods[&SHORT];
     let ours = rates[&Drawbridge];
@@ -201,7 +201,7 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
     }
     for (count, each) in &figures.per_session {
         let what = format!("memory per idle session, of {count}");
-        lines.push(within(&what, *each, 4096.0, bytes, of(4096.0, "≤")));
+        lines.push(within(&what, *each, 1024.0, bytes, of(1024.0, "≤")));
     }
     for stalled in &figures.stalled_clients {
         peak("client", "then everything comes, in order", stalled, lines);

@@ -47,7 +47,7 @@ struct Load {
 
 /// Measures both in turn.
 pub fn measure(lab: &Lab) -> io::Result<Fairness> {
-    let pings = lab.effort.of(100, 500);
+    let pings = lab.effort.of(100, 1_000);
     let (mut direct, mut drawbridge) = (Vec::new(), Vec::new());
     for _ in 0..REPETITIONS {
         direct.push(Latency::of(&Load::direct(lab)?.run(pings)?));
