@@ -45,6 +45,8 @@ fn an_agent_that_does_not_read_is_notified_of_no_more_than_a_bound() {
         }
     }
     assert_eq!(world.bridge.counters().unrouted, 2);
+    let line = "cl-1: _x/said in session a is dropped, because the agent does not read its stdin";
+    assert_eq!(world.notices.iter().filter(|notice| notice.to_string() == line).count(), 2);
     // There is still room for what matters.
     world.notify(editor, "session/cancel", &session("a"));
     world.expect_notification(channel, "session/cancel", &session("a"));

@@ -159,7 +159,14 @@ fn nothing_stands_on_stderr_if_nothing_is_wrong() {
 
 #[test]
 fn the_log_says_what_was_refused_or_dropped_and_why() {
-    let mut bridge = Bridge::ready(&["--log", "debug"], &["--updates-after-close", "1"]);
+    let options = ["--log", "debug"];
+    let mut bridge = Setup::new(&options, &["--updates-after-close", "1"]).start();
+    bridge.notify("session/cancel", &json!({"sessionId": "early"}));
+    bridge.logs(
+        "cl-1: session/cancel in session early is dropped, because no initialize has succeeded \
+         before it",
+    );
+    bridge.initialize();
     let session = bridge.new_session();
     bridge.asked = 76;
     bridge.call("_drawbridge/nothing", &json!({}));
