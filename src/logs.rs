@@ -15,7 +15,7 @@ mod stderr;
 mod tee;
 
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tracing::subscriber::set_global_default;
@@ -25,15 +25,13 @@ pub use self::last_line::LogPlace;
 use self::line_format::LineFormat;
 use self::queue::Queue;
 use self::rotate::RotatingFile;
-pub use self::settings::{LogFile, LogFormat, LogSettings};
+use self::settings::LOG_NAME;
+pub use self::settings::{LogFile, LogFilePath, LogFormat, LogSettings};
 use self::stderr::Stderr;
 use self::tee::{Taken, Tee};
 
 /// The limit of each of the two queues, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
-
-/// The name of the default log file in its directory.
-const LOG_NAME: &str = "drawbridge.log";
 
 /// The running logs.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub struct Logs {
 #[derive(Debug)]
 struct OpenFile {
     queue: Queue,
-    path: PathBuf,
+    path: LogFilePath,
 }
 
 impl Logs {
@@ -64,7 +62,9 @@ impl Logs {
         let line = LineFormat::new(settings.format);
         let stderr = Queue::start("log-stderr", QUEUE_BYTES, Stderr::open()?, line)?;
         let terminal = io::stderr().is_terminal();
-        let opened = wanted_file(settings, terminal).map(|wanted| wanted.open(line)).transpose();
+        let wanted = wanted_file(settings, terminal).transpose();
+        let opened =
+            wanted.and_then(|path| path.map(|path| OpenFile::open(path, line)).transpose());
         let (file, failure) = match opened {
             Ok(file) => (file, None),
             Err(failure) => (None, Some(failure)),
@@ -82,16 +82,14 @@ impl Logs {
     }
 
     /// The path of the log file; `None`: no file is written.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_ref().map(|file| file.path.as_path())
+    pub fn file(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|file| file.path.path())
     }
 
     /// The place of the log file, for another process that has a last line for it; `None`: no
     /// file is written.
     pub fn place(&self) -> Option<LogPlace> {
-        let file = self.file.as_ref()?;
-        // The other process may run in another directory.
-        let path = std::path::absolute(&file.path).ok()?;
+        let path = self.file.as_ref()?.path.absolute().ok()?;
         Some(LogPlace { path, format: self.format })
     }
 
@@ -133,51 +131,38 @@ impl StderrSink {
     }
 }
 
-/// A log file to be opened.
-enum Wanted<'a> {
-    /// The file that the settings name.
-    Named(&'a Path),
-    /// The default file, in this directory, which is made.
-    Own(&'a Path),
-    /// The default file, but there is no directory for it.
-    Nowhere,
-}
-
 /// Why there is no log file.
 struct Failure {
     path: PathBuf,
     error: io::Error,
 }
 
-fn wanted_file(settings: &LogSettings, terminal: bool) -> Option<Wanted<'_>> {
+/// The log file that the settings want, if they want one; an error where there is no directory
+/// for it.
+fn wanted_file(settings: &LogSettings, terminal: bool) -> Option<Result<LogFilePath, Failure>> {
     match (&settings.file, &settings.directory) {
-        (LogFile::At(path), _) => Some(Wanted::Named(path)),
-        (LogFile::Auto, Some(directory)) if !terminal => Some(Wanted::Own(directory)),
-        (LogFile::Auto, None) if !terminal => Some(Wanted::Nowhere),
+        (LogFile::At(path), _) => Some(Ok(LogFilePath::Named(path.clone()))),
+        (LogFile::Auto, Some(directory)) if !terminal => {
+            Some(Ok(LogFilePath::Own(directory.clone())))
+        }
+        (LogFile::Auto, None) if !terminal => {
+            let error = io::Error::other("the user has no home directory");
+            Some(Err(Failure { path: LOG_NAME.into(), error }))
+        }
         (LogFile::Auto | LogFile::Off, _) => None,
     }
 }
 
-impl Wanted<'_> {
-    fn open(&self, line: LineFormat) -> Result<OpenFile, Failure> {
-        let path = match self {
-            Wanted::Named(path) => path.to_path_buf(),
-            Wanted::Own(directory) => directory.join(LOG_NAME),
-            Wanted::Nowhere => PathBuf::from(LOG_NAME),
+impl OpenFile {
+    fn open(path: LogFilePath, line: LineFormat) -> Result<OpenFile, Failure> {
+        let opened = match &path {
+            LogFilePath::Named(path) => RotatingFile::open_named(path),
+            LogFilePath::Own(directory) => RotatingFile::open_own(directory, LOG_NAME.as_ref()),
         };
-        match self.start(line) {
+        match opened.and_then(|file| Queue::start("log-file", QUEUE_BYTES, file, line)) {
             Ok(queue) => Ok(OpenFile { queue, path }),
-            Err(error) => Err(Failure { path, error }),
+            Err(error) => Err(Failure { path: path.path(), error }),
         }
-    }
-
-    fn start(&self, line: LineFormat) -> io::Result<Queue> {
-        let file = match self {
-            Wanted::Named(path) => RotatingFile::open_named(path)?,
-            Wanted::Own(directory) => RotatingFile::open_own(directory, LOG_NAME.as_ref())?,
-            Wanted::Nowhere => return Err(io::Error::other("the user has no home directory")),
-        };
-        Queue::start("log-file", QUEUE_BYTES, file, line)
     }
 }
 
@@ -189,11 +174,11 @@ mod tests {
     fn a_terminal_needs_no_file_but_gets_the_one_that_was_named() {
         let mut settings = LogSettings::default();
         assert!(wanted_file(&settings, true).is_none());
-        assert!(matches!(wanted_file(&settings, false), Some(Wanted::Nowhere)));
+        assert!(matches!(wanted_file(&settings, false), Some(Err(_))));
         settings.directory = Some(PathBuf::from("/state"));
-        assert!(matches!(wanted_file(&settings, false), Some(Wanted::Own(_))));
+        assert!(matches!(wanted_file(&settings, false), Some(Ok(LogFilePath::Own(_)))));
         settings.file = LogFile::At(PathBuf::from("/log"));
-        assert!(matches!(wanted_file(&settings, true), Some(Wanted::Named(_))));
+        assert!(matches!(wanted_file(&settings, true), Some(Ok(LogFilePath::Named(_)))));
         settings.file = LogFile::Off;
         assert!(wanted_file(&settings, false).is_none());
     }

@@ -97,8 +97,7 @@ const EXTENSION_EVENTS: Words<ExtensionEvents> = Words {
     ],
     refused: &[],
 };
-const LOG_FORMAT: Words<LogFormat> =
-    Words { words: &[("text", LogFormat::Text), ("json", LogFormat::Json)], refused: &[] };
+const LOG_FORMAT: Words<LogFormat> = Words { words: &LogFormat::WORDS, refused: &[] };
 
 const IDLE_SESSIONS: &str = "Idle sessions";
 const CHANNELS: &str = "Channels (agent processes) and sharing";

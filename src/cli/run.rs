@@ -31,7 +31,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
             return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
         }
     };
-    tracing::info!("{}", startup_line(&settings.config, logs.file()));
+    tracing::info!("{}", startup_line(&settings.config, logs.file().as_deref()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }

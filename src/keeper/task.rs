@@ -5,21 +5,18 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::ladder;
-use crate::logs::{LogFormat, LogPlace};
+use crate::logs::{LogFilePath, LogFormat, LogPlace};
 use crate::processes::Spare;
 
 /// The number of arguments behind the agent's command.
-const BEHIND_COMMAND: usize = 11;
+const BEHIND_COMMAND: usize = 12;
 
 /// The word in place of the format where there is no log file.
 const NO_LOG: &str = "none";
 
-fn format_word(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
-    }
-}
+/// The words for the kinds of [`LogFilePath`].
+const OWN_LOG: &str = "own";
+const NAMED_LOG: &str = "named";
 
 /// The agent that a keeper starts, and how the keeper ends it by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +71,7 @@ impl Task {
         let words = [self.spare.list(), self.cookie.0.clone(), self.cookie.1.clone()];
         let words = numbers.into_iter().chain(words).map(OsString::from);
         let paths = [self.cwd.clone(), self.program.clone(), self.bridge.to_string().into()];
-        let log = match &self.log {
-            Some(place) => [format_word(place.format).into(), place.path.clone().into()],
-            None => [NO_LOG.into(), OsString::new()],
-        };
+        let log = log_arguments(self.log.as_ref());
         self.command.iter().cloned().chain(words).chain(paths).chain(log)
     }
 
@@ -94,11 +88,7 @@ impl Task {
         let cookie = (next()?, next()?);
         let (cwd, program) = (arguments.next()?, arguments.next()?);
         let bridge = arguments.next()?.into_string().ok()?.parse().ok()?;
-        let (format, path) = (arguments.next()?, arguments.next()?);
-        let format = [LogFormat::Text, LogFormat::Json]
-            .into_iter()
-            .find(|known| format == format_word(*known));
-        let log = format.map(|format| LogPlace { path: path.into(), format });
+        let log = read_log([arguments.next()?, arguments.next()?, arguments.next()?]);
         let graces = Graces { stdin, term };
         Some(Task { lifeline, graces, spare, cookie, cwd, program, command, bridge, log })
     }
@@ -107,6 +97,29 @@ impl Task {
     pub fn name_and_arguments(&self) -> (&OsStr, &[OsString]) {
         self.command.split_first().map_or((OsStr::new(""), &[]), |(program, rest)| (program, rest))
     }
+}
+
+fn log_arguments(log: Option<&LogPlace>) -> [OsString; 3] {
+    let Some(LogPlace { path, format }) = log else {
+        return [NO_LOG.into(), OsString::new(), OsString::new()];
+    };
+    let word = LogFormat::WORDS.iter().find(|(_, known)| known == format);
+    let (kind, path) = match path {
+        LogFilePath::Own(path) => (OWN_LOG, path),
+        LogFilePath::Named(path) => (NAMED_LOG, path),
+    };
+    [word.map_or(NO_LOG, |(word, _)| word).into(), kind.into(), path.into()]
+}
+
+/// Reads what [`log_arguments`] has written; `None`: no log file.
+fn read_log([word, kind, path]: [OsString; 3]) -> Option<LogPlace> {
+    let (_, format) = LogFormat::WORDS.into_iter().find(|(known, _)| word == *known)?;
+    let path = match kind.to_str()? {
+        OWN_LOG => LogFilePath::Own(path.into()),
+        NAMED_LOG => LogFilePath::Named(path.into()),
+        _ => return None,
+    };
+    Some(LogPlace { path, format })
 }
 
 #[cfg(test)]
@@ -124,10 +137,16 @@ mod tests {
             program: "/bin/agent".into(),
             command: vec!["agent".into(), "".into(), "--".into()],
             bridge: 7,
-            log: Some(LogPlace { path: "/a log".into(), format: LogFormat::Json }),
+            log: Some(LogPlace {
+                path: LogFilePath::Named("/a log".into()),
+                format: LogFormat::Json,
+            }),
         };
         assert_eq!(task.arguments().next(), Some("agent".into()), "what a person looks for");
         assert_eq!(Task::read(task.arguments()), Some(task.clone()));
+        let own = LogPlace { path: LogFilePath::Own("/state".into()), format: LogFormat::Text };
+        let own = Task { log: Some(own), ..task.clone() };
+        assert_eq!(Task::read(own.arguments()), Some(own));
         let bare = Task { spare: Spare::of(""), log: None, ..task };
         assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
         assert_eq!(Task::read(bare.arguments().skip(3)), None, "no command");

@@ -1,6 +1,7 @@
 //! The settings of the log: levels, format, and where the lines go.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{PathBuf, absolute};
 
 /// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,42 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    /// The formats, each with its word.
+    pub const WORDS: [(&str, LogFormat); 2] =
+        [("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+/// The name of the default log file.
+pub(super) const LOG_NAME: &str = "drawbridge.log";
+
+/// Where a log file lies: it decides which files are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogFilePath {
+    /// The default file in this directory, which belongs to the user, as the file does.
+    Own(PathBuf),
+    /// A file that the user has named, whoever the directory belongs to.
+    Named(PathBuf),
+}
+
+impl LogFilePath {
+    /// The path of the file.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            LogFilePath::Own(directory) => directory.join(LOG_NAME),
+            LogFilePath::Named(path) => path.clone(),
+        }
+    }
+
+    /// The same place, for another process, which may run in another directory.
+    pub fn absolute(&self) -> io::Result<LogFilePath> {
+        Ok(match self {
+            LogFilePath::Own(directory) => LogFilePath::Own(absolute(directory)?),
+            LogFilePath::Named(path) => LogFilePath::Named(absolute(path)?),
+        })
+    }
 }
 
 /// Which file log lines go to.
