@@ -50,8 +50,9 @@ const SIGNALS: usize = 8;
 /// If the loop is later than this (ms), it serves the frames in the pipes and queues
 /// before it declares anything overdue.
 const LATE: u64 = 1_000;
-/// How often such a late loop lets the readers read, and serves their batches.
-const ROUNDS: usize = 4;
+/// How often such a late loop lets the readers read, and serves their batches: enough for all
+/// that a pipe holds, also from a peer that floods, which lets the others pass.
+const ROUNDS: usize = 8;
 /// If the loop is later than this (ms), the bridge did not run, and the agents may not have
 /// run either.
 const DID_NOT_RUN: u64 = 2_000;

@@ -37,3 +37,29 @@ fn a_host_that_stood_still_is_nobodys_fault() {
     assert_eq!(bridge.turn(&session, "say awake"), ["awake"]);
     bridge.end();
 }
+
+/// Puts the requests through to the agent; a prompt only after a moment.
+const SLOW_PROMPT: &str = r#"
+while IFS= read -r line; do
+  case $line in *session/prompt*) sleep 0.3;; esac
+  printf '%s\n' "$line"
+done | "$@""#;
+
+#[test]
+fn an_answer_behind_a_flood_is_in_time_if_the_bridge_alone_stood_still() {
+    let options = ["--session-open-timeout-ms", "500"];
+    let mut bridge = Setup::new(&options, &[]).wrapped(SLOW_PROMPT).start();
+    bridge.initialize();
+    let session = bridge.new_session();
+    let idle = bridge.others().len();
+    // A pipe holds the flood and the answer behind it.
+    let flooding = bridge.prompt(&session, "stream 300 10");
+    let asked = bridge.ask_for_session();
+    eventually("the moment of the prompt", || bridge.others().len() > idle);
+    send_signal(bridge.pid(), Signal::SIGSTOP);
+    sleep(Duration::from_millis(1700));
+    send_signal(bridge.pid(), Signal::SIGCONT);
+    bridge.answer(flooding);
+    bridge.opened(asked);
+    bridge.end();
+}
