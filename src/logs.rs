@@ -89,8 +89,8 @@ impl Logs {
     /// The place of the log file, for another process that has a last line for it; `None`: no
     /// file is written.
     pub fn place(&self) -> Option<LogPlace> {
-        let path = self.file.as_ref()?.path.absolute().ok()?;
-        Some(LogPlace { path, format: self.format })
+        let file = self.file.as_ref()?.path.absolute().ok()?;
+        Some(LogPlace { file, format: self.format })
     }
 
     /// A handle that writes lines which are no log lines to stderr.
@@ -143,7 +143,7 @@ fn wanted_file(settings: &LogSettings, terminal: bool) -> Option<Result<LogFileP
     match (&settings.file, &settings.directory) {
         (LogFile::At(path), _) => Some(Ok(LogFilePath::Named(path.clone()))),
         (LogFile::Auto, Some(directory)) if !terminal => {
-            Some(Ok(LogFilePath::Own(directory.clone())))
+            Some(Ok(LogFilePath::Own { directory: directory.clone() }))
         }
         (LogFile::Auto, None) if !terminal => {
             let error = io::Error::other("the user has no home directory");
@@ -157,7 +157,7 @@ impl OpenFile {
     fn open(path: LogFilePath, line: LineFormat) -> Result<OpenFile, Failure> {
         let opened = match &path {
             LogFilePath::Named(path) => RotatingFile::open_named(path),
-            LogFilePath::Own(directory) => RotatingFile::open_own(directory, LOG_NAME.as_ref()),
+            LogFilePath::Own { directory } => RotatingFile::open_own(directory, LOG_NAME.as_ref()),
         };
         match opened.and_then(|file| Queue::start("log-file", QUEUE_BYTES, file, line)) {
             Ok(queue) => Ok(OpenFile { queue, path }),
@@ -176,7 +176,7 @@ mod tests {
         assert!(wanted_file(&settings, true).is_none());
         assert!(matches!(wanted_file(&settings, false), Some(Err(_))));
         settings.directory = Some(PathBuf::from("/state"));
-        assert!(matches!(wanted_file(&settings, false), Some(Ok(LogFilePath::Own(_)))));
+        assert!(matches!(wanted_file(&settings, false), Some(Ok(LogFilePath::Own { .. }))));
         settings.file = LogFile::At(PathBuf::from("/log"));
         assert!(matches!(wanted_file(&settings, true), Some(Ok(LogFilePath::Named(_)))));
         settings.file = LogFile::Off;

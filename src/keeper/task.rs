@@ -100,12 +100,12 @@ impl Task {
 }
 
 fn log_arguments(log: Option<&LogPlace>) -> [OsString; 3] {
-    let Some(LogPlace { path, format }) = log else {
+    let Some(LogPlace { file, format }) = log else {
         return [NO_LOG.into(), OsString::new(), OsString::new()];
     };
     let word = LogFormat::WORDS.iter().find(|(_, known)| known == format);
-    let (kind, path) = match path {
-        LogFilePath::Own(path) => (OWN_LOG, path),
+    let (kind, path) = match file {
+        LogFilePath::Own { directory: path } => (OWN_LOG, path),
         LogFilePath::Named(path) => (NAMED_LOG, path),
     };
     [word.map_or(NO_LOG, |(word, _)| word).into(), kind.into(), path.into()]
@@ -114,12 +114,12 @@ fn log_arguments(log: Option<&LogPlace>) -> [OsString; 3] {
 /// Reads what [`log_arguments`] has written; `None`: no log file.
 fn read_log([word, kind, path]: [OsString; 3]) -> Option<LogPlace> {
     let (_, format) = LogFormat::WORDS.into_iter().find(|(known, _)| word == *known)?;
-    let path = match kind.to_str()? {
-        OWN_LOG => LogFilePath::Own(path.into()),
+    let file = match kind.to_str()? {
+        OWN_LOG => LogFilePath::Own { directory: path.into() },
         NAMED_LOG => LogFilePath::Named(path.into()),
         _ => return None,
     };
-    Some(LogPlace { path, format })
+    Some(LogPlace { file, format })
 }
 
 #[cfg(test)]
@@ -138,13 +138,16 @@ mod tests {
             command: vec!["agent".into(), "".into(), "--".into()],
             bridge: 7,
             log: Some(LogPlace {
-                path: LogFilePath::Named("/a log".into()),
+                file: LogFilePath::Named("/a log".into()),
                 format: LogFormat::Json,
             }),
         };
         assert_eq!(task.arguments().next(), Some("agent".into()), "what a person looks for");
         assert_eq!(Task::read(task.arguments()), Some(task.clone()));
-        let own = LogPlace { path: LogFilePath::Own("/state".into()), format: LogFormat::Text };
+        let own = LogPlace {
+            file: LogFilePath::Own { directory: "/state".into() },
+            format: LogFormat::Text,
+        };
         let own = Task { log: Some(own), ..task.clone() };
         assert_eq!(Task::read(own.arguments()), Some(own));
         let bare = Task { spare: Spare::of(""), log: None, ..task };

@@ -14,7 +14,7 @@ use crate::user_files::Directory;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPlace {
     /// The file.
-    pub path: LogFilePath,
+    pub file: LogFilePath,
     /// The format of its lines.
     pub format: LogFormat,
 }
@@ -30,8 +30,8 @@ impl LogPlace {
     }
 
     fn open(&self, flags: OFlag) -> io::Result<File> {
-        match &self.path {
-            LogFilePath::Own(directory) => {
+        match &self.file {
+            LogFilePath::Own { directory } => {
                 Directory::own_existing(directory)?.open_file(LOG_NAME.as_ref(), flags)
             }
             LogFilePath::Named(path) => {
@@ -58,14 +58,14 @@ mod tests {
         fs::write(&target, "").unwrap();
         let path = directory.join(LOG_NAME);
         symlink(&target, &path).unwrap();
-        let lines = |path: LogFilePath| {
-            LogPlace { path, format: LogFormat::Text }.append("here", "said");
+        let lines = |file: LogFilePath| {
+            LogPlace { file, format: LogFormat::Text }.append("here", "said");
             fs::read_to_string(&target).unwrap().lines().count()
         };
-        let own = || LogFilePath::Own(directory.clone());
+        let own = || LogFilePath::Own { directory: directory.clone() };
         assert_eq!([lines(own()), lines(LogFilePath::Named(path.clone()))], [0, 1]);
         fs::rename(&target, &path).unwrap();
-        LogPlace { path: own(), format: LogFormat::Text }.append("here", "said");
+        LogPlace { file: own(), format: LogFormat::Text }.append("here", "said");
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
         fs::remove_dir_all(&directory).unwrap();
     }

@@ -48,9 +48,12 @@ pub(super) const LOG_NAME: &str = "drawbridge.log";
 /// Where a log file lies: it decides which files are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFilePath {
-    /// The default file in this directory, which belongs to the user, as the file does.
-    Own(PathBuf),
-    /// A file that the user has named, whoever the directory belongs to.
+    /// The default file, in a directory of the user.
+    Own {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A file that the user has named, whoever its directory belongs to.
     Named(PathBuf),
 }
 
@@ -58,7 +61,7 @@ impl LogFilePath {
     /// The path of the file.
     pub fn path(&self) -> PathBuf {
         match self {
-            LogFilePath::Own(directory) => directory.join(LOG_NAME),
+            LogFilePath::Own { directory } => directory.join(LOG_NAME),
             LogFilePath::Named(path) => path.clone(),
         }
     }
@@ -66,7 +69,7 @@ impl LogFilePath {
     /// The same place, for another process, which may run in another directory.
     pub fn absolute(&self) -> io::Result<LogFilePath> {
         Ok(match self {
-            LogFilePath::Own(directory) => LogFilePath::Own(absolute(directory)?),
+            LogFilePath::Own { directory } => LogFilePath::Own { directory: absolute(directory)? },
             LogFilePath::Named(path) => LogFilePath::Named(absolute(path)?),
         })
     }
