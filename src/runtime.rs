@@ -13,6 +13,7 @@ mod clients;
 mod clock;
 mod flow;
 mod input;
+mod late;
 mod outbox;
 mod parent;
 mod setup;
@@ -47,17 +48,6 @@ use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
-/// If the loop is later than this (ms), it serves the frames in the pipes and queues
-/// before it declares anything overdue.
-const LATE: u64 = 1_000;
-/// How often such a late loop lets the readers read, and serves their batches: enough for all
-/// that a pipe holds, also from a peer that floods, which lets the others pass.
-const ROUNDS: usize = 8;
-/// If the loop is later than this (ms), the bridge did not run, and the agents may not have
-/// run either.
-const DID_NOT_RUN: u64 = 2_000;
-/// If the loop is later than this (ms), the host has stood still.
-const STOOD_STILL: u64 = 10_000;
 /// How long the last answers may take to reach the editor.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The one client of embedded mode: the editor that has started the bridge.
@@ -210,31 +200,6 @@ impl Loop {
         };
         self.last_round = self.clock.now();
         Ok(rest)
-    }
-
-    async fn tick(&mut self, wake: Moment, now: Moment) {
-        let (late, millis) = (now.since(wake), now.since(self.last_round));
-        if self.clock.slept_since_last_call() || late > STOOD_STILL {
-            self.handle_event(Event::HostPaused { millis });
-        } else if late > DID_NOT_RUN {
-            self.handle_event(Event::LoopLate { millis });
-        }
-        if now.since(wake) > LATE {
-            self.catch_up().await;
-        }
-        self.bridge.handle_timeout(self.clock.now());
-    }
-
-    /// Serves the frames in the pipes and queues, so that no request times out whose
-    /// answer is already there.
-    async fn catch_up(&mut self) {
-        for _ in 0..ROUNDS {
-            // Meanwhile the readers read, each at most one batch.
-            tokio::task::yield_now().await;
-            while let Some(input) = self.inputs.try_next() {
-                self.serve(input, self.clock.now());
-            }
-        }
     }
 
     fn handle_event(&mut self, event: Event) {

@@ -48,32 +48,37 @@ struct Batches {
     /// The number of batches that were ever made.
     made: Cell<u64>,
     /// The number of those that wait for the loop.
-    waiting: Cell<u64>,
+    waiting: Cell<usize>,
+    /// The number of those that wait and come from peers that do not flood.
+    quiet: Cell<usize>,
 }
 
 impl Crowd {
     /// The most lines of the next batch: the more batches wait, the shorter they are.
     fn longest_batch(&self) -> usize {
-        let waiting = usize::try_from(self.0.waiting.get()).unwrap_or(usize::MAX);
-        (LINES_OF_ROUND / waiting.max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
+        (LINES_OF_ROUND / self.0.waiting.get().max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
     }
 
     fn made(&self) -> u64 {
         self.0.made.get()
     }
 
-    /// Whether no batch waits for the loop.
-    fn is_served(&self) -> bool {
-        self.0.waiting.get() == 0
+    /// Whether a batch of a peer that does not flood waits for the loop.
+    fn has_quiet(&self) -> bool {
+        self.0.quiet.get() > 0
     }
 
-    fn add(&self) {
-        self.0.made.set(self.0.made.get() + 1);
-        self.0.waiting.set(self.0.waiting.get() + 1);
+    fn add(&self, floods: bool) {
+        let Batches { made, waiting, quiet } = &*self.0;
+        made.set(made.get() + 1);
+        waiting.set(waiting.get() + 1);
+        quiet.set(quiet.get() + usize::from(!floods));
     }
 
-    fn serve(&self) {
-        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
+    fn remove(&self, floods: bool) {
+        let Batches { waiting, quiet, made: _ } = &*self.0;
+        waiting.set(waiting.get().saturating_sub(1));
+        quiet.set(quiet.get().saturating_sub(usize::from(!floods)));
     }
 }
 
@@ -93,6 +98,8 @@ struct State {
     crowd: Crowd,
     /// The number of batches that were ever made of the peer's lines.
     batches: Cell<u64>,
+    /// Whether the last read of the peer was a part of a flood.
+    floods: Cell<bool>,
     /// The bytes that the peer's own lines have added to its outbox since the outbox was
     /// last under its low mark.
     debt: Cell<u64>,
@@ -106,6 +113,7 @@ impl Flow {
             outbox,
             crowd,
             batches: 0.into(),
+            floods: false.into(),
             is_paused: false.into(),
             has_exited: false.into(),
             is_served: true.into(),
@@ -171,16 +179,16 @@ impl Flow {
         &self.0.crowd
     }
 
-    /// The number of batches that were ever made of the peer's lines.
-    fn batches(&self) -> u64 {
-        self.0.batches.get()
+    /// The number of batches that were ever made of the lines of other peers.
+    fn batches_of_others(&self) -> u64 {
+        self.0.crowd.made() - self.0.batches.get()
     }
 
     /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
         self.0.batches.set(self.0.batches.get() + 1);
-        self.0.crowd.add();
+        self.0.crowd.add(self.0.floods.get());
         Batch { frames, rest, unserved: Unserved(self.clone()) }
     }
 }
@@ -215,7 +223,8 @@ impl Drop for Unserved {
     fn drop(&mut self) {
         let Flow(state) = &self.0;
         state.is_served.set(true);
-        state.crowd.serve();
+        // The peer was not read since: whether it floods is as it was.
+        state.crowd.remove(state.floods.get());
         state.changed.notify_one();
     }
 }

@@ -47,19 +47,21 @@ done | "$@""#;
 
 #[test]
 fn an_answer_behind_a_flood_is_in_time_if_the_bridge_alone_stood_still() {
-    let options = ["--session-open-timeout-ms", "500"];
+    let options = ["--session-open-timeout-ms", "500", "--sessions-per-channel", "2"];
     let mut bridge = Setup::new(&options, &[]).wrapped(SLOW_PROMPT).start();
     bridge.initialize();
-    let session = bridge.new_session();
+    let [_, first, second] = std::array::from_fn(|_| bridge.new_session());
     let idle = bridge.others().len();
-    // A pipe holds the flood and the answer behind it.
-    let flooding = bridge.prompt(&session, "stream 300 10");
+    // The pipe of each agent holds a flood, and that of the second the answer behind it.
+    let flooding = [&first, &second].map(|session| bridge.prompt(session, "stream 300 10"));
     let asked = bridge.ask_for_session();
     eventually("the moment of the prompt", || bridge.others().len() > idle);
     send_signal(bridge.pid(), Signal::SIGSTOP);
     sleep(Duration::from_millis(1700));
     send_signal(bridge.pid(), Signal::SIGCONT);
-    bridge.answer(flooding);
     bridge.opened(asked);
+    for turn in flooding {
+        bridge.answer(turn);
+    }
     bridge.end();
 }

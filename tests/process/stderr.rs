@@ -15,6 +15,9 @@ fn lines_of_one_agent_are_passed_on_as_they_are() {
     says(&bridge, "ready when you are");
     bridge.turn(&session, "stderr two words  and spaces");
     says(&bridge, "two words  and spaces");
+    let long = "x".repeat(40_000);
+    bridge.turn(&session, &format!("stderr {long}"));
+    says(&bridge, &long);
     bridge.end();
 }
 

@@ -21,7 +21,7 @@ const KEPT: usize = 64 * 1024;
 const SHOWN: usize = 1024;
 /// With this many bytes of a line in the buffer and no line end, they are passed on as
 /// a line of their own.
-const LONGEST_LINE: usize = 8 * 1024;
+const LONGEST_LINE: usize = 64 * 1024;
 /// The longest read, in bytes: an agent that floods its stderr leaves room for other tasks.
 const LONGEST_READ: usize = 16 * 1024;
 /// How long the beginning of a line waits for its end.

@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::Crowd;
+use super::{Flow, State};
 
 /// A read of at least this length (bytes) is a part of a flood.
-const FLOOD: usize = 8 * 1024;
-/// The most looks of the scheduler at all streams before the next batch of a flood.
+const FLOOD: usize = 16 * 1024;
+/// The most looks of the scheduler at all streams before a read or a batch of a flood: a bound
+/// for the time that peers with many short messages hold it up.
 const MOST_LOOKS: usize = 4;
 /// A peer has company for so many of its reads after a batch of another peer.
 const COMPANY: u32 = 16;
@@ -20,9 +21,7 @@ const LONG_READ: usize = usize::MAX;
 
 /// The pace of one reader.
 pub(super) struct Pace {
-    crowd: Crowd,
-    /// The last read was a part of a flood.
-    floods: bool,
+    flow: Flow,
     /// The number of batches of other peers at the last read.
     of_others: u64,
     /// The reads since then without a batch of another peer between them.
@@ -31,35 +30,39 @@ pub(super) struct Pace {
 
 impl Pace {
     /// The pace of a peer that has not been read yet.
-    pub(super) fn new(crowd: Crowd) -> Pace {
-        Pace { crowd, floods: false, of_others: 0, alone: COMPANY }
+    pub(super) fn new(flow: Flow) -> Pace {
+        Pace { of_others: flow.batches_of_others(), flow, alone: COMPANY }
     }
 
-    /// Before a read or a batch: if the peer floods, lets the other peers be read that have
-    /// something, and the loop serve it.
+    /// Before a read or a batch: if the peer floods, lets the peers that do not flood be read if
+    /// they have something, and the loop serve it. Floods do not wait for each other: each has
+    /// one batch in a round of the scheduler.
     pub(super) async fn let_others_pass(&self) {
-        if !self.floods {
+        let State { crowd, floods, .. } = &*self.flow.0;
+        if !floods.get() {
             return;
         }
         for _ in 0..MOST_LOOKS {
-            // The scheduler looks at the streams before it comes back to a task that has yielded.
+            // The scheduler of one thread looks at the streams before it comes back to a task
+            // that has yielded, and runs the readers of those that are ready first. So a batch
+            // of each of them waits by then.
             tokio::task::yield_now().await;
-            if self.crowd.is_served() {
-                break;
+            if !crowd.has_quiet() {
+                return;
             }
         }
     }
 
-    /// The longest next read, in bytes, of a peer that has made so many batches of its own.
-    pub(super) fn longest_read(&mut self, own: u64) -> usize {
-        let of_others = self.crowd.made() - own;
+    /// The longest next read, in bytes.
+    pub(super) fn longest_read(&mut self) -> usize {
+        let of_others = self.flow.batches_of_others();
         self.alone = if of_others > self.of_others { 0 } else { self.alone.saturating_add(1) };
         self.of_others = of_others;
         if self.alone < COMPANY { SHORT_READ } else { LONG_READ }
     }
 
     /// Notes the length of a read.
-    pub(super) fn has_read(&mut self, bytes: usize) {
-        self.floods = bytes >= FLOOD;
+    pub(super) fn has_read(&self, bytes: usize) {
+        self.flow.0.floods.set(bytes >= FLOOD);
     }
 }

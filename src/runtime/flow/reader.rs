@@ -32,7 +32,7 @@ impl Reader {
     ) {
         let mut lines = LineSplitter::new(self.limit);
         let mut reader = FrameReader::default();
-        let mut pace = Pace::new(self.flow.crowd().clone());
+        let mut pace = Pace::new(self.flow.clone());
         loop {
             // Input is awaited first: mostly the last batch is served long before more comes.
             if self.source.ready().await.is_err() {
@@ -42,28 +42,29 @@ impl Reader {
             // served, the next read uses the same memory again.
             self.flow.wait(self.source.hung_up()).await;
             pace.let_others_pass().await;
-            let longest = pace.longest_read(self.flow.batches());
+            let longest = pace.longest_read();
             match self.source.read(lines.buffer(), longest).await {
                 Ok(0) | Err(_) => break,
                 Ok(read) => pace.has_read(read),
             }
             let mut rest = Rest::Over;
             loop {
+                let first = lines.next_line();
+                // After a full batch, whose rest waits, the loop expects another, even if
+                // that is empty.
+                if first.is_none() && rest == Rest::Over {
+                    break;
+                }
                 // Each batch of a read waits until the one before it is served.
                 self.flow.wait(self.source.hung_up()).await;
                 pace.let_others_pass().await;
                 let longest = self.flow.crowd().longest_batch();
                 let expected = if rest == Rest::Waits { longest } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
-                while frames.len() < longest
-                    && let Some(line) = lines.next_line()
-                {
+                let mut next = first;
+                while let Some(line) = next {
                     frames.push(parse(&mut reader, line));
-                }
-                // After a full batch, whose rest waits, the loop expects another, even if
-                // that is empty.
-                if frames.is_empty() && rest == Rest::Over {
-                    break;
+                    next = if frames.len() < longest { lines.next_line() } else { None };
                 }
                 rest = if frames.len() == longest { Rest::Waits } else { Rest::Over };
                 if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {

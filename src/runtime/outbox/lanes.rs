@@ -29,9 +29,9 @@ pub(super) struct Lanes {
     queues: BTreeMap<Lane, Queue>,
     /// The same lanes, in the order of their turns, without the newcomers.
     turns: VecDeque<Lane>,
-    /// The lanes that had no messages before their last turn, and have had no turn since.
+    /// The lanes that were empty when their oldest message came, and have had no turn since.
     newcomers: VecDeque<Lane>,
-    /// The last turn was that of a newcomer, which has overtaken the others.
+    /// The last turn was that of a newcomer, which has overtaken the lanes in `turns`.
     overtaken: bool,
     /// The number of fences so far.
     fences: u64,
@@ -159,7 +159,7 @@ impl Lanes {
     }
 
     /// The lane whose turn it is. A newcomer goes first if one turn is enough for it: an answer
-    /// overtakes the floods. But after it comes one of the others, so that lanes with few messages
+    /// overtakes the floods. But the next turn is that of one of the others, so that newcomers
     /// again and again do not hold them up.
     fn next_lane(&mut self) -> Option<Lane> {
         let turn = self.turn();

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::bridge::ChannelId;
 use crate::runtime::children::exit::ExitPart;
-use crate::runtime::flow::{Flow, LONGEST_BATCH, Reader};
+use crate::runtime::flow::{Crowd, Flow, LONGEST_BATCH, Reader, Rest};
 use crate::runtime::input::Input;
 use crate::runtime::outbox::Outbox;
 use crate::runtime::stdio::Source;
@@ -86,6 +86,45 @@ fn a_line_and_its_answer_are_served_before_the_next_batch_of_a_flood() -> io::Re
 }
 
 #[test]
+fn a_peer_with_messages_of_ten_kilobytes_does_not_flood() -> io::Result<()> {
+    on_one_thread(async {
+        let mut readers = Readers::new();
+        let (mut flooding, mut quiet) = (readers.start(FLOODING)?, readers.start(QUIET)?);
+        flooding.write_all(&LINE.repeat(1_000))?;
+        assert_eq!(readers.serve().await.0, FLOODING);
+        let message = format!("{{\"method\":\"{}\"}}\n", "x".repeat(10_000));
+        for _ in 0..5 {
+            quiet.write_all(message.as_bytes())?;
+            assert_eq!(readers.serve().await, (QUIET, 1));
+            assert_eq!(readers.serve().await.0, FLOODING);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn floods_have_a_batch_each_in_a_round() -> io::Result<()> {
+    on_one_thread(async {
+        let mut readers = Readers::new();
+        let channels = [1, 2, 3].map(ChannelId);
+        let mut agents = Vec::new();
+        for channel in channels {
+            let mut agent = readers.start(channel)?;
+            agent.write_all(&LINE.repeat(1_000))?;
+            agents.push(agent);
+        }
+        let mut served = [0; 3];
+        for _ in 0..7 {
+            for _ in channels {
+                served[readers.serve().await.0.0 as usize - 1] += 1;
+            }
+            assert!(served.iter().max() <= served.iter().min().map(|least| least + 1).as_ref());
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_flood_beside_another_peer_is_read_in_short_pieces() -> io::Result<()> {
     /// The bytes of one read of the flooding peer: all but its last batch are full.
     async fn read(readers: &mut Readers) -> usize {
@@ -116,14 +155,16 @@ fn a_flood_beside_another_peer_is_read_in_short_pieces() -> io::Result<()> {
 #[test]
 fn a_peer_has_company_for_some_reads_after_a_batch_of_another() {
     let crowd = Crowd::default();
-    let mut pace = Pace::new(crowd.clone());
-    assert_eq!(pace.longest_read(0), LONG_READ);
-    // Its own batch is no company.
-    crowd.add();
-    assert_eq!(pace.longest_read(1), LONG_READ);
-    crowd.add();
+    let peer = || Flow::new(Outbox::new(1 << 20, Rc::new(Notify::new())), crowd.clone());
+    let (own, other) = (peer(), peer());
+    drop(other.batch(Vec::new(), Rest::Over));
+    let mut pace = Pace::new(own.clone());
+    assert_eq!(pace.longest_read(), LONG_READ, "it came before the first read");
+    drop(own.batch(Vec::new(), Rest::Over));
+    assert_eq!(pace.longest_read(), LONG_READ, "its own batches are no company");
+    drop(other.batch(Vec::new(), Rest::Over));
     for _ in 0..COMPANY {
-        assert_eq!(pace.longest_read(1), SHORT_READ);
+        assert_eq!(pace.longest_read(), SHORT_READ);
     }
-    assert_eq!(pace.longest_read(1), LONG_READ);
+    assert_eq!(pace.longest_read(), LONG_READ);
 }
