@@ -39,17 +39,17 @@ const SHORTEST_BATCH: usize = 8;
 /// About so many lines are served until each peer has had its turn.
 const LINES_OF_ROUND: usize = 2_048;
 
-/// The batches of all peers.
+/// The reads and batches of all peers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Crowd(Rc<Batches>);
+pub(super) struct Crowd(Rc<Sums>);
 
 #[derive(Debug, Default)]
-struct Batches {
-    /// The number of batches that were ever made.
-    made: Cell<u64>,
-    /// The number of those that wait for the loop.
+struct Sums {
+    /// The number of reads that there ever were.
+    reads: Cell<u64>,
+    /// The number of batches that wait for the loop.
     waiting: Cell<usize>,
-    /// The number of those that wait and come from peers that do not flood.
+    /// The number of those that come from peers that do not flood.
     quiet: Cell<usize>,
 }
 
@@ -59,24 +59,19 @@ impl Crowd {
         (LINES_OF_ROUND / self.0.waiting.get().max(1)).clamp(SHORTEST_BATCH, LONGEST_BATCH)
     }
 
-    fn made(&self) -> u64 {
-        self.0.made.get()
-    }
-
     /// Whether a batch of a peer that does not flood waits for the loop.
     fn has_quiet(&self) -> bool {
         self.0.quiet.get() > 0
     }
 
     fn add(&self, floods: bool) {
-        let Batches { made, waiting, quiet } = &*self.0;
-        made.set(made.get() + 1);
+        let Sums { waiting, quiet, .. } = &*self.0;
         waiting.set(waiting.get() + 1);
         quiet.set(quiet.get() + usize::from(!floods));
     }
 
     fn remove(&self, floods: bool) {
-        let Batches { waiting, quiet, made: _ } = &*self.0;
+        let Sums { waiting, quiet, .. } = &*self.0;
         waiting.set(waiting.get().saturating_sub(1));
         quiet.set(quiet.get().saturating_sub(usize::from(!floods)));
     }
@@ -96,8 +91,8 @@ struct State {
     /// Whether the loop has served all that was read.
     is_served: Cell<bool>,
     crowd: Crowd,
-    /// The number of batches that were ever made of the peer's lines.
-    batches: Cell<u64>,
+    /// The number of reads of the peer that there ever were.
+    reads: Cell<u64>,
     /// Whether the last read of the peer was a part of a flood.
     floods: Cell<bool>,
     /// The bytes that the peer's own lines have added to its outbox since the outbox was
@@ -112,7 +107,7 @@ impl Flow {
         Flow(Rc::new(State {
             outbox,
             crowd,
-            batches: 0.into(),
+            reads: 0.into(),
             floods: false.into(),
             is_paused: false.into(),
             has_exited: false.into(),
@@ -179,15 +174,22 @@ impl Flow {
         &self.0.crowd
     }
 
-    /// The number of batches that were ever made of the lines of other peers.
-    fn batches_of_others(&self) -> u64 {
-        self.0.crowd.made() - self.0.batches.get()
+    /// The number of reads of other peers that there ever were.
+    fn reads_of_others(&self) -> u64 {
+        self.0.crowd.0.reads.get() - self.0.reads.get()
+    }
+
+    /// Notes a read of the peer, and whether it was a part of a flood.
+    fn has_read(&self, floods: bool) {
+        let State { crowd, reads, .. } = &*self.0;
+        reads.set(reads.get() + 1);
+        crowd.0.reads.set(crowd.0.reads.get() + 1);
+        self.0.floods.set(floods);
     }
 
     /// Makes a batch of these lines. The peer is not read until the batch is served.
     fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
-        self.0.batches.set(self.0.batches.get() + 1);
         self.0.crowd.add(self.0.floods.get());
         Batch { frames, rest, unserved: Unserved(self.clone()) }
     }

@@ -10,7 +10,7 @@ const FLOOD: usize = 16 * 1024;
 /// The most looks of the scheduler at all streams before a read or a batch of a flood: a bound
 /// for the time that peers with many short messages hold it up.
 const MOST_LOOKS: usize = 4;
-/// A peer has company for so many of its reads after a batch of another peer.
+/// A peer has company for so many of its reads after a read of another peer.
 const COMPANY: u32 = 16;
 /// The longest read of a peer that has company, in bytes. Half of what a pipe holds: the agent
 /// and the client, which share the processors with the bridge, run twice as often. A flood in
@@ -22,16 +22,16 @@ const LONG_READ: usize = usize::MAX;
 /// The pace of one reader.
 pub(super) struct Pace {
     flow: Flow,
-    /// The number of batches of other peers at the last read.
+    /// The number of reads of other peers at the last read.
     of_others: u64,
-    /// The reads since then without a batch of another peer between them.
+    /// The reads since then without a read of another peer between them.
     alone: u32,
 }
 
 impl Pace {
     /// The pace of a peer that has not been read yet.
     pub(super) fn new(flow: Flow) -> Pace {
-        Pace { of_others: flow.batches_of_others(), flow, alone: COMPANY }
+        Pace { of_others: flow.reads_of_others(), flow, alone: COMPANY }
     }
 
     /// Before a read or a batch: if the peer floods, lets the peers that do not flood be read if
@@ -55,7 +55,7 @@ impl Pace {
 
     /// The longest next read, in bytes.
     pub(super) fn longest_read(&mut self) -> usize {
-        let of_others = self.flow.batches_of_others();
+        let of_others = self.flow.reads_of_others();
         self.alone = if of_others > self.of_others { 0 } else { self.alone.saturating_add(1) };
         self.of_others = of_others;
         if self.alone < COMPANY { SHORT_READ } else { LONG_READ }
@@ -63,6 +63,6 @@ impl Pace {
 
     /// Notes the length of a read.
     pub(super) fn has_read(&self, bytes: usize) {
-        self.flow.0.floods.set(bytes >= FLOOD);
+        self.flow.has_read(bytes >= FLOOD);
     }
 }

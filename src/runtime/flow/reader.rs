@@ -61,10 +61,11 @@ impl Reader {
                 let longest = self.flow.crowd().longest_batch();
                 let expected = if rest == Rest::Waits { longest } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
-                let mut next = first;
-                while let Some(line) = next {
+                frames.extend(first.map(|line| parse(&mut reader, line)));
+                while frames.len() < longest
+                    && let Some(line) = lines.next_line()
+                {
                     frames.push(parse(&mut reader, line));
-                    next = if frames.len() < longest { lines.next_line() } else { None };
                 }
                 rest = if frames.len() == longest { Rest::Waits } else { Rest::Over };
                 if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {
