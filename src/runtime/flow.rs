@@ -170,10 +170,6 @@ impl Flow {
         }
     }
 
-    fn crowd(&self) -> &Crowd {
-        &self.0.crowd
-    }
-
     /// The number of reads of other peers that there ever were.
     fn reads_of_others(&self) -> u64 {
         self.0.crowd.0.reads.get() - self.0.reads.get()

@@ -18,6 +18,8 @@ const COMPANY: u32 = 16;
 const SHORT_READ: usize = 32 * 1024;
 /// The longest read of a peer without company, in bytes: as much as there is.
 const LONG_READ: usize = usize::MAX;
+/// The most lines of a batch of a peer that has company.
+const SHORT_BATCH: usize = 64;
 
 /// The pace of one reader.
 pub(super) struct Pace {
@@ -58,7 +60,17 @@ impl Pace {
         let of_others = self.flow.reads_of_others();
         self.alone = if of_others > self.of_others { 0 } else { self.alone.saturating_add(1) };
         self.of_others = of_others;
-        if self.alone < COMPANY { SHORT_READ } else { LONG_READ }
+        if self.has_company() { SHORT_READ } else { LONG_READ }
+    }
+
+    /// The most lines of the next batch.
+    pub(super) fn longest_batch(&self) -> usize {
+        let longest = self.flow.0.crowd.longest_batch();
+        if self.has_company() { longest.min(SHORT_BATCH) } else { longest }
+    }
+
+    fn has_company(&self) -> bool {
+        self.alone < COMPANY
     }
 
     /// Notes the length of a read.

@@ -58,7 +58,7 @@ impl Reader {
                 // Each batch of a read waits until the one before it is served.
                 self.flow.wait(self.source.hung_up()).await;
                 pace.let_others_pass().await;
-                let longest = self.flow.crowd().longest_batch();
+                let longest = pace.longest_batch();
                 let expected = if rest == Rest::Waits { longest } else { 1 };
                 let mut frames = Vec::with_capacity(expected);
                 frames.extend(first.map(|line| parse(&mut reader, line)));
