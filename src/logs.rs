@@ -62,9 +62,9 @@ impl Logs {
         let line = LineFormat::new(settings.format);
         let stderr = Queue::start("log-stderr", QUEUE_BYTES, Stderr::open()?, line)?;
         let terminal = io::stderr().is_terminal();
-        let wanted = wanted_file(settings, terminal).transpose();
-        let opened =
-            wanted.and_then(|path| path.map(|path| OpenFile::open(path, line)).transpose());
+        let opened = wanted_file(settings, terminal)
+            .map(|wanted| wanted.and_then(|path| OpenFile::open(path, line)))
+            .transpose();
         let (file, failure) = match opened {
             Ok(file) => (file, None),
             Err(failure) => (None, Some(failure)),

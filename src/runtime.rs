@@ -161,7 +161,8 @@ impl Loop {
                 self.last_words().await;
                 return Ok(outcome);
             }
-            // The outboxes are flushed only when all lines of one read are served.
+            // The outboxes are flushed when all lines of one read are served, or another peer's
+            // batch between them.
             while matches!(self.wait_and_serve().await?, Rest::Waits) {}
         }
     }

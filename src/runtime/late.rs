@@ -6,8 +6,9 @@ use crate::bridge::{Event, Moment};
 /// If the loop is later than this (ms), it serves the frames in the pipes and queues
 /// before it declares anything overdue.
 const LATE: u64 = 1_000;
-/// The most rounds in which a late loop lets the readers read and serves their batches. A pipe
-/// that many agents have filled with short lines takes about a hundred.
+/// The most rounds in which a late loop lets the readers read and serves their batches: a bound
+/// in case the agents write on. The full pipes of many agents take about a hundred, with short
+/// lines in them.
 const ROUNDS: usize = 256;
 /// A late loop has caught up after so many rounds without a message. A peer that floods brings
 /// none in two: it lets the others pass before a read, and before the batch.
