@@ -29,6 +29,7 @@
 pub mod config;
 pub mod counters;
 pub mod effect;
+pub mod environment;
 pub mod event;
 pub mod id;
 mod last_words;
@@ -51,11 +52,12 @@ mod settle;
 mod shutdown;
 mod step;
 
-pub use config::Config;
+pub use config::{AgentConfig, Config};
 pub use counters::Counters;
 pub use effect::Effect;
+pub use environment::Environment;
 pub use event::{Event, Exit, ExitStatus, Process, ShutdownCause};
-pub use id::{ChannelId, ClientId, Lane, SessionKey};
+pub use id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
 pub use refusal::Refusal;
@@ -98,17 +100,22 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge without clients or channels.
+    /// A bridge with one agent, which has the number 0, and without clients or channels.
     pub fn new(config: Config) -> Self {
         Bridge { books: Books::new(config), outgoing: Outgoing::default(), now: Moment::START }
+    }
+
+    /// Adds an agent that clients may be assigned to, and returns its number.
+    pub fn add_agent(&mut self, config: AgentConfig) -> AgentId {
+        self.books.add_agent(config)
     }
 
     /// Takes one event and makes the step that follows from it.
     pub fn handle(&mut self, now: Moment, event: Event) {
         let step = &mut self.step(now);
         match event {
-            Event::ClientConnected { client, cwd } => {
-                step.books.add_client(client, cwd.into());
+            Event::ClientConnected { client, agent, environment, cwd } => {
+                step.books.add_client(client, agent, environment, cwd.into());
             }
             Event::ClientFrame { client, frame } => from_client::frame(step, client, frame),
             Event::ParentGone { client } => connection::parent_gone(step, client),
@@ -136,7 +143,7 @@ impl Bridge {
                     step.publish(Notice::HostPaused);
                 }
             }
-            Event::Preheat { cwd } => start::preheat(step, &cwd),
+            Event::Preheat { client } => start::preheat(step, client),
             Event::Shutdown(cause) => shutdown::asked(step, cause),
         }
         settle::finish(step);

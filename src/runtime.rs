@@ -8,12 +8,16 @@
 //! frames, behind the last one.
 
 mod alarm;
+mod arrivals;
 mod children;
 mod clients;
 mod clock;
+mod connection;
 mod flow;
+mod hosting;
 mod input;
 mod late;
+mod origins;
 mod outbox;
 mod parent;
 mod setup;
@@ -21,7 +25,6 @@ mod signals;
 mod stdio;
 mod tell;
 
-use std::env;
 use std::io;
 use std::panic::resume_unwind;
 use std::rc::Rc;
@@ -35,23 +38,22 @@ use self::alarm::Alarm;
 #[cfg(target_os = "linux")]
 use self::children::keeper_process::KeeperStarter;
 use self::children::ledger::Ledger;
-use self::children::{AgentSetup, Children};
+use self::children::{Children, StartSetup};
 use self::clients::Clients;
 use self::clock::Clock;
+pub use self::connection::Connection;
 use self::flow::{Crowd, Rest};
+use self::hosting::{EDITOR, Hosting};
 use self::input::{Input, Inputs};
-pub use self::setup::{Outcome, Setup};
+use self::origins::{Origins, StartingPoint};
+pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
-use self::stdio::{Sink, Source};
-use crate::agent_environment;
-use crate::bridge::{Bridge, ClientId, Effect, Event, Moment, ShutdownCause};
+use crate::bridge::{Bridge, ChannelId, Config, Effect, Event, Moment, ShutdownCause};
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
 /// How long the last answers may take to reach the editor.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// The one client of embedded mode: the editor that has started the bridge.
-const EDITOR: ClientId = ClientId(1);
 
 /// Why the loop wakes.
 enum Cause {
@@ -59,6 +61,8 @@ enum Cause {
     Input(Input),
     /// An outbox may have gone over or under its marks, or its peer is gone.
     Marks,
+    /// A client connects.
+    Connection(Connection),
     /// The alarm has rung.
     Due,
 }
@@ -68,10 +72,25 @@ enum Cause {
 /// # Errors
 /// If the bridge's own stdio, the alarm or the system's signals cannot be used at all.
 pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
+    run(setup, Hosting::Editor)
+}
+
+/// Runs a bridge for the clients that connect, until a signal ends it.
+///
+/// # Errors
+/// If the alarm or the system's signals cannot be used at all.
+pub fn run_for_connections(
+    setup: Setup,
+    connections: mpsc::Receiver<Connection>,
+) -> io::Result<Outcome> {
+    run(setup, Hosting::Connections(connections))
+}
+
+fn run(setup: Setup, hosting: Hosting) -> io::Result<Outcome> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     // The loop is a task like the others: as the outermost future it would run only
     // once between two looks of the scheduler at the streams.
-    let outcome = runtime.spawn_local(async { Loop::new(setup)?.run().await });
+    let outcome = runtime.spawn_local(async { Loop::new(setup, hosting)?.run().await });
     let outcome = runtime.block_on(outcome);
     // A thread may still block in a read of the bridge's stdin; it is not waited for.
     runtime.shutdown_background();
@@ -89,6 +108,10 @@ struct Loop {
     signals: mpsc::Receiver<Signal>,
     children: Children,
     clients: Clients,
+    origins: Origins,
+    hosting: Hosting,
+    /// The number of the client that connected last.
+    last_client: u64,
     marks: Rc<Notify>,
     inputs: Inputs,
     tasks: JoinSet<()>,
@@ -100,7 +123,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(setup: Setup) -> io::Result<Loop> {
+    fn new(setup: Setup, hosting: Hosting) -> io::Result<Loop> {
         let clock = Clock::new();
         let marks = Rc::new(Notify::new());
         let (inputs, to_loop, clients_to_loop) = Inputs::new();
@@ -109,31 +132,37 @@ impl Loop {
         tasks.spawn_local(Signals::new()?.tell(to_signals));
 
         let limit = setup.max_frame_bytes;
-        tasks.spawn_local(parent::watch(EDITOR, clients_to_loop.clone()));
+        if let Hosting::Editor = hosting {
+            tasks.spawn_local(parent::watch(EDITOR, clients_to_loop.clone()));
+        }
         let crowd = Crowd::default();
         let (own_marks, own_crowd) = (marks.clone(), crowd.clone());
-        let mut clients =
+        let clients =
             Clients::new(setup.outbox_bytes, limit, clients_to_loop, own_marks, own_crowd);
-        let (stdout, stdin) = (Sink::own()?, Source::own()?);
-        clients.connect(EDITOR, stdin, stdout, &mut tasks);
 
         if let Some(state) = setup.state.clone() {
-            tasks.spawn_local(children::sweeps::sweep_ledgers(state, setup.spare.clone()));
+            let spare = setup.agents.first().map(|agent| agent.spare.clone()).unwrap_or_default();
+            tasks.spawn_local(children::sweeps::sweep_ledgers(state, spare));
         }
-        let agents = AgentSetup {
-            command: setup.agent,
-            directory: env::current_dir().unwrap_or_else(|_| "/".into()),
-            path: env::var_os("PATH"),
-            environment: setup.passing.apply(&agent_environment::of_process()),
+        let shutdown_timeout = setup.limits.shutdown_timeout;
+        let starts = StartSetup {
             ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             #[cfg(target_os = "linux")]
-            keepers: KeeperStarter::wanted(setup.keeper, &setup.config, &setup.spare, setup.log),
-            spare: setup.spare,
+            keepers: KeeperStarter::wanted(setup.keeper, shutdown_timeout, setup.log),
         };
+        let mut agents = setup.agents.iter().map(|agent| agent.config.clone());
+        let first = agents.next().unwrap_or_default();
+        let mut bridge = Bridge::new(Config { limits: setup.limits, agent: first });
+        for agent in agents {
+            bridge.add_agent(agent);
+        }
         Ok(Loop {
-            bridge: Bridge::new(setup.config),
-            children: Children::new(agents, limit, setup.stderr, to_loop, marks.clone(), crowd),
+            bridge,
+            origins: Origins::new(setup.agents),
+            hosting,
+            last_client: EDITOR.0,
+            children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
             alarm: Alarm::new()?,
             signals,
@@ -148,11 +177,8 @@ impl Loop {
     }
 
     async fn run(mut self) -> io::Result<Outcome> {
-        let cwd = env::current_dir().unwrap_or_else(|_| "/".into()).to_string_lossy().into_owned();
-        let preheat = self.bridge.wants_preheat();
-        self.handle_event(Event::ClientConnected { client: EDITOR, cwd: cwd.clone() });
-        if preheat {
-            self.handle_event(Event::Preheat { cwd });
+        if let Hosting::Editor = self.hosting {
+            self.connect_editor()?;
         }
         loop {
             self.run_effects();
@@ -176,6 +202,7 @@ impl Loop {
             biased;
             Some(signal) = self.signals.recv() => Cause::Signal(signal),
             Some(input) = self.inputs.next() => Cause::Input(input),
+            connection = self.hosting.next() => Cause::Connection(connection),
             () = self.marks.notified() => Cause::Marks,
             () = self.alarm.rings() => Cause::Due,
         };
@@ -188,6 +215,10 @@ impl Loop {
             }
             Cause::Marks => {
                 self.tell_marks();
+                Rest::Over
+            }
+            Cause::Connection(connection) => {
+                self.accept(connection);
                 Rest::Over
             }
             Cause::Due => Rest::Over,
@@ -265,13 +296,6 @@ impl Loop {
         rest
     }
 
-    /// Begins the shutdown if the editor is gone, which is the one client.
-    fn client_gone(&mut self, client: ClientId, sign: ShutdownCause) {
-        if client == EDITOR {
-            self.handle_event(Event::Shutdown(sign));
-        }
-    }
-
     fn report_exits(&mut self) {
         while let Some((channel, exit)) = self.children.next_exit() {
             self.handle_event(Event::ChannelExited { channel, exit });
@@ -300,22 +324,22 @@ impl Loop {
                 Effect::Fence { client, lane } => self.clients.fence(client, lane),
                 Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
-                Effect::Spawn { channel, cwd } => {
-                    if let Some(event) = self.children.spawn(channel, &cwd, &mut self.tasks) {
+                Effect::Spawn { channel, agent, origin, cwd } => {
+                    let from = self.origins.starting_point(agent, &origin, &cwd);
+                    if let Some(event) = from.and_then(|from| self.spawn(channel, from)) {
                         self.bridge.handle(self.clock.now(), event);
                     }
                 }
+                Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),
                 Effect::Kill(channel) => self.children.kill(channel),
                 Effect::Pause(channel) => self.children.set_paused(channel, true),
                 Effect::Resume(channel) => self.children.set_paused(channel, false),
                 Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
-                Effect::NoAgent { client, sentence, cause } if client == EDITOR => {
-                    self.no_agent = Some(sentence);
-                    self.bridge.handle(self.clock.now(), Event::Shutdown(cause));
+                Effect::NoAgent { client, sentence, cause } => {
+                    self.without_agent(client, sentence, cause);
                 }
-                Effect::NoAgent { .. } => {}
                 Effect::Publish(notice) => tell::tell(notice, &self.children),
                 Effect::Exit { survivors } => {
                     self.outcome = Some(match self.no_agent.take() {
@@ -326,6 +350,11 @@ impl Loop {
                 }
             }
         }
+    }
+
+    fn spawn(&mut self, channel: ChannelId, from: StartingPoint) -> Option<Event> {
+        let StartingPoint { agent, of_client, home, cwd } = from;
+        self.children.spawn(channel, agent, of_client, (home, cwd), &mut self.tasks)
     }
 
     /// Writes the queued messages, as far as the peers take them at once.

@@ -6,7 +6,9 @@
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
-use drawbridge::bridge::{Bridge, ChannelId, ClientId, Config, Effect, Event, Moment};
+use drawbridge::bridge::{
+    AgentId, Bridge, ChannelId, ClientId, Config, Effect, Environment, EnvironmentId, Event, Moment,
+};
 use drawbridge::wire::{Frame, Method, OutgoingFrame};
 
 /// The only client.
@@ -35,7 +37,12 @@ impl Stand {
         let bridge = Bridge::new(config);
         let (sessions, prompts) = (Vec::new(), Vec::new());
         let mut stand = Stand { bridge, now: Moment::START, sessions, prompts, requests: 0 };
-        stand.happens(Event::ClientConnected { client: CLIENT, cwd: "/".to_owned() });
+        stand.happens(Event::ClientConnected {
+            client: CLIENT,
+            agent: AgentId(0),
+            environment: Environment::empty(EnvironmentId(0)),
+            cwd: "/".to_owned(),
+        });
         stand.ask("initialize", r#"{"protocolVersion":1,"clientCapabilities":{}}"#);
         stand
     }

@@ -23,7 +23,9 @@ mod words;
 mod world;
 
 use bytes::Bytes;
-use drawbridge::bridge::{ChannelId, ClientId, Event, ShutdownCause};
+use drawbridge::bridge::{
+    AgentId, ChannelId, ClientId, Environment, EnvironmentId, Event, ShutdownCause,
+};
 use drawbridge::wire::frame::Glimpse;
 use drawbridge::wire::{Frame, Malformed, Method, Token};
 
@@ -79,7 +81,11 @@ impl Script<'_> {
                 let millis = self.text.choose(&WAITS);
                 self.world.event(Event::LoopLate { millis });
             }
-            b'P' => self.world.event(Event::Preheat { cwd: "/a".to_owned() }),
+            b'P' => {
+                if let Some(client) = self.world.clients.keys().next().copied() {
+                    self.world.event(Event::Preheat { client });
+                }
+            }
             b't' | b'j' => {
                 let millis = self.text.choose(&WAITS);
                 if word == b't' { self.world.wait(millis) } else { self.world.leap(millis) }
@@ -135,7 +141,12 @@ impl Script<'_> {
         }
         self.world.connected += 1;
         let client = ClientId(self.world.connected);
-        self.world.event(Event::ClientConnected { client, cwd: "/home".to_owned() });
+        self.world.event(Event::ClientConnected {
+            client,
+            agent: AgentId(0),
+            environment: Environment::empty(EnvironmentId(0)),
+            cwd: "/home".to_owned(),
+        });
         Some(client)
     }
 

@@ -48,7 +48,7 @@ pub mod whom_to_ask;
 pub mod whose;
 pub mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::Location;
 
@@ -67,7 +67,8 @@ use crate::bridge::books::table::Table;
 use crate::bridge::books::touched_rows::Touched;
 use crate::bridge::config::{Config, Limits};
 use crate::bridge::id::{
-    AgentId, CallId, ChannelId, ClientId, FanoutId, PassingKey, PoolId, QuestionId, SessionKey,
+    AgentId, CallId, ChannelId, ClientId, EnvironmentId, FanoutId, PassingKey, PoolId, QuestionId,
+    SessionKey,
 };
 use crate::bridge::time::Moment;
 
@@ -85,6 +86,8 @@ pub struct Books {
     /// The index of a row is its id. No row is ever removed.
     agents: Vec<Agent>,
     clients: BTreeMap<ClientId, Client>,
+    /// The environments that the runtime keeps.
+    environments: BTreeSet<EnvironmentId>,
     pools: BTreeMap<PoolId, Pool>,
     /// The oldest first: there are few enough to keep them so.
     channels: Table<ChannelId, Channel>,
@@ -138,6 +141,7 @@ impl Books {
             paused_at: None,
             agents: vec![Agent::new(config.agent)],
             clients: BTreeMap::new(),
+            environments: BTreeSet::new(),
             pools: BTreeMap::new(),
             channels: Table::default(),
             sessions: Table::default(),

@@ -2,8 +2,9 @@
 
 use crate::wire::OutgoingFrame;
 
+use super::environment::Origin;
 use super::event::ShutdownCause;
-use super::id::{ChannelId, ClientId, Lane};
+use super::id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane};
 use super::notice::Notice;
 
 /// One thing that the core wants done. Effects are carried out in the order in which they
@@ -15,9 +16,15 @@ pub enum Effect {
     Spawn {
         /// The channel, whose row is there already.
         channel: ChannelId,
+        /// The agent.
+        agent: AgentId,
+        /// The place that it is started from.
+        origin: Origin,
         /// The directory to start it in.
         cwd: String,
     },
+    /// Forget the variables of an environment: nobody has it any more.
+    ForgetEnvironment(EnvironmentId),
     /// Hide these texts wherever the end of the stderr of this channel's agent is quoted.
     Conceal {
         /// The channel.

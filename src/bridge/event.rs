@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::bridge::id::{ChannelId, ClientId};
+use crate::bridge::environment::Environment;
+use crate::bridge::id::{AgentId, ChannelId, ClientId};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed};
 
@@ -13,6 +14,10 @@ pub enum Event {
     ClientConnected {
         /// The number that the runtime gave the client; it is never used again.
         client: ClientId,
+        /// The agent that it wants.
+        agent: AgentId,
+        /// Its environment, which the processes that are started for it get.
+        environment: Environment,
         /// The directory in which agents of this client start unless a session names
         /// another one.
         cwd: String,
@@ -104,10 +109,10 @@ pub enum Event {
         /// The time since the bridge last ran (ms).
         millis: u64,
     },
-    /// Start an agent before a client asks for one.
+    /// Start the agent of a client before the client asks for one.
     Preheat {
-        /// The directory to start it in.
-        cwd: String,
+        /// The client.
+        client: ClientId,
     },
     /// End the bridge.
     Shutdown(ShutdownCause),

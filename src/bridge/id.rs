@@ -38,6 +38,8 @@ ids! {
     PassingKey = "passing",
     /// A request of a client that several channels must answer.
     FanoutId = "fan",
+    /// The variables of an environment, which the runtime keeps.
+    EnvironmentId = "env",
 }
 
 /// A program that speaks ACP as an agent, as named in the configuration. Its number

@@ -49,6 +49,9 @@ pub fn finish(step: &mut Step<'_>) {
         }
     }
     step.books.watch_touched();
+    for id in step.books.take_unused_environments() {
+        step.effect(Effect::ForgetEnvironment(id));
+    }
     for row in step.books.take_absences() {
         step.publish(Notice::RowAbsent { row });
     }

@@ -13,7 +13,7 @@ use crate::bridge::config::{Config, IdlePolicy};
 use crate::bridge::time::spelled;
 use crate::logs::Logs;
 use crate::own_process;
-use crate::runtime::{Outcome, Setup, run_embedded};
+use crate::runtime::{AgentSetup, Outcome, Setup, run_embedded};
 
 /// The time that the log's writers get at the exit.
 const LAST_LINES: Duration = Duration::from_millis(200);
@@ -37,13 +37,16 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
     }
     let setup = Setup {
         state: settings.log.directory,
-        config: settings.config,
-        agent: settings.agent,
+        limits: settings.config.limits,
+        agents: vec![AgentSetup {
+            config: settings.config.agent,
+            command: settings.agent,
+            passing: settings.passing,
+            spare: settings.spare,
+        }],
         max_frame_bytes: settings.max_frame_bytes,
         outbox_bytes: settings.outbox_bytes,
         keeper: !settings.no_keeper,
-        spare: settings.spare,
-        passing: settings.passing,
         log: logs.place(),
         stderr: logs.stderr(),
     };

@@ -13,6 +13,7 @@ pub(super) mod ledger;
 mod orphans;
 mod program;
 mod row;
+pub(super) mod start;
 mod start_fault;
 mod streams;
 pub(super) mod survey;
@@ -20,7 +21,6 @@ pub(super) mod sweeps;
 mod tree;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,32 +33,23 @@ use self::child::{Child, Stdios};
 use self::exit::{EXIT_DRAIN, ExitPart};
 use self::ledger::Ledger;
 use self::row::Row;
+use self::start::{LONGEST_PATH, Start};
 use self::start_fault::no_directory;
 use self::streams::Wiring;
 use super::flow::{Crowd, Flow};
 use super::input::Input;
 use super::outbox::Outbox;
+use super::setup::AgentSetup;
 use crate::agent_environment::Variables;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
 use crate::logs::StderrSink;
-use crate::processes::Spare;
 use crate::secrets::Secrets;
 use crate::wire::OutgoingFrame;
 
-/// The settings for the start and the end of agents.
-pub(super) struct AgentSetup {
-    /// The agent's command and arguments.
-    pub(super) command: Vec<OsString>,
-    /// The directory by which a relative command is found: that of the bridge.
-    pub(super) directory: PathBuf,
-    /// The `PATH` of the bridge, by which the command is found whatever the agent gets.
-    pub(super) path: Option<OsString>,
-    /// The agent's environment, without the cookie of its channel and `PWD`.
-    pub(super) environment: Variables,
+/// What the starts of all agents have in common.
+pub(super) struct StartSetup {
     /// The limit of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
-    /// Processes that are left alone when a tree is ended.
-    pub(super) spare: Spare,
     /// The ledger of the agents that have no keeper.
     pub(super) ledger: Ledger,
     /// The starter of keepers; `None`: agents run without keepers.
@@ -66,25 +57,12 @@ pub(super) struct AgentSetup {
     pub(super) keepers: Option<keeper_process::KeeperStarter>,
 }
 
-impl AgentSetup {
-    /// The directory that the core names so. The name of the bridge's own need not be UTF-8,
-    /// and the core knows the nearest text.
-    fn directory_named(&self, cwd: &str) -> PathBuf {
-        if cwd == self.directory.to_string_lossy() { self.directory.clone() } else { cwd.into() }
-    }
-}
-
-/// The longest path that the system takes, in bytes.
-const LONGEST_PATH: usize = 4096;
-
 /// All agents' processes.
 pub(super) struct Children {
-    setup: AgentSetup,
+    setup: StartSetup,
     wiring: Wiring,
     marks: Rc<Notify>,
     crowd: Crowd,
-    /// The secrets in the environment of every agent.
-    secrets: Secrets,
     rows: BTreeMap<ChannelId, Row>,
     /// The channels that were sent a frame since the last flush.
     unsent: Vec<ChannelId>,
@@ -96,14 +74,13 @@ pub(super) struct Children {
 
 impl Children {
     pub(super) fn new(
-        setup: AgentSetup,
+        setup: StartSetup,
         limit: usize,
         stderr: StderrSink,
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
         crowd: Crowd,
     ) -> Self {
-        let secrets = agent_stderr::secrets(&setup.environment);
         Children {
             setup,
             wiring: Wiring {
@@ -114,7 +91,6 @@ impl Children {
             },
             marks,
             crowd,
-            secrets,
             rows: BTreeMap::new(),
             unsent: Vec::new(),
             exits: VecDeque::new(),
@@ -128,23 +104,24 @@ impl Children {
     pub(super) fn spawn(
         &mut self,
         channel: ChannelId,
-        cwd: &str,
+        agent: Rc<AgentSetup>,
+        of_client: Rc<Variables>,
+        (home, cwd): (PathBuf, PathBuf),
         tasks: &mut JoinSet<()>,
     ) -> Option<Event> {
-        let cwd = self.setup.directory_named(cwd);
-        let cwd = cwd.as_os_str();
+        let (cwd, cookie) = (cwd.into_os_string(), cookie(channel));
         if cwd.as_encoded_bytes().contains(&0) || cwd.len() > LONGEST_PATH {
-            return Some(Event::SpawnFailed { channel, error: no_directory(cwd) });
+            return Some(Event::SpawnFailed { channel, error: no_directory(&cwd) });
         }
-        let cookie = cookie(channel);
+        let start = Start { agent, of_client, home, cwd, cookie };
         #[cfg(target_os = "linux")]
-        match self.spawn_keeper(channel, cwd, &cookie, tasks) {
+        match self.spawn_keeper(channel, &start, tasks) {
             Ok(true) => return None,
             Ok(false) => {}
             Err(error) => return Some(Event::SpawnFailed { channel, error }),
         }
         let peer = self.new_peer();
-        Some(self.spawn_own(channel, cwd, cookie, peer, tasks))
+        Some(self.spawn_own(channel, &start, peer, tasks))
     }
 
     /// The outbox of an agent that is about to start, and its flow control.
@@ -157,19 +134,17 @@ impl Children {
     fn spawn_own(
         &mut self,
         channel: ChannelId,
-        cwd: &OsStr,
-        cookie: String,
+        start: &Start,
         peer: (Outbox, Flow),
         tasks: &mut JoinSet<()>,
     ) -> Event {
-        let program = match self.setup.program() {
+        let program = match start.program() {
             Ok(program) => program,
             Err(error) => return Event::SpawnFailed { channel, error },
         };
-        let AgentSetup { command, environment, spare, ledger, .. } = &mut self.setup;
-        ledger.announce(channel, &cookie);
-        let spawned = Child::spawn(&program, command, environment, cwd, cookie, spare.clone());
-        let (child, stdios) = match spawned {
+        let ledger = &mut self.setup.ledger;
+        ledger.announce(channel, &start.cookie);
+        let (child, stdios) = match Child::spawn(&program, start) {
             Ok(started) => started,
             Err(error) => {
                 ledger.remove(channel);
@@ -179,7 +154,8 @@ impl Children {
         let pid = child.pid();
         ledger.started(channel, pid);
         let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
-        self.insert(channel, Row::new(AgentProcess::WithoutKeeper(child), peer, &parts));
+        let process = AgentProcess::WithoutKeeper(child);
+        self.insert(channel, Row::new(process, start, peer, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -252,8 +228,7 @@ impl Children {
     /// A text of this channel's agent without the secrets in it.
     pub(super) fn masked(&self, channel: ChannelId, text: &str) -> String {
         let none = Secrets::default();
-        let own = self.rows.get(&channel).map_or(&none, |row| &row.secrets);
-        self.secrets.masked(text, own)
+        self.rows.get(&channel).map_or(&none, |row| &row.secrets).masked(text)
     }
 
     /// Writes the frames since the last flush, as far as the agents take them at once.
@@ -363,7 +338,7 @@ impl Children {
     }
 
     fn exit_if_done(&mut self, channel: ChannelId) {
-        let exit = self.rows.get(&channel).and_then(|row| row.exit(&self.secrets));
+        let exit = self.rows.get(&channel).and_then(Row::exit);
         if let Some(exit) = exit {
             self.exits.push_back((channel, exit));
             self.release(channel);

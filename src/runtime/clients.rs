@@ -1,10 +1,11 @@
 //! The clients: the outbox of each, and the tasks of its streams.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::flow::{Crowd, Flow, Reader};
 use super::input::Input;
@@ -22,7 +23,16 @@ pub(super) struct Clients {
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
     crowd: Crowd,
-    outboxes: BTreeMap<ClientId, Outbox>,
+    rows: BTreeMap<ClientId, Row>,
+    /// The clients that were sent a message since the last flush.
+    unsent: RefCell<Vec<ClientId>>,
+}
+
+/// One client.
+struct Row {
+    outbox: Outbox,
+    /// The tasks of its streams.
+    tasks: [AbortHandle; 2],
 }
 
 impl Clients {
@@ -33,7 +43,8 @@ impl Clients {
         marks: Rc<Notify>,
         crowd: Crowd,
     ) -> Clients {
-        Clients { limit, outbox_bytes, to_loop, marks, crowd, outboxes: BTreeMap::new() }
+        let unsent = RefCell::default();
+        Clients { limit, outbox_bytes, to_loop, marks, crowd, rows: BTreeMap::new(), unsent }
     }
 
     /// Adds a client, and starts the tasks that serve its streams.
@@ -46,7 +57,7 @@ impl Clients {
     ) {
         let outbox = Outbox::new(self.outbox_bytes, self.marks.clone());
         let writer = outbox.clone();
-        tasks.spawn_local(async move {
+        let write = tasks.spawn_local(async move {
             // If a write fails or the reader is gone, `Outbox::is_broken` tells that.
             writer.write_while_read(sink).await;
         });
@@ -54,57 +65,77 @@ impl Clients {
         let reader = Reader { source, limit: self.limit, to: self.to_loop.clone(), flow };
         let wrap = move |batch| Input::FromClient(client, batch);
         let ended = move |half_line| Input::ClientEnded(client, half_line);
-        tasks.spawn_local(reader.run(wrap, ended));
-        self.outboxes.insert(client, outbox);
+        let read = tasks.spawn_local(reader.run(wrap, ended));
+        self.rows.insert(client, Row { outbox, tasks: [write, read] });
+    }
+
+    /// Closes the streams of a client that is gone.
+    pub(super) fn remove(&mut self, client: ClientId) {
+        if let Some(row) = self.rows.remove(&client) {
+            row.tasks.iter().for_each(AbortHandle::abort);
+        }
+    }
+
+    /// Ends the stream of a client behind the messages that are queued.
+    pub(super) fn end_one(&self, client: ClientId) {
+        if let Some(row) = self.rows.get(&client) {
+            row.outbox.end();
+        }
     }
 
     pub(super) fn send(&self, client: ClientId, lane: Lane, frame: OutgoingFrame) {
-        if let Some(outbox) = self.outboxes.get(&client) {
-            outbox.push(lane, frame);
+        if let Some(row) = self.rows.get(&client) {
+            row.outbox.push(lane, frame);
+            let mut unsent = self.unsent.borrow_mut();
+            if unsent.last() != Some(&client) {
+                unsent.push(client);
+            }
         }
     }
 
     /// Makes what is sent in this lane from now on wait for all that was sent before.
     pub(super) fn fence(&self, client: ClientId, lane: Lane) {
-        if let Some(outbox) = self.outboxes.get(&client) {
-            outbox.fence(lane);
+        if let Some(row) = self.rows.get(&client) {
+            row.outbox.fence(lane);
         }
     }
 
-    /// Writes the queued messages, as far as the clients take them at once.
+    /// Writes the messages since the last flush, as far as the clients take them at once.
     pub(super) fn flush(&self) {
-        for outbox in self.outboxes.values() {
-            outbox.flush();
+        for client in self.unsent.take() {
+            if let Some(row) = self.rows.get(&client) {
+                row.outbox.flush();
+            }
         }
+    }
+
+    fn outboxes(&self) -> impl Iterator<Item = (ClientId, &Outbox)> {
+        self.rows.iter().map(|(id, row)| (*id, &row.outbox))
     }
 
     /// The clients that take no bytes any more: a write has failed, or the reader is gone.
     pub(super) fn broken(&self) -> Vec<ClientId> {
-        let broken = self.outboxes.iter().filter(|(_, outbox)| outbox.is_broken());
-        broken.map(|(id, _)| *id).collect()
+        self.outboxes().filter(|(_, outbox)| outbox.is_broken()).map(|(id, _)| id).collect()
     }
 
     /// The clients whose outboxes went over their high mark (`true`) or under their low one.
     pub(super) fn marks_passed(&self) -> Vec<(ClientId, bool)> {
-        let passed = |(id, outbox): (&ClientId, &Outbox)| Some((*id, outbox.mark_passed()?));
-        self.outboxes.iter().filter_map(passed).collect()
+        self.outboxes().filter_map(|(id, outbox)| Some((id, outbox.mark_passed()?))).collect()
     }
 
     /// Ends every client's stream behind the messages that are queued.
     pub(super) fn end(&self) {
-        for outbox in self.outboxes.values() {
-            outbox.end();
-        }
+        self.outboxes().for_each(|(_, outbox)| outbox.end());
     }
 
     /// Whether every outbox is empty, or its client gone.
     pub(super) fn are_done(&self) -> bool {
-        self.outboxes.values().all(|outbox| outbox.is_done())
+        self.outboxes().all(|(_, outbox)| outbox.is_done())
     }
 
     /// The bytes that wait for clients that may still take them.
     pub(super) fn unread(&self) -> usize {
-        let alive = self.outboxes.values().filter(|outbox| !outbox.is_broken());
-        alive.map(|outbox| outbox.waiting()).sum()
+        let alive = self.outboxes().filter(|(_, outbox)| !outbox.is_broken());
+        alive.map(|(_, outbox)| outbox.waiting()).sum()
     }
 }

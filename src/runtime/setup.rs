@@ -4,33 +4,43 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::agent_environment::EnvironmentRules;
-use crate::bridge::Config;
+use crate::bridge::AgentConfig;
+use crate::bridge::config::Limits;
 use crate::logs::{LogPlace, StderrSink};
 use crate::processes::Spare;
 
-/// The settings of the runtime, beside the core's [`Config`].
+/// The settings of a bridge.
 #[derive(Debug)]
 pub struct Setup {
-    /// The configuration of the core.
-    pub config: Config,
-    /// The agent's command and arguments.
-    pub agent: Vec<OsString>,
+    /// The limits of the bridge as a whole.
+    pub limits: Limits,
+    /// The agents that clients may want; their numbers are their places. At least one.
+    pub agents: Vec<AgentSetup>,
     /// The longest line that is taken from a peer, in bytes.
     pub max_frame_bytes: usize,
     /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
     /// Whether agents get keepers, where the system supports that.
     pub keeper: bool,
-    /// The processes that are left alone when the tree of an agent is ended.
-    pub spare: Spare,
-    /// Which variables agents get.
-    pub passing: EnvironmentRules,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
     pub state: Option<PathBuf>,
     /// The log file, for keepers that outlive the bridge.
     pub log: Option<LogPlace>,
     /// Where the agents' stderr goes.
     pub stderr: StderrSink,
+}
+
+/// One agent, and how its processes are started and ended.
+#[derive(Clone, Debug, Default)]
+pub struct AgentSetup {
+    /// Its name and its limits.
+    pub config: AgentConfig,
+    /// Its command and arguments.
+    pub command: Vec<OsString>,
+    /// Which variables its processes get.
+    pub passing: EnvironmentRules,
+    /// The processes that are left alone when the tree of one of its processes is ended.
+    pub spare: Spare,
 }
 
 /// How a bridge ended.

@@ -49,12 +49,15 @@ impl Source {
                 Ok(pipe) => Ok(Source::Pipe(pipe)),
                 Err(_) => Source::threaded(fd),
             },
-            SFlag::S_IFSOCK => {
-                let room = vec![0; CHUNK].into_boxed_slice();
-                Ok(Source::Socket(watched(fd, Interest::READABLE)?, room))
-            }
+            SFlag::S_IFSOCK => Source::of_socket(fd),
             _ => Source::threaded(fd),
         }
+    }
+
+    /// One direction of a socket.
+    pub(super) fn of_socket(fd: OwnedFd) -> io::Result<Source> {
+        let room = vec![0; CHUNK].into_boxed_slice();
+        Ok(Source::Socket(watched(fd, Interest::READABLE)?, room))
     }
 
     /// The reading end of a pipe from an agent.
@@ -165,9 +168,14 @@ impl Sink {
                     Sink::threaded(fd, pipe)
                 }
             },
-            SFlag::S_IFSOCK => Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?)),
+            SFlag::S_IFSOCK => Sink::of_socket(fd),
             _ => Sink::threaded(fd, None),
         }
+    }
+
+    /// One direction of a socket.
+    pub(super) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
+        Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?))
     }
 
     /// The writing end of a pipe to an agent.

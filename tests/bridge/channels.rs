@@ -189,11 +189,11 @@ fn preheat_survives_idle_zero_until_used() {
         config.limits.preheat = true;
         config.agent.channel_idle_timeout = Limit::After(0);
     });
-    world.event(Event::Preheat { cwd: "/start".to_owned() });
+    let editor = world.connect_in("/start");
+    world.event(Event::Preheat { client: editor });
     let channel = world.expect_spawn("/start");
     world.wait(1_000_000);
     // The client's own `initialize` goes to the process that waits for it.
-    let editor = world.connect();
     world.request(editor, 0, "initialize", INITIALIZE);
     world.handshake(channel);
     world.next_line(editor);
@@ -206,8 +206,8 @@ fn preheat_survives_idle_zero_until_used() {
 #[test]
 fn preheat_starts_nothing_where_an_agent_runs_already() {
     let mut world = World::with(|config| config.limits.preheat = true);
-    world.start();
-    world.event(Event::Preheat { cwd: "/start".to_owned() });
+    let (client, _) = world.start();
+    world.event(Event::Preheat { client });
 }
 
 #[test]

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 
 use bytes::Bytes;
+use drawbridge::bridge::environment::Variable;
 use drawbridge::bridge::notice::Level;
 use drawbridge::bridge::{
-    Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, ExitStatus, Lane, Moment, Notice,
-    Process, ShutdownCause,
+    AgentId, Bridge, ChannelId, ClientId, Config, Effect, Environment, EnvironmentId, Event, Exit,
+    ExitStatus, Lane, Moment, Notice, Process, ShutdownCause,
 };
 use drawbridge::wire::{Frame, FrameKind, Malformed};
 use serde_json::Value;
@@ -139,9 +140,21 @@ impl World {
     /// A client connects, started in `/home`.
     #[track_caller]
     pub fn connect(&mut self) -> ClientId {
+        self.connect_in("/home")
+    }
+
+    /// A client connects, started in this directory.
+    #[track_caller]
+    pub fn connect_in(&mut self, cwd: &str) -> ClientId {
+        self.connect_as(AgentId(0), environment(&[]), cwd)
+    }
+
+    /// A client connects that wants this agent and has this environment.
+    #[track_caller]
+    pub fn connect_as(&mut self, agent: AgentId, environment: Environment, cwd: &str) -> ClientId {
         self.clients += 1;
-        let client = ClientId(self.clients);
-        self.event(Event::ClientConnected { client, cwd: "/home".to_owned() });
+        let (client, cwd) = (ClientId(self.clients), cwd.to_owned());
+        self.event(Event::ClientConnected { client, agent, environment, cwd });
         client
     }
 
@@ -367,7 +380,8 @@ impl World {
     fn collect(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
-                Effect::Spawn { channel, cwd } => self.spawned.push_back((channel, cwd)),
+                Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
+                Effect::ForgetEnvironment(_) => {}
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
                 Effect::ToClient { client, lane, frame } => {
                     self.lanes.push((lane, String::from_utf8_lossy(&frame.to_bytes()).into()));
@@ -427,6 +441,14 @@ impl Drop for World {
             self.assert_nothing_left();
         }
     }
+}
+
+/// The environment with these variables, each with the hash of its value.
+pub fn environment(variables: &[(&str, u64)]) -> Environment {
+    let variable = |(name, hash): &(&str, u64)| Variable { name: (*name).into(), hash: *hash };
+    let identity: Vec<Variable> = variables.iter().map(variable).collect();
+    let id = EnvironmentId(variables.iter().map(|(_, hash)| hash).sum());
+    Environment { id, identity: identity.into() }
 }
 
 /// How many frames of its session a client got, as a notification says.

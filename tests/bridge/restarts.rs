@@ -187,11 +187,11 @@ fn a_carried_client_that_initializes_anew_waits_as_well() {
 #[test]
 fn a_crash_before_anybody_asked_holds_back_whoever_asks_first() {
     let mut world = World::with(|config| config.limits.preheat = true);
-    world.event(Event::Preheat { cwd: "/start".to_owned() });
-    let channel = world.expect_spawn("/start");
+    let editor = world.connect();
+    world.event(Event::Preheat { client: editor });
+    let channel = world.expect_spawn("/home");
     world.exits(channel, 1);
     world.expect_warning(|notice| matches!(notice, Notice::ChannelExited { .. }));
-    let editor = world.connect();
     world.request(editor, 0, "initialize", INITIALIZE);
     world.wait(249);
     world.assert_nothing_left();
@@ -240,7 +240,7 @@ fn a_crash_before_anybody_asked_holds_back_every_pool() {
     let mut world = World::with(|config| config.limits.preheat = true);
     let (editor, first) = world.start();
     world.exits(first, 0);
-    world.event(Event::Preheat { cwd: "/home".to_owned() });
+    world.event(Event::Preheat { client: editor });
     let preheated = world.expect_spawn("/home");
     world.crashed(preheated);
     // The pool that was there,

@@ -309,7 +309,8 @@ fn outside_a_shutdown_a_process_that_does_not_die_counts_no_more() {
 #[test]
 fn a_preheated_process_is_ended_too() {
     let mut world = World::new();
-    world.event(Event::Preheat { cwd: "/".to_owned() });
+    let client = world.connect_in("/");
+    world.event(Event::Preheat { client });
     let channel = world.expect_spawn("/");
     world.shutdown(ShutdownCause::StdinEnded);
     world.expect(channel, Deed::CloseStdin);

@@ -410,7 +410,10 @@ impl World {
             | Effect::Survey(channel)
             | Effect::Conceal { channel, .. } => drop(self.living(channel)),
             Effect::Publish(Notice::RowAbsent { row }) => panic!("a row is absent: {row}"),
-            Effect::Publish(_) | Effect::Fence { .. } | Effect::NoAgent { .. } => {}
+            Effect::Publish(_)
+            | Effect::Fence { .. }
+            | Effect::ForgetEnvironment(_)
+            | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);
                 let living: Vec<ChannelId> = self.channels.iter().filter_map(living).collect();

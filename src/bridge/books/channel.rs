@@ -8,6 +8,7 @@ use crate::bridge::books::handles::Handles;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session_names::SessionNames;
 use crate::bridge::books::tombstones::Tombstones;
+use crate::bridge::environment::Origin;
 use crate::bridge::event::Process;
 use crate::bridge::id::{
     AgentId, CallId, ChannelId, ClientId, PassingKey, PoolId, QuestionId, SessionKey,
@@ -171,6 +172,8 @@ pub struct Channel {
     pub state: ChannelState,
     /// The agent whose process it is.
     pub agent: AgentId,
+    /// The place that it was started from.
+    pub origin: Origin,
     /// The pool that the channel belongs to; `None` until `initialize` is sent.
     pub pool: Option<PoolId>,
     /// The working directory of all its sessions. `None`: no session was placed here yet,
@@ -268,10 +271,11 @@ pub enum Said {
 
 impl Channel {
     /// A row for a process that is about to be started.
-    pub fn new(agent: AgentId, now: Moment) -> Self {
+    pub fn new(agent: AgentId, origin: Origin, now: Moment) -> Self {
         Channel {
             state: ChannelState::Spawned,
             agent,
+            origin,
             pool: None,
             shared_cwd: None,
             used: false,

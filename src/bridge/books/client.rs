@@ -6,6 +6,7 @@ use crate::bridge::books::ended_sessions::Ended;
 use crate::bridge::books::held_frames::HeldFrames;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::parent::Parent;
+use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
 use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
@@ -18,6 +19,8 @@ pub const MAX_PENDING: usize = 1024;
 pub struct Client {
     /// The agent that the client is assigned to.
     pub agent: AgentId,
+    /// Its environment.
+    pub environment: Environment,
     /// The directory it was started in.
     pub cwd: Box<str>,
     /// The pool that its `initialize` led to.
@@ -124,9 +127,10 @@ impl Client {
     }
 
     /// A client that just connected.
-    pub fn new(agent: AgentId, cwd: Box<str>) -> Self {
+    pub fn new(agent: AgentId, environment: Environment, cwd: Box<str>) -> Self {
         Client {
             agent,
+            environment,
             cwd,
             pool: None,
             introduction: Introduction::Awaited,

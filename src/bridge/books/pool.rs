@@ -1,6 +1,8 @@
 //! One pool: the channels that can serve the same clients.
 
 use crate::bridge::books::channel::Capabilities;
+use crate::bridge::books::client::Client;
+use crate::bridge::environment::{Environment, Origin};
 use crate::bridge::id::AgentId;
 use crate::wire::{Frame, Method, Scanner, json};
 
@@ -32,6 +34,10 @@ pub struct Pool {
     pub agent: AgentId,
     /// The identity that its clients have in common, as `Pool::identity()` reads it.
     pub identity: Box<[u8]>,
+    /// The environment of the client that joined it last.
+    pub environment: Environment,
+    /// The directory of that client.
+    pub home: Box<str>,
     /// Which clients may join it.
     pub access: Access,
     /// An `initialize` with its identity, sent to every further channel.
@@ -52,11 +58,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool without a channel, for clients with this identity.
-    pub fn new(agent: AgentId, identity: Box<[u8]>, access: Access, initialize: &Frame) -> Self {
+    /// A pool without a channel, for clients like this one.
+    pub fn new(client: &Client, access: Access, initialize: &Frame) -> Self {
         Pool {
-            agent,
-            identity,
+            agent: client.agent,
+            identity: Pool::identity(initialize, &client.environment),
+            environment: client.environment.clone(),
+            home: client.cwd.clone(),
             access,
             initialize: initialize.detached(),
             answer: None,
@@ -76,12 +84,18 @@ impl Pool {
         self.login = None;
     }
 
-    /// The identity of a client, read from its `initialize`: protocol version, capabilities,
-    /// client name and `_meta`. The trace keys and the bridge's own part of `_meta` differ
-    /// per connection and are left out.
-    pub fn identity(initialize: &Frame) -> Box<[u8]> {
+    /// The place that its next process is started from, unless a client causes the start.
+    pub fn origin(&self) -> Origin {
+        Origin { environment: self.environment.id, home: self.home.clone() }
+    }
+
+    /// The identity of a client, read from its environment and its `initialize`: protocol
+    /// version, capabilities, client name and `_meta`. The trace keys and the bridge's own part
+    /// of `_meta` differ per connection and are left out.
+    pub fn identity(initialize: &Frame, environment: &Environment) -> Box<[u8]> {
         const PER_CONNECTION: [&str; 4] = ["drawbridge", "traceparent", "tracestate", "baggage"];
-        let mut identity = Vec::new();
+        let mut identity = environment.identity_bytes();
+        identity.push(b'\n');
         let mut part = |bytes: &[u8]| {
             identity.extend_from_slice(bytes);
             identity.push(b'\n');

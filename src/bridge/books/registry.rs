@@ -5,7 +5,10 @@
 //! that they keep are checked in [`check`](crate::bridge::check). Rows that changed
 //! are remembered as *touched*, so that the end of a step can settle them.
 
+use std::collections::BTreeSet;
+
 use crate::bridge::books::Books;
+use crate::bridge::books::agent::Agent;
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::{Client, Introduction};
 use crate::bridge::books::deadlines::Due;
@@ -15,7 +18,9 @@ use crate::bridge::books::pool::{Access, Pool};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
 use crate::bridge::books::session_names::Name;
-use crate::bridge::id::{AgentId, ChannelId, ClientId, PoolId, SessionKey};
+use crate::bridge::config::AgentConfig;
+use crate::bridge::environment::Environment;
+use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -61,13 +66,26 @@ impl Books {
         // There is room, and what the channel held is free.
         self.touched.placement = true;
         self.forget_pools();
+        self.touched.environments = true;
         row
     }
 
-    /// Adds a client that connects, and assigns it to the default agent.
-    pub fn add_client(&mut self, id: ClientId, cwd: Box<str>) {
-        let agent = self.default_agent();
-        self.clients.insert(id, Client::new(agent, cwd));
+    /// Adds an agent that clients may be assigned to.
+    pub fn add_agent(&mut self, config: AgentConfig) -> AgentId {
+        self.agents.push(Agent::new(config));
+        AgentId(self.agents.len() - 1)
+    }
+
+    /// Adds a client that connects.
+    pub fn add_client(
+        &mut self,
+        id: ClientId,
+        agent: AgentId,
+        environment: Environment,
+        cwd: Box<str>,
+    ) {
+        self.environments.insert(environment.id);
+        self.clients.insert(id, Client::new(agent, environment, cwd));
     }
 
     /// Changes the knowledge of a client's parent process.
@@ -105,6 +123,7 @@ impl Books {
             row.forget_logins();
         }
         self.forget_pools();
+        self.touched.environments = true;
         // How long a channel is kept depends on the clients of its pool.
         self.touch_all_channels();
     }
@@ -118,14 +137,37 @@ impl Books {
         });
     }
 
-    /// The shared pool for clients with this identity; it is added if there is none.
-    pub fn pool_of(&mut self, agent: AgentId, identity: Box<[u8]>, initialize: &Frame) -> PoolId {
-        let may_join = |row: &Pool| row.agent == agent && row.access == Access::Shared;
-        let mut pools = self.pools.iter();
-        match pools.find(|(_, row)| may_join(row) && row.identity == identity) {
-            Some((id, _)) => *id,
-            None => self.add_pool(Pool::new(agent, identity, Access::Shared, initialize)),
+    /// Puts a client into the shared pool for clients like it, which is added if there is
+    /// none. Returns the pool that it was in before.
+    pub fn join_pool(&mut self, client: ClientId, initialize: &Frame) -> Option<PoolId> {
+        // The client may be gone.
+        let row = self.clients.get(&client)?;
+        let own = Pool::new(row, Access::Shared, initialize);
+        let may_join = |row: &Pool| row.agent == own.agent && row.access == Access::Shared;
+        let is_same = |row: &Pool| may_join(row) && row.identity == own.identity;
+        let known = self.pools.iter_mut().find(|(_, row)| is_same(row));
+        let pool = match known {
+            Some((id, pool)) => {
+                (pool.environment, pool.home) = (own.environment, own.home);
+                *id
+            }
+            None => self.add_pool(own),
+        };
+        self.clients.get_mut(&client).and_then(|row| row.pool.replace(pool))
+    }
+
+    /// Takes the environments that no client, pool or channel has any more.
+    pub fn take_unused_environments(&mut self) -> Vec<EnvironmentId> {
+        if !std::mem::take(&mut self.touched.environments) {
+            return Vec::new();
         }
+        let clients = self.clients.values().map(|row| row.environment.id);
+        let pools = self.pools.values().map(|row| row.environment.id);
+        let channels = self.channels.values().map(|row| row.origin.environment);
+        let used: BTreeSet<EnvironmentId> = clients.chain(pools).chain(channels).collect();
+        let unused: Vec<EnvironmentId> = self.environments.difference(&used).copied().collect();
+        self.environments = used;
+        unused
     }
 
     /// Adds a pool that no client is in yet.

@@ -11,6 +11,7 @@ use crate::bridge::books::restarts::Start;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::config::{AgentConfig, PermissionPolicy, Share};
+use crate::bridge::environment::{Environment, Origin};
 use crate::bridge::reason::StopReason;
 use crate::wire::Frame;
 
@@ -34,6 +35,10 @@ fn question(method: &str) -> Frame {
     Frame::parse(format!(r#"{{"id":1,"method":"{method}"}}"#).into()).unwrap()
 }
 
+fn environment() -> Environment {
+    Environment::empty(EnvironmentId(0))
+}
+
 pub fn frame() -> Frame {
     Frame::parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#.into()).unwrap()
 }
@@ -47,25 +52,26 @@ pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Op
 /// Books with two agents, and a client of the first.
 pub fn books() -> Books {
     let mut books = Books::new(Config::default());
-    books.agents.push(Agent::new(AgentConfig { name: "other".into(), ..Default::default() }));
-    books.add_client(ALICE, Box::default());
+    books.add_agent(AgentConfig { name: "other".into(), ..Default::default() });
+    books.add_client(ALICE, AGENT, environment(), Box::default());
     books
 }
 
 pub fn add_bob(books: &mut Books, agent: AgentId) {
-    books.add_client(BOB, Box::default());
-    books.client_mut(BOB).unwrap().agent = agent;
+    books.add_client(BOB, agent, environment(), Box::default());
 }
 
 pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
-    let mut row = Channel::new(agent, at(0));
+    let origin = Origin { environment: environment().id, home: Box::default() };
+    let mut row = Channel::new(agent, origin, at(0));
     (row.state, row.used) = (ChannelState::Ready, true);
     books.add_channel(row)
 }
 
 pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
     let identity = format!("clients {}", books.pools.len()).into_bytes().into();
-    books.add_pool(Pool::new(agent, identity, Access::Shared, &frame()))
+    let client = Client::new(agent, environment(), Box::default());
+    books.add_pool(Pool { identity, ..Pool::new(&client, Access::Shared, &frame()) })
 }
 
 pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {

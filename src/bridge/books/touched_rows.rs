@@ -22,6 +22,8 @@ pub struct Touched {
     pub quiet_tombstones: Vec<(ChannelId, SessionKey)>,
     /// Whether a call that waits for a channel may be placed now.
     pub placement: bool,
+    /// Whether an environment may be nobody's any more.
+    pub environments: bool,
     /// Rows that need no settling, but have a deadline: calls, questions, the shutdown.
     /// Some of these rows may be gone meanwhile.
     pub rows: Vec<Due>,

@@ -11,9 +11,8 @@ use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::Buried;
-use crate::bridge::id::{
-    AgentId, CallId, ChannelId, ClientId, Lane, PassingKey, PoolId, SessionKey,
-};
+use crate::bridge::environment::Origin;
+use crate::bridge::id::{CallId, ChannelId, ClientId, Lane, PassingKey, PoolId, SessionKey};
 use crate::bridge::reason::LossReason;
 use crate::bridge::refusal::Refusal;
 use crate::wire::Frame;
@@ -37,11 +36,6 @@ pub enum Meaning {
 }
 
 impl Books {
-    /// The agent that a new client is assigned to.
-    pub fn default_agent(&self) -> AgentId {
-        AgentId(0)
-    }
-
     /// The agent that a client is assigned to.
     pub fn agent_of_client(&self, id: ClientId) -> Option<&Agent> {
         self.client(id).map(|row| self.agent(row.agent))
@@ -201,10 +195,10 @@ impl Books {
             .collect()
     }
 
-    /// The directory of a client of a pool.
-    pub fn cwd_of_pool(&self, pool: PoolId) -> Option<Box<str>> {
-        let mut clients = self.clients.values();
-        clients.find(|row| row.pool == Some(pool)).map(|row| row.cwd.clone())
+    /// The place that processes for a client are started from; `None`: it is gone.
+    pub fn origin(&self, client: ClientId) -> Option<Origin> {
+        let row = self.clients.get(&client)?;
+        Some(Origin { environment: row.environment.id, home: row.cwd.clone() })
     }
 
     /// The directory in which a channel for this client is started, unless an open names

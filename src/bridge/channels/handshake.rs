@@ -36,9 +36,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     row.offers = Offers::of(frame);
     row.wants_events = asks_for_events(frame);
     row.introduction = row.introduction.again();
-    let agent = row.agent;
-    let pool = step.books.pool_of(agent, Pool::identity(frame), frame);
-    let before = step.books.client_mut(client).and_then(|row| row.pool.replace(pool));
+    let before = step.books.join_pool(client, frame);
     stop::end_passthrough(step, before);
     // How long a channel is kept depends on the clients of its pool.
     step.books.touch_all_channels();
@@ -108,7 +106,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
 fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: CallId) {
     let Some(row) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     row.access = Access::Private;
-    let own = Pool::new(row.agent, row.identity.clone(), Access::Private, &row.initialize);
+    let initialize = row.initialize.clone();
     for id in step.books.calls_on(channel) {
         let Some(call) = step.books.call(id) else {
             step.books.absent(id);
@@ -116,7 +114,8 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
         };
         // The call that was answered and the bridge's own calls stay.
         let Some(client) = call.client().filter(|_| id != first) else { continue };
-        let own = step.books.add_pool(own.clone());
+        let Some(row) = step.books.client(client) else { continue };
+        let own = step.books.add_pool(Pool::new(row, Access::Private, &initialize));
         if let Some(client) = step.books.client_mut(client) {
             client.pool = Some(own);
         }

@@ -14,6 +14,7 @@ use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::channels::{capacity, start, stop, waiting};
 use crate::bridge::config::Share;
+use crate::bridge::environment::Origin;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::StopReason;
@@ -104,8 +105,9 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
     if let Some((channel, _)) = of_pool.find(|(_, row)| row.is_open() || row.is_starting()) {
         return Placement::On(*channel);
     }
-    let cwd = step.books.client_cwd(client);
-    match start::process(step, pool, &cwd) {
+    let Some(origin) = step.books.origin(client) else { return Placement::Wait };
+    let cwd = origin.home.clone();
+    match start::process(step, pool, (origin, &cwd)) {
         Ok(channel) => {
             start::begin_handshake(step, channel, pool, Some(id));
             Placement::On(channel)
@@ -149,7 +151,8 @@ fn place_open(
         opening.cwd.clone()
     };
     let key = (share != Share::Agent).then(|| cwd.clone());
-    let placement = current(step, pool, key, &cwd);
+    let Some(origin) = step.books.origin(client) else { return Placement::Wait };
+    let placement = current(step, pool, key, (origin, &cwd));
     if let (Placement::On(channel), OpenKind::Fork) = (&placement, opening.kind)
         && let (Some(source), Some(named)) = (&opening.agent_id, &opening.public_id)
         && step.books.means_another(*channel, source, named)
@@ -297,15 +300,21 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
     if let Some((channel, _)) = best {
         return Placement::On(*channel);
     }
-    let cwd = step.books.client_cwd(client);
-    start::with_handshake(step, pool, None, &cwd).map_or_else(Into::into, Placement::On)
+    let Some(origin) = step.books.origin(client) else { return Placement::Wait };
+    let cwd = origin.home.clone();
+    start::with_handshake(step, pool, None, (origin, &cwd)).map_or_else(Into::into, Placement::On)
 }
 
 /// The channel that new sessions of this pool and key go to: the fullest
 /// ready one with room, the lowest id among equals; else one that is
 /// starting; else a new one. `key` is the working directory that all sessions
 /// of the channel must share; `None`: they need not.
-fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) -> Placement {
+fn current(
+    step: &mut Step<'_>,
+    pool: PoolId,
+    key: Option<Box<str>>,
+    from: (Origin, &str),
+) -> Placement {
     retire_login_seekers(step, pool);
     let found = step
         .books
@@ -322,7 +331,7 @@ fn current(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>, cwd: &str) 
         }
         return Placement::On(channel);
     }
-    start::with_handshake(step, pool, key, cwd).map_or_else(Into::into, Placement::On)
+    start::with_handshake(step, pool, key, from).map_or_else(Into::into, Placement::On)
 }
 
 /// Drains the channels that refused an open for want of a login: the login may

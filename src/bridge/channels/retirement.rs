@@ -63,8 +63,7 @@ pub fn succeed(step: &mut Step<'_>, channel: ChannelId) {
         return;
     }
     let Some(pool) = pool else { return step.books.absent(channel) };
-    let cwd = key.clone().or_else(|| step.books.cwd_of_pool(pool)).unwrap_or_default();
-    match start::successor(step, pool, key, &cwd) {
+    match start::successor(step, pool, key) {
         Some(successor) => {
             if let Some(row) = step.books.channel_mut(channel) {
                 row.succession = Succession::By(successor);

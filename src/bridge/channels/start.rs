@@ -7,7 +7,8 @@ use crate::bridge::books::restarts::Start;
 use crate::bridge::channels::capacity;
 use crate::bridge::channels::capacity::NoRoom;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId};
+use crate::bridge::environment::Origin;
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::send;
 use crate::bridge::refusal::Refusal;
@@ -19,9 +20,9 @@ pub fn with_handshake(
     step: &mut Step<'_>,
     pool: PoolId,
     key: Option<Box<str>>,
-    cwd: &str,
+    from: (Origin, &str),
 ) -> Result<ChannelId, NoRoom> {
-    let channel = process(step, pool, cwd)?;
+    let channel = process(step, pool, from)?;
     if let Some(row) = step.books.channel_mut(channel) {
         row.shared_cwd = key;
     }
@@ -31,18 +32,15 @@ pub fn with_handshake(
 
 /// Starts a channel that is to take the place of another, if it may be started now and there
 /// is room: nothing else gives way for it.
-pub fn successor(
-    step: &mut Step<'_>,
-    pool: PoolId,
-    key: Option<Box<str>>,
-    cwd: &str,
-) -> Option<ChannelId> {
-    let agent = step.books.pool(pool)?.agent;
+pub fn successor(step: &mut Step<'_>, pool: PoolId, key: Option<Box<str>>) -> Option<ChannelId> {
+    let row = step.books.pool(pool)?;
+    let (agent, origin) = (row.agent, row.origin());
+    let cwd = key.clone().unwrap_or_else(|| origin.home.clone());
     let may_start = matches!(step.books.may_start(pool, step.now), Start::Now);
     if step.books.is_ending() || !may_start || !capacity::has_room(step) {
         return None;
     }
-    let channel = spawn(step, agent, cwd);
+    let channel = spawn(step, agent, (origin, &cwd));
     if let Some(row) = step.books.channel_mut(channel) {
         row.shared_cwd = key;
     }
@@ -81,14 +79,21 @@ pub fn begin_handshake(
     send::held(step, id);
 }
 
-/// A channel whose handshake has not begun: a preheated one, or a new one.
-pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId, NoRoom> {
+/// A channel whose handshake has not begun: a preheated one, or a new one that is started from
+/// this place, in this directory.
+pub fn process(
+    step: &mut Step<'_>,
+    pool: PoolId,
+    from: (Origin, &str),
+) -> Result<ChannelId, NoRoom> {
     let now = step.now;
     let Some(agent) = step.books.pool(pool).map(|row| row.agent) else {
         step.books.absent(pool);
         return Err(NoRoom::Wait);
     };
-    let is_preheated = |row: &Channel| row.agent == agent && row.state == ChannelState::Spawned;
+    let is_preheated = |row: &Channel| {
+        row.agent == agent && row.state == ChannelState::Spawned && row.origin == from.0
+    };
     let preheated = step.books.channels().iter().find(|(_, row)| is_preheated(row));
     if let Some((channel, _)) = preheated {
         return Ok(*channel);
@@ -102,22 +107,25 @@ pub fn process(step: &mut Step<'_>, pool: PoolId, cwd: &str) -> Result<ChannelId
         }
     }
     capacity::for_channel(step)?;
-    Ok(spawn(step, agent, cwd))
+    Ok(spawn(step, agent, from))
 }
 
-fn spawn(step: &mut Step<'_>, agent: AgentId, cwd: &str) -> ChannelId {
+fn spawn(step: &mut Step<'_>, agent: AgentId, (origin, cwd): (Origin, &str)) -> ChannelId {
     let now = step.now;
     // The row is there before the process, so that a kill in between finds the row.
-    let channel = step.books.add_channel(Channel::new(agent, now));
+    let channel = step.books.add_channel(Channel::new(agent, origin.clone(), now));
     step.publish(Notice::ChannelSpawning { channel });
-    step.effect(Effect::Spawn { channel, cwd: cwd.to_owned() });
+    step.effect(Effect::Spawn { channel, agent, origin, cwd: cwd.to_owned() });
     channel
 }
 
-/// Preheats the default agent, unless there is a channel already.
-pub fn preheat(step: &mut Step<'_>, cwd: &str) {
+/// Preheats the agent of a client, unless there is a channel already.
+pub fn preheat(step: &mut Step<'_>, client: ClientId) {
+    // The client may be gone.
+    let Some(agent) = step.books.client(client).map(|row| row.agent) else { return };
+    let Some(origin) = step.books.origin(client) else { return };
     if !step.books.is_ending() && step.books.channels().is_empty() {
-        let agent = step.books.default_agent();
-        spawn(step, agent, cwd);
+        let cwd = origin.home.clone();
+        spawn(step, agent, (origin, &cwd));
     }
 }

@@ -1,13 +1,12 @@
 //! The handle of an agent: its keeper, or its own process.
 
-#[cfg(target_os = "linux")]
-use std::ffi::OsString;
-
 use super::child::Child;
 #[cfg(target_os = "linux")]
 use super::child::Stdios;
 #[cfg(target_os = "linux")]
 use super::keeper_process::Keeper;
+#[cfg(target_os = "linux")]
+use super::start::Start;
 use super::tree::Trace;
 #[cfg(target_os = "linux")]
 use crate::keeper::message::Order;
@@ -31,7 +30,7 @@ pub(super) enum AgentProcess {
 pub(super) struct Starting {
     pub(super) kept: Keeper,
     pub(super) stdios: Stdios,
-    pub(super) cwd: OsString,
+    pub(super) start: Start,
     /// The strongest order so far, repeated if the agent starts without a keeper.
     pub(super) asked: Option<Order>,
 }

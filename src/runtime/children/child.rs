@@ -8,7 +8,6 @@
 //! uses process ids again.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -21,9 +20,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::start::Start;
 use super::start_fault::{no_directory, not_started};
 use super::tree::CookieSweep;
-use crate::agent_environment::{COOKIE, Variables};
+use crate::agent_environment::COOKIE;
 use crate::bridge::ExitStatus;
 use crate::processes::Spare;
 #[cfg(target_os = "linux")]
@@ -78,17 +78,11 @@ impl Child {
     ///
     /// # Errors
     /// The system's message, with the program or the directory that it is about.
-    pub(super) fn spawn(
-        program: &Path,
-        command: &[OsString],
-        environment: &Variables,
-        cwd: &OsStr,
-        cookie: String,
-        spare: Spare,
-    ) -> Result<(Child, Stdios), String> {
-        let Some((name, arguments)) = command.split_first() else {
+    pub(super) fn spawn(program: &Path, start: &Start) -> Result<(Child, Stdios), String> {
+        let Some((name, arguments)) = start.agent.command.split_first() else {
             return Err("no command was given".to_owned());
         };
+        let (cwd, cookie) = (start.cwd.as_os_str(), start.cookie.clone());
         if !Path::new(cwd).is_dir() {
             return Err(no_directory(cwd));
         }
@@ -99,7 +93,7 @@ impl Child {
             .args(arguments)
             .current_dir(cwd)
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(start.environment())
             .env("PWD", cwd)
             .env(COOKIE, &cookie)
             .stdin(Stdio::piped())
@@ -110,6 +104,7 @@ impl Child {
             command.spawn().map_err(|error| not_started(name, Some(program), &error))?;
         let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
         let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX));
+        let spare = start.agent.spare.clone();
         Ok((Child { process, group, cookie, spare, state: ChildState::Running }, stdios))
     }
 

@@ -4,7 +4,7 @@
 //! the keeper can know that a process id is not used again. The end of the bridge,
 //! however it comes, closes the lifeline, and the keeper ends the tree by itself.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,13 +19,13 @@ use tokio::io::Interest;
 use tokio::sync::mpsc;
 
 use super::child::Stdios;
-use crate::agent_environment::{COOKIE, Variables};
-use crate::bridge::{ChannelId, Config};
+use super::start::Start;
+use crate::agent_environment::COOKIE;
+use crate::bridge::{AgentConfig, ChannelId};
 use crate::keeper::message::{Lifeline, Need, Order, Received};
 use crate::keeper::task::{Graces, Task};
 use crate::keeper::{self, Image};
 use crate::logs::LogPlace;
-use crate::processes::Spare;
 use crate::runtime::input::Input;
 use crate::runtime::stdio::watched;
 
@@ -33,8 +33,8 @@ use crate::runtime::stdio::watched;
 #[derive(Debug)]
 pub(in crate::runtime) struct KeeperStarter {
     image: Image,
-    graces: Graces,
-    spare: Spare,
+    /// The bound of a shutdown (ms).
+    shutdown_timeout: u64,
     log: Option<LogPlace>,
 }
 
@@ -43,17 +43,14 @@ impl KeeperStarter {
     /// process cannot be opened (WARN).
     pub(in crate::runtime) fn wanted(
         is_wanted: bool,
-        config: &Config,
-        spare: &Spare,
+        shutdown_timeout: u64,
         log: Option<LogPlace>,
     ) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
         }
         match Image::of_process() {
-            Ok(image) => {
-                Some(KeeperStarter { image, graces: graces(config), spare: spare.clone(), log })
-            }
+            Ok(image) => Some(KeeperStarter { image, shutdown_timeout, log }),
             Err(error) => {
                 tell_refused(&error.to_string());
                 None
@@ -65,24 +62,17 @@ impl KeeperStarter {
     ///
     /// # Errors
     /// If the keeper cannot be started.
-    pub(super) fn start(
-        &self,
-        program: &Path,
-        command: &[OsString],
-        environment: &Variables,
-        cwd: &OsStr,
-        cookie: &str,
-    ) -> io::Result<(Keeper, Stdios)> {
+    pub(super) fn start(&self, program: &Path, start: &Start) -> io::Result<(Keeper, Stdios)> {
         let (lifeline, its_lifeline) = Lifeline::pair()?;
         let number = its_lifeline.as_raw_fd();
         let task = Task {
             lifeline: number,
-            graces: self.graces,
-            spare: self.spare.clone(),
-            cookie: (COOKIE.to_owned(), cookie.to_owned()),
-            cwd: cwd.into(),
+            graces: self.graces(&start.agent.config),
+            spare: start.agent.spare.clone(),
+            cookie: (COOKIE.to_owned(), start.cookie.clone()),
+            cwd: start.cwd.clone(),
             program: program.into(),
-            command: command.to_owned(),
+            command: start.agent.command.clone(),
             bridge: process::id(),
             log: self.log.clone(),
         };
@@ -92,7 +82,7 @@ impl KeeperStarter {
             .arg0(OsStr::from_bytes(keeper::NAME.to_bytes()))
             .args(task.arguments())
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(start.environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -110,17 +100,14 @@ impl KeeperStarter {
         }
         let mut process = command.spawn()?;
         let stdios = Stdios::of(&mut process)?;
-        Ok((Keeper { process, lifeline, cookie: cookie.to_owned() }, stdios))
+        Ok((Keeper { process, lifeline, cookie: start.cookie.clone() }, stdios))
     }
-}
 
-/// The graces of a keeper whose bridge is gone.
-fn graces(config: &Config) -> Graces {
-    Graces::fitted(
-        config.agent.stdin_grace.millis(),
-        config.agent.term_grace.millis(),
-        config.limits.shutdown_timeout,
-    )
+    /// The graces of a keeper whose bridge is gone.
+    fn graces(&self, agent: &AgentConfig) -> Graces {
+        let (stdin, term) = (agent.stdin_grace.millis(), agent.term_grace.millis());
+        Graces::fitted(stdin, term, self.shutdown_timeout)
+    }
 }
 
 /// The process of a keeper, and the bridge's end of its lifeline.

@@ -1,7 +1,6 @@
 //! Agents that have a keeper: the effect of the keeper's reports on a row, and what
 //! follows when a keeper is gone.
 
-use std::ffi::{OsStr, OsString};
 use std::io;
 
 use nix::errno::Errno;
@@ -12,6 +11,7 @@ use super::agent_process::{AgentProcess, Starting};
 use super::exit::ExitPart;
 use super::keeper_process::{missing, tell_refused};
 use super::row::Row;
+use super::start::Start;
 use super::start_fault::{no_directory, not_started};
 use super::sweeps::tell_swept;
 use crate::bridge::{ChannelId, Event, ExitStatus};
@@ -28,40 +28,31 @@ impl Children {
     pub(super) fn spawn_keeper(
         &mut self,
         channel: ChannelId,
-        cwd: &OsStr,
-        cookie: &str,
+        start: &Start,
         tasks: &mut JoinSet<()>,
     ) -> Result<bool, String> {
         let Some(keepers) = &self.setup.keepers else { return Ok(false) };
-        let program = self.setup.program()?;
-        let started = keepers
-            .start(&program, &self.setup.command, &self.setup.environment, cwd, cookie)
-            .and_then(|(kept, stdios)| {
-                let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
-                Ok((kept, stdios, reports))
-            });
+        let program = start.program()?;
+        let started = keepers.start(&program, start).and_then(|(kept, stdios)| {
+            let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
+            Ok((kept, stdios, reports))
+        });
         match started {
             Ok((kept, stdios, reports)) => {
-                let starting = Starting { kept, stdios, cwd: cwd.to_owned(), asked: None };
+                let starting = Starting { kept, stdios, start: start.clone(), asked: None };
                 let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree, ExitPart::Keeper];
-                let mut row =
-                    Row::new(AgentProcess::Starting(Box::new(starting)), self.new_peer(), &parts);
+                let process = AgentProcess::Starting(Box::new(starting));
+                let mut row = Row::new(process, start, self.new_peer(), &parts);
                 row.streams.push(tasks.spawn_local(reports));
                 self.insert(channel, row);
                 Ok(true)
             }
-            Err(error) if is_of_this_start(&error) => {
-                Err(not_started(self.program(), None, &error))
-            }
+            Err(error) if is_of_this_start(&error) => Err(not_started(start.name(), None, &error)),
             Err(error) => {
                 self.do_without_keepers(&error.to_string());
                 Ok(false)
             }
         }
-    }
-
-    fn program(&self) -> &OsStr {
-        self.setup.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
 
     fn do_without_keepers(&mut self, why: &str) {
@@ -115,13 +106,15 @@ impl Children {
         let row = self.rows.get(&channel)?;
         let error = match (fault, &row.process) {
             (StartFault::Directory, AgentProcess::Starting(starting)) => {
-                no_directory(&starting.cwd)
+                no_directory(&starting.start.cwd)
             }
-            _ => {
-                let path = self.setup.program().ok();
+            (StartFault::Program, AgentProcess::Starting(starting)) => {
+                let path = starting.start.program().ok();
                 let error = io::Error::from_raw_os_error(errno);
-                not_started(self.program(), path.as_deref(), &error)
+                not_started(starting.start.name(), path.as_deref(), &error)
             }
+            // A report of a keeper whose agent runs.
+            _ => return None,
         };
         self.release(channel);
         Some(Event::SpawnFailed { channel, error })
@@ -131,10 +124,9 @@ impl Children {
     fn start_again(&mut self, channel: ChannelId, tasks: &mut JoinSet<()>) -> Option<Event> {
         let row = self.remove(channel)?;
         let AgentProcess::Starting(starting) = row.process else { return None };
-        let Starting { kept, cwd, asked, .. } = *starting;
-        let cookie = kept.cookie().to_owned();
+        let Starting { kept, start, asked, .. } = *starting;
         self.leaving.push(kept.let_go());
-        let event = self.spawn_own(channel, &cwd, cookie, (row.outbox, row.flow), tasks);
+        let event = self.spawn_own(channel, &start, (row.outbox, row.flow), tasks);
         if let (Some(order), Some(row)) = (asked, self.rows.get_mut(&channel)) {
             row.process.order(order);
         }

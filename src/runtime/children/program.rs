@@ -10,35 +10,11 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::AgentSetup;
-use super::start_fault::not_started;
-
-/// The `PATH` of a client that has none, as `execvp` takes it.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
-
-impl AgentSetup {
-    /// The absolute path of the agent's program.
-    ///
-    /// # Errors
-    /// The message that says why it cannot be run.
-    pub(super) fn program(&self) -> Result<PathBuf, String> {
-        let Some(program) = self.command.first() else {
-            return Err("no command was given".to_owned());
-        };
-        // A PATH that was set for the agent comes first.
-        let set = self.environment.iter().find(|(name, _)| *name == "PATH");
-        let set = set.and_then(|(_, path)| resolve(program, &self.directory, path).ok());
-        let path = self.path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH));
-        set.map_or_else(|| resolve(program, &self.directory, path), Ok)
-            .map_err(|error| not_started(program, None, &error))
-    }
-}
-
 /// The absolute path of `program`, for a client in `directory` with this `PATH`.
 ///
 /// # Errors
 /// If there is no such program, or if it may not be executed.
-fn resolve(program: &OsStr, directory: &Path, path: &OsStr) -> io::Result<PathBuf> {
+pub(super) fn resolve(program: &OsStr, directory: &Path, path: &OsStr) -> io::Result<PathBuf> {
     if program.as_encoded_bytes().contains(&b'/') {
         return executable(directory.join(program));
     }

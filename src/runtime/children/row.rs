@@ -4,9 +4,11 @@
 use tokio::task::AbortHandle;
 
 use super::agent_process::AgentProcess;
-use super::agent_stderr::Tail;
+use super::agent_stderr::{self, Tail};
 use super::exit::{AwaitedExit, ExitPart};
+use super::start::Start;
 use crate::bridge::Exit;
+use crate::processes::Spare;
 use crate::runtime::flow::Flow;
 use crate::runtime::outbox::Outbox;
 use crate::secrets::Secrets;
@@ -20,7 +22,9 @@ pub(super) struct Row {
     /// The flow control of the agent's stdout.
     pub(super) flow: Flow,
     pub(super) tail: Tail,
-    /// Texts that are not to be quoted, beside the secrets of the environment.
+    /// The processes that are left alone when its tree is ended.
+    pub(super) spare: Spare,
+    /// Texts that are not to be quoted: those of its environment, and more.
     pub(super) secrets: Secrets,
     pub(super) exit: AwaitedExit,
 }
@@ -29,6 +33,7 @@ impl Row {
     /// The row of a process that has just been started; its exit waits for these parts.
     pub(super) fn new(
         process: AgentProcess,
+        start: &Start,
         (outbox, flow): (Outbox, Flow),
         open: &[ExitPart],
     ) -> Row {
@@ -38,16 +43,17 @@ impl Row {
             outbox,
             flow,
             tail: Tail::default(),
-            secrets: Secrets::default(),
+            spare: start.agent.spare.clone(),
+            secrets: agent_stderr::secrets(&start.environment()),
             exit: AwaitedExit::new(open),
         }
     }
 
-    /// The exit of the agent, without the row's secrets and those of the `environment` in
-    /// its last words. `None`: the exit is not complete.
-    pub(super) fn exit(&self, environment: &Secrets) -> Option<Exit> {
+    /// The exit of the agent, without the row's secrets in its last words. `None`: the exit is
+    /// not complete.
+    pub(super) fn exit(&self) -> Option<Exit> {
         let (status, half_line) = self.exit.complete()?;
-        let stderr_tail = self.tail.shown(|text| self.secrets.masked(text, environment));
+        let stderr_tail = self.tail.shown(|text| self.secrets.masked(text));
         Some(Exit { status, stderr_tail, half_line })
     }
 }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::agent_process::AgentProcess;
 use super::exit::ExitPart;
 use super::tree::CookieSweep;
 use super::{Children, ledger};
@@ -21,9 +20,10 @@ impl Children {
     /// Ends the processes that have this cookie. Then the part [`ExitPart::Tree`] of the
     /// channel's exit is done.
     pub(super) fn sweep(&self, channel: ChannelId, cookie: String, tasks: &mut JoinSet<()>) {
-        let (spare, to_loop) = (self.setup.spare.clone(), self.wiring.to_loop.clone());
-        let process = self.rows.get(&channel).map(|row| &row.process);
-        let terminated = process.and_then(AgentProcess::terminated_group);
+        let to_loop = self.wiring.to_loop.clone();
+        let row = self.rows.get(&channel);
+        let spare = row.map(|row| row.spare.clone()).unwrap_or_default();
+        let terminated = row.and_then(|row| row.process.terminated_group());
         // Not in the loop: a look at a process that hangs in the system may hang, too.
         tasks.spawn_local(async move {
             let sweep = move || {

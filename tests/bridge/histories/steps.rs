@@ -18,7 +18,11 @@ impl World {
             }
             Step::End(cause) => return self.event(Event::Shutdown(cause)),
             Step::Pause => return self.event(Event::HostPaused { millis: 0 }),
-            Step::Preheat => return self.event(Event::Preheat { cwd: "/".to_owned() }),
+            Step::Preheat => {
+                if let Some(client) = self.clients.keys().next().copied() {
+                    return self.event(Event::Preheat { client });
+                }
+            }
             Step::EarlyTimeout => return self.timeout(),
             Step::SpawnFails => self.spawn_fails = true,
             Step::AgentUpdates(a, _)

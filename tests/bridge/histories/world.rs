@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use drawbridge::bridge::{
-    Bridge, ChannelId, ClientId, Config, Effect, Event, Exit, Moment, Process, ShutdownCause,
+    AgentId, Bridge, ChannelId, ClientId, Config, Effect, Environment, EnvironmentId, Event, Exit,
+    Moment, Process, ShutdownCause,
 };
 use drawbridge::wire::{Frame, Method};
 
@@ -284,7 +285,8 @@ impl World {
         let client = ClientId(self.connected);
         self.clients.insert(client, Client::default());
         let cwd = format!("/home/{}", self.connected % 2);
-        self.put_in(client, Event::ClientConnected { client, cwd });
+        let (agent, environment) = (AgentId(0), Environment::empty(EnvironmentId(0)));
+        self.put_in(client, Event::ClientConnected { client, agent, environment, cwd });
         self.initialize(client);
         Some(client)
     }
@@ -420,6 +422,7 @@ impl World {
             }
             Effect::Conceal { .. }
             | Effect::Fence { .. }
+            | Effect::ForgetEnvironment(_)
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}

@@ -1,0 +1,78 @@
+//! The start of one agent: what is started, from where, and for which agent of the
+//! configuration.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::program::resolve;
+use super::start_fault::not_started;
+use crate::agent_environment::Variables;
+use crate::runtime::setup::AgentSetup;
+
+/// The longest path that the system takes, in bytes.
+pub(super) const LONGEST_PATH: usize = 4096;
+
+/// The `PATH` of a client that has none, as `execvp` takes it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// The start of one agent.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    /// The agent that is started.
+    pub(super) agent: Rc<AgentSetup>,
+    /// The environment of the client that causes the start.
+    pub(super) of_client: Rc<Variables>,
+    /// The directory of that client, by which a relative command is found.
+    pub(super) home: PathBuf,
+    /// The directory in which the agent starts.
+    pub(super) cwd: OsString,
+    /// The cookie of its channel.
+    pub(super) cookie: String,
+}
+
+impl Start {
+    /// The environment of the agent, without the cookie of its channel and `PWD`.
+    pub(super) fn environment(&self) -> Variables {
+        self.agent.passing.apply(&self.of_client)
+    }
+
+    /// The absolute path of the agent's program.
+    ///
+    /// # Errors
+    /// The message that says why it cannot be run.
+    pub(super) fn program(&self) -> Result<PathBuf, String> {
+        program(&self.agent, &self.of_client, &self.home)
+    }
+
+    /// The program as the command names it.
+    pub(super) fn name(&self) -> &OsStr {
+        self.agent.command.first().map_or(OsStr::new(""), OsString::as_os_str)
+    }
+}
+
+/// The absolute path of the program of an agent, for a client with this environment in this
+/// directory.
+///
+/// # Errors
+/// The message that says why it cannot be run.
+pub(in crate::runtime) fn program(
+    agent: &AgentSetup,
+    of_client: &Variables,
+    home: &Path,
+) -> Result<PathBuf, String> {
+    let Some(name) = agent.command.first() else {
+        return Err("no command was given".to_owned());
+    };
+    // A PATH that was set for the agent comes first.
+    let own = agent.passing.apply(of_client);
+    let set = path_of(&own).and_then(|path| resolve(name, home, path).ok());
+    // Otherwise that of the client, whatever the agent gets.
+    let path = path_of(of_client).unwrap_or(OsStr::new(DEFAULT_PATH));
+    set.map_or_else(|| resolve(name, home, path), Ok)
+        .map_err(|error| not_started(name, None, &error))
+}
+
+fn path_of(variables: &Variables) -> Option<&OsStr> {
+    variables.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.as_os_str())
+}
