@@ -120,6 +120,7 @@ impl Bridge {
             Event::ClientFrame { client, frame } => from_client::frame(step, client, frame),
             Event::ParentGone { client } => connection::parent_gone(step, client),
             Event::ClientGone { client } => connection::gone(step, client),
+            Event::EditorSeen { client, lives } => step.books.editor_seen(client, lives),
             Event::ChannelSpawned { channel, pid } => {
                 step.publish(Notice::ChannelStarted { channel, pid });
             }

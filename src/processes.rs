@@ -9,12 +9,14 @@
 
 #[cfg(target_os = "linux")]
 pub mod dead;
+mod identity;
 pub mod signal;
 mod spare;
 
 use std::fs;
 use std::path::Path;
 
+pub use self::identity::ProcessIdentity;
 pub use self::spare::Spare;
 
 /// A process in the table.

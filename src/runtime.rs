@@ -13,6 +13,7 @@ mod children;
 mod clients;
 mod clock;
 mod connection;
+mod editors;
 mod flow;
 mod hosting;
 mod input;
@@ -42,6 +43,7 @@ use self::children::{Children, StartSetup};
 use self::clients::Clients;
 use self::clock::Clock;
 pub use self::connection::Connection;
+use self::editors::Editors;
 use self::flow::{Crowd, Rest};
 use self::hosting::{EDITOR, Hosting};
 use self::input::{Input, Inputs};
@@ -109,6 +111,7 @@ struct Loop {
     children: Children,
     clients: Clients,
     origins: Origins,
+    editors: Editors,
     hosting: Hosting,
     /// The number of the client that connected last.
     last_client: u64,
@@ -160,6 +163,7 @@ impl Loop {
         Ok(Loop {
             bridge,
             origins: Origins::new(setup.agents),
+            editors: Editors::default(),
             hosting,
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
@@ -329,6 +333,10 @@ impl Loop {
                     if let Some(event) = from.and_then(|from| self.spawn(channel, from)) {
                         self.bridge.handle(self.clock.now(), event);
                     }
+                }
+                Effect::LookForEditor(client) => {
+                    let lives = self.editors.lives(client);
+                    self.bridge.handle(self.clock.now(), Event::EditorSeen { client, lives });
                 }
                 Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),

@@ -11,6 +11,7 @@
 //! every touched row is computed again, so that no deadline can be forgotten (I6). The
 //! methods `…_in_passing` do not touch the row.
 
+pub mod absence;
 pub mod addressee;
 pub mod agent;
 pub mod aliases;
@@ -20,6 +21,7 @@ pub mod channel;
 pub mod channel_clock;
 pub mod client;
 pub mod deadlines;
+pub mod duties;
 pub mod early_frames;
 pub mod ended_sessions;
 pub mod fence;

@@ -32,6 +32,11 @@ pub struct Limits {
     pub max_queued_prompts: usize,
     /// How long a question for a permission waits while no client has it open.
     pub permission_timeout: Limit,
+    /// How long a quiet session is kept after its last client is gone; 0: it is closed at once;
+    /// `never`: for as long as the reaper keeps it.
+    pub lost_client_timeout: Limit,
+    /// How long a turn goes on after the last client of its session is gone.
+    pub lost_turn_timeout: Limit,
     /// How long a client may be silent after the end of its parent process.
     pub orphan_timeout: Limit,
     /// The bound of a whole shutdown, in milliseconds.
@@ -102,9 +107,26 @@ impl Default for Limits {
             preheat: false,
             max_queued_prompts: 8,
             permission_timeout: Limit::After(3_600_000),
+            lost_client_timeout: Limit::Never,
+            lost_turn_timeout: Limit::Never,
             orphan_timeout: Limit::After(600_000),
             shutdown_timeout: 2_500,
             extension_events: ExtensionEvents::Asked,
+        }
+    }
+}
+
+impl Limits {
+    /// The defaults of a bridge that serves many clients. The embedded mode ends with its one
+    /// client, and needs no limits for what lost clients leave.
+    pub fn for_many_clients() -> Limits {
+        Limits {
+            lost_client_timeout: Limit::After(120_000),
+            lost_turn_timeout: Limit::After(600_000),
+            max_sessions: 64,
+            max_channels: 32,
+            shutdown_timeout: 10_000,
+            ..Limits::default()
         }
     }
 }

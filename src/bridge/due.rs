@@ -4,13 +4,15 @@ use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::channels::{liveness, set_up_replay, stop, waiting};
-use crate::bridge::id::{CallId, ChannelId};
+use crate::bridge::id::{CallId, ChannelId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{pass_on, released};
-use crate::bridge::sessions::{attach, close, open, question_end, reaper, repeated_login, turn};
+use crate::bridge::sessions::{
+    absence, attach, close, open, question_end, reaper, repeated_login, turn,
+};
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
 
@@ -20,11 +22,19 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Channel(id) => channel_due(step, id),
         Due::Call(id) => call_due(step, id),
         Due::Question(id) => question_end::timed_out(step, id),
-        Due::Session(key) => reaper::reap(step, key),
+        Due::Session(key) => session_due(step, key),
         Due::Start(_) => step.books.touch_placement(),
         Due::Silence(id) => liveness::ask_survey(step, id),
         Due::Orphan(id) => shutdown::orphaned(step, id),
         Due::Shutdown => shutdown::force(step),
+    }
+}
+
+fn session_due(step: &mut Step<'_>, key: SessionKey) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    match step.books.duty(session).filter(|(at, _)| *at <= step.now) {
+        Some((_, duty)) => absence::fulfil(step, key, duty),
+        None => reaper::reap(step, key),
     }
 }
 

@@ -57,6 +57,9 @@ pub enum Effect {
         /// The lane.
         lane: Lane,
     },
+    /// Look whether the program still lives that started the connection of a client, which is
+    /// gone. Answered by `EditorSeen`.
+    LookForEditor(ClientId),
     /// Close a channel's stdin once everything queued for it is written.
     CloseStdin(ChannelId),
     /// SIGTERM to the channel's process group.

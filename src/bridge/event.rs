@@ -40,6 +40,13 @@ pub enum Event {
         /// The client.
         client: ClientId,
     },
+    /// The answer to [`Effect::LookForEditor`](super::Effect::LookForEditor).
+    EditorSeen {
+        /// The client, which is gone.
+        client: ClientId,
+        /// Whether the program that started its connection still lives.
+        lives: bool,
+    },
     /// The process of a channel runs.
     ChannelSpawned {
         /// The channel.

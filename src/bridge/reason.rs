@@ -14,6 +14,8 @@ pub enum EndReason {
     IdleTimeout,
     /// The last client left the session on purpose.
     LastClientDetached,
+    /// No client came back to the session in time.
+    ClientLost,
     /// The session was evicted.
     Evicted,
     /// A client deleted or archived the session.
@@ -33,6 +35,7 @@ impl EndReason {
             EndReason::ClientClose => "client_close",
             EndReason::IdleTimeout => "idle_timeout",
             EndReason::LastClientDetached => "last_client_detached",
+            EndReason::ClientLost => "client_lost",
             EndReason::Evicted => "evicted",
             EndReason::Deleted => "deleted",
             EndReason::ChannelClosed => "channel_closed",
@@ -47,6 +50,7 @@ impl EndReason {
             EndReason::ClientClose => "a client closed it",
             EndReason::IdleTimeout => "it was idle for too long",
             EndReason::LastClientDetached => "its last client left it",
+            EndReason::ClientLost => "its client was gone and did not come back",
             EndReason::Evicted => "--max-sessions was reached and a new session took its place",
             EndReason::Deleted => "a client deleted or archived it",
             EndReason::ChannelClosed => "the agent's process ended",

@@ -47,10 +47,12 @@ pub enum Bug {
     BlameWaitingAgent,
     /// A passing id takes the public id of a live session.
     ReusePublicId,
+    /// A turn that nobody watches goes on for ever.
+    LostTurnForEver,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 20] = [
+pub const ALL: [Bug; 21] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -71,6 +73,7 @@ pub const ALL: [Bug; 20] = [
     Bug::KeepElicitation,
     Bug::BlameWaitingAgent,
     Bug::ReusePublicId,
+    Bug::LostTurnForEver,
 ];
 
 thread_local! {

@@ -1,6 +1,7 @@
 //! The life of sessions: how they open and close, turns, questions, who is attached,
 //! and the reaper.
 
+pub mod absence;
 pub mod attach;
 pub mod cancel;
 pub mod close;

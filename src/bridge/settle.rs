@@ -6,7 +6,6 @@
 
 use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::books::session::Audience;
 use crate::bridge::channels::{placement, retirement, stop};
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, SessionKey};
@@ -65,7 +64,7 @@ pub fn finish(step: &mut Step<'_>) {
 fn session(step: &mut Step<'_>, key: SessionKey) {
     // The session may have ended in this step.
     let Some(session) = step.books.session(key) else { return };
-    if session.audience == Audience::Left && session.calls.is_empty() {
+    if session.was_left() && session.calls.is_empty() {
         close::end_session(step, key, EndReason::LastClientDetached, Ending::InOrder);
     } else if let Some(at) = step.books.session_deadline(session) {
         step.books.watch_session(key, at);

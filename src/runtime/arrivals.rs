@@ -25,7 +25,7 @@ impl Loop {
     /// Connects a client that has come by a socket. One whose stream cannot be used, or that
     /// wants an agent that is not there, is let go.
     pub(super) fn accept(&mut self, connection: Connection) {
-        let Connection { stream, agent, variables, directory } = connection;
+        let Connection { stream, agent, variables, directory, editor } = connection;
         let streams = stream.try_clone().and_then(|again| {
             stream.set_nonblocking(true)?;
             Ok((Source::of_socket(again.into())?, Sink::of_socket(stream.into())?))
@@ -38,6 +38,9 @@ impl Loop {
         };
         self.last_client += 1;
         let client = ClientId(self.last_client);
+        if let Some(editor) = editor {
+            self.editors.add(client, editor);
+        }
         self.clients.connect(client, source, sink, &mut self.tasks);
         self.introduce(client, AgentId(agent), variables, &directory);
     }

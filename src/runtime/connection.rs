@@ -4,6 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use crate::agent_environment::Variables;
+use crate::processes::ProcessIdentity;
 
 /// The connection of a client that is not at the bridge's own stdio.
 #[derive(Debug)]
@@ -16,4 +17,6 @@ pub struct Connection {
     pub variables: Variables,
     /// The directory of the client.
     pub directory: PathBuf,
+    /// The program that the person uses: the one that has started the connection.
+    pub editor: Option<ProcessIdentity>,
 }

@@ -71,6 +71,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     /// What was sent to clients, and the fences, each with its lane.
     pub lanes: Vec<(Lane, String)>,
+    /// The clients whose editors were looked for.
+    pub looked_for: Vec<ClientId>,
     /// The clients for which there is no agent.
     pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
@@ -101,6 +103,7 @@ impl World {
             agent: CAPABLE,
             notices: Vec::new(),
             lanes: Vec::new(),
+            looked_for: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
@@ -382,6 +385,7 @@ impl World {
             match effect {
                 Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
                 Effect::ForgetEnvironment(_) => {}
+                Effect::LookForEditor(client) => self.looked_for.push(client),
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
                 Effect::ToClient { client, lane, frame } => {
                     self.lanes.push((lane, String::from_utf8_lossy(&frame.to_bytes()).into()));

@@ -29,6 +29,7 @@ mod limits;
 mod lines;
 mod liveness;
 mod login;
+mod lost;
 mod no_agent;
 mod opening;
 mod overlap;

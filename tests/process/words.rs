@@ -196,7 +196,7 @@ fn the_log_says_how_a_session_came_and_why_it_went() {
     bridge.initialize();
     let session = bridge.new_session();
     bridge.turn(&session, "say remember");
-    bridge.logs("because it was idle for too long (it was idle for 3");
+    bridge.logs("because it was idle for too long (idle_timeout; it was idle for 3");
     bridge.restore("session/load", &session);
     bridge.logs(&format!("({session}): loaded on"));
     bridge.logs("because it was idle for too long");

@@ -127,6 +127,7 @@ fn drawbridge_reasons() -> Vec<&'static str> {
         ClientClose,
         IdleTimeout,
         LastClientDetached,
+        ClientLost,
         Evicted,
         Deleted,
         ChannelClosed,

@@ -413,6 +413,7 @@ impl World {
             Effect::Publish(_)
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
+            | Effect::LookForEditor(_)
             | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
+use crate::bridge::books::absence::Absence;
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::{Client, Introduction};
@@ -336,8 +337,8 @@ impl Books {
         self.touched.channels.insert(channel);
     }
 
-    /// Detaches a client from a session. If it was the last one, `then` becomes the audience.
-    pub fn detach(&mut self, client: ClientId, key: SessionKey, then: Audience) {
+    /// Detaches a client from a session. If it was the last one, `then` begins.
+    pub fn detach(&mut self, client: ClientId, key: SessionKey, then: Absence) {
         if let Some(row) = self.clients.get_mut(&client) {
             row.sessions.remove(&key);
         }
@@ -345,7 +346,7 @@ impl Books {
         if let Audience::Attached(clients) = &mut session.audience {
             clients.retain(|other| *other != client);
             if clients.is_empty() {
-                session.audience = then;
+                session.audience = Audience::Absent(then);
             }
         }
         let channel = session.channel;

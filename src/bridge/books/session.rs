@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::bridge::books::absence::{Absence, Departure};
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
@@ -76,11 +77,8 @@ impl HuskCost {
 pub enum Audience {
     /// These clients are attached, in the order in which they came.
     Attached(Vec<ClientId>),
-    /// The last client left on purpose: the session is closed when no call is open in it.
-    Left,
-    /// The last client is gone without leaving the session: it may come back. Also before
-    /// the first client is attached.
-    Absent,
+    /// No client is attached.
+    Absent(Absence),
 }
 
 /// The background work of a session, as far as it is known.
@@ -149,7 +147,7 @@ impl Session {
             channel,
             id,
             agent_id,
-            audience: Audience::Absent,
+            audience: Audience::Absent(Absence::lost(now, None)),
             last_seen: now,
             calls: Ids::default(),
             queue: VecDeque::new(),
@@ -167,8 +165,13 @@ impl Session {
     pub fn clients(&self) -> &[ClientId] {
         match &self.audience {
             Audience::Attached(clients) => clients,
-            Audience::Left | Audience::Absent => &[],
+            Audience::Absent(_) => &[],
         }
+    }
+
+    /// Whether the last client has left the session on purpose.
+    pub fn was_left(&self) -> bool {
+        matches!(&self.audience, Audience::Absent(row) if row.departure == Departure::Left)
     }
 
     /// Whether a request is open in the session, in either direction.

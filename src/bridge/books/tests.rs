@@ -204,7 +204,7 @@ fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::All;
     assert_eq!(asked(&books), [ALICE, BOB]);
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::Originator;
-    books.detach(BOB, key, session::Audience::Absent);
+    books.detach(BOB, key, absence::Absence::lost(at(0), None));
     assert_eq!(asked(&books), [ALICE], "who prompted is gone");
 }
 

@@ -86,7 +86,7 @@ impl Books {
 
     /// The moment `at`, or the end of the pause after the host stood still, in which clients
     /// and agents have time to wake up: the later one.
-    fn not_in_pause(&self, at: Moment) -> Option<Moment> {
+    pub fn not_in_pause(&self, at: Moment) -> Option<Moment> {
         Some(at.max(self.paused_until))
     }
 
@@ -222,9 +222,16 @@ impl Books {
         cancelled.into_iter().chain(alone).min()
     }
 
+    /// When something is to be done about a session: by the reaper, or because no client is
+    /// attached.
+    pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
+        let duty = self.duty(session).map(|(at, _)| at);
+        self.reap_deadline(session).into_iter().chain(duty).min()
+    }
+
     /// When the reaper may close a session: at the first multiple of the reap interval at
     /// which the session has been idle for long enough.
-    pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
+    fn reap_deadline(&self, session: &Session) -> Option<Moment> {
         if self.is_ending() || self.is_busy(session) {
             return None;
         }

@@ -1,10 +1,11 @@
 //! A client's connection is over.
 
+use crate::bridge::books::absence::Absence;
 use crate::bridge::books::call::Call;
-use crate::bridge::books::session::Audience;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::stop;
 use crate::bridge::id::{ChannelId, ClientId, SessionKey};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::passing_ids;
 use crate::bridge::reason::EndReason;
 use crate::bridge::sessions::question_end;
@@ -26,8 +27,11 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
             step.books.disown_call(id);
         }
     }
+    let mut left = 0;
     for key in sessions {
-        step.books.detach(client, key, Audience::Absent);
+        let lost = Absence::lost(step.now, Some(client));
+        step.books.detach(client, key, lost);
+        left += usize::from(step.books.session(key).is_some_and(|row| row.clients().is_empty()));
     }
     question_end::take_from_client(step, client, None);
     let channels: Vec<ChannelId> = step
@@ -46,6 +50,7 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
             row.leases.remove(&client);
         }
     }
+    step.publish(Notice::ClientGone { client, sessions: left });
     stop::end_passthrough(step, pool);
 }
 

@@ -1,7 +1,7 @@
 //! Attachment: a client joins a live session, or leaves it.
 
+use crate::bridge::books::absence::Absence;
 use crate::bridge::books::call::{Asker, Purpose, Stage};
-use crate::bridge::books::session::Audience;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PermissionPolicy;
 use crate::bridge::effect::Effect;
@@ -65,7 +65,7 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
 /// Detaches a client that a failed load or resume had attached.
 fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::take_from_client(step, client, Some(key));
-    step.books.detach(client, key, Audience::Absent);
+    step.books.detach(client, key, Absence::lost(step.now, None));
 }
 
 /// Turns a load or resume that waited into one of a live session, because another call
@@ -102,8 +102,8 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     question_end::take_from_client(step, client, Some(key));
     let named = step.books.session(key).map(|session| (session.id.clone(), session.channel));
-    step.books.detach(client, key, Audience::Left);
-    let open = step.books.session(key).filter(|row| row.audience == Audience::Left);
+    step.books.detach(client, key, Absence::left(step.now));
+    let open = step.books.session(key).filter(|row| row.was_left());
     for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
         question_end::withdraw(step, question);
     }

@@ -4,6 +4,7 @@ use crate::bridge::id::{CallId, ClientId, PassingKey, QuestionId, SessionKey};
 use crate::bridge::outgoing::answer::CANCELLED_TURN;
 use crate::bridge::outgoing::messages::SessionParams;
 use crate::bridge::outgoing::{answer, compose, send, translate};
+use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Method};
 
@@ -75,5 +76,23 @@ pub fn own(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let notification = compose::notification(Method::SessionCancel.name(), &params);
     if let Ok(frame) = Frame::parse(notification.to_bytes()) {
         by_client(step, client, key, &frame);
+    }
+}
+
+/// Cancels the turn of a session that no client is attached to, the prompts that wait behind it,
+/// and what its agent asks.
+pub fn unwatched(step: &mut Step<'_>, key: SessionKey) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let (channel, agent_id) = (session.channel, session.agent_id.clone());
+    let queued: Vec<CallId> = session.queue.iter().copied().collect();
+    let questions = session.questions.clone();
+    if step.books.running_prompts(key).next().is_some() {
+        send::cancel_turn(step, channel, &agent_id);
+    }
+    for id in queued {
+        answer::succeed(step, id, CANCELLED_TURN);
+    }
+    for id in questions {
+        question_end::withdraw(step, id);
     }
 }

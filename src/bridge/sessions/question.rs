@@ -12,7 +12,6 @@ use crate::bridge::books::early_frames::MAX_EARLY_SESSIONS;
 use crate::bridge::books::handles::{Handle, HandleKind};
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::question::Question;
-use crate::bridge::books::session::Audience;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
@@ -109,7 +108,7 @@ fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, fram
     let asked = step.books.whom_to_ask(session, frame);
     // A client that left on purpose does not come back to answer, and one that is there and
     // cannot answer will not be able to later.
-    let is_left = session.audience == Audience::Left;
+    let is_left = session.was_left();
     let can_wait = may_wait(frame.method) && session.clients().is_empty();
     if is_left || (asked.is_empty() && !can_wait) {
         let method = frame.method_name().into_owned();

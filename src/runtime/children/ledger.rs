@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use self::entry::{Identity, LedgerAgent};
+use self::entry::LedgerAgent;
 use self::place::{FOLDER, Machine, machine};
 use crate::bridge::ChannelId;
+use crate::processes::ProcessIdentity;
 use crate::user_files::Directory;
 
 /// How many names are tried for a new file; in other containers bridges with the same process
@@ -66,7 +67,7 @@ impl Ledger {
     /// Notes the process of a listed agent, the leader of its group.
     pub(super) fn started(&mut self, channel: ChannelId, pid: u32) {
         if let Some(agent) = self.agents.get_mut(&channel) {
-            agent.leader = Identity::of(pid);
+            agent.leader = ProcessIdentity::of(pid);
             self.write();
         }
     }

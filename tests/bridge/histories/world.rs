@@ -423,6 +423,7 @@ impl World {
             Effect::Conceal { .. }
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
+            | Effect::LookForEditor(_)
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}

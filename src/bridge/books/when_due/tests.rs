@@ -1,9 +1,9 @@
 //! The deadlines of rows, each by its facts.
 
 use super::*;
+use crate::bridge::books::absence::Absence;
 use crate::bridge::books::channel::Wrote;
 use crate::bridge::books::question::Question;
-use crate::bridge::books::session::Audience;
 use crate::bridge::books::tests::{
     AGENT, ALICE, add_call, add_channel, add_pool, add_prompt, add_session, at, books, frame,
 };
@@ -57,7 +57,7 @@ fn a_session_with_a_client_is_due_only_if_the_policy_says_so() {
     books.agent_mut(AGENT).config.session_idle_timeout = Limit::Never;
     assert_eq!(due(&books, session), None);
     books.agent_mut(AGENT).config = Default::default();
-    books.detach(ALICE, key, Audience::Absent);
+    books.detach(ALICE, key, Absence::lost(at(0), None));
     assert_eq!(due(&books, session), Some(1_860_000));
 }
 

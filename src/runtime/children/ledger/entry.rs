@@ -1,20 +1,6 @@
 //! The lines of a ledger: one agent each.
 
-use crate::processes;
-
-/// A process, told by its birth from others that have the same process id later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) pid: u32,
-    born_ticks: u64,
-}
-
-impl Identity {
-    /// The identity of a process in the table; `None`: there is none with this id.
-    pub(super) fn of(pid: u32) -> Option<Identity> {
-        processes::at(pid).map(|entry| Identity { pid, born_ticks: entry.born_ticks })
-    }
-}
+use crate::processes::ProcessIdentity;
 
 /// An agent in a ledger, which is listed before it is started.
 ///
@@ -22,13 +8,13 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LedgerAgent {
     pub(super) cookie: String,
-    pub(super) leader: Option<Identity>,
+    pub(super) leader: Option<ProcessIdentity>,
 }
 
 impl LedgerAgent {
     /// The line of the agent, with its line end.
     pub(super) fn line(&self) -> String {
-        let leader = self.leader.unwrap_or(Identity { pid: 0, born_ticks: 0 });
+        let leader = self.leader.unwrap_or(ProcessIdentity { pid: 0, born_ticks: 0 });
         format!("agent {} {} {}\n", leader.pid, leader.born_ticks, self.cookie)
     }
 
@@ -36,7 +22,7 @@ impl LedgerAgent {
     pub(super) fn read(line: &str) -> Option<LedgerAgent> {
         let mut words = line.strip_prefix("agent ")?.split(' ');
         let pid = words.next()?.parse().ok()?;
-        let leader = Identity { pid, born_ticks: words.next()?.parse().ok()? };
+        let leader = ProcessIdentity { pid, born_ticks: words.next()?.parse().ok()? };
         let cookie = words.next().filter(|cookie| !cookie.is_empty())?.to_owned();
         Some(LedgerAgent { cookie, leader: Some(leader).filter(|leader| leader.pid > 1) })
     }
@@ -48,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
-        let leader = Some(Identity { pid: 7, born_ticks: 70 });
+        let leader = Some(ProcessIdentity { pid: 7, born_ticks: 70 });
         for leader in [leader, None] {
             let agent = LedgerAgent { cookie: "a-b".to_owned(), leader };
             assert_eq!(LedgerAgent::read(agent.line().trim_end()), Some(agent));

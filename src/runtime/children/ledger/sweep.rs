@@ -8,11 +8,11 @@ use std::path::Path;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::Signal;
 
-use super::entry::{Identity, LedgerAgent};
+use super::entry::LedgerAgent;
 use super::place::{FOLDER, Made, machine};
 use crate::ladder::REST_GRACE;
 use crate::processes::signal::{Sent, send_to_own};
-use crate::processes::{self, Spare, Swept};
+use crate::processes::{self, ProcessIdentity, Spare, Swept};
 use crate::runtime::children::tree::CookieSweep;
 use crate::user_files::Directory;
 
@@ -59,7 +59,9 @@ fn file(folder: &Directory, name: &OsStr, made: Made, spare: &Spare) -> io::Resu
 /// Ends the tree of an agent, and the rest of its group.
 fn end(agent: &LedgerAgent, spare: &Spare) -> Swept {
     let mut signalled = BTreeSet::new();
-    if let Some(leader) = agent.leader.filter(|leader| Identity::of(leader.pid) == Some(*leader)) {
+    if let Some(leader) =
+        agent.leader.filter(|leader| ProcessIdentity::of(leader.pid) == Some(*leader))
+    {
         // The id is still that of the agent, and so is that of its group.
         for entry in processes::all().filter(|entry| entry.group == leader.pid) {
             if send_to_own(&entry, Signal::SIGKILL, || true) == Sent::Yes {
