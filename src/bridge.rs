@@ -34,11 +34,13 @@ pub mod event;
 pub mod id;
 mod last_words;
 pub mod notice;
+pub mod quirks;
 pub mod reason;
 pub mod refusal;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
 pub mod time;
+pub mod update;
 pub mod words;
 
 mod books;

@@ -37,14 +37,18 @@ pub mod phase;
 pub mod pool;
 pub mod public_id;
 pub mod question;
+pub mod recording;
 pub mod registry;
+pub mod replay_sum;
 pub mod restarts;
+pub mod ring;
 pub mod session;
 pub mod session_names;
 pub mod settling;
 pub mod table;
 pub mod tombstones;
 pub mod touched_rows;
+pub mod transcript;
 pub mod when_due;
 pub mod whom_to_ask;
 pub mod whose;
@@ -64,9 +68,11 @@ use crate::bridge::books::passing::PassingId;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::Pool;
 use crate::bridge::books::question::Question;
+use crate::bridge::books::replay_sum::ReplaySum;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::table::Table;
 use crate::bridge::books::touched_rows::Touched;
+use crate::bridge::books::transcript::Transcript;
 use crate::bridge::config::{Config, Limits};
 use crate::bridge::id::{
     AgentId, CallId, ChannelId, ClientId, EnvironmentId, FanoutId, PassingKey, PoolId, QuestionId,
@@ -103,6 +109,9 @@ pub struct Books {
     /// The channel that gave each cursor of `session/list`, the oldest first.
     cursors: Table<Box<str>, ChannelId>,
     deadlines: Deadlines,
+    replay_sum: ReplaySum,
+    /// The histories that agents replay now, by the loads that asked for them.
+    replays: BTreeMap<CallId, Box<Transcript>>,
     touched: Touched,
     numbers: Numbers,
     /// Rows that must exist and were missing, each with the place in the code that
@@ -154,6 +163,8 @@ impl Books {
             unplaced: Ids::default(),
             cursors: Table::default(),
             deadlines: Deadlines::default(),
+            replay_sum: ReplaySum::default(),
+            replays: BTreeMap::new(),
             touched: Touched::default(),
             numbers: Numbers::default(),
             absences: Vec::new(),

@@ -307,6 +307,9 @@ fn bounds(books: &Books) -> Result<(), String> {
             return Err(format!("I10: {id} asks too many questions"));
         }
     }
+    if !books.transcripts_are_sound() {
+        return Err("I10: the transcripts are too large, or their sum is wrong".to_owned());
+    }
     if let Some((id, _)) = books.clients().iter().find(|(_, row)| !row.held.is_sound()) {
         return Err(format!("I10: {id} has sent too much behind its initialize"));
     }

@@ -37,6 +37,11 @@ pub struct Limits {
     pub lost_client_timeout: Limit,
     /// How long a turn goes on after the last client of its session is gone.
     pub lost_turn_timeout: Limit,
+    /// The most bytes of a session's last turns that are kept for clients that come later; 0:
+    /// none.
+    pub replay_bytes: usize,
+    /// The most bytes that are kept so of all sessions together.
+    pub replay_total_bytes: usize,
     /// How long a client may be silent after the end of its parent process.
     pub orphan_timeout: Limit,
     /// The bound of a whole shutdown, in milliseconds.
@@ -109,6 +114,8 @@ impl Default for Limits {
             permission_timeout: Limit::After(3_600_000),
             lost_client_timeout: Limit::Never,
             lost_turn_timeout: Limit::Never,
+            replay_bytes: 0,
+            replay_total_bytes: 64 << 20,
             orphan_timeout: Limit::After(600_000),
             shutdown_timeout: 2_500,
             extension_events: ExtensionEvents::Asked,
@@ -123,6 +130,7 @@ impl Limits {
         Limits {
             lost_client_timeout: Limit::After(120_000),
             lost_turn_timeout: Limit::After(600_000),
+            replay_bytes: 4 << 20,
             max_sessions: 64,
             max_channels: 32,
             shutdown_timeout: 10_000,

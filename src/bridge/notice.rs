@@ -161,6 +161,13 @@ pub enum Notice {
         limit: usize,
     },
     HostPaused,
+    /// A client wanted a live session to work with other things, and it keeps its own.
+    SessionKept {
+        session: SessionKey,
+        id: String,
+        client: ClientId,
+        kept: String,
+    },
     /// A client is gone, and left this number of sessions without a client.
     ClientGone {
         client: ClientId,
@@ -213,6 +220,7 @@ impl Notice {
             | PassingIdsOver { .. }
             | NoAddressee { .. }
             | SuccessorFailed { .. }
+            | SessionKept { .. }
             | OverlongLine { .. }
             | AgentNotReading { .. }
             | NoSignOfLife { .. }

@@ -49,10 +49,14 @@ pub enum Bug {
     ReusePublicId,
     /// A turn that nobody watches goes on for ever.
     LostTurnForEver,
+    /// The replay ring gives up a part of a turn.
+    CutRingInTurn,
+    /// A resume of a live session replays its history.
+    ReplayAtResume,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 21] = [
+pub const ALL: [Bug; 23] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -74,6 +78,8 @@ pub const ALL: [Bug; 21] = [
     Bug::BlameWaitingAgent,
     Bug::ReusePublicId,
     Bug::LostTurnForEver,
+    Bug::CutRingInTurn,
+    Bug::ReplayAtResume,
 ];
 
 thread_local! {

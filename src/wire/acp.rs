@@ -118,6 +118,8 @@ methods! {
     NesClose = "nes/close",
     /// Either way: withdraw a request.
     CancelRequest = "$/cancel_request",
+    /// Client → bridge: the client joins a session.
+    BridgeAttach = "_drawbridge/attach",
     /// Client → bridge: the client leaves sessions on purpose.
     BridgeDetach = "_drawbridge/detach",
     /// Client → bridge: the client is still there.

@@ -41,6 +41,22 @@ pub fn set(text: &[u8], path: &[&str], value: &[u8]) -> Bytes {
     replace(text, vec![(just_before_end(object), member.into())])
 }
 
+/// The object at `object` of a text, without the members of this name; `{}` if it is no object.
+pub fn without(text: &[u8], object: Span, name: &str) -> Bytes {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let walked = Scanner::at(text, object).object(|scanner, key| {
+        let value = scanner.value()?;
+        if !json::is(text, key, name) {
+            kept.push(&text[key.start()..value.end()]);
+        }
+        Ok(())
+    });
+    match walked {
+        Ok(_) => Bytes::from([b"{".as_slice(), &kept.join(&b","[..]), b"}"].concat()),
+        Err(_) => Bytes::from_static(b"{}"),
+    }
+}
+
 fn just_before_end(place: Span) -> Span {
     Span::new(place.end() - 1, place.end() - 1)
 }

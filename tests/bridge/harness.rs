@@ -71,6 +71,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     /// What was sent to clients, and the fences, each with its lane.
     pub lanes: Vec<(Lane, String)>,
+    /// The clients that were told of the turns of others, and the state of the turn.
+    pub turns: Vec<(ClientId, String)>,
     /// The clients whose editors were looked for.
     pub looked_for: Vec<ClientId>,
     /// The clients for which there is no agent.
@@ -103,6 +105,7 @@ impl World {
             agent: CAPABLE,
             notices: Vec::new(),
             lanes: Vec::new(),
+            turns: Vec::new(),
             looked_for: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
@@ -429,6 +432,10 @@ impl World {
                 was_open || id == "null",
                 "{to:?} gets an answer that it does not wait for: {frame:?}"
             );
+        }
+        if let (Peer::Client(client), "_drawbridge/turn") = (to, &*frame.method_name()) {
+            let state = frame.find_text(&["state"]).unwrap_or_default().into_owned();
+            return self.turns.push((client, state));
         }
         self.got(to, Got::Line(String::from_utf8(frame.bytes().to_vec()).unwrap()));
     }

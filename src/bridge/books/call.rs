@@ -5,6 +5,8 @@
 
 mod open_kind;
 
+use bytes::Bytes;
+
 pub use self::open_kind::OpenKind;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
@@ -87,6 +89,8 @@ pub struct Opening {
     pub cwd: Box<str>,
     /// The MCP servers of the session that are processes of its agent.
     pub servers: usize,
+    /// A hash of each part of the request that tells what the session works with, by its name.
+    pub opened_with: [(&'static str, u64); 2],
     /// Whether it may be sent again behind a repeated login.
     pub login: RepeatLogin,
     /// The sub-agents that the replay of a restored session has announced: they come to
@@ -148,6 +152,17 @@ impl PassedOn {
     }
 }
 
+/// A setting of a session, with its new value as JSON text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// The mode.
+    Mode(Bytes),
+    /// The model.
+    Model(Bytes),
+    /// An option: the answer has all of them.
+    Options,
+}
+
 /// The purpose of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
@@ -205,6 +220,8 @@ pub enum Purpose {
         /// again.
         attached: bool,
     },
+    /// The change of a setting of a session.
+    Setting(Setting),
     /// Any other request in a session.
     InSession,
     /// Any other request without a session.

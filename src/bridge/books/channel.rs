@@ -181,6 +181,8 @@ pub struct Channel {
     pub shared_cwd: Option<Box<str>>,
     /// Whether a session was ever opened here.
     pub used: bool,
+    /// Whether its agent repeats the prompts of a turn as messages of the user.
+    pub echoes: bool,
     /// The capabilities in its agent's answer to `initialize`.
     pub capabilities: Capabilities,
     /// The state of its login, as far as that is known.
@@ -279,6 +281,7 @@ impl Channel {
             pool: None,
             shared_cwd: None,
             used: false,
+            echoes: false,
             capabilities: Capabilities::default(),
             login: Login::Unknown,
             sessions: BTreeSet::new(),

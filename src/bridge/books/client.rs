@@ -8,7 +8,9 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::parent::Parent;
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
+use crate::bridge::quirks::{Mirror, mirror};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::update::Gate;
 use crate::wire::Frame;
 
 /// Requests that one peer may have open at once.
@@ -35,6 +37,8 @@ pub struct Client {
     pub held: HeldFrames,
     /// The capabilities that it offers to agents.
     pub offers: Offers,
+    /// What it wants of the notifications of its sessions.
+    pub listening: Listening,
     /// Sessions it is attached to.
     pub sessions: BTreeSet<SessionKey>,
     /// Its open requests that one channel answers.
@@ -111,6 +115,40 @@ impl Offers {
     }
 }
 
+/// What a client wants of the notifications of its sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// Whether each is to carry its sequence number.
+    pub numbered: bool,
+    /// The turns that it is shown.
+    pub mirror: Mirror,
+    /// For each of [`Gate::ALL`], whether it offered the capability.
+    offered: [bool; 4],
+}
+
+impl Listening {
+    /// Reads the wishes from the params of an `initialize`.
+    pub fn of(initialize: &Frame) -> Self {
+        let text = initialize.bytes();
+        let at = |path: &[&str]| initialize.find(path).map(|place| place.of(text));
+        let numbered = ["clientCapabilities", "_meta", "drawbridge", "seq"];
+        let name = initialize.find_text(&["clientInfo", "name"]);
+        Listening {
+            numbered: at(&numbered) == Some(b"true"),
+            mirror: name.map(|name| mirror(&name)).unwrap_or_default(),
+            offered: Gate::ALL.map(|gate| {
+                at(gate.path()).is_some_and(|value| !matches!(value, b"null" | b"false"))
+            }),
+        }
+    }
+
+    /// Whether the client offered the capability that an update needs.
+    pub fn passes(&self, gate: Gate) -> bool {
+        let place = Gate::ALL.iter().position(|other| *other == gate);
+        place.is_some_and(|place| self.offered[place])
+    }
+}
+
 impl Client {
     /// Whether an agent has answered its `initialize`.
     pub fn is_introduced(&self) -> bool {
@@ -138,6 +176,7 @@ impl Client {
             wants_events: false,
             held: HeldFrames::default(),
             offers: Offers::default(),
+            listening: Listening::default(),
             sessions: BTreeSet::new(),
             calls: Ids::default(),
             fanouts: BTreeSet::new(),

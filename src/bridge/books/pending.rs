@@ -135,6 +135,7 @@ impl Books {
         let call = self.calls.swap_remove(&id)?;
         self.deadlines.forget(Due::Call(id));
         self.unplaced.remove(&id);
+        self.take_replay(id);
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }

@@ -279,6 +279,9 @@ impl Books {
     /// passing ids, which the caller removes.
     pub fn remove_session(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.swap_remove(&key)?;
+        if let Some(transcript) = &session.transcript {
+            self.forget_transcript(key, transcript);
+        }
         self.deadlines.forget(Due::Session(key));
         self.touched.sessions.remove(&key);
         self.agent_mut(session.agent).aliases.remove(&session.id, Name::Session(key));
@@ -343,6 +346,7 @@ impl Books {
             row.sessions.remove(&key);
         }
         let Some(session) = self.session_mut(key) else { return self.absent(key) };
+        session.participants.remove(&client);
         if let Audience::Attached(clients) = &mut session.audience {
             clients.retain(|other| *other != client);
             if clients.is_empty() {

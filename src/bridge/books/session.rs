@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::bridge::books::absence::{Absence, Departure};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, QuestionId, SessionKey};
 use crate::bridge::time::Moment;
 
@@ -130,6 +131,10 @@ pub struct Session {
     /// The number of notifications for its clients so far, also of those that came while no
     /// client was attached. The message that ends the session carries it.
     pub seq: u64,
+    /// What a client that comes later is told; `None`: nothing is kept for one.
+    pub transcript: Option<Box<Transcript>>,
+    /// The clients that opened it or have prompted in it.
+    pub participants: Ids<ClientId>,
 }
 
 impl Session {
@@ -158,6 +163,8 @@ impl Session {
             turns: Turns::default(),
             background: Background::Unknown,
             seq: 0,
+            transcript: None,
+            participants: Ids::default(),
         }
     }
 

@@ -46,7 +46,8 @@ pub fn frame() -> Frame {
 pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
     let (agent_id, public_id) = (source.map(Into::into), public.map(Into::into));
     let (cwd, login, children) = (Box::default(), RepeatLogin::Unsent, Vec::new());
-    Opening { kind, agent_id, public_id, cwd, servers: 0, login, children }
+    let opened_with = [("", 0); 2];
+    Opening { kind, agent_id, public_id, cwd, servers: 0, opened_with, login, children }
 }
 
 /// Books with two agents, and a client of the first.

@@ -149,6 +149,11 @@ impl fmt::Display for Notice {
                 )?;
                 if *limit > 0 { write!(f, " of {limit})") } else { f.write_str(")") }
             }
+            SessionKept { session, id, client, kept } => write!(
+                f,
+                "{session} ({id}): {client} joins with other values of {kept}; the session keeps \
+                 those that it was opened with"
+            ),
             ClientGone { client, sessions: 0 } => write!(f, "{client}: gone"),
             ClientGone { client, sessions } => {
                 let left = counted(*sessions, "session", "sessions");

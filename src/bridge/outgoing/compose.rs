@@ -37,6 +37,23 @@ pub fn notification(method: &str, params: &impl Serialize) -> OutgoingFrame {
     message(&[b"\"method\":", &written(&method), b",\"params\":", &written(params)])
 }
 
+/// A `session/update` of this kind, with one member more, whose value is JSON text.
+pub fn update(session_id: &str, kind: &str, (member, value): (&str, &[u8])) -> Option<Frame> {
+    let (session_id, kind, member) = (written(&session_id), written(&kind), written(&member));
+    let params: [&[u8]; 9] = [
+        b"\"method\":\"session/update\",\"params\":{\"sessionId\":",
+        &session_id,
+        b",\"update\":{\"sessionUpdate\":",
+        &kind,
+        b",",
+        &member,
+        b":",
+        value,
+        b"}}",
+    ];
+    Frame::parse(message(&params).to_bytes()).ok()
+}
+
 /// A request under one of the bridge's own numbers.
 pub fn request(number: u64, method: &str, params: &impl Serialize) -> OutgoingFrame {
     let token = Token::number(number);

@@ -1,12 +1,14 @@
 //! Notifications of agents, for clients.
 
+use crate::bridge::books::call::Call;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{ChannelId, ClientId, Lane, PassingKey, SessionKey};
-use crate::bridge::outgoing::passing_ids;
-use crate::bridge::outgoing::translate;
+use crate::bridge::id::{CallId, ChannelId, ClientId, Lane, PassingKey, SessionKey};
+use crate::bridge::outgoing::listeners::{self, Showing};
+use crate::bridge::outgoing::{passing_ids, translate};
 use crate::bridge::step::Step;
+use crate::bridge::update::{self, Part};
 use crate::wire::Frame;
 
 /// The child session that an update of a sub-agent announces.
@@ -53,25 +55,69 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     if !session.calls.is_empty() {
         step.books.renew_reloads(key, now);
     }
-    let exchanges_ids = step.books.exchanges_ids(channel);
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.heard_at = now;
-    session.seq += 1;
-    if exchanges_ids {
-        for client in session.clients().to_vec() {
-            to_client(step, channel, client, &frame);
-        }
-        return;
+    let frame = match session.transcript.is_some() {
+        // A small message must not keep the memory of a whole read for as long as it is kept.
+        true => frame.detached(),
+        false => frame,
+    };
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let part = part_of(&frame);
+    if let Some(call) = step.books.replay_in(session) {
+        return replayed(step, channel, call, &frame);
+    }
+    let exchanges_ids = step.books.exchanges_ids(channel);
+    if frame.update_kind().is_some_and(|kind| kind == "user_message_chunk") {
+        learn_echo(step, key);
+    }
+    let seq = step.books.record(key, part, frame.bytes());
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    if let [client] = *session.clients()
+        && !exchanges_ids
+        && listeners::is_plain(step.books, session, client)
+    {
+        let (lane, frame) = (Lane::Channel(channel), frame.into_whole());
+        return step.outgoing.push(Effect::ToClient { client, lane, frame });
     }
     // Without a client attached the notification goes nowhere.
-    let lane = Lane::Channel(channel);
-    let Some((last, others)) = session.clients().split_last() else { return };
-    let frame = frame.into_whole();
-    for client in others {
-        step.outgoing.push(Effect::ToClient { client: *client, lane, frame: frame.clone() });
+    for client in session.clients().to_vec() {
+        listeners::send(step, key, client, &frame, Showing::Live { seq });
     }
-    step.outgoing.push(Effect::ToClient { client: *last, lane, frame });
+}
+
+/// The part that a notification is for clients that come later.
+pub fn part_of(frame: &Frame) -> Part {
+    frame.update_kind().map_or(Part::Other, |kind| update::part(&kind))
+}
+
+/// Sends a message of the history that the agent replays to the client that asked for it.
+fn replayed(step: &mut Step<'_>, channel: ChannelId, call: CallId, frame: &Frame) {
+    step.books.record_replayed(call, part_of(frame), frame.bytes());
+    if let Some(client) = step.books.call(call).and_then(Call::client) {
+        to_client(step, channel, client, frame);
+    }
+}
+
+/// Learns that an agent repeats the prompts of its turns itself.
+fn learn_echo(step: &mut Step<'_>, key: SessionKey) {
+    let channel = step.books.session(key).map(|row| row.channel);
+    if step.books.running_prompts(key).next().is_some()
+        && let Some(row) = channel.and_then(|id| step.books.channel_in_passing(id))
+    {
+        row.echoes = true;
+    }
+}
+
+/// Sends the clients of a session a notification that the bridge has written about it, under the
+/// agent's id of the session, and keeps it for those that come later. `but`: a client that knows.
+pub fn own_update(step: &mut Step<'_>, key: SessionKey, frame: &Frame, but: Option<ClientId>) {
+    let seq = step.books.record(key, part_of(frame), frame.bytes());
+    let clients = step.books.session(key).map(|row| row.clients().to_vec()).unwrap_or_default();
+    for client in clients.into_iter().filter(|client| Some(*client) != but) {
+        listeners::send(step, key, client, frame, Showing::Live { seq });
+    }
 }
 
 fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {

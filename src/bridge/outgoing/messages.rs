@@ -42,6 +42,54 @@ pub struct SessionEndedParams<'a> {
     pub seq: u64,
 }
 
+/// Params of `_drawbridge/turn`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnParams<'a> {
+    /// The id under which clients know the session.
+    pub session_id: &'a str,
+    /// `running` or `idle`.
+    pub state: &'static str,
+    /// Why the turn ended, as the agent says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<&'a str>,
+}
+
+/// The result of `_drawbridge/attach`.
+#[derive(Debug, Serialize)]
+pub struct AttachResult {
+    /// The number of messages that were sent before it.
+    pub replayed: usize,
+    /// Whether messages are missing that are not in memory any more.
+    pub gap: bool,
+}
+
+/// The member `_meta.drawbridge` of the answer to a load or resume that the bridge gives itself.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JoinMeta<'a> {
+    /// The params of the request that the session does not follow: it keeps those that it was
+    /// opened with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<&'a [&'static str]>,
+    /// The sequence number of the last notification, for clients that asked for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}
+
+/// A text as the content of a message.
+#[derive(Debug, Serialize)]
+pub struct TextContent<'a> {
+    r#type: &'static str,
+    text: &'a str,
+}
+
+impl TextContent<'_> {
+    /// The content with this text.
+    pub fn of(text: &str) -> TextContent<'_> {
+        TextContent { r#type: "text", text }
+    }
+}
+
 /// How a process ended: a code, a signal, or neither if that is not known.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

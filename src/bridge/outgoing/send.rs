@@ -15,15 +15,21 @@ use crate::bridge::step::Step;
 use crate::wire::{Frame, Method, OutgoingFrame, Token, json};
 
 /// Makes a client's request about a live session or a passing id a call, and sends it.
-pub fn named(step: &mut Step<'_>, client: ClientId, name: Name, purpose: Purpose, frame: &Frame) {
+pub fn named(
+    step: &mut Step<'_>,
+    client: ClientId,
+    name: Name,
+    purpose: Purpose,
+    frame: &Frame,
+) -> Option<CallId> {
     let (now, asker) = (step.now, Asker::Client(client, frame.id()));
     let (agent, channel, session) = match name {
         Name::Session(key) => {
-            let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+            let session = step.books.session(key)?;
             (session.agent, session.channel, Some(key))
         }
         Name::Passing(key) => {
-            let Some(row) = step.books.passing(key) else { return step.books.absent(key) };
+            let row = step.books.passing(key)?;
             let parent = match row.owner {
                 Owner::Session(parent) => Some(parent),
                 Owner::Client(_) => None,
@@ -45,6 +51,7 @@ pub fn named(step: &mut Step<'_>, client: ClientId, name: Name, purpose: Purpose
     };
     let id = step.books.add_call(call);
     to_agent(step, channel, Some(client), frame, id, agent_id.as_deref());
+    Some(id)
 }
 
 /// Sends a client's request to a channel's agent under the number of a call.

@@ -17,7 +17,9 @@ use crate::bridge::routing::{
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::{attach, cancel, close, heartbeat, open, question_end, turn};
+use crate::bridge::sessions::{
+    attach, cancel, close, heartbeat, join, open, question_end, setting, turn,
+};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Glimpse, Malformed, Method, Token};
 
@@ -142,6 +144,7 @@ pub fn request(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fr
             let purpose = Purpose::WithoutSession { unknown: false };
             step.books.wait_for_channel(client, purpose, frame, now);
         }
+        Method::BridgeAttach => join::by_attach(step, client, frame),
         Method::BridgeDetach => attach::detach(step, client, frame),
         Method::BridgeHeartbeat => heartbeat::beat(step, client, frame),
         _ if frame.method_name().starts_with("_drawbridge/") => {
@@ -166,7 +169,8 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
         Some(Meaning::Session(key)) => {
             step.books.mark_seen(key, step.now);
             let name = Name::Session(key);
-            return send::named(step, client, name, Purpose::InSession, frame);
+            send::named(step, client, name, setting::purpose(frame), frame);
+            return;
         }
         Some(Meaning::Passing(key)) => {
             return pass_on::about_passing_id(step, client, key, frame);

@@ -41,7 +41,8 @@ pub fn about_passing_id(step: &mut Step<'_>, client: ClientId, key: PassingKey, 
     }
     let purpose = Purpose::PassedOn { id, home: Some(channel), kind: kind(frame) };
     if is_ready(step, channel) {
-        return send::named(step, client, Name::Passing(key), purpose, frame);
+        send::named(step, client, Name::Passing(key), purpose, frame);
+        return;
     }
     let id = step.books.wait_for_channel(client, purpose, frame, step.now);
     let Some(id) = id else { return step.books.absent(client) };

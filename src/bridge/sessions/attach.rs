@@ -1,15 +1,18 @@
 //! Attachment: a client joins a live session, or leaves it.
 
+use bytes::Bytes;
+
 use crate::bridge::books::absence::Absence;
 use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::session_names::Name;
+use crate::bridge::books::transcript::Transcript;
 use crate::bridge::config::PermissionPolicy;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{question, question_end};
+use crate::bridge::sessions::{question, question_end, turn};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
@@ -23,7 +26,18 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     }
     let attached = !session.clients().contains(&client);
     join(step, client, key);
-    send::named(step, client, Name::Session(key), Purpose::Reload { attached }, frame);
+    let loads = frame.method == Method::SessionLoad;
+    let opened_with = session_parts(step, key);
+    let id = send::named(step, client, Name::Session(key), Purpose::Reload { attached }, frame);
+    if let (Some(id), Some(opened_with), true) = (id, opened_with, loads) {
+        step.books.begin_replay(id, Transcript::new(true, opened_with));
+    }
+}
+
+/// What a session was opened with; `None`: it keeps no transcript.
+fn session_parts(step: &Step<'_>, key: SessionKey) -> Option<[(&'static str, u64); 2]> {
+    let transcript = step.books.session(key)?.transcript.as_ref()?;
+    Some(transcript.opened_with)
 }
 
 /// Handles the agent's answer to a load or resume of a live session. If the request had
@@ -31,8 +45,14 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
 pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) {
     let now = step.now;
     let key = step.books.call(id).and_then(|call| call.session);
+    let replay = step.books.take_replay(id);
     let client = answer::forward(step, id, frame).and_then(|call| call.client());
     let Some(key) = key else { return step.books.absent(id) };
+    if let (Some(replay), FrameKind::Success) = (replay, frame.kind) {
+        let result = Bytes::copy_from_slice(&frame.body_bytes());
+        step.books.adopt_replay(key, *replay, result);
+    }
+    turn::next_if_quiet(step, key);
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
@@ -57,6 +77,7 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
+    turn::next_if_quiet(step, key);
     if let (Some(client), true) = (call.client(), attached) {
         detach_after_failure(step, client, key);
     }
@@ -115,10 +136,15 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     }
 }
 
-/// Attaches a client. Questions that no client has are put to it, and where the policy
-/// asks all clients for permissions, every open permission.
+/// Attaches a client, and asks it what it may answer.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.attach(client, key);
+    ask_newcomer(step, client, key);
+}
+
+/// Puts the questions of a session that no client has to one that has come, and where the policy
+/// asks all clients for permissions, every open permission.
+pub fn ask_newcomer(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let policy = step.books.agent(session.agent).config.permission_policy;
     let open: Vec<QuestionId> = session.questions.iter().copied().collect();

@@ -5,7 +5,10 @@
 //! for a session they do not know). Questions are passed on at once, because the
 //! agent may wait for them before it answers the open.
 
+use std::hash::BuildHasher;
+
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 
 use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin};
 use crate::bridge::books::channel::Login;
@@ -13,12 +16,13 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
+use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::{param, with_edits};
 use crate::bridge::outgoing::{answer, compose, deliver, passing_ids};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, close, question, question_end, repeated_login};
+use crate::bridge::sessions::{close, join, question, question_end, repeated_login};
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Span, json};
@@ -42,16 +46,30 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
             if let Some(key) = step.books.live(client, &id) {
-                return attach::reload(step, client, key, frame);
+                return join::restore(step, client, key, (kind, opened_with(frame)), frame);
             }
             (Some(step.books.source(client, &id)), Some(id.into()))
         }
     };
     let cwd = param(frame, "cwd").unwrap_or_default();
     let (servers, login) = (servers_of_agent(frame), RepeatLogin::Unsent);
-    let children = Vec::new();
-    let opening = Opening { kind, agent_id, public_id, cwd, servers, login, children };
-    step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
+    let (children, opened_with) = (Vec::new(), opened_with(frame));
+    let opening = Opening { kind, agent_id, public_id, cwd, servers, opened_with, login, children };
+    let call = step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
+    if let (Some(call), OpenKind::Load | OpenKind::Resume) = (call, kind) {
+        let is_complete = kind == OpenKind::Load;
+        step.books.begin_replay(call, Transcript::new(is_complete, opened_with));
+    }
+}
+
+/// A hash of each part of an open that tells what the session works with, by its name.
+fn opened_with(frame: &Frame) -> [(&'static str, u64); 2] {
+    ["mcpServers", "additionalDirectories"].map(|name| {
+        let value = frame.find(&[name]).map(|place| place.of(frame.bytes()));
+        // An empty list is the same as none.
+        let value = value.filter(|value| *value != b"[]" && *value != b"null");
+        (name, FixedState::with_seed(0).hash_one(value))
+    })
 }
 
 /// The number of MCP servers in an open that the agent starts as processes.
@@ -72,6 +90,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     if wants_login && repeated_login::begin(step, channel, id, frame) {
         return;
     }
+    let replay = step.books.take_replay(id);
     let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
     let Some(opening) = call.opening() else { return step.books.absent(id) };
     if frame.kind == FrameKind::Failure {
@@ -126,6 +145,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     match call.client().filter(|client| step.books.client(*client).is_some()) {
         Some(client) => {
             let key = register(step, channel, client, &agent_id, (call.agent, opening));
+            begin_transcript(step, key, replay, opening, frame);
             forward_opened(step, key, &call, frame);
             after_opened(step, key, &agent_id, opening);
         }
@@ -191,10 +211,30 @@ fn register(
     let (place, agent_id) = ((agent, channel), agent_id.into());
     let mut session = Session::new(key, place, public, agent_id, now);
     session.servers = opening.servers;
+    session.participants.insert(client);
     step.books.add_session(session);
     step.books.attach(client, key);
     step.books.adopt_calls(key, client);
     key
+}
+
+/// Begins the transcript of a session that was opened, with the history that the agent has
+/// replayed.
+fn begin_transcript(
+    step: &mut Step<'_>,
+    key: SessionKey,
+    replay: Option<Box<Transcript>>,
+    opening: &Opening,
+    frame: &Frame,
+) {
+    if !step.books.keeps_transcripts() {
+        return;
+    }
+    let is_complete = opening.kind == OpenKind::New;
+    let new = || Box::new(Transcript::new(is_complete, opening.opened_with));
+    let mut transcript = replay.unwrap_or_else(new);
+    transcript.set_opened(Bytes::copy_from_slice(&frame.body_bytes()));
+    step.books.set_transcript(key, transcript);
 }
 
 fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Frame) {

@@ -1,7 +1,9 @@
 //! The end of a session is published: its clients are told, and the log.
 
+use crate::bridge::books::Books;
 use crate::bridge::books::session::Session;
 use crate::bridge::config::ExtensionEvents;
+use crate::bridge::id::ClientId;
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::compose;
 use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams};
@@ -25,23 +27,26 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
         restorable: false,
         seq: session.seq,
     };
-    let events = step.books.limits.extension_events;
     for client in session.clients() {
         let Some(row) = step.books.client_mut(*client) else {
             step.books.absent(*client);
             continue;
         };
         row.ended.remember(&session.id, session.channel, LossReason::Ended(reason));
-        let wants = match events {
-            ExtensionEvents::Asked => row.wants_events,
-            ExtensionEvents::On => true,
-            ExtensionEvents::Off => false,
-        };
-        if wants {
+        if is_told(step.books, *client) {
             step.send_to_client(*client, session.channel, compose::notification(method, &params));
         }
     }
     let idle_ms = step.now.since(session.last_seen);
     let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
     step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
+}
+
+/// Whether a client gets the bridge's own notifications.
+pub fn is_told(books: &Books, client: ClientId) -> bool {
+    match books.limits.extension_events {
+        ExtensionEvents::Asked => books.client(client).is_some_and(|row| row.wants_events),
+        ExtensionEvents::On => true,
+        ExtensionEvents::Off => false,
+    }
 }

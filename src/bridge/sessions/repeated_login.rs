@@ -58,12 +58,17 @@ fn wait(
     (request, sent): (Box<Frame>, SentAt),
     refusal: &Frame,
 ) -> Option<CallId> {
+    let replay = step.books.take_replay(id);
     let call = step.books.take_call(id)?;
     let Purpose::Open(opening) = call.purpose else { return None };
     let login = RepeatLogin::Repeated { refusal: Box::new(refusal.detached()), sent };
     let (place, purpose) = ((call.agent, channel), Purpose::Open(Opening { login, ..opening }));
     let open = Call::on_channel(place, call.asker, purpose, Stage::Held(request), call.asked_at);
-    Some(step.books.add_call(open))
+    let open = step.books.add_call(open);
+    if let Some(replay) = replay {
+        step.books.begin_replay(open, *replay);
+    }
+    Some(open)
 }
 
 /// Sends a channel the login of its pool, within the time of the open that asks for it.

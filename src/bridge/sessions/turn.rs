@@ -6,6 +6,7 @@ use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::echo;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -18,9 +19,12 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
         PromptQueue::Others => call.client() != Some(client),
         PromptQueue::All => true,
     });
+    // The history that the agent replays for one client must not be mixed with a turn.
+    let waits = waits || step.books.replay_in(session).is_some_and(|_| session.clients().len() > 1);
     if !waits && session.queue.is_empty() {
-        began(step, key);
-        return send::named(step, client, Name::Session(key), Purpose::Prompt, frame);
+        began(step, key, Some(client), frame);
+        send::named(step, client, Name::Session(key), Purpose::Prompt, frame);
+        return;
     }
     let limit = step.books.limits.max_queued_prompts;
     if session.queue.len() >= limit {
@@ -34,36 +38,59 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     }
 }
 
-fn began(step: &mut Step<'_>, key: SessionKey) {
+fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: &Frame) {
     let now = step.now;
+    let is_first = step.books.running_prompts(key).next().is_none();
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
         session.turn_began(now);
+        session.participants.extend(client);
     }
+    if is_first {
+        step.books.change_transcript(key, |row| row.ring.begin_turn());
+        echo::turn(step, key, client, "running", None);
+    }
+    echo::prompt(step, key, client, frame);
 }
 
 /// Forwards the agent's answer to a prompt, and ends the turn.
 pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
     let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
     if let Some(key) = call.session {
-        ended(step, key);
+        ended(step, key, call.client(), Some(frame));
     }
 }
 
 /// Ends a turn whose prompt was answered or has timed out. If no other prompt runs, the
 /// next queued one is sent.
-fn ended(step: &mut Step<'_>, key: SessionKey) {
+fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer: Option<&Frame>) {
     let now = step.now;
     // The session may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
     (session.last_seen, session.heard_at) = (now, now);
     session.turn_ended(now);
-    if session.queue.is_empty() || step.books.running_prompts(key).next().is_some() {
-        return;
+    if step.books.running_prompts(key).next().is_none() {
+        echo::turn(step, key, client, "idle", answer);
+        next_queued(step, key);
     }
+}
+
+/// Sends the next prompt that waits in a session, if none runs.
+pub fn next_if_quiet(step: &mut Step<'_>, key: SessionKey) {
+    if step.books.running_prompts(key).next().is_none() {
+        next_queued(step, key);
+    }
+}
+
+/// Sends the next prompt that waits in a session. To be called when none runs.
+fn next_queued(step: &mut Step<'_>, key: SessionKey) {
     let next = step.books.session_mut(key).and_then(|session| session.queue.pop_front());
     if let Some(next) = next {
-        began(step, key);
+        let call = step.books.call(next);
+        let client = call.and_then(Call::client);
+        if let Some(Stage::Held(frame)) = call.map(|call| call.stage.clone()) {
+            began(step, key, client, &frame);
+        }
         send::held(step, next);
     }
 }
@@ -79,5 +106,5 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId) {
         let (channel, agent_id) = (session.channel, session.agent_id.clone());
         send::cancel_turn(step, channel, &agent_id);
     }
-    ended(step, key);
+    ended(step, key, call.client(), None);
 }

@@ -295,7 +295,7 @@ impl World {
         // Most clients are alike, so that they get the same processes.
         let read = client.0 % 4 < 3;
         let params = format!(
-            r#""protocolVersion":1,"clientCapabilities":{{"fs":{{"readTextFile":{read}}}}},"clientInfo":{{"name":"one"}}"#
+            r#""protocolVersion":1,"clientCapabilities":{{"subagents":{{}},"fs":{{"readTextFile":{read}}}}},"clientInfo":{{"name":"one"}}"#
         );
         self.request(client, Method::Initialize.name(), None, &params);
     }

@@ -120,6 +120,13 @@ impl Model {
                 self.current.withdrawn.push((client, number));
                 Ok(())
             }
+            "_drawbridge/turn" => {
+                let id = frame.session().ok_or("it names no session")?;
+                match row.attached.contains_key(&*id) || self.restored_by(client, &id).is_some() {
+                    true => Ok(()),
+                    false => Err("that session is not open here".to_owned()),
+                }
+            }
             // What clients tell the agent they have no session for goes nowhere.
             _ => Err("nobody said that".to_owned()),
         }

@@ -1,0 +1,207 @@
+//! The recording of what the clients of a session are told, for clients that come later.
+
+use bytes::Bytes;
+
+use crate::bridge::books::Books;
+use crate::bridge::books::ring::Entry;
+use crate::bridge::books::session::Session;
+use crate::bridge::books::transcript::Transcript;
+use crate::bridge::id::{CallId, SessionKey};
+use crate::bridge::time::Moment;
+use crate::bridge::update::Part;
+
+impl Books {
+    /// Whether sessions keep a transcript.
+    pub fn keeps_transcripts(&self) -> bool {
+        self.limits.replay_bytes > 0
+    }
+
+    /// Numbers a notification for the clients of a session, and keeps it for those that come
+    /// later. Returns its sequence number.
+    pub fn record(&mut self, key: SessionKey, part: Part, bytes: &Bytes) -> u64 {
+        let Some(session) = self.sessions.get_mut(&key) else { return 0 };
+        session.seq += 1;
+        let seq = session.seq;
+        if session.transcript.is_some() {
+            let entry = Entry { seq, is_history: part.is_replayed(), bytes: bytes.clone() };
+            let limit = self.limits.replay_bytes;
+            self.change_transcript(key, |row| row.add(part, entry, limit));
+        }
+        seq
+    }
+
+    /// Begins to keep the history that an agent replays for a load or resume.
+    pub fn begin_replay(&mut self, call: CallId, transcript: Transcript) {
+        if self.keeps_transcripts() {
+            self.replays.insert(call, Box::new(transcript));
+        }
+    }
+
+    /// Keeps a message of a history that an agent replays; `false`: the call asked for none.
+    pub fn record_replayed(&mut self, call: CallId, part: Part, bytes: &Bytes) -> bool {
+        let Some(replay) = self.replays.get_mut(&call) else { return false };
+        let before = replay.bytes();
+        replay.add_replayed(part, bytes, self.limits.replay_bytes);
+        self.replay_sum.changed(before, replay.bytes());
+        true
+    }
+
+    /// Takes the history that an agent has replayed for a call.
+    pub fn take_replay(&mut self, call: CallId) -> Option<Box<Transcript>> {
+        let replay = self.replays.remove(&call)?;
+        self.replay_sum.changed(replay.bytes(), 0);
+        Some(replay)
+    }
+
+    /// The load of a live session whose history its agent replays now.
+    pub fn replay_in(&self, session: &Session) -> Option<CallId> {
+        if self.replays.is_empty() {
+            return None;
+        }
+        session.calls.iter().copied().find(|call| self.replays.contains_key(call))
+    }
+
+    /// Gives a session its transcript, in place of the one that it may have.
+    pub fn set_transcript(&mut self, key: SessionKey, transcript: Box<Transcript>) {
+        let Some(session) = self.sessions.get_mut(&key) else { return self.absent(key) };
+        let before = session.transcript.replace(transcript);
+        if let Some(before) = before {
+            self.forget_transcript(key, &before);
+        }
+        let after = self.sessions.get(&key).and_then(|row| row.transcript.as_ref());
+        self.replay_sum.changed(0, after.map_or(0, |row| row.bytes()));
+        self.change_transcript(key, |_| {});
+    }
+
+    /// Changes the transcript of a session, if it has one, and keeps the sum of all within its
+    /// limit.
+    pub fn change_transcript(&mut self, key: SessionKey, change: impl FnOnce(&mut Transcript)) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let last_seen = session.last_seen;
+        let Some(transcript) = session.transcript.as_mut() else { return };
+        let before = transcript.bytes();
+        change(transcript);
+        self.replay_sum.changed(before, transcript.bytes());
+        if transcript.listed_at.is_none() && transcript.ring.bytes() > 0 {
+            transcript.listed_at = Some(last_seen);
+            self.replay_sum.list(key, last_seen);
+        }
+        while self.replay_sum.bytes() > self.limits.replay_total_bytes
+            && let Some((listed_at, key)) = self.replay_sum.next()
+        {
+            self.give_up_turn(key, listed_at);
+        }
+    }
+
+    /// Makes the session that was used least recently give up its oldest turn; if it was used
+    /// since it was listed, it is only listed anew.
+    fn give_up_turn(&mut self, key: SessionKey, listed_at: Moment) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let last_seen = session.last_seen;
+        let Some(transcript) = session.transcript.as_mut() else { return };
+        transcript.listed_at = None;
+        if last_seen <= listed_at {
+            let before = transcript.bytes();
+            transcript.ring.give_up_oldest();
+            self.replay_sum.changed(before, transcript.bytes());
+        }
+        if transcript.ring.bytes() > 0 {
+            transcript.listed_at = Some(last_seen);
+            self.replay_sum.list(key, last_seen);
+        }
+    }
+
+    /// Makes the history that an agent has replayed for a load of a live session that session's
+    /// own, where a part of it was missing, and keeps the result of the load.
+    pub fn adopt_replay(&mut self, key: SessionKey, replay: Transcript, result: Bytes) {
+        let seq = self.sessions.get(&key).map_or(0, |session| session.seq);
+        self.change_transcript(key, |row| {
+            if !row.ring.is_complete() {
+                row.ring = replay.ring;
+                row.ring.forget_numbers_up_to(seq);
+            }
+            row.set_opened(result);
+        });
+    }
+
+    /// Takes the transcript of a session out of the sum.
+    pub fn forget_transcript(&mut self, key: SessionKey, transcript: &Transcript) {
+        self.replay_sum.changed(transcript.bytes(), 0);
+        if let Some(listed_at) = transcript.listed_at {
+            self.replay_sum.unlist(key, listed_at);
+        }
+    }
+
+    /// Whether the sum of all transcripts is right and within its limit, and each is sound.
+    pub fn transcripts_are_sound(&self) -> bool {
+        let rows = || self.sessions.values().filter_map(|session| session.transcript.as_ref());
+        let replayed = self.replays.values().map(|row| row.bytes()).sum::<usize>();
+        let bytes = rows().map(|row| row.bytes()).sum::<usize>() + replayed;
+        let listed = rows().filter(|row| row.listed_at.is_some()).count();
+        bytes == self.replay_sum.bytes()
+            && listed == self.replay_sum.listed()
+            && self.replays.keys().all(|call| self.calls.contains_key(call))
+            && rows().all(|row| row.is_sound() && row.ring.bytes() <= self.limits.replay_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::books::tests::{AGENT, add_channel, add_session, at, books};
+
+    const LENGTH: usize = 1000;
+
+    /// Books with three sessions, used at 1, 2 and 3, with a turn of one message each.
+    fn three(total: usize) -> (Books, [SessionKey; 3]) {
+        let mut books = books();
+        (books.limits.replay_bytes, books.limits.replay_total_bytes) = (1 << 20, total);
+        let channel = add_channel(&mut books, AGENT);
+        let keys = ["a", "b", "c"].map(|id| add_session(&mut books, channel, id, id));
+        for (place, key) in keys.into_iter().enumerate() {
+            books.set_transcript(key, Box::new(Transcript::new(true, [("", 0); 2])));
+            books.mark_seen(key, at(place as u64 + 1));
+            add_turn(&mut books, key);
+        }
+        (books, keys)
+    }
+
+    fn add_turn(books: &mut Books, key: SessionKey) {
+        books.change_transcript(key, |row| row.ring.begin_turn());
+        books.record(key, Part::History, &vec![b'x'; LENGTH].into());
+        assert!(books.transcripts_are_sound());
+    }
+
+    fn turns(books: &Books, keys: [SessionKey; 3]) -> [usize; 3] {
+        let count = |key| {
+            let session = books.session(key).unwrap();
+            session.transcript.as_ref().unwrap().ring.entries().count()
+        };
+        keys.map(count)
+    }
+
+    #[test]
+    fn the_session_that_was_used_least_recently_gives_up_its_turns_first() {
+        let one = LENGTH + size_of::<Entry>();
+        let (mut books, keys) = three(3 * one);
+        assert_eq!(turns(&books, keys), [1, 1, 1]);
+        books.mark_seen(keys[2], at(10));
+        add_turn(&mut books, keys[2]);
+        assert_eq!(turns(&books, keys), [0, 1, 2]);
+        // The first one is used again, and the second one is now the oldest.
+        books.mark_seen(keys[0], at(11));
+        add_turn(&mut books, keys[0]);
+        assert_eq!(turns(&books, keys), [1, 0, 2]);
+        let session = books.remove_session(keys[2]).unwrap();
+        assert!(session.transcript.is_some() && books.transcripts_are_sound());
+        assert_eq!(books.replay_sum.bytes(), one);
+    }
+
+    #[test]
+    fn every_notification_has_a_number_also_where_nothing_is_kept() {
+        let (mut books, [key, ..]) = three(0);
+        assert_eq!(turns(&books, [key; 3]), [0; 3]);
+        assert_eq!(books.record(key, Part::Moment, &Bytes::new()), 2);
+        assert!(books.transcripts_are_sound());
+    }
+}

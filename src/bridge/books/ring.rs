@@ -1,0 +1,214 @@
+//! The replay ring of one session: its last turns, as its clients got them, for clients that
+//! come later.
+//!
+//! It is bounded in bytes and gives up whole turns, the oldest first, so that what is left
+//! begins with a prompt. The bytes of a message are shared with the write queues.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its sequence number in the session.
+    pub seq: u64,
+    /// Whether it is a part of the history that a load replays.
+    pub is_history: bool,
+    /// The message, as the agent wrote it.
+    pub bytes: Bytes,
+}
+
+impl Entry {
+    /// The memory that it takes.
+    fn weight(&self) -> usize {
+        self.bytes.len() + size_of::<Entry>()
+    }
+}
+
+/// A turn, with what came after it until the next one began.
+#[derive(Clone, Debug, Default)]
+struct Turn {
+    entries: Vec<Entry>,
+    bytes: usize,
+}
+
+/// The ring.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    /// The turns, the oldest first; the first one may be what came before the first prompt.
+    turns: VecDeque<Turn>,
+    bytes: usize,
+    /// Whether nothing of the conversation is missing.
+    is_complete: bool,
+    /// Whether the turn that runs was too long, so that its rest is not kept either.
+    is_skipping: bool,
+    /// The sequence number of the last message that was given up or not kept.
+    missing_up_to: u64,
+}
+
+impl Ring {
+    /// An empty ring. `is_complete`: the conversation is new, or its history follows.
+    pub fn new(is_complete: bool) -> Ring {
+        let turns = VecDeque::from([Turn::default()]);
+        Ring { turns, bytes: 0, is_complete, is_skipping: false, missing_up_to: 0 }
+    }
+
+    /// The memory that the ring takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing of the conversation is missing.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Notes that a turn begins.
+    pub fn begin_turn(&mut self) {
+        self.is_skipping = false;
+        if self.turns.back().is_some_and(|turn| !turn.entries.is_empty()) {
+            self.turns.push_back(Turn::default());
+        }
+    }
+
+    /// Adds a message, and gives up the oldest turns until the ring is within `limit` bytes.
+    pub fn push(&mut self, entry: Entry, limit: usize) {
+        if self.is_skipping {
+            self.missing_up_to = entry.seq;
+            return;
+        }
+        self.bytes += entry.weight();
+        if self.turns.is_empty() {
+            self.turns.push_back(Turn::default());
+        }
+        if let Some(turn) = self.turns.back_mut() {
+            turn.bytes += entry.weight();
+            turn.entries.push(entry);
+        }
+        while self.bytes > limit {
+            self.give_up_oldest();
+        }
+    }
+
+    /// Gives up the oldest turn.
+    pub fn give_up_oldest(&mut self) {
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::CutRingInTurn)
+            && let Some(turn) = self.turns.front_mut()
+            && turn.entries.len() > 1
+        {
+            let entry = turn.entries.remove(0);
+            (turn.bytes, self.bytes) = (turn.bytes - entry.weight(), self.bytes - entry.weight());
+            (self.is_complete, self.missing_up_to) = (false, entry.seq);
+            return;
+        }
+        let Some(turn) = self.turns.pop_front() else { return };
+        self.bytes -= turn.bytes;
+        if let Some(last) = turn.entries.last() {
+            self.is_complete = false;
+            self.missing_up_to = last.seq;
+        }
+        // It was the one that runs.
+        self.is_skipping = self.turns.is_empty();
+    }
+
+    /// Every message, the oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.turns.iter().flat_map(|turn| &turn.entries)
+    }
+
+    /// The sequence number of the first message; `None`: there is none.
+    pub fn first_seq(&self) -> Option<u64> {
+        self.entries().next().map(|entry| entry.seq)
+    }
+
+    /// Whether a message after this sequence number is missing.
+    pub fn has_gap_after(&self, seq: u64) -> bool {
+        self.missing_up_to > seq
+    }
+
+    /// Notes that the messages with these numbers are known without them alone.
+    pub fn forget_numbers_up_to(&mut self, seq: u64) {
+        self.missing_up_to = seq;
+    }
+
+    /// Whether the number of bytes is right, and every turn but the first has messages.
+    pub fn is_sound(&self) -> bool {
+        let bytes = |turn: &Turn| turn.entries.iter().map(Entry::weight).sum::<usize>();
+        let is_right = self.turns.iter().all(|turn| bytes(turn) == turn.bytes);
+        let in_order = self.entries().map(|entry| entry.seq).is_sorted();
+        is_right && in_order && self.turns.iter().map(bytes).sum::<usize>() == self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OVERHEAD: usize = size_of::<Entry>();
+
+    fn entry(seq: u64, length: usize) -> Entry {
+        Entry { seq, is_history: true, bytes: vec![b'x'; length].into() }
+    }
+
+    /// A ring with turns of these lengths; each has messages of 100 bytes.
+    fn ring(turns: &[usize], limit: usize) -> Ring {
+        let mut ring = Ring::new(true);
+        let mut seq = 0;
+        for turn in turns {
+            ring.begin_turn();
+            for _ in 0..*turn {
+                seq += 1;
+                ring.push(entry(seq, 100), limit);
+                assert!(ring.is_sound() && ring.bytes() <= limit);
+            }
+        }
+        ring
+    }
+
+    fn seqs(ring: &Ring) -> Vec<u64> {
+        ring.entries().map(|entry| entry.seq).collect()
+    }
+
+    #[test]
+    fn whole_turns_are_given_up_the_oldest_first() {
+        let limit = 5 * (100 + OVERHEAD);
+        let kept = ring(&[2, 2, 1], limit);
+        assert_eq!((seqs(&kept), kept.is_complete()), (vec![1, 2, 3, 4, 5], true));
+        assert!(!kept.has_gap_after(0));
+        let cut = ring(&[2, 2, 2], limit);
+        assert_eq!((seqs(&cut), cut.is_complete()), (vec![3, 4, 5, 6], false));
+        assert_eq!((cut.has_gap_after(1), cut.has_gap_after(2)), (true, false));
+        assert_eq!(cut.first_seq(), Some(3));
+    }
+
+    #[test]
+    fn of_a_turn_that_is_too_long_nothing_is_kept_and_the_next_one_is() {
+        let limit = 3 * (100 + OVERHEAD);
+        let mut ring = ring(&[1, 4], limit);
+        assert_eq!((seqs(&ring), ring.bytes()), (vec![], 0));
+        ring.push(entry(6, 100), limit);
+        assert_eq!(seqs(&ring), [0; 0], "its rest is not kept either");
+        assert!(ring.has_gap_after(5) && !ring.has_gap_after(6) && ring.is_sound());
+        ring.begin_turn();
+        ring.push(entry(7, 100), limit);
+        assert_eq!(seqs(&ring), [7]);
+        assert!(!ring.is_complete() && ring.is_sound());
+    }
+
+    #[test]
+    fn a_turn_without_a_message_takes_no_place() {
+        let mut ring = ring(&[1, 0, 0, 1], usize::MAX);
+        assert_eq!(ring.turns.len(), 2);
+        ring.give_up_oldest();
+        assert_eq!(seqs(&ring), [2]);
+        ring.give_up_oldest();
+        ring.give_up_oldest();
+        assert_eq!((seqs(&ring), ring.bytes(), ring.is_sound()), (vec![], 0, true));
+        assert!(!Ring::new(false).is_complete());
+    }
+}

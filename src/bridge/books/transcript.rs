@@ -1,0 +1,212 @@
+//! The transcript of one session: what a client that comes later is told of it. The ring has its
+//! last turns, the state what is true now: commands, mode, options and the like, each once.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::bridge::books::ring::{Entry, Ring};
+use crate::bridge::time::Moment;
+use crate::bridge::update::{Part, StateKind};
+use crate::wire::{json, splice};
+
+/// The most bytes of state that are kept for one session.
+pub const MAX_STATE: usize = 256 * 1024;
+
+/// The transcript.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    /// Its last turns.
+    pub ring: Ring,
+    state: BTreeMap<StateKind, Entry>,
+    /// The agent's result of the open, as JSON text; empty: it is not known.
+    opened: Bytes,
+    /// The id of the model that a client has chosen, as JSON text; empty: none has.
+    pub model: Bytes,
+    /// A hash of what the session was opened with, by the name of each part.
+    pub opened_with: [(&'static str, u64); 2],
+    /// The moment under which its session is listed as one that can give something up.
+    pub listed_at: Option<Moment>,
+}
+
+impl Transcript {
+    /// A transcript of a session that was opened with this. `is_complete`: the conversation is
+    /// new, or its history follows.
+    pub fn new(is_complete: bool, opened_with: [(&'static str, u64); 2]) -> Transcript {
+        let (state, opened) = (BTreeMap::new(), Bytes::new());
+        let (ring, listed_at) = (Ring::new(is_complete), None);
+        Transcript { ring, state, opened, model: Bytes::new(), opened_with, listed_at }
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.ring.bytes() + self.state_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.opened.len() + self.state.values().map(|entry| entry.bytes.len()).sum::<usize>()
+    }
+
+    /// Adds a message for the clients of the session. `limit`: the most bytes of the ring.
+    pub fn add(&mut self, part: Part, entry: Entry, limit: usize) {
+        match part {
+            Part::Moment => {}
+            Part::State(kind) => self.set_state(kind, entry),
+            Part::Plan => {
+                self.ring.push(entry.clone(), limit);
+                self.set_state(StateKind::Plan, entry);
+            }
+            Part::History | Part::Other => self.ring.push(entry, limit),
+        }
+    }
+
+    /// Adds a message of the history that the agent replays: it is older than every message
+    /// with a number.
+    pub fn add_replayed(&mut self, part: Part, bytes: &Bytes, limit: usize) {
+        let entry = Entry { seq: 0, is_history: part.is_replayed(), bytes: bytes.clone() };
+        self.add(part, entry, limit);
+    }
+
+    /// Sets one part of the state; one that is too large is not kept.
+    fn set_state(&mut self, kind: StateKind, entry: Entry) {
+        self.state.remove(&kind);
+        if self.state_bytes() + entry.bytes.len() <= MAX_STATE {
+            self.state.insert(kind, entry);
+        }
+    }
+
+    /// The value of a member of one part of the state, as JSON text.
+    pub fn state_value(&self, kind: StateKind, member: &str) -> Option<&[u8]> {
+        let text = &self.state.get(&kind)?.bytes;
+        let place = json::find(text, json::whole(text)?, &["params", "update", member])?;
+        Some(place.of(text))
+    }
+
+    /// The result of a load or resume that the bridge answers itself: that of the agent's open,
+    /// without an id, and with the settings that hold now.
+    pub fn result(&self) -> Bytes {
+        let Some(object) = json::whole(&self.opened) else { return Bytes::from_static(b"{}") };
+        let mut result = splice::without(&self.opened, object, "sessionId");
+        let mode = self.state_value(StateKind::Mode, "currentModeId");
+        let options = self.state_value(StateKind::Options, "configOptions");
+        let model = Some(&*self.model).filter(|model| !model.is_empty());
+        let settings: [(&[&str], Option<&[u8]>); 3] = [
+            (&["modes", "currentModeId"], mode),
+            (&["models", "currentModelId"], model),
+            (&["configOptions"], options),
+        ];
+        for (path, value) in settings {
+            let has_it = json::whole(&result).and_then(|all| json::find(&result, all, path));
+            if let (Some(_), Some(value)) = (has_it, value) {
+                result = splice::set(&result, path, value);
+            }
+        }
+        result
+    }
+
+    /// The state as updates, for a client that has been told the ring's messages.
+    pub fn updates_behind_ring(&self) -> impl Iterator<Item = &Entry> {
+        let first = self.ring.first_seq();
+        // A plan that stands in the ring was told.
+        let is_told = move |kind: StateKind, entry: &Entry| {
+            kind == StateKind::Plan && first.is_some_and(|first| entry.seq >= first)
+        };
+        self.in_order().filter(move |(kind, entry)| !is_told(*kind, entry)).map(|(_, entry)| entry)
+    }
+
+    /// The state as updates, in the order in which they came.
+    pub fn updates(&self) -> impl Iterator<Item = &Entry> {
+        self.in_order().map(|(_, entry)| entry)
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = (StateKind, &Entry)> {
+        let mut rows: Vec<_> = self.state.iter().map(|(kind, entry)| (*kind, entry)).collect();
+        rows.sort_by_key(|(_, entry)| entry.seq);
+        rows.into_iter()
+    }
+
+    /// Every message after this sequence number that a client has missed, in their order.
+    pub fn missed_after(&self, seq: u64) -> Vec<&Entry> {
+        let state = self.state.iter().filter(|(kind, _)| **kind != StateKind::Plan);
+        let mut missed: Vec<&Entry> = self.ring.entries().chain(state.map(|(_, e)| e)).collect();
+        let plan = self.state.get(&StateKind::Plan);
+        let first = self.ring.first_seq();
+        missed.extend(plan.filter(|plan| first.is_none_or(|first| plan.seq < first)));
+        missed.retain(|entry| entry.seq > seq);
+        missed.sort_by_key(|entry| entry.seq);
+        missed
+    }
+
+    /// Keeps the agent's result of an open; one that is too large is not kept.
+    pub fn set_opened(&mut self, result: Bytes) {
+        self.opened = Bytes::new();
+        if self.state_bytes() + result.len() <= MAX_STATE {
+            self.opened = result;
+        }
+    }
+
+    /// Whether every limit is kept.
+    pub fn is_sound(&self) -> bool {
+        self.ring.is_sound() && self.state_bytes() <= MAX_STATE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(seq: u64, length: usize) -> Entry {
+        Entry { seq, is_history: true, bytes: vec![b'x'; length].into() }
+    }
+
+    fn seqs<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u64> {
+        entries.into_iter().map(|entry| entry.seq).collect()
+    }
+
+    fn transcript(parts: &[Part], limit: usize) -> Transcript {
+        let mut transcript = Transcript::new(true, [("", 0); 2]);
+        for (place, part) in parts.iter().enumerate() {
+            if *part == Part::Other {
+                transcript.ring.begin_turn();
+            }
+            transcript.add(*part, entry(place as u64 + 1, 100), limit);
+            assert!(transcript.is_sound());
+        }
+        transcript
+    }
+
+    #[test]
+    fn the_state_is_told_once_and_in_the_order_in_which_it_came_to_be() {
+        let (mode, usage) = (Part::State(StateKind::Mode), Part::State(StateKind::Usage));
+        let parts = [Part::History, usage, mode, Part::Moment, Part::Plan, usage, Part::History];
+        let all = transcript(&parts, usize::MAX);
+        assert_eq!(seqs(all.ring.entries()), [1, 5, 7]);
+        assert_eq!(seqs(all.updates_behind_ring()), [3, 6], "the plan is in the ring");
+        assert_eq!(seqs(all.updates()), [3, 5, 6]);
+        assert_eq!(seqs(all.missed_after(3)), [5, 6, 7]);
+        assert_eq!(seqs(all.missed_after(0)), [1, 3, 5, 6, 7]);
+    }
+
+    #[test]
+    fn the_plan_of_a_turn_that_was_given_up_is_state() {
+        let cut = transcript(&[Part::Plan, Part::Other, Part::History], 300);
+        assert_eq!(seqs(cut.ring.entries()), [2, 3]);
+        assert_eq!(seqs(cut.updates_behind_ring()), [1]);
+        assert_eq!(seqs(cut.missed_after(0)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_state_is_bounded() {
+        let mut all = transcript(&[], 0);
+        all.add(Part::State(StateKind::Info), entry(1, MAX_STATE), 0);
+        assert_eq!(all.bytes(), MAX_STATE);
+        all.add(Part::State(StateKind::Mode), entry(2, 1), 0);
+        all.set_opened(Bytes::from_static(b"{}"));
+        assert_eq!((seqs(all.updates()), all.opened.len()), (vec![1], 0));
+        all.add(Part::State(StateKind::Info), entry(3, 10), 0);
+        all.set_opened(Bytes::from_static(b"{}"));
+        assert_eq!((all.bytes(), all.is_sound()), (12, true));
+        all.add(Part::State(StateKind::Info), entry(4, MAX_STATE), 0);
+        assert_eq!(seqs(all.updates()), [0; 0], "what is not true any more is not told");
+    }
+}
