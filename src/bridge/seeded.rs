@@ -53,10 +53,14 @@ pub enum Bug {
     CutRingInTurn,
     /// A resume of a live session replays its history.
     ReplayAtResume,
+    /// A client that merely watches is asked for the permission of another.
+    ObserverDecides,
+    /// A question goes to a client that does not offer what it needs.
+    AskWithoutCapability,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 23] = [
+pub const ALL: [Bug; 25] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -80,6 +84,8 @@ pub const ALL: [Bug; 23] = [
     Bug::LostTurnForEver,
     Bug::CutRingInTurn,
     Bug::ReplayAtResume,
+    Bug::ObserverDecides,
+    Bug::AskWithoutCapability,
 ];
 
 thread_local! {

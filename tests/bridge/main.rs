@@ -23,6 +23,7 @@ mod histories;
 mod husks;
 mod ids;
 mod in_order;
+mod joining;
 mod lanes;
 mod leases;
 mod limits;

@@ -5,7 +5,7 @@ use drawbridge::bridge::{Limit, Notice, ShutdownCause};
 
 use crate::harness::{
     ALLOWED, CANCELLED, Deed, END_TURN, NEW, NOT_ALLOWED, World, answer, failure, notification,
-    permission, request, session, stored,
+    permission, prompt, request, session, stored,
 };
 
 #[test]
@@ -60,7 +60,7 @@ fn pending_permission_answered_cancelled_on_shutdown() {
 }
 
 #[test]
-fn asked_of_the_originator_and_of_all_when_it_is_gone() {
+fn asked_of_the_originator_and_of_those_that_have_taken_part_when_it_is_gone() {
     let mut world = World::new();
     let (first, channel) = world.start();
     let second = world.join();
@@ -71,16 +71,21 @@ fn asked_of_the_originator_and_of_all_when_it_is_gone() {
     let turn = world.prompt(second, channel, "a", 1);
     world.ask(channel, second, "a", "50");
     world.assert_nothing_left();
-    // The one that began the turn is gone: everybody left is asked.
+    // The one that began the turn is gone: the one that opened the session is asked, and not the
+    // one that merely watches.
     world.gone(second);
     let of_first = world.expect_request(first, "session/request_permission", &permission("a"));
-    let of_third = world.expect_request(third, "session/request_permission", &permission("a"));
-    assert_eq!(of_first, of_third);
-    world.answer(third, of_third, ALLOWED);
-    world.expect_withdrawn(first, of_first);
+    world.assert_nothing_left();
+    // It watches no more: it wants to go on.
+    world.request(third, 2, "session/prompt", &prompt("a"));
+    world.assert_nothing_left();
+    world.answer(first, of_first, ALLOWED);
     world.expect_answer(channel, "50", ALLOWED);
     world.answer(channel, turn, END_TURN);
-    // A question of nobody's turn goes to all who are there.
+    let turn = world.expect_request(channel, "session/prompt", &prompt("a"));
+    world.answer(channel, turn, END_TURN);
+    world.expect_answer(third, 2, END_TURN);
+    // A question of nobody's turn goes to all who have taken part.
     world.request(channel, 51, "session/request_permission", &permission("a"));
     let number = world.expect_request(first, "session/request_permission", &permission("a"));
     world.expect_request(third, "session/request_permission", &permission("a"));
@@ -176,11 +181,11 @@ fn what_waits_for_somebody_is_put_to_the_next_who_comes() {
     let third = world.join();
     world.open(first, channel, "a");
     world.load(second, channel, "a");
-    world.ask(channel, first, "a", "50");
-    let number = world.expect_request(second, "session/request_permission", &permission("a"));
+    let number = world.ask(channel, first, "a", "50");
     world.request(first, 1, "_drawbridge/detach", &session("a"));
     world.expect_withdrawn(first, number);
     world.expect_answer(first, 1, "{}");
+    world.expect_request(second, "session/request_permission", &permission("a"));
     world.gone(second);
     world.request(third, 2, "session/load", &stored("a"));
     world.expect_refusal(third, 2, -32603, "session_busy");
@@ -434,7 +439,9 @@ fn a_close_that_an_unseen_question_blocked_is_sent_again_when_that_is_withdrawn(
 
 #[test]
 fn after_a_cancel_one_clients_refusal_settles_a_question_for_all() {
-    let mut world = World::new();
+    let mut world = World::with(|config| {
+        config.agent.permission_policy = PermissionPolicy::All;
+    });
     let (first, channel) = world.start();
     let second = world.join();
     world.open(first, channel, "a");
@@ -509,10 +516,14 @@ fn who_has_left_a_session_is_not_asked_although_its_own_turn_runs() {
     let turn = world.prompt(first, channel, "a", 1);
     world.request(first, 2, "_drawbridge/detach", &session("a"));
     world.expect_answer(first, 2, "{}");
-    world.ask(channel, second, "a", "50");
+    world.request(channel, 50, "session/request_permission", &permission("a"));
+    world.assert_nothing_left();
+    world.request(second, 3, "session/prompt", &prompt("a"));
+    world.expect_request(second, "session/request_permission", &permission("a"));
     ask_for_file(&mut world, channel, second, 51);
     world.answer(channel, turn, END_TURN);
     world.expect_answer(first, 1, END_TURN);
+    world.expect_request(channel, "session/prompt", &prompt("a"));
 }
 
 #[test]

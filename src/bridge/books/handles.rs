@@ -109,9 +109,11 @@ impl Handles {
         self.aliased -= usize::from(forgotten.is_some_and(|row| *row.for_client != *for_agent));
     }
 
-    /// Forgets the handles of a client that is gone.
+    /// Forgets the handles of a client that is gone, but for its terminals: no other client
+    /// has them.
     pub fn forget_client(&mut self, client: ClientId) {
-        self.rows.retain(|_, handle| handle.client != client);
+        self.rows
+            .retain(|(kind, _), handle| handle.client != client || *kind == HandleKind::Terminal);
         self.aliased = self.count_aliases();
     }
 
@@ -154,8 +156,11 @@ mod tests {
         assert_eq!((client("t"), client("~1~t"), client("x")), (Some(ALICE), Some(BOB), None));
         assert_eq!(handles.of_client(TERMINAL, BOB, "t"), Some("~1~t"));
         assert!(handles.has_aliases() && handles.is_sound());
+        assert_eq!(&*handles.bind_of_client(HandleKind::Server, ALICE, "s"), "s");
         handles.forget_client(ALICE);
-        assert!(handles.of_agent(TERMINAL, "t").is_none());
+        assert!(handles.of_agent(HandleKind::Server, "s").is_none());
+        let owner = handles.of_agent(TERMINAL, "t").map(|handle| handle.client);
+        assert_eq!(owner, Some(ALICE), "no other client has that terminal");
         handles.forget(TERMINAL, "~1~t");
         assert_eq!(handles.of_client(TERMINAL, BOB, "t"), None);
         assert!(!handles.is_empty() && !handles.has_aliases() && handles.is_sound());

@@ -187,7 +187,7 @@ fn an_id_means_a_session_of_the_clients_own_agent() {
 }
 
 #[test]
-fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
+fn a_permission_is_asked_of_who_prompted_and_never_of_who_merely_watches() {
     let mut books = books();
     add_bob(&mut books, AGENT);
     let channel = add_channel(&mut books, AGENT);
@@ -206,7 +206,12 @@ fn a_permission_is_asked_of_who_prompted_and_of_all_if_nobody_did() {
     assert_eq!(asked(&books), [ALICE, BOB]);
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::Originator;
     books.detach(BOB, key, absence::Absence::lost(at(0), None));
-    assert_eq!(asked(&books), [ALICE], "who prompted is gone");
+    assert_eq!(asked(&books), [], "who prompted is gone, and the other one merely watches");
+    books.session_mut(key).unwrap().participants.insert(ALICE);
+    assert_eq!(asked(&books), [ALICE]);
+    books.session_mut(key).unwrap().participants = Ids::default();
+    books.take_call(queued);
+    assert_eq!(asked(&books), [ALICE], "there is no turn of another");
 }
 
 #[test]

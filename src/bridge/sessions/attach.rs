@@ -85,8 +85,8 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
 
 /// Detaches a client that a failed load or resume had attached.
 fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    question_end::take_from_client(step, client, Some(key));
     step.books.detach(client, key, Absence::lost(step.now, None));
+    question_end::take_from_client(step, client, Some(key));
 }
 
 /// Turns a load or resume that waited into one of a live session, because another call
@@ -121,9 +121,9 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// Detaches a client that leaves a session on purpose. After the last client, the open
 /// questions of the session are withdrawn.
 pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    question_end::take_from_client(step, client, Some(key));
     let named = step.books.session(key).map(|session| (session.id.clone(), session.channel));
     step.books.detach(client, key, Absence::left(step.now));
+    question_end::take_from_client(step, client, Some(key));
     let open = step.books.session(key).filter(|row| row.was_left());
     for question in open.map(|row| row.questions.clone()).unwrap_or_default() {
         question_end::withdraw(step, question);

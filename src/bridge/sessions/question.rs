@@ -106,10 +106,11 @@ fn ask_in_session(step: &mut Step<'_>, channel: ChannelId, key: SessionKey, fram
     (session.last_seen, session.heard_at) = (now, now);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let asked = step.books.whom_to_ask(session, frame);
-    // A client that left on purpose does not come back to answer, and one that is there and
-    // cannot answer will not be able to later.
+    // A client that left on purpose does not come back to answer. One that is there and cannot
+    // answer will not be able to later, but one that merely watches a turn may come to take part.
     let is_left = session.was_left();
-    let can_wait = may_wait(frame.method) && session.clients().is_empty();
+    let can_wait = frame.method == Method::RequestPermission
+        || (may_wait(frame.method) && session.clients().is_empty());
     if is_left || (asked.is_empty() && !can_wait) {
         let method = frame.method_name().into_owned();
         return turn_away(step, channel, frame, &Refusal::NobodyToAsk { method });

@@ -129,7 +129,9 @@ fn take_from_one(step: &mut Step<'_>, id: QuestionId, client: ClientId, error: O
         return;
     }
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
-    let session = question.session.and_then(|key| step.books.session(key));
+    // What belongs to a request of the client is for no other.
+    let session = question.session.filter(|_| question.call.is_none());
+    let session = session.and_then(|key| step.books.session(key));
     let others: Vec<ClientId> = session.map_or_else(Vec::new, |session| {
         let asked = step.books.whom_to_ask(session, &question.frame);
         asked.into_iter().filter(|other| *other != client).collect()

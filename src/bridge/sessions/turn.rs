@@ -6,7 +6,7 @@ use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::echo;
+use crate::bridge::sessions::{attach, echo};
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -26,6 +26,8 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
         send::named(step, client, Name::Session(key), Purpose::Prompt, frame);
         return;
     }
+    takes_part(step, key, client);
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let limit = step.books.limits.max_queued_prompts;
     if session.queue.len() >= limit {
         return answer::refuse(step, client, frame, &Refusal::PromptQueueFull { limit });
@@ -44,13 +46,25 @@ fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: 
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
         session.turn_began(now);
-        session.participants.extend(client);
+    }
+    if let Some(client) = client {
+        takes_part(step, key, client);
     }
     if is_first {
         step.books.change_transcript(key, |row| row.ring.begin_turn());
         echo::turn(step, key, client, "running", None);
     }
     echo::prompt(step, key, client, frame);
+}
+
+/// Notes that a client takes part in a session, and does not merely watch: it is asked what
+/// nobody else can answer.
+fn takes_part(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
+    let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
+    if !session.participants.contains(&client) {
+        session.participants.insert(client);
+        attach::ask_newcomer(step, client, key);
+    }
 }
 
 /// Forwards the agent's answer to a prompt, and ends the turn.
