@@ -20,6 +20,7 @@ pub mod call;
 pub mod channel;
 pub mod channel_clock;
 pub mod client;
+pub mod conversation;
 pub mod deadlines;
 pub mod duties;
 pub mod early_frames;

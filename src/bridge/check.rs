@@ -6,6 +6,7 @@ use crate::bridge::books::Books;
 use crate::bridge::books::call::{Opening, Purpose, Stage};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::client::MAX_PENDING;
+use crate::bridge::books::conversation::is_same_directory;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::early_frames::MAX_EARLY_SESSIONS;
 use crate::bridge::books::passing::{MAX_PASSING, Owner, PassingState};
@@ -37,7 +38,7 @@ fn owner(books: &Books) -> Result<(), String> {
         {
             return Err(format!("I1: {key} is not listed by its {}", session.channel));
         }
-        if books.agent(session.agent).aliases.live(&session.id) != Some(*key) {
+        if !books.agent(session.agent).aliases.means(&session.id, Name::Session(*key)) {
             return Err(format!("I1: {key} is not found by its id {}", session.id));
         }
         for client in session.clients() {
@@ -88,7 +89,7 @@ fn passing(books: &Books) -> Result<(), String> {
             return Err(format!("I1: {key} is not listed by its {}", row.channel));
         }
         // A session elsewhere may have the public id of one that nothing is held under.
-        let is_found = books.agent(row.agent).aliases.named(&row.public_id) == name;
+        let is_found = books.agent(row.agent).aliases.means(&row.public_id, Name::Passing(*key));
         if !is_found && row.state == PassingState::Held {
             return Err(format!("I1: {key} is not found by its id {}", row.public_id));
         }
@@ -273,10 +274,13 @@ fn fence(books: &Books) -> Result<(), String> {
                 };
                 let buried =
                     row.tombstones.get(restored).filter(|_| row.tombstones.fences(restored));
-                live.is_some_and(|session| session.id == *public)
-                    || buried.is_some_and(|tombstone| *tombstone.id() == **public)
+                let is_there = |cwd: &str| is_same_directory(cwd, &opening.cwd);
+                live.is_some_and(|session| session.id == *public && is_there(&session.cwd))
+                    || buried.is_some_and(|tomb| *tomb.id() == **public && is_there(&tomb.cwd))
             };
-            let other = books.channels().iter().find(|(other, row)| *other != id && holds(row));
+            let agent = row.agent;
+            let mut others = books.channels().iter().filter(|(_, row)| row.agent == agent);
+            let other = others.find(|(other, row)| *other != id && holds(row));
             if let Some((other, _)) = other {
                 return Err(format!("I12: {id} opens {restored}, which {other} may hold"));
             }

@@ -16,6 +16,8 @@ pub enum EndReason {
     LastClientDetached,
     /// No client came back to the session in time.
     ClientLost,
+    /// A client with another environment has loaded the conversation.
+    Moved,
     /// The session was evicted.
     Evicted,
     /// A client deleted or archived the session.
@@ -36,6 +38,7 @@ impl EndReason {
             EndReason::IdleTimeout => "idle_timeout",
             EndReason::LastClientDetached => "last_client_detached",
             EndReason::ClientLost => "client_lost",
+            EndReason::Moved => "moved",
             EndReason::Evicted => "evicted",
             EndReason::Deleted => "deleted",
             EndReason::ChannelClosed => "channel_closed",
@@ -51,6 +54,7 @@ impl EndReason {
             EndReason::IdleTimeout => "it was idle for too long",
             EndReason::LastClientDetached => "its last client left it",
             EndReason::ClientLost => "its client was gone and did not come back",
+            EndReason::Moved => "a client with another environment has loaded the conversation",
             EndReason::Evicted => "--max-sessions was reached and a new session took its place",
             EndReason::Deleted => "a client deleted or archived it",
             EndReason::ChannelClosed => "the agent's process ended",

@@ -171,6 +171,13 @@ pub enum Refusal {
         /// The public id of the session.
         id: String,
     },
+    /// The session lives in a process with another environment, and cannot be moved now.
+    SessionElsewhere {
+        /// The public id of the session.
+        id: String,
+        /// The names of the variables in which the environments differ, with commas between them.
+        names: String,
+    },
     /// The session is busy, so it cannot be loaded or resumed.
     SessionBusy {
         /// The public id of the session.
@@ -246,6 +253,7 @@ impl Refusal {
             Refusal::RestoreUnderWay { .. } => "restore_under_way",
             Refusal::SessionFenced { .. } => "session_fenced",
             Refusal::SessionInUse { .. } => "session_in_use",
+            Refusal::SessionElsewhere { .. } => "session_elsewhere",
             Refusal::SessionBusy { .. } => "session_busy",
             Refusal::AnswerUnreadable { .. } => "answer_unreadable",
             Refusal::AnswerTooLong { .. } => "answer_too_long",

@@ -12,6 +12,7 @@ mod backpressure;
 mod channels;
 mod clocks;
 mod close;
+mod conversations;
 mod counters;
 mod crossing;
 mod elicitations;

@@ -128,6 +128,7 @@ fn drawbridge_reasons() -> Vec<&'static str> {
         IdleTimeout,
         LastClientDetached,
         ClientLost,
+        Moved,
         Evicted,
         Deleted,
         ChannelClosed,

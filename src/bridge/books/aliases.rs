@@ -38,8 +38,9 @@ pub fn free(agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
 /// The public ids of one agent's conversations that are live or being restored.
 #[derive(Debug, Default)]
 pub struct Aliases {
-    /// Live sessions and passing ids, by the id that clients know.
-    live: HashMap<Box<str>, Name>,
+    /// Live sessions and passing ids, by the id that clients know, the last one last. An id means
+    /// several things only if they are sessions, in different directories.
+    live: HashMap<Box<str>, Vec<Name>>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
     /// The same calls, by the id by which clients will know the conversation.
@@ -47,27 +48,39 @@ pub struct Aliases {
 }
 
 impl Aliases {
-    /// The live session that clients know by this id.
-    pub fn live(&self, id: &str) -> Option<SessionKey> {
-        match self.live.get(id) {
-            Some(Name::Session(key)) => Some(*key),
-            _ => None,
-        }
+    /// The live sessions that clients know by this id: one in each directory.
+    pub fn live(&self, id: &str) -> impl Iterator<Item = SessionKey> {
+        let names = self.live.get(id).into_iter().flatten();
+        names.filter_map(|name| match name {
+            Name::Session(key) => Some(*key),
+            Name::Passing(_) => None,
+        })
     }
 
-    /// The meaning of this id for clients.
+    /// The meaning that this id has got last.
     pub fn named(&self, id: &str) -> Option<Name> {
-        self.live.get(id).copied()
+        self.live.get(id)?.last().copied()
     }
 
-    /// Gives an id a meaning, whatever it meant before.
+    /// Whether this id has a meaning, also if another one has been added since.
+    pub fn means(&self, id: &str, name: Name) -> bool {
+        self.live.get(id).is_some_and(|names| names.contains(&name))
+    }
+
+    /// Gives an id a meaning. It takes the place of others, but for sessions beside a session:
+    /// they are conversations in different directories.
     pub fn insert(&mut self, id: &str, name: Name) {
-        self.live.insert(id.into(), name);
+        let names = self.live.entry(id.into()).or_default();
+        let is_session = matches!(name, Name::Session(_));
+        names.retain(|other| is_session && matches!(other, Name::Session(_)));
+        names.push(name);
     }
 
-    /// Forgets an id, if it has this meaning.
+    /// Forgets one meaning of an id.
     pub fn remove(&mut self, id: &str, name: Name) {
-        if self.live.get(id) == Some(&name) {
+        let Some(names) = self.live.get_mut(id) else { return };
+        names.retain(|other| *other != name);
+        if names.is_empty() {
             self.live.remove(id);
         }
     }
@@ -122,21 +135,31 @@ mod tests {
     const FIRST: SessionKey = SessionKey(1);
     const SECOND: SessionKey = SessionKey(2);
 
+    fn live(aliases: &Aliases, id: &str) -> Vec<SessionKey> {
+        aliases.live(id).collect()
+    }
+
     fn restores(aliases: &Aliases, source: &str) -> Vec<u64> {
         aliases.restores(source).map(|call| call.0).collect()
     }
 
     #[test]
-    fn an_id_means_the_session_that_had_it_last() {
+    fn an_id_means_one_thing_or_sessions_in_different_directories() {
         let mut aliases = Aliases::default();
-        assert_eq!(aliases.live("a"), None);
+        assert_eq!(live(&aliases, "a"), Vec::new());
         aliases.insert("a", Name::Session(FIRST));
-        assert_eq!(aliases.live("a"), Some(FIRST));
+        assert_eq!(live(&aliases, "a"), [FIRST]);
         aliases.insert("a", Name::Session(SECOND));
-        assert_eq!(aliases.live("a"), Some(SECOND));
+        assert_eq!(live(&aliases, "a"), [FIRST, SECOND]);
+        assert_eq!(aliases.named("a"), Some(Name::Session(SECOND)));
+        assert!(aliases.means("a", Name::Session(FIRST)));
+        aliases.remove("a", Name::Session(SECOND));
+        assert_eq!(live(&aliases, "a"), [FIRST]);
         aliases.insert("child", Name::Passing(PassingKey(1)));
-        assert_eq!(aliases.live("child"), None);
+        assert_eq!(live(&aliases, "child"), Vec::new());
         assert_eq!(aliases.named("child"), Some(Name::Passing(PassingKey(1))));
+        aliases.insert("child", Name::Session(FIRST));
+        assert!(!aliases.means("child", Name::Passing(PassingKey(1))));
     }
 
     #[test]
@@ -145,9 +168,9 @@ mod tests {
         aliases.insert("a", Name::Session(FIRST));
         aliases.remove("a", Name::Session(SECOND));
         aliases.remove("b", Name::Session(FIRST));
-        assert_eq!(aliases.live("a"), Some(FIRST));
+        assert_eq!(live(&aliases, "a"), [FIRST]);
         aliases.remove("a", Name::Session(FIRST));
-        assert_eq!(aliases.live("a"), None);
+        assert_eq!(live(&aliases, "a"), Vec::new());
     }
 
     #[test]

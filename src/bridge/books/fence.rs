@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use crate::bridge::books::Books;
 use crate::bridge::books::call::Opening;
 use crate::bridge::books::channel::Channel;
+use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Hold, Tombstone};
 use crate::bridge::id::{AgentId, ChannelId, ClientId};
@@ -36,10 +37,12 @@ impl Books {
         found.max_by_key(|(channel, row)| (row.since(), *channel))
     }
 
-    /// Whether a channel may still hold the conversation that the agent knows by `id`.
-    /// Where agents number their sessions per process, several channels may hold that id:
-    /// then the one counts whose session clients knew by `public`, else the oldest.
-    pub fn fence(&self, agent: AgentId, id: &str, public: Option<&str>) -> Fence {
+    /// Whether a channel may still hold the conversation that the agent knows by `id`, and that
+    /// is `wanted`; `None`: whatever its directory. Where agents number their sessions per
+    /// process, several channels may hold that id: then the one counts whose session clients
+    /// knew by the same id, else the oldest.
+    pub fn fence(&self, agent: AgentId, id: &str, wanted: Option<Wanted<'_>>) -> Fence {
+        let public = wanted.map(|wanted| wanted.public_id);
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::OpenFencedId) {
             return Fence::Free;
@@ -48,7 +51,11 @@ impl Books {
         let mut passing = None;
         for (channel, row) in channels() {
             match row.names.get(id) {
-                Some(Name::Session(_)) => return Fence::Live,
+                Some(Name::Session(key))
+                    if wanted.is_none_or(|wanted| self.is_wanted_live(wanted, key)) =>
+                {
+                    return Fence::Live;
+                }
                 Some(Name::Passing(key)) if passing.is_none() && self.is_held(key) => {
                     let known_as = self.passing(key).map(|row| &*row.public_id);
                     passing = Some(match public {
@@ -57,10 +64,17 @@ impl Books {
                         _ => Fence::Leaving(*channel),
                     });
                 }
-                Some(Name::Passing(_)) | None => {}
+                Some(_) | None => {}
             }
         }
-        let holders = channels().filter(|(_, row)| row.tombstones.fences(id));
+        let is_its = |(channel, row): &(&ChannelId, &Channel)| {
+            let buried = row.tombstones.get(id).filter(|row| row.hold().fences());
+            let is_wanted = |tomb: &Tombstone| {
+                wanted.is_none_or(|wanted| self.is_wanted_closed(wanted, **channel, &tomb.cwd))
+            };
+            buried.is_some_and(is_wanted)
+        };
+        let holders = channels().filter(is_its);
         let is_meant =
             |row: &Channel| row.tombstones.get(id).is_some_and(|tomb| Some(tomb.id()) == public);
         let holder = holders.max_by_key(|(channel, row)| (is_meant(row), Reverse(**channel)));
@@ -81,8 +95,8 @@ impl Books {
     }
 
     /// The channel of the session or passing id that an open names; `None`: it is not live.
-    pub fn channel_of(&self, agent: AgentId, opening: &Opening) -> Option<ChannelId> {
-        match self.agent(agent).aliases.named(opening.public_id.as_ref()?)? {
+    pub fn channel_of(&self, client: ClientId, opening: &Opening) -> Option<ChannelId> {
+        match self.meant(client, opening.public_id.as_ref()?)? {
             Name::Session(key) => self.sessions.get(&key).map(|session| session.channel),
             Name::Passing(key) => self.passing.get(&key).map(|row| row.channel),
         }

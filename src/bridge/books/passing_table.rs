@@ -34,7 +34,7 @@ impl Books {
     pub fn hold_passing(&mut self, key: PassingKey) {
         let Some(row) = self.passing.get(&key) else { return self.absent(key) };
         let aliases = &self.agent(row.agent).aliases;
-        let is_found = aliases.named(&row.public_id) == Some(Name::Passing(key))
+        let is_found = aliases.means(&row.public_id, Name::Passing(key))
             && aliases.on_their_way(&row.public_id).next().is_none()
             && !self.is_expected(row.agent, &row.public_id);
         if let Some(row) = self.passing.get_mut(&key).filter(|_| is_found) {

@@ -113,11 +113,12 @@ impl Books {
         let is_expected = row.expected.contains_key(agent_id);
         let is_known = here.is_some() || row.tombstones.contains(agent_id);
         let is_other = self.alias(channel, agent_id).unwrap_or(agent_id) != named;
-        let live = self.agent(row.agent).aliases.named(named);
+        let aliases = &self.agent(row.agent).aliases;
+        let is_here = here.is_some_and(|name| aliases.means(named, name));
         (is_known && is_other)
             || is_expected
             || matches!(here, Some(Name::Session(_)))
-            || live.is_some_and(|name| here != Some(name))
+            || (aliases.named(named).is_some() && !is_here)
     }
 
     /// The public id of what a channel's agent knows by `agent_id`; `None`: it is the same

@@ -109,6 +109,8 @@ pub struct Session {
     pub id: Box<str>,
     /// Its agent id.
     pub agent_id: Box<str>,
+    /// Its directory.
+    pub cwd: Box<str>,
     /// The clients that are attached, or why there is none.
     pub audience: Audience,
     /// When it was last used; its idle time counts from here.
@@ -142,8 +144,8 @@ impl Session {
     pub fn new(
         key: SessionKey,
         (agent, channel): (AgentId, ChannelId),
-        id: Box<str>,
-        agent_id: Box<str>,
+        (id, agent_id): (Box<str>, Box<str>),
+        cwd: Box<str>,
         now: Moment,
     ) -> Self {
         Session {
@@ -152,6 +154,7 @@ impl Session {
             channel,
             id,
             agent_id,
+            cwd,
             audience: Audience::Absent(Absence::lost(now, None)),
             last_seen: now,
             calls: Ids::default(),

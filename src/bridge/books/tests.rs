@@ -4,6 +4,7 @@ use super::*;
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Rung;
 use crate::bridge::books::client::Introduction;
+use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::{Access, Pool};
@@ -78,7 +79,8 @@ pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
 pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {
     let (key, agent) = (books.next_session_key(), books.channel(channel).unwrap().agent);
     let (id, agent_id) = (id.into(), agent_id.into());
-    books.add_session(Session::new(key, (agent, channel), id, agent_id, at(0)));
+    let cwd = Box::default();
+    books.add_session(Session::new(key, (agent, channel), (id, agent_id), cwd, at(0)));
     key
 }
 
@@ -102,9 +104,14 @@ pub fn bury(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str, hol
     row.tombstones.bury(Tombstone::new(key, id, agent_id.into(), hold, Ids::default(), at(0)));
 }
 
+/// What Alice wants under this id.
+fn wanted(public_id: &str) -> Wanted<'_> {
+    Wanted { client: ALICE, public_id, cwd: "" }
+}
+
 #[track_caller]
 fn check_fence(books: &Books, public: Option<&str>, expected: &str) {
-    let found = match books.fence(AGENT, "s", public) {
+    let found = match books.fence(AGENT, "s", public.map(wanted)) {
         Fence::Free => "free".to_owned(),
         Fence::Reinstate(channel) => format!("reinstate {channel}"),
         Fence::Leaving(channel) => format!("leaving {channel}"),
@@ -166,22 +173,22 @@ fn an_id_means_a_session_of_the_clients_own_agent() {
     let (channel, foreign) = (add_channel(&mut books, AGENT), add_channel(&mut books, OTHER));
     let own = add_session(&mut books, channel, "s", "s");
     let theirs = add_session(&mut books, foreign, "s", "s");
-    assert_eq!((books.live(ALICE, "s"), books.live(BOB, "s")), (Some(own), Some(theirs)));
-    assert_eq!(books.live(ClientId(9), "s"), None);
+    assert_eq!((books.live(ALICE, "s", ""), books.live(BOB, "s", "")), (Some(own), Some(theirs)));
+    assert_eq!(books.live(ClientId(9), "s", ""), None);
     books.attach(ALICE, own);
     let (child, _) = books
         .add_passing(channel, ("child", None), Owner::Session(own), PassingState::Held)
         .unwrap();
     assert_eq!(books.meaning(ALICE, "child"), Meaning::Passing(child));
     assert_eq!(books.meaning(BOB, "child"), Meaning::Unknown);
-    assert!(books.live(ALICE, "child").is_none());
+    assert!(books.live(ALICE, "child", "").is_none());
     assert_eq!(books.attached_session(ALICE, "s").ok(), Some(own));
     assert!(books.attached_session(BOB, "s").is_err(), "it is not attached");
     books.remove_passing(child);
     books.remove_session(own);
     assert_eq!(books.meaning(ALICE, "s"), Meaning::Unknown);
     assert_eq!(books.meaning(ALICE, "child"), Meaning::Unknown);
-    assert_eq!(books.live(BOB, "s"), Some(theirs));
+    assert_eq!(books.live(BOB, "s", ""), Some(theirs));
     assert!(books.client(ALICE).unwrap().sessions.is_empty());
     assert!(!books.channel(channel).unwrap().names.contains("s"));
 }

@@ -107,6 +107,8 @@ pub struct Tombstone {
     since: Moment,
     hold: Hold,
     calls: Ids<CallId>,
+    /// The directory of the session; empty: it is not known.
+    pub cwd: Box<str>,
     /// Why the session ended; `None`: no client ever had it.
     pub reason: Option<EndReason>,
     /// The cost of the session for its agent, as a husk.
@@ -125,7 +127,8 @@ impl Tombstone {
     ) -> Self {
         let alias = (*agent_id != *id).then(|| id.into());
         let (of, reason, husk) = (Buried::Session, None, HuskCost::default());
-        Tombstone { key, of, agent_id, alias, since: now, hold, calls, reason, husk }
+        let cwd = Box::default();
+        Tombstone { key, of, agent_id, alias, since: now, hold, calls, cwd, reason, husk }
     }
 
     /// When the session ended.

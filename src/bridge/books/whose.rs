@@ -62,11 +62,6 @@ impl Books {
         agent.cloned().unwrap_or_default()
     }
 
-    /// The live session that a client means by an id, whether or not it is attached to it.
-    pub fn live(&self, client: ClientId, id: &str) -> Option<SessionKey> {
-        self.agent_of_client(client)?.aliases.live(id)
-    }
-
     /// The meaning of the session id that a frame of a client names.
     pub fn meaning_in(&self, client: ClientId, frame: &Frame) -> Option<Meaning> {
         frame.session().map(|id| self.meaning(client, &id))
@@ -76,7 +71,7 @@ impl Books {
     pub fn meaning(&self, client: ClientId, id: &str) -> Meaning {
         let Some(row) = self.clients.get(&client) else { return Meaning::Unknown };
         let aliases = &self.agent(row.agent).aliases;
-        let named = aliases.named(id);
+        let named = self.meant(client, id);
         // Nearly always it is this one, so it is looked for first.
         if let Some(Name::Session(key)) = named
             && self.is_attached(client, key)
@@ -160,7 +155,7 @@ impl Books {
 
     /// The agent's id of the conversation that a client wants to have opened.
     pub fn source(&self, client: ClientId, id: &str) -> Box<str> {
-        let name = self.agent_of_client(client).and_then(|row| row.aliases.named(id));
+        let name = self.meant(client, id);
         let known = name.and_then(|name| self.agent_id(name)).map(Into::into);
         known.unwrap_or_else(|| self.stored(client, id).0)
     }

@@ -139,8 +139,7 @@ impl Books {
 
     /// Whether a client's frame names a live session or a passing id whose agent does not read.
     pub fn names_session_not_read(&self, client: ClientId, frame: &Frame) -> bool {
-        let agent = self.agent_of_client(client);
-        match frame.session().and_then(|id| agent?.aliases.named(&id)) {
+        match frame.session().and_then(|id| self.meant(client, &id)) {
             Some(Name::Session(key)) => self.does_not_read_in(key),
             Some(Name::Passing(key)) => {
                 self.passing(key).is_some_and(|row| self.does_not_read(row.channel))

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
+use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
@@ -21,7 +22,7 @@ use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::{attach, close};
+use crate::bridge::sessions::{close, open};
 use crate::bridge::step::Step;
 
 /// Where a call goes.
@@ -96,7 +97,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
         Placement::Refuse(refusal) => {
             answer::fail(step, id, &refusal);
         }
-        Placement::AlreadyLive => attach::reload_waiting(step, id),
+        Placement::AlreadyLive => open::again(step, id),
     }
 }
 
@@ -127,13 +128,14 @@ fn place_open(
         return Placement::Wait;
     };
     let home = match (opening.restores(), opening.kind) {
-        (Some(source), _) => match home_of_restore(step, id, opening, agent, source) {
+        (Some(source), _) => match home_of_restore(step, id, (client, opening), agent, source) {
             Ok(home) => home,
             Err(placement) => return placement,
         },
         // A live session is forked on its own channel, and a stored one where it was last.
         (None, OpenKind::Fork) => {
-            let live = step.books.channel_of(agent, opening);
+            let live = step.books.channel_of(client, opening);
+            let live = live.filter(|live| step.books.differences(client, *live).is_empty());
             live.or_else(|| last_home(step, client, opening))
         }
         (None, _) => None,
@@ -152,7 +154,8 @@ fn place_open(
     };
     let key = (share != Share::Agent).then(|| cwd.clone());
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
-    let placement = current(step, pool, key, (origin, &cwd));
+    let wanted = opening.restores().zip(Wanted::by(client, opening));
+    let placement = current(step, (pool, wanted), key, (origin, &cwd));
     if let (Placement::On(channel), OpenKind::Fork) = (&placement, opening.kind)
         && let (Some(source), Some(named)) = (&opening.agent_id, &opening.public_id)
         && step.books.means_another(*channel, source, named)
@@ -175,19 +178,21 @@ fn last_home(step: &Step<'_>, client: ClientId, opening: &Opening) -> Option<Cha
 fn home_of_restore(
     step: &mut Step<'_>,
     id: CallId,
-    opening: &Opening,
+    (client, opening): (ClientId, &Opening),
     agent: AgentId,
     source: &str,
 ) -> Result<Option<ChannelId>, Placement> {
-    let aliases = &step.books.agent(agent).aliases;
-    if opening.public_id.as_ref().is_some_and(|id| aliases.live(id).is_some()) {
+    let Some(wanted) = Wanted::by(client, opening) else { return Ok(None) };
+    if step.books.live(client, wanted.public_id, wanted.cwd).is_some() {
         return Err(Placement::AlreadyLive);
     }
+    let aliases = &step.books.agent(agent).aliases;
     // One that goes on behind a repeated login has a younger number, and has its channel.
     let earlier = aliases
         .restores(source)
         .filter(|other| *other != id)
         .filter_map(|other| Some((other, step.books.call(other)?)))
+        .filter(|(_, call)| step.books.is_restore_of(wanted, call))
         .find(|(other, call)| (*other < id || call.channel.is_some()) && !call.is_overdue())
         .map(|(_, call)| call);
     match earlier.and_then(Call::opening) {
@@ -199,9 +204,16 @@ fn home_of_restore(
         // An open that is under way may bring it.
         return Err(Placement::Wait);
     }
-    match step.books.fence(agent, source, opening.public_id.as_deref()) {
+    match step.books.fence(agent, source, Some(wanted)) {
         Fence::Free => Ok(None),
-        Fence::Reinstate(channel) => Ok(Some(channel)),
+        Fence::Reinstate(channel) => {
+            let differences = step.books.differences(client, channel);
+            if differences.is_empty() {
+                return Ok(Some(channel));
+            }
+            let (id, names) = (source.into(), differences.join(", "));
+            Err(Placement::Refuse(Refusal::SessionElsewhere { id, names }))
+        }
         Fence::Leaving(channel) => {
             stop::hurry(step, id, channel);
             Err(Placement::Wait)
@@ -307,11 +319,12 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
 
 /// The channel that new sessions of this pool and key go to: the fullest
 /// ready one with room, the lowest id among equals; else one that is
-/// starting; else a new one. `key` is the working directory that all sessions
+/// starting; else a new one. None that would confuse what is `wanted` with another
+/// conversation of that id. `key` is the working directory that all sessions
 /// of the channel must share; `None`: they need not.
 fn current(
     step: &mut Step<'_>,
-    pool: PoolId,
+    (pool, wanted): (PoolId, Option<(&str, Wanted<'_>)>),
     key: Option<Box<str>>,
     from: (Origin, &str),
 ) -> Placement {
@@ -323,6 +336,10 @@ fn current(
         .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
         .filter(|(_, row)| row.shared_cwd.is_none() || row.shared_cwd == key)
         .filter(|(_, row)| step.books.can_take_session(row))
+        .filter(|(channel, row)| {
+            let place = (**channel, *row);
+            wanted.is_none_or(|(id, wanted)| !step.books.has_another(place, id, wanted))
+        })
         .max_by_key(|(id, row)| (row.is_open(), step.books.load(row), Reverse(**id)));
     if let Some((channel, _)) = found {
         let channel = *channel;

@@ -185,6 +185,7 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             | Refusal::RestoreUnderWay { id }
             | Refusal::SessionBusy { id }
             | Refusal::SessionInUse { id }
+            | Refusal::SessionElsewhere { id, .. }
             | Refusal::SessionFenced { id } => data.session_id = Some(id),
             Refusal::SessionEnded { id, reason } => {
                 data.session_id = Some(id);

@@ -146,6 +146,10 @@ impl Refusal {
                 "Another client works in the session `{id}` at this moment; try again when its turn \
                  is over."
             ),
+            Refusal::SessionElsewhere { id, names } => format!(
+                "The conversation `{id}` is open in another window with another environment (they \
+                 differ in {names}); close it there first."
+            ),
             Refusal::SessionBusy { id } => format!(
                 "The session `{id}` is open, and a turn or another request in it is under way; load it when that is over."
             ),

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 
 use crate::bridge::books::absence::Absence;
-use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::call::Purpose;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::transcript::Transcript;
-use crate::bridge::config::PermissionPolicy;
 use crate::bridge::effect::Effect;
-use crate::bridge::id::{CallId, ClientId, QuestionId, SessionKey};
+use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
@@ -89,18 +88,6 @@ fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) 
     question_end::take_from_client(step, client, Some(key));
 }
 
-/// Turns a load or resume that waited into one of a live session, because another call
-/// has restored the conversation meanwhile.
-pub fn reload_waiting(step: &mut Step<'_>, id: CallId) {
-    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
-    let public = call.opening().and_then(|opening| opening.public_id.as_deref());
-    let key = public.and_then(|id| step.books.agent(call.agent).aliases.live(id));
-    if let (Asker::Client(client, _), Stage::Held(frame), Some(key)) = (call.asker, call.stage, key)
-    {
-        reload(step, client, key, &frame);
-    }
-}
-
 /// Handles a client's `_drawbridge/detach`: it leaves one session, or all.
 pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let keys = match step.books.meant_sessions(client, frame) {
@@ -139,24 +126,5 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 /// Attaches a client, and asks it what it may answer.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.attach(client, key);
-    ask_newcomer(step, client, key);
-}
-
-/// Puts the questions of a session that no client has to one that has come, and where the policy
-/// asks all clients for permissions, every open permission.
-pub fn ask_newcomer(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let policy = step.books.agent(session.agent).config.permission_policy;
-    let open: Vec<QuestionId> = session.questions.iter().copied().collect();
-    for id in open {
-        let Some(question) = step.books.question(id) else {
-            step.books.absent(id);
-            continue;
-        };
-        let for_all =
-            question.method == Method::RequestPermission && policy == PermissionPolicy::All;
-        if question.asked.is_empty() || for_all {
-            question::ask_these(step, id, vec![client]);
-        }
-    }
+    question::ask_newcomer(step, client, key);
 }

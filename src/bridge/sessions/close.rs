@@ -114,6 +114,7 @@ fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<Ca
     let (key, hold) = (session.key, Hold::Unanswered);
     let mut tombstone = Tombstone::new(key, &session.id, agent_id.clone(), hold, calls, now);
     (tombstone.reason, tombstone.husk) = (Some(reason), session.husk_cost(now));
+    tombstone.cwd = session.cwd.clone();
     step.outgoing.counters.tombstones += row.tombstones.bury(tombstone) as u64;
     // Its passing ids are not closed one by one.
     for child in &session.children {

@@ -14,16 +14,31 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::messages::{AttachResult, JoinMeta, TextContent};
 use crate::bridge::outgoing::{answer, compose};
+use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::attach;
+use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::sessions::{attach, question};
 use crate::bridge::step::Step;
 use crate::wire::json::written;
 use crate::wire::{Frame, splice};
 
 /// The words in place of turns that are not in memory any more.
 const MISSING: &str = "(drawbridge: the beginning of this conversation is not in memory any more)";
+
+/// Ends a live session that a client with another environment wants to load, if nobody else has
+/// it and nothing is open in it: the conversation is opened anew for that client. Says whether it
+/// did.
+pub fn is_moved(step: &mut Step<'_>, client: ClientId, key: SessionKey) -> bool {
+    let Some(session) = step.books.session(key) else { return true };
+    let is_free = session.clients().is_empty() && !session.is_busy();
+    let moves = is_free && !step.books.differences(client, session.channel).is_empty();
+    if moves {
+        close::end_session(step, key, EndReason::Moved, Ending::InOrder);
+    }
+    moves
+}
 
 /// Handles a client's load or resume of a live session. `opened_with`: what the client wants the
 /// session to work with.
@@ -35,6 +50,12 @@ pub fn restore(
     frame: &Frame,
 ) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let differences = step.books.differences(client, session.channel);
+    if !session.clients().contains(&client) && !differences.is_empty() {
+        let (id, names) = (session.id.to_string(), differences.join(", "));
+        let refusal = Refusal::SessionElsewhere { id, names };
+        return answer::refuse(step, client, frame, &refusal);
+    }
     let Some(transcript) = &session.transcript else {
         return attach::reload(step, client, key, frame);
     };
@@ -58,7 +79,7 @@ pub fn restore(
         give_result(step, key, client, frame, &kept);
         state(step, key, client, true);
     }
-    attach::ask_newcomer(step, client, key);
+    question::ask_newcomer(step, client, key);
 }
 
 /// Whether a load or resume of a live session goes to its agent: it is the client's own business,
@@ -155,7 +176,7 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         let refusal = Refusal::MissingField { field: "sessionId" };
         return answer::refuse(step, client, frame, &refusal);
     };
-    let Some(key) = step.books.live(client, &id) else {
+    let Some(key) = step.books.live_anywhere(client, &id) else {
         let refusal = match step.books.attached_session(client, &id) {
             Err(refusal) => refusal,
             Ok(_) => Refusal::UnknownSession { id: id.into() },
@@ -181,5 +202,5 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let Some(channel) = step.books.session(key).map(|row| row.channel) else { return };
     let result = written(&AttachResult { replayed: replayed.len(), gap });
     step.send_to_client(client, channel, compose::success(&frame.id(), &result));
-    attach::ask_newcomer(step, client, key);
+    question::ask_newcomer(step, client, key);
 }

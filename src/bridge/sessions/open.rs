@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 
-use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin};
+use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
@@ -32,6 +32,8 @@ use crate::wire::{Frame, FrameKind, Span, json};
 pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &Frame) {
     let now = step.now;
     let named = frame.session();
+    let cwd = param(frame, "cwd").filter(|cwd| !cwd.is_empty());
+    let cwd = cwd.unwrap_or_else(|| step.books.client_cwd(client));
     let (agent_id, public_id) = match (kind, named) {
         (OpenKind::New, _) => (None, None),
         (_, None) => {
@@ -39,19 +41,20 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             return answer::refuse(step, client, frame, &refusal);
         }
         (OpenKind::Fork, Some(id)) => {
-            if let Some(key) = step.books.live(client, &id) {
+            if let Some(key) = step.books.live_anywhere(client, &id) {
                 step.books.mark_seen(key, now);
             }
             (Some(step.books.source(client, &id)), Some(id.into()))
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
-            if let Some(key) = step.books.live(client, &id) {
+            if let Some(key) = step.books.live(client, &id, &cwd)
+                && !join::is_moved(step, client, key)
+            {
                 return join::restore(step, client, key, (kind, opened_with(frame)), frame);
             }
             (Some(step.books.source(client, &id)), Some(id.into()))
         }
     };
-    let cwd = param(frame, "cwd").unwrap_or_default();
     let (servers, login) = (servers_of_agent(frame), RepeatLogin::Unsent);
     let (children, opened_with) = (Vec::new(), opened_with(frame));
     let opening = Opening { kind, agent_id, public_id, cwd, servers, opened_with, login, children };
@@ -59,6 +62,18 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
     if let (Some(call), OpenKind::Load | OpenKind::Resume) = (call, kind) {
         let is_complete = kind == OpenKind::Load;
         step.books.begin_replay(call, Transcript::new(is_complete, opened_with));
+    }
+}
+
+/// Handles a load or resume that waited as if it came now: another call has restored the
+/// conversation meanwhile.
+pub fn again(step: &mut Step<'_>, id: CallId) {
+    let Some(call) = step.books.take_call(id) else { return step.books.absent(id) };
+    let kind = call.opening().map(|opening| opening.kind);
+    if let (Asker::Client(client, _), Stage::Held(frame), Some(kind)) =
+        (call.asker, call.stage, kind)
+    {
+        by_client(step, client, kind, &frame);
     }
 }
 
@@ -209,7 +224,8 @@ fn register(
     }
     let key = step.books.next_session_key();
     let (place, agent_id) = ((agent, channel), agent_id.into());
-    let mut session = Session::new(key, place, public, agent_id, now);
+    let cwd = opening.cwd.clone();
+    let mut session = Session::new(key, place, (public, agent_id), cwd, now);
     session.servers = opening.servers;
     session.participants.insert(client);
     step.books.add_session(session);

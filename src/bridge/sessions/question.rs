@@ -13,6 +13,7 @@ use crate::bridge::books::handles::{Handle, HandleKind};
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::question::Question;
 use crate::bridge::books::session_names::Name;
+use crate::bridge::config::PermissionPolicy;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{compose, dropped, passing_ids, translate};
@@ -283,6 +284,25 @@ pub fn ask_these(step: &mut Step<'_>, id: QuestionId, clients: Vec<ClientId>) {
             step.books.question(id).is_some_and(|question| question.erred.contains(&client));
         if !has_erred && step.books.ask_client(id, client) {
             show(step, id, client);
+        }
+    }
+}
+
+/// Puts the questions of a session that no client has to one that has come, and where the policy
+/// asks all clients for permissions, every open permission.
+pub fn ask_newcomer(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let policy = step.books.agent(session.agent).config.permission_policy;
+    let open: Vec<QuestionId> = session.questions.iter().copied().collect();
+    for id in open {
+        let Some(question) = step.books.question(id) else {
+            step.books.absent(id);
+            continue;
+        };
+        let for_all =
+            question.method == Method::RequestPermission && policy == PermissionPolicy::All;
+        if question.asked.is_empty() || for_all {
+            ask_these(step, id, vec![client]);
         }
     }
 }

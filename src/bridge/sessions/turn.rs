@@ -6,7 +6,7 @@ use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{attach, echo};
+use crate::bridge::sessions::{echo, question};
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -63,7 +63,7 @@ fn takes_part(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     if !session.participants.contains(&client) {
         session.participants.insert(client);
-        attach::ask_newcomer(step, client, key);
+        question::ask_newcomer(step, client, key);
     }
 }
 

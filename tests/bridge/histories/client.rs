@@ -24,6 +24,7 @@ pub struct Client {
 pub struct Wish {
     pub method: Method,
     pub session: Option<String>,
+    pub cwd: Option<String>,
 }
 
 impl Client {

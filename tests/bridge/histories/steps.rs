@@ -273,7 +273,9 @@ impl World {
         if self.agents.values().any(|agent| agent.has_just_chosen(now, id)) {
             return false;
         }
-        self.request(client, method.name(), Some(session), r#""cwd":"/work/0""#);
+        let cwd = self.directories.get(session).map_or("/work/0", String::as_str);
+        let params = format!(r#""cwd":"{cwd}""#);
+        self.request(client, method.name(), Some(session), &params);
         true
     }
 

@@ -61,6 +61,8 @@ pub struct World {
     paused: BTreeSet<ChannelId>,
     /// Every session id that a client ever saw.
     pub(super) names: Vec<String>,
+    /// The directory of each.
+    pub(super) directories: BTreeMap<String, String>,
     started: usize,
     connected: u64,
     marks: u64,
@@ -110,6 +112,7 @@ impl World {
             inputs: BTreeMap::new(),
             paused: BTreeSet::new(),
             names: Vec::new(),
+            directories: BTreeMap::new(),
             started: 0,
             connected: 0,
             marks: 0,
@@ -310,7 +313,10 @@ impl World {
     ) {
         let Some(row) = self.clients.get_mut(&client) else { return };
         let token = row.token();
-        let wish = Wish { method: Method::named(method), session: session.map(str::to_owned) };
+        let cwd = params.split_once(r#""cwd":""#).and_then(|(_, rest)| rest.split_once('"'));
+        let cwd = cwd.map(|(cwd, _)| cwd.to_owned());
+        let session_id = session.map(str::to_owned);
+        let wish = Wish { method: Method::named(method), session: session_id, cwd };
         row.open.insert(token.clone(), wish);
         self.marks += 1;
         let params = with_session(session, params);
@@ -440,12 +446,17 @@ impl World {
     fn client_hears(&mut self, client: ClientId, frame: &Frame) {
         let Some(row) = self.clients.get_mut(&client) else { return };
         let before = row.sessions.len();
+        let token = String::from_utf8_lossy(frame.id().as_bytes()).into_owned();
+        let cwd = row.open.get(&token).and_then(|wish| wish.cwd.clone());
+        let home = format!("/home/{}", client.0 % 2);
         let question = row.hear(frame);
         if row.sessions.len() > before
             && let Some(id) = row.sessions.last()
-            && !self.names.contains(id)
         {
-            self.names.push(id.clone());
+            self.directories.insert(id.clone(), cwd.unwrap_or(home));
+            if !self.names.contains(id) {
+                self.names.push(id.clone());
+            }
         }
         if let Some(id) = question.filter(|_| self.obliging) {
             self.answer(client, id, 0);
