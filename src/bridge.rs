@@ -131,8 +131,9 @@ impl Bridge {
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),
             Event::ClientMarkPassed { client, over } => {
-                backpressure::client_mark_passed(step, client, over);
+                step.books.set_slow(client, over, step.now);
             }
+            Event::ClientFull { client } => connection::full(step, client),
             Event::ChannelMarkPassed { channel, over } => {
                 backpressure::channel_mark_passed(step, channel, over);
             }

@@ -18,6 +18,7 @@ mod flow;
 mod hosting;
 mod input;
 mod late;
+mod marks;
 mod origins;
 mod outbox;
 mod parent;
@@ -48,6 +49,7 @@ use self::flow::{Crowd, Rest};
 use self::hosting::{EDITOR, Hosting};
 use self::input::{Input, Inputs};
 use self::origins::{Origins, StartingPoint};
+use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
 use crate::bridge::{Bridge, ChannelId, Config, Effect, Event, Moment, ShutdownCause};
@@ -110,6 +112,8 @@ struct Loop {
     signals: mpsc::Receiver<Signal>,
     children: Children,
     clients: Clients,
+    /// All write queues together.
+    sum: OutboxSum,
     origins: Origins,
     editors: Editors,
     hosting: Hosting,
@@ -140,8 +144,14 @@ impl Loop {
         }
         let crowd = Crowd::default();
         let (own_marks, own_crowd) = (marks.clone(), crowd.clone());
-        let clients =
-            Clients::new(setup.outbox_bytes, limit, clients_to_loop, own_marks, own_crowd);
+        let sum = OutboxSum::new(setup.outbox_total_bytes);
+        let clients = Clients::new(
+            (setup.outbox_bytes, sum.clone()),
+            limit,
+            clients_to_loop,
+            own_marks,
+            own_crowd,
+        );
 
         if let Some(state) = setup.state.clone() {
             let spare = setup.agents.first().map(|agent| agent.spare.clone()).unwrap_or_default();
@@ -151,6 +161,7 @@ impl Loop {
         let starts = StartSetup {
             ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
+            sum: sum.clone(),
             #[cfg(target_os = "linux")]
             keepers: KeeperStarter::wanted(setup.keeper, shutdown_timeout, setup.log),
         };
@@ -171,6 +182,7 @@ impl Loop {
             alarm: Alarm::new()?,
             signals,
             clients,
+            sum,
             marks,
             inputs,
             tasks,
@@ -306,20 +318,6 @@ impl Loop {
         }
     }
 
-    /// Tells the core which outboxes went over or under their marks.
-    fn tell_marks(&mut self) {
-        for client in self.clients.broken() {
-            // The client takes no bytes any more: it is gone, even if it still writes.
-            self.client_gone(client, ShutdownCause::StdoutClosed);
-        }
-        for (client, over) in self.clients.marks_passed() {
-            self.handle_event(Event::ClientMarkPassed { client, over });
-        }
-        for (channel, over) in self.children.marks_passed() {
-            self.handle_event(Event::ChannelMarkPassed { channel, over });
-        }
-    }
-
     /// Carries out all effects of the core.
     fn run_effects(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
@@ -333,6 +331,9 @@ impl Loop {
                     if let Some(event) = from.and_then(|from| self.spawn(channel, from)) {
                         self.bridge.handle(self.clock.now(), event);
                     }
+                }
+                Effect::DropClient { client, last } => {
+                    self.clients.drop_client(client, last, &mut self.tasks);
                 }
                 Effect::LookForEditor(client) => {
                     let lives = self.editors.lives(client);

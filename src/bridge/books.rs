@@ -46,6 +46,7 @@ pub mod ring;
 pub mod session;
 pub mod session_names;
 pub mod settling;
+pub mod slow;
 pub mod table;
 pub mod tombstones;
 pub mod touched_rows;
@@ -95,6 +96,8 @@ pub struct Books {
     /// The index of a row is its id. No row is ever removed.
     agents: Vec<Agent>,
     clients: BTreeMap<ClientId, Client>,
+    /// The clients that are slow.
+    slow: BTreeSet<ClientId>,
     /// The environments that the runtime keeps.
     environments: BTreeSet<EnvironmentId>,
     pools: BTreeMap<PoolId, Pool>,
@@ -153,6 +156,7 @@ impl Books {
             paused_at: None,
             agents: vec![Agent::new(config.agent)],
             clients: BTreeMap::new(),
+            slow: BTreeSet::new(),
             environments: BTreeSet::new(),
             pools: BTreeMap::new(),
             channels: Table::default(),

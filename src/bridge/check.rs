@@ -243,7 +243,8 @@ fn wake_up(books: &Books) -> Result<(), String> {
     let questions = books.questions().keys().map(|id| Due::Question(*id));
     let sessions = books.sessions().keys().map(|key| Due::Session(*key));
     let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
-    for due in rows.chain([Due::Shutdown]) {
+    let slow = books.clients().keys().map(|id| Due::Slow(*id));
+    for due in rows.chain(slow).chain([Due::Shutdown]) {
         let (Some(at), bound) = (books.deadline(due), books.bound(due)) else {
             continue;
         };

@@ -37,6 +37,8 @@ pub struct Limits {
     pub lost_client_timeout: Limit,
     /// How long a turn goes on after the last client of its session is gone.
     pub lost_turn_timeout: Limit,
+    /// How long a client may be slow while others wait for the same agent.
+    pub saturation_grace: Limit,
     /// The most bytes of a session's last turns that are kept for clients that come later; 0:
     /// none.
     pub replay_bytes: usize,
@@ -114,6 +116,7 @@ impl Default for Limits {
             permission_timeout: Limit::After(3_600_000),
             lost_client_timeout: Limit::Never,
             lost_turn_timeout: Limit::Never,
+            saturation_grace: Limit::After(5_000),
             replay_bytes: 0,
             replay_total_bytes: 64 << 20,
             orphan_timeout: Limit::After(600_000),

@@ -9,7 +9,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
 use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::{pass_on, released};
+use crate::bridge::routing::{connection, pass_on, released};
 use crate::bridge::sessions::{
     absence, attach, close, open, question_end, reaper, repeated_login, turn,
 };
@@ -25,6 +25,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Session(key) => session_due(step, key),
         Due::Start(_) => step.books.touch_placement(),
         Due::Silence(id) => liveness::ask_survey(step, id),
+        Due::Slow(id) => connection::slow(step, id),
         Due::Orphan(id) => shutdown::orphaned(step, id),
         Due::Shutdown => shutdown::force(step),
     }

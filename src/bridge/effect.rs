@@ -60,6 +60,14 @@ pub enum Effect {
     /// Look whether the program still lives that started the connection of a client, which is
     /// gone. Answered by `EditorSeen`.
     LookForEditor(ClientId),
+    /// End the connection of a client that does not read: what waits for it is dropped, and it
+    /// gets these messages, if it reads on.
+    DropClient {
+        /// The client, which the core does not know any more.
+        client: ClientId,
+        /// The messages.
+        last: Vec<OutgoingFrame>,
+    },
     /// Close a channel's stdin once everything queued for it is written.
     CloseStdin(ChannelId),
     /// SIGTERM to the channel's process group.

@@ -88,6 +88,11 @@ pub enum Event {
         /// `true`: over the high mark; `false`: under the low mark.
         over: bool,
     },
+    /// The outbox of a client has reached its limit.
+    ClientFull {
+        /// The client.
+        client: ClientId,
+    },
     /// The outbox of a channel went over its high mark, or under its low mark.
     ChannelMarkPassed {
         /// The channel.

@@ -168,6 +168,10 @@ pub enum Notice {
         client: ClientId,
         kept: String,
     },
+    /// A client did not read while others waited for the same agent: its connection is ended.
+    ClientDropped {
+        client: ClientId,
+    },
     /// A client is gone, and left this number of sessions without a client.
     ClientGone {
         client: ClientId,
@@ -221,6 +225,7 @@ impl Notice {
             | NoAddressee { .. }
             | SuccessorFailed { .. }
             | SessionKept { .. }
+            | ClientDropped { .. }
             | OverlongLine { .. }
             | AgentNotReading { .. }
             | NoSignOfLife { .. }

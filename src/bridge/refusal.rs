@@ -171,6 +171,8 @@ pub enum Refusal {
         /// The public id of the session.
         id: String,
     },
+    /// The client did not read, and others waited for the same agent.
+    ClientTooSlow,
     /// The session lives in a process with another environment, and cannot be moved now.
     SessionElsewhere {
         /// The public id of the session.
@@ -253,6 +255,7 @@ impl Refusal {
             Refusal::RestoreUnderWay { .. } => "restore_under_way",
             Refusal::SessionFenced { .. } => "session_fenced",
             Refusal::SessionInUse { .. } => "session_in_use",
+            Refusal::ClientTooSlow => "client_too_slow",
             Refusal::SessionElsewhere { .. } => "session_elsewhere",
             Refusal::SessionBusy { .. } => "session_busy",
             Refusal::AnswerUnreadable { .. } => "answer_unreadable",

@@ -94,7 +94,7 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     };
     let is_idle = step.books.is_without_work(row);
     let is_waited_for = step.books.is_waited_for(id, row);
-    let should_pause = step.books.feeds_slow_client(row);
+    let should_pause = step.books.feeds_slow_clients_alone(row);
     let early_is_over = step.books.early_is_over(id, row);
     if early_is_over {
         from_agent::early_is_over(step, id);

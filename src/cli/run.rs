@@ -46,6 +46,8 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         }],
         max_frame_bytes: settings.max_frame_bytes,
         outbox_bytes: settings.outbox_bytes,
+        // The sum is that of one client and its agents.
+        outbox_total_bytes: usize::MAX,
         keeper: !settings.no_keeper,
         log: logs.place(),
         stderr: logs.stderr(),

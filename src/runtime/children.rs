@@ -38,7 +38,7 @@ use self::start_fault::no_directory;
 use self::streams::Wiring;
 use super::flow::{Crowd, Flow};
 use super::input::Input;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, OutboxSum};
 use super::setup::AgentSetup;
 use crate::agent_environment::Variables;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
@@ -50,6 +50,8 @@ use crate::wire::OutgoingFrame;
 pub(super) struct StartSetup {
     /// The limit of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
+    /// All write queues together.
+    pub(super) sum: OutboxSum,
     /// The ledger of the agents that have no keeper.
     pub(super) ledger: Ledger,
     /// The starter of keepers; `None`: agents run without keepers.
@@ -126,7 +128,8 @@ impl Children {
 
     /// The outbox of an agent that is about to start, and its flow control.
     fn new_peer(&self) -> (Outbox, Flow) {
-        let outbox = Outbox::new(self.setup.outbox_bytes, self.marks.clone());
+        let StartSetup { outbox_bytes, sum, .. } = &self.setup;
+        let outbox = Outbox::new(*outbox_bytes, self.marks.clone(), sum.clone());
         (outbox.clone(), Flow::new(outbox, self.crowd.clone()))
     }
 
@@ -349,6 +352,11 @@ impl Children {
     /// have ended or had time enough. Each exit is given out once.
     pub(super) fn next_exit(&mut self) -> Option<(ChannelId, Exit)> {
         self.exits.pop_front()
+    }
+
+    /// The longest write queue of an agent.
+    pub(super) fn fullest(&self) -> Option<&Outbox> {
+        self.rows.values().map(|row| &row.outbox).max_by_key(|outbox| outbox.waiting())
     }
 
     /// The channels whose outboxes went over their high mark (`true`) or under their low one.

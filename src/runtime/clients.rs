@@ -3,16 +3,20 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::flow::{Crowd, Flow, Reader};
 use super::input::Input;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, OutboxSum};
 use super::stdio::{Sink, Source};
 use crate::bridge::{ClientId, Lane};
 use crate::wire::OutgoingFrame;
+
+/// How long a client that is dropped may take to read why.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// All clients.
 pub(super) struct Clients {
@@ -20,6 +24,7 @@ pub(super) struct Clients {
     limit: usize,
     /// The limit of the outbox of one client, in bytes.
     outbox_bytes: usize,
+    sum: OutboxSum,
     to_loop: mpsc::UnboundedSender<Input>,
     marks: Rc<Notify>,
     crowd: Crowd,
@@ -37,14 +42,14 @@ struct Row {
 
 impl Clients {
     pub(super) fn new(
-        outbox_bytes: usize,
+        (outbox_bytes, sum): (usize, OutboxSum),
         limit: usize,
         to_loop: mpsc::UnboundedSender<Input>,
         marks: Rc<Notify>,
         crowd: Crowd,
     ) -> Clients {
         let unsent = RefCell::default();
-        Clients { limit, outbox_bytes, to_loop, marks, crowd, rows: BTreeMap::new(), unsent }
+        Clients { limit, outbox_bytes, sum, to_loop, marks, crowd, rows: BTreeMap::new(), unsent }
     }
 
     /// Adds a client, and starts the tasks that serve its streams.
@@ -55,7 +60,7 @@ impl Clients {
         sink: Sink,
         tasks: &mut JoinSet<()>,
     ) {
-        let outbox = Outbox::new(self.outbox_bytes, self.marks.clone());
+        let outbox = Outbox::new(self.outbox_bytes, self.marks.clone(), self.sum.clone());
         let writer = outbox.clone();
         let write = tasks.spawn_local(async move {
             // If a write fails or the reader is gone, `Outbox::is_broken` tells that.
@@ -74,6 +79,24 @@ impl Clients {
         if let Some(row) = self.rows.remove(&client) {
             row.tasks.iter().for_each(AbortHandle::abort);
         }
+    }
+
+    /// Ends the stream of a client with these messages, ahead of what is queued. If it does not
+    /// read them within [`LAST_CHANCE`], its stream is closed without them.
+    pub(super) fn drop_client(
+        &mut self,
+        client: ClientId,
+        last: Vec<OutgoingFrame>,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let Some(Row { outbox, tasks: [write, read] }) = self.rows.remove(&client) else { return };
+        read.abort();
+        outbox.end_with(last);
+        tasks.spawn_local(async move {
+            tokio::time::sleep(LAST_CHANCE).await;
+            write.abort();
+            outbox.abandon();
+        });
     }
 
     /// Ends the stream of a client behind the messages that are queued.
@@ -121,6 +144,16 @@ impl Clients {
     /// The clients whose outboxes went over their high mark (`true`) or under their low one.
     pub(super) fn marks_passed(&self) -> Vec<(ClientId, bool)> {
         self.outboxes().filter_map(|(id, outbox)| Some((id, outbox.mark_passed()?))).collect()
+    }
+
+    /// The clients whose outboxes have reached their limit.
+    pub(super) fn filled(&self) -> Vec<ClientId> {
+        self.outboxes().filter(|(_, outbox)| outbox.has_filled()).map(|(id, _)| id).collect()
+    }
+
+    /// The longest write queue of a client.
+    pub(super) fn fullest(&self) -> Option<&Outbox> {
+        self.outboxes().map(|(_, outbox)| outbox).max_by_key(|outbox| outbox.waiting())
     }
 
     /// Ends every client's stream behind the messages that are queued.

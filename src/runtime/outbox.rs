@@ -4,6 +4,7 @@
 //! ([`Outbox::flush`]). A task writes the long ones, and waits for a slow peer.
 
 mod lanes;
+mod sum;
 
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -13,6 +14,7 @@ use bytes::Buf;
 use tokio::sync::Notify;
 
 use self::lanes::{Lanes, Piece, Taken};
+pub(super) use self::sum::OutboxSum;
 use super::stdio::Sink;
 use crate::bridge::Lane;
 use crate::wire::OutgoingFrame;
@@ -33,6 +35,8 @@ struct Shared {
     limit: usize,
     high: usize,
     low: usize,
+    /// All write queues together.
+    sum: OutboxSum,
 }
 
 struct State {
@@ -52,6 +56,10 @@ struct State {
     queued: u64,
     /// Whether the core was last told that the outbox is over its high mark.
     over: bool,
+    /// Whether it is so only because all write queues together are too long.
+    for_sum: bool,
+    /// Whether the core was told that the outbox has reached its limit.
+    full: bool,
 }
 
 impl State {
@@ -65,6 +73,8 @@ impl State {
             fate: Fate::Open,
             is_writing: false,
             over: false,
+            for_sum: false,
+            full: false,
         }
     }
 
@@ -99,11 +109,11 @@ enum Fate {
 impl Outbox {
     /// An outbox with this limit (bytes), the high mark at three quarters of it and the low
     /// mark at three eighths. `marks` wakes the loop, which tells the core.
-    pub(super) fn new(limit: usize, marks: Rc<Notify>) -> Self {
+    pub(super) fn new(limit: usize, marks: Rc<Notify>, sum: OutboxSum) -> Self {
         let (high, low) = (limit / 4 * 3, limit / 8 * 3);
         let (work, relieved) = (Notify::new(), Notify::new());
         let state = State::new().into();
-        Outbox(Rc::new(Shared { state, work, marks, relieved, limit, high, low }))
+        Outbox(Rc::new(Shared { state, work, marks, relieved, limit, high, low, sum }))
     }
 
     /// Queues a message for the next [`Outbox::flush`], also after [`Outbox::end`] while
@@ -115,10 +125,31 @@ impl Outbox {
             return;
         }
         state.queued += frame.len() as u64 + 1;
-        state.bytes += state.lanes.push(lane, frame);
-        if state.bytes >= self.0.high && !state.over {
+        let added = state.lanes.push(lane, frame);
+        state.bytes += added;
+        let is_over = (state.bytes >= self.0.high && !state.over)
+            || (state.bytes >= self.0.limit && !state.full);
+        if self.0.sum.add(added) || is_over {
             self.0.marks.notify_one();
         }
+    }
+
+    /// Drops what is queued, but for the rest of a message that the peer has got in part, and
+    /// queues these messages in its place; then the stream ends.
+    pub(super) fn end_with(&self, last: Vec<OutgoingFrame>) {
+        {
+            let mut state = self.0.state.borrow_mut();
+            let dropped = state.lanes.clear();
+            let rest = state.current.as_mut().and_then(Taken::cut);
+            let dropped = dropped + rest.map_or(0, |rest| rest.piece.weight());
+            state.bytes -= dropped;
+            self.0.sum.subtract(dropped);
+        }
+        for frame in last {
+            self.push(Lane::Bridge, frame);
+        }
+        self.flush();
+        self.end();
     }
 
     /// Makes what is queued in this lane from now on wait for all that is queued now.
@@ -210,11 +241,28 @@ impl Outbox {
             self.flush();
         }
         let mut state = self.0.state.borrow_mut();
-        let over = if state.over { state.bytes > self.0.low } else { state.bytes >= self.0.high };
+        state.for_sum &= self.0.sum.is_long();
+        let over = match state.over {
+            true => state.for_sum || state.bytes > self.0.low,
+            false => state.for_sum || state.bytes >= self.0.high,
+        };
         (over != state.over).then(|| {
             state.over = over;
             over
         })
+    }
+
+    /// Makes the outbox count as over its high mark until all write queues together are shorter.
+    pub(super) fn count_as_over(&self) {
+        self.0.state.borrow_mut().for_sum = true;
+    }
+
+    /// Whether the outbox has reached its limit since the last call.
+    pub(super) fn has_filled(&self) -> bool {
+        let mut state = self.0.state.borrow_mut();
+        let was_full = std::mem::replace(&mut state.full, false);
+        state.full = state.bytes >= self.0.limit;
+        state.full && !was_full
     }
 
     /// Waits for the next piece that the task is to write. `None`: the stream is to end, or
@@ -242,11 +290,12 @@ impl Outbox {
     fn taken(&self, state: &mut State, bytes: usize) {
         let was_low = state.bytes <= self.0.low;
         state.bytes -= bytes;
+        let is_shorter = self.0.sum.subtract(bytes);
         let is_relieved = !was_low && state.bytes <= self.0.low;
         if is_relieved {
             self.0.relieved.notify_one();
         }
-        if (is_relieved && state.over) || state.fate == Fate::Ending {
+        if (is_relieved && state.over) || state.fate == Fate::Ending || is_shorter {
             self.0.marks.notify_one();
         }
     }
@@ -257,9 +306,15 @@ impl Outbox {
         state.sink = None;
         state.lanes.clear();
         state.current = None;
+        self.0.sum.subtract(state.bytes);
         state.bytes = 0;
         self.0.marks.notify_one();
         self.0.relieved.notify_one();
+    }
+
+    /// Closes the outbox of a peer that is given up.
+    pub(super) fn abandon(&self) {
+        self.close(Fate::Broken);
     }
 
     /// Runs the one task of an outbox like [`Outbox::write_to`], but ends also when nobody

@@ -20,6 +20,8 @@ pub struct Setup {
     pub max_frame_bytes: usize,
     /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
+    /// The limit of all outboxes together, in bytes.
+    pub outbox_total_bytes: usize,
     /// Whether agents get keepers, where the system supports that.
     pub keeper: bool,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.

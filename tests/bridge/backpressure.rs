@@ -147,6 +147,8 @@ fn an_agent_is_paused_for_a_slow_client_that_waits_for_its_answer() {
     world.open(first, channel, "a");
     world.request(second, 1, "session/list", "{}");
     world.expect_request(channel, "session/list", "{}");
+    world.event(Event::ClientMarkPassed { client: first, over: true });
+    world.assert_nothing_left();
     world.event(Event::ClientMarkPassed { client: second, over: true });
     world.expect(channel, Deed::Pause);
 }
@@ -155,7 +157,6 @@ fn an_agent_is_paused_for_a_slow_client_that_waits_for_its_answer() {
 fn an_agent_without_sessions_goes_on_when_its_slow_client_is_gone() {
     let mut world = World::new();
     let (slow, channel) = world.start();
-    world.join();
     world.event(Event::ClientMarkPassed { client: slow, over: true });
     world.expect(channel, Deed::Pause);
     world.gone(slow);
@@ -169,10 +170,20 @@ fn an_agent_goes_on_when_its_slow_client_leaves_the_session() {
     let slow = world.join();
     world.open(first, channel, "a");
     world.load(slow, channel, "a");
-    world.event(Event::ClientMarkPassed { client: slow, over: true });
+    for client in [first, slow] {
+        world.assert_nothing_left();
+        world.event(Event::ClientMarkPassed { client, over: true });
+    }
+    world.expect(channel, Deed::Pause);
+    world.event(Event::ClientMarkPassed { client: first, over: false });
+    world.expect(channel, Deed::Resume);
+    // The one that is still slow is alone in the session when the other one leaves it.
+    world.request(first, 1, "_drawbridge/detach", &session("a"));
+    world.expect_answer(first, 1, "{}");
     world.expect(channel, Deed::Pause);
     world.request(slow, 2, "_drawbridge/detach", &session("a"));
     world.expect_answer(slow, 2, "{}");
+    world.expect_request(channel, "session/close", &session("a"));
     world.expect(channel, Deed::Resume);
 }
 

@@ -71,6 +71,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     /// What was sent to clients, and the fences, each with its lane.
     pub lanes: Vec<(Lane, String)>,
+    /// The clients that did not read, and were dropped.
+    pub dropped: Vec<ClientId>,
     /// The clients that were told of the turns of others, and the state of the turn.
     pub turns: Vec<(ClientId, String)>,
     /// The clients whose editors were looked for.
@@ -105,6 +107,7 @@ impl World {
             agent: CAPABLE,
             notices: Vec::new(),
             lanes: Vec::new(),
+            dropped: Vec::new(),
             turns: Vec::new(),
             looked_for: Vec::new(),
             without_agent: Vec::new(),
@@ -388,6 +391,12 @@ impl World {
             match effect {
                 Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
                 Effect::ForgetEnvironment(_) => {}
+                Effect::DropClient { client, last } => {
+                    for frame in last {
+                        self.line(client.into(), frame.to_bytes());
+                    }
+                    self.dropped.push(client);
+                }
                 Effect::LookForEditor(client) => self.looked_for.push(client),
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
                 Effect::ToClient { client, lane, frame } => {

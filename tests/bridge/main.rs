@@ -45,6 +45,7 @@ mod restarts;
 mod secrets;
 mod sharing;
 mod shutdown;
+mod slow;
 mod stored;
 mod stories;
 mod subagents;

@@ -414,6 +414,7 @@ impl World {
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
+            | Effect::DropClient { .. }
             | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);

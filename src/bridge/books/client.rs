@@ -10,6 +10,7 @@ use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, CallId, ChannelId, FanoutId, PoolId, QuestionId, SessionKey};
 use crate::bridge::quirks::{Mirror, mirror};
 use crate::bridge::refusal::Refusal;
+use crate::bridge::time::Moment;
 use crate::bridge::update::Gate;
 use crate::wire::Frame;
 
@@ -51,9 +52,9 @@ pub struct Client {
     pub served_by: Option<ChannelId>,
     /// Sessions that ended while it was attached or that it left, and why.
     pub ended: Ended,
-    /// Whether it is slow: its outbox went over the high mark, and is not yet under the
-    /// low one.
-    pub is_over_mark: bool,
+    /// Since when it is slow: its outbox went over the high mark, and is not yet under the low
+    /// one.
+    pub slow_since: Option<Moment>,
 }
 
 /// Whether an agent has answered the `initialize` of a client.
@@ -183,7 +184,7 @@ impl Client {
             questions: Ids::default(),
             served_by: None,
             ended: Ended::default(),
-            is_over_mark: false,
+            slow_since: None,
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Due {
     Start(PoolId),
     /// The timeout of a client that is silent since its parent process has ended.
     Orphan(ClientId),
+    /// The grace of a slow client.
+    Slow(ClientId),
     /// The bound of the shutdown.
     Shutdown,
 }

@@ -86,6 +86,9 @@ impl Books {
         cwd: Box<str>,
     ) {
         self.environments.insert(environment.id);
+        // A slow client may hold up others from now on.
+        let slow = self.slow.iter().map(|client| Due::Slow(*client));
+        self.touched.rows.extend(slow);
         self.clients.insert(id, Client::new(agent, environment, cwd));
     }
 
@@ -117,6 +120,8 @@ impl Books {
             row.handles.forget_client(id);
         }
         self.deadlines.forget(Due::Orphan(id));
+        self.deadlines.forget(Due::Slow(id));
+        self.slow.remove(&id);
         let pool = self.clients.remove(&id).and_then(|row| row.pool);
         let is_left = !self.clients.values().any(|row| row.pool == pool);
         if let Some(row) = pool.filter(|_| is_left).and_then(|id| self.pools.get_mut(&id)) {

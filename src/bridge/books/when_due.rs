@@ -44,6 +44,7 @@ impl Books {
             Due::Question(id) => self.not_in_pause(self.question_deadline(id)?),
             Due::Session(key) => self.session_deadline(self.sessions.get(&key)?),
             Due::Silence(id) => self.liveness_deadline(id),
+            Due::Slow(id) => self.slow_deadline(id),
             Due::Start(id) => self.start_deadline(id),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {

@@ -77,23 +77,6 @@ impl Books {
         calls.find(|call| call.is_sent())
     }
 
-    /// Whether the frames of a channel's agent may be for a slow client.
-    pub fn feeds_slow_client(&self, row: &Channel) -> bool {
-        if row.is_stopping() || !self.clients.values().any(|client| client.is_over_mark) {
-            return false;
-        }
-        let is_slow = |id: ClientId| self.clients.get(&id).is_some_and(|row| row.is_over_mark);
-        let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
-        let listeners = sessions.flat_map(Session::clients).copied();
-        let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
-        // The frames of an agent without a session go to the clients of its pool.
-        let in_pool = |client: &Client| {
-            client.is_over_mark && client.pool.is_some() && client.pool == row.pool
-        };
-        listeners.chain(askers).any(is_slow)
-            || (row.sessions.is_empty() && self.clients.values().any(in_pool))
-    }
-
     /// Whether the agent of a channel does not read: its outbox went over the high mark, and
     /// is not yet under the low one.
     pub fn does_not_read(&self, channel: ChannelId) -> bool {

@@ -11,14 +11,6 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
-/// Records that a client's outbox is over its high mark (`over`), or under its low mark.
-pub fn client_mark_passed(step: &mut Step<'_>, client: ClientId, over: bool) {
-    if let Some(row) = step.books.client_mut(client) {
-        row.is_over_mark = over;
-    }
-    step.books.touch_all_channels();
-}
-
 /// Records that an agent's outbox is over its high mark (`over`), or under its low mark.
 pub fn channel_mark_passed(step: &mut Step<'_>, channel: ChannelId, over: bool) {
     // The channel may have exited meanwhile.

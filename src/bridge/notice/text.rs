@@ -154,6 +154,11 @@ impl fmt::Display for Notice {
                 "{session} ({id}): {client} joins with other values of {kept}; the session keeps \
                  those that it was opened with"
             ),
+            ClientDropped { client } => write!(
+                f,
+                "{client}: does not read, and other clients wait for the same agent; its connection \
+                 is ended"
+            ),
             ClientGone { client, sessions: 0 } => write!(f, "{client}: gone"),
             ClientGone { client, sessions } => {
                 let left = counted(*sessions, "session", "sessions");

@@ -55,6 +55,15 @@ pub struct TurnParams<'a> {
     pub stop_reason: Option<&'a str>,
 }
 
+/// Params of `_drawbridge/client_dropped`.
+#[derive(Debug, Serialize)]
+pub struct DroppedParams {
+    /// The reason, as one word.
+    pub reason: &'static str,
+    /// The reason, as a sentence.
+    pub details: String,
+}
+
 /// The result of `_drawbridge/attach`.
 #[derive(Debug, Serialize)]
 pub struct AttachResult {

@@ -146,6 +146,12 @@ impl Refusal {
                 "Another client works in the session `{id}` at this moment; try again when its turn \
                  is over."
             ),
+            Refusal::ClientTooSlow => {
+                "The editor did not read the agent's messages for too long while another one waited \
+                 for the same agent, so its connection was ended; what runs goes on: open the \
+                 conversation again."
+                    .to_owned()
+            }
             Refusal::SessionElsewhere { id, names } => format!(
                 "The conversation `{id}` is open in another window with another environment (they \
                  differ in {names}); close it there first."

@@ -1,15 +1,19 @@
 //! A client's connection is over.
 
 use crate::bridge::books::absence::Absence;
-use crate::bridge::books::call::Call;
+use crate::bridge::books::call::{Asker, Call};
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::stop;
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::passing_ids;
+use crate::bridge::outgoing::messages::DroppedParams;
+use crate::bridge::outgoing::{compose, passing_ids};
 use crate::bridge::reason::EndReason;
-use crate::bridge::sessions::question_end;
+use crate::bridge::refusal::Refusal;
+use crate::bridge::sessions::{publish, question_end};
 use crate::bridge::step::Step;
+use crate::wire::OutgoingFrame;
 
 /// Removes a client whose connection is over. A quit cannot be told from a crash, so its
 /// sessions stay live: their prompts go on, and questions that only this client was asked
@@ -52,6 +56,42 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     }
     step.publish(Notice::ClientGone { client, sessions: left });
     stop::end_passthrough(step, pool);
+}
+
+/// Handles that a client has been slow for its grace.
+pub fn slow(step: &mut Step<'_>, client: ClientId) {
+    if step.books.holds_up_others(client) {
+        return end_slow(step, client);
+    }
+    step.books.forbear(client, step.now);
+}
+
+/// Handles that the outbox of a client has reached its limit.
+pub fn full(step: &mut Step<'_>, client: ClientId) {
+    if step.books.holds_up_others(client) {
+        end_slow(step, client);
+    }
+}
+
+/// Ends the connection of a client that does not read. The reason reaches it ahead of all that
+/// waits: in the answers to its requests, and in a notification if it asked for those.
+fn end_slow(step: &mut Step<'_>, client: ClientId) {
+    let refusal = Refusal::ClientTooSlow;
+    let asked = step.books.client(client).map(|row| row.calls.clone()).unwrap_or_default();
+    let asked = asked.into_iter().filter_map(|id| step.books.call(id));
+    let tokens = asked.filter_map(|call| match &call.asker {
+        Asker::Client(_, token) => Some(token.clone()),
+        Asker::Nobody => None,
+    });
+    let mut last: Vec<OutgoingFrame> = Vec::new();
+    if publish::is_told(step.books, client) {
+        let params = DroppedParams { reason: refusal.kind(), details: refusal.message() };
+        last.push(compose::notification("_drawbridge/client_dropped", &params));
+    }
+    last.extend(tokens.map(|token| compose::failure(&token, &refusal)));
+    step.publish(Notice::ClientDropped { client });
+    gone(step, client);
+    step.effect(Effect::DropClient { client, last });
 }
 
 /// Handles the news that the parent process of a client has ended.

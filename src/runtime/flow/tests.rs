@@ -37,7 +37,11 @@ impl Wake for Woken {
 
 impl Peer {
     fn new() -> Peer {
-        let outbox = Outbox::new(LIMIT, Rc::new(Notify::new()));
+        let outbox = Outbox::new(
+            LIMIT,
+            Rc::new(Notify::new()),
+            crate::runtime::outbox::OutboxSum::new(usize::MAX),
+        );
         Peer { flow: Flow::new(outbox.clone(), Crowd::default()), outbox, woken: Arc::default() }
     }
 

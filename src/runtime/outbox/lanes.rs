@@ -230,9 +230,16 @@ impl Lanes {
         }
     }
 
-    /// Drops all messages.
-    pub(super) fn clear(&mut self) {
+    /// Drops all messages, and returns their weight.
+    pub(super) fn clear(&mut self) -> usize {
+        let entries = self.queues.values().flat_map(|queue| &queue.entries);
+        let weight = entries.map(|entry| match &entry.content {
+            Content::Piece(piece) => piece.weight(),
+            Content::Fence => 0,
+        });
+        let weight = weight.sum();
         *self = Lanes::default();
+        weight
     }
 }
 

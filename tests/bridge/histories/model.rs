@@ -284,20 +284,7 @@ impl Model {
                 };
                 self.ask(now, *client, token, (Method::Other, None), None);
             }
-            Event::ClientGone { client } => {
-                let row = self.clients.remove(client);
-                for place in row.iter().flat_map(|row| row.attached.values()) {
-                    self.may_be_cancelled(place);
-                }
-                for row in self.channels.values_mut() {
-                    row.ends_leases(*client);
-                }
-                for asked in self.asked.values_mut().filter(|asked| asked.client == *client) {
-                    // What was sent goes on; a prompt that waits does too.
-                    let goes_on = asked.method == Method::SessionPrompt || !asked.sent.is_empty();
-                    asked.done |= !goes_on;
-                }
-            }
+            Event::ClientGone { client } => self.client_gone(*client),
             Event::ChannelFrame { channel, frame: Ok(frame) } => {
                 if let Some(number) = number_after(frame, b"\"n\":") {
                     self.current.number = Some(number);
@@ -330,6 +317,22 @@ impl Model {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A connection is over: it was lost, or the bridge ended it.
+    pub fn client_gone(&mut self, client: ClientId) {
+        let row = self.clients.remove(&client);
+        for place in row.iter().flat_map(|row| row.attached.values()) {
+            self.may_be_cancelled(place);
+        }
+        for row in self.channels.values_mut() {
+            row.ends_leases(client);
+        }
+        for asked in self.asked.values_mut().filter(|asked| asked.client == client) {
+            // What was sent goes on; a prompt that waits does too.
+            let goes_on = asked.method == Method::SessionPrompt || !asked.sent.is_empty();
+            asked.done |= !goes_on;
+        }
     }
 
     /// Nobody waits for the answer of a request any more, if its client is gone.

@@ -13,7 +13,7 @@ use crate::bridge::ChannelId;
 use crate::runtime::children::exit::ExitPart;
 use crate::runtime::flow::{Crowd, Flow, LONGEST_BATCH, Reader};
 use crate::runtime::input::Input;
-use crate::runtime::outbox::Outbox;
+use crate::runtime::outbox::{Outbox, OutboxSum};
 use crate::runtime::stdio::Source;
 
 const FLOODING: ChannelId = ChannelId(1);
@@ -38,7 +38,7 @@ impl Readers {
     /// Starts the reader of a channel, and returns the end of the pipe that the agent writes to.
     fn start(&mut self, channel: ChannelId) -> io::Result<File> {
         let (reader, writer) = nix::unistd::pipe()?;
-        let outbox = Outbox::new(1 << 20, Rc::new(Notify::new()));
+        let outbox = Outbox::new(1 << 20, Rc::new(Notify::new()), OutboxSum::new(usize::MAX));
         let reader = Reader {
             source: Source::of_child(reader)?,
             limit: 1 << 20,
@@ -162,7 +162,12 @@ fn a_flood_beside_another_peer_is_read_in_short_pieces() -> io::Result<()> {
 #[test]
 fn a_peer_has_company_for_some_reads_after_a_read_of_another() {
     let crowd = Crowd::default();
-    let peer = || Flow::new(Outbox::new(1 << 20, Rc::new(Notify::new())), crowd.clone());
+    let peer = || {
+        Flow::new(
+            Outbox::new(1 << 20, Rc::new(Notify::new()), OutboxSum::new(usize::MAX)),
+            crowd.clone(),
+        )
+    };
     let other = Pace::new(peer());
     other.has_read(1);
     let mut pace = Pace::new(peer());

@@ -1,0 +1,78 @@
+//! Slow clients: their outboxes went over the high mark, and are not yet under the low one.
+//!
+//! An agent is not read while every client that its frames are for is slow: there is nowhere to
+//! put them. While another client waits for the same agent, it is read on, and a client that
+//! stays slow is dropped: one that does not read must not stop those that do.
+
+use std::collections::BTreeSet;
+
+use crate::bridge::books::Books;
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::session::Session;
+use crate::bridge::id::ClientId;
+use crate::bridge::time::Moment;
+
+impl Books {
+    /// Notes that the outbox of a client is over its high mark, or under its low mark again.
+    pub fn set_slow(&mut self, client: ClientId, is_slow: bool, now: Moment) {
+        // The client may be gone.
+        let Some(row) = self.clients.get_mut(&client) else { return };
+        row.slow_since = is_slow.then(|| row.slow_since.unwrap_or(now));
+        match is_slow {
+            true => self.slow.insert(client),
+            false => self.slow.remove(&client),
+        };
+        self.deadlines.forget(Due::Slow(client));
+        self.touched.rows.push(Due::Slow(client));
+        self.touch_all_channels();
+    }
+
+    /// The clients that the frames of a channel's agent may be for.
+    fn fed_by(&self, row: &Channel) -> BTreeSet<ClientId> {
+        let sessions = row.sessions.iter().filter_map(|key| self.sessions.get(key));
+        let listeners = sessions.flat_map(Session::clients).copied();
+        let askers = row.calls.iter().filter_map(|id| self.calls.get(id)?.client());
+        let mut fed: BTreeSet<ClientId> = listeners.chain(askers).collect();
+        // Without a session they go to the clients of its pool.
+        if row.sessions.is_empty() && row.pool.is_some() {
+            let in_pool = self.clients.iter().filter(|(_, client)| client.pool == row.pool);
+            fed.extend(in_pool.map(|(id, _)| *id));
+        }
+        fed
+    }
+
+    /// Whether the frames of a channel's agent are for slow clients alone.
+    pub fn feeds_slow_clients_alone(&self, row: &Channel) -> bool {
+        if row.is_stopping() || self.slow.is_empty() {
+            return false;
+        }
+        let fed = self.fed_by(row);
+        !fed.is_empty() && fed.is_subset(&self.slow)
+    }
+
+    /// Whether a slow client shares a channel with one that is not slow, and would stop it.
+    pub fn holds_up_others(&self, client: ClientId) -> bool {
+        self.slow.contains(&client)
+            && self.channels.values().filter(|row| !row.is_stopping()).any(|row| {
+                let fed = self.fed_by(row);
+                fed.contains(&client) && !fed.is_subset(&self.slow)
+            })
+    }
+
+    /// When it is to be looked whether a slow client holds up others. `None`: it is not slow, or
+    /// there are no others.
+    pub fn slow_deadline(&self, client: ClientId) -> Option<Moment> {
+        let since = self.clients.get(&client)?.slow_since?;
+        let at = since.plus(self.limits.saturation_grace)?;
+        (self.clients.len() > 1 && !self.is_ending()).then_some(at)
+    }
+
+    /// Notes that a slow client holds up nobody now: its grace begins anew.
+    pub fn forbear(&mut self, client: ClientId, now: Moment) {
+        if let Some(row) = self.clients.get_mut(&client) {
+            row.slow_since = Some(now);
+            self.touched.rows.push(Due::Slow(client));
+        }
+    }
+}
