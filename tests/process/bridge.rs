@@ -1,22 +1,20 @@
 //! The binary under test: its start, its streams, its end.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::{env, fs, process, thread};
 
 use nix::sys::signal::Signal;
 
+use crate::client::Client;
 use crate::confinement::{self, Keepers};
 use crate::processes::{self, MARK, eventually};
 use crate::scratch::Scratch;
-
-/// Lines of the bridge that the test has not asked for yet; more make it wait.
-const LINES: usize = 1 << 16;
 
 /// What is to be started.
 pub(crate) struct Setup {
@@ -201,17 +199,8 @@ impl Setup {
         if !is_deaf {
             gather(child.stderr.take().expect("its stderr"), said.clone());
         }
-        let mut started = Bridge {
-            stdin: None,
-            lines: sync_channel(0).1,
-            stash: Vec::new(),
-            said,
-            scratch,
-            mark,
-            asked: 0,
-            is_checked: false,
-            child,
-        };
+        let client = Client::unconnected(scratch.path());
+        let mut started = Bridge { client, said, scratch, mark, is_checked: false, child };
         if is_piped {
             let stdin = started.child.stdin.take().expect("its stdin");
             started.write_to(stdin);
@@ -228,17 +217,27 @@ impl Setup {
 /// [`Bridge::is_gone`] before.
 pub(crate) struct Bridge {
     child: Child,
-    stdin: Option<Box<dyn Write + Send>>,
-    lines: Receiver<String>,
-    /// Lines that came while the test waited for another one.
-    pub(crate) stash: Vec<String>,
+    /// The client at its stdio.
+    client: Client,
     /// Its stderr so far.
     said: Arc<Mutex<String>>,
     pub(crate) scratch: Scratch,
     mark: String,
-    /// Requests made so far; the last one's id.
-    pub(crate) asked: u64,
     is_checked: bool,
+}
+
+impl Deref for Bridge {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Bridge {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
 }
 
 impl Bridge {
@@ -253,30 +252,6 @@ impl Bridge {
         self.child.id()
     }
 
-    /// Takes this for the way to its stdin.
-    pub(crate) fn write_to(&mut self, stdin: impl Write + Send + 'static) {
-        self.stdin = Some(Box::new(stdin));
-    }
-
-    /// Gives the way to its stdin away, to be written to from another thread.
-    pub(crate) fn take_stdin(&mut self) -> Box<dyn Write + Send> {
-        self.stdin.take().expect("its stdin is open")
-    }
-
-    /// Takes this for the way from its stdout.
-    pub(crate) fn read_from(&mut self, stdout: impl Read + Send + 'static) {
-        let (sender, lines) = sync_channel(LINES);
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).split(b'\n') {
-                let Ok(line) = line else { return };
-                if sender.send(String::from_utf8(line).expect("UTF-8")).is_err() {
-                    return;
-                }
-            }
-        });
-        self.lines = lines;
-    }
-
     /// Closes its stdout, which nobody reads yet.
     pub(crate) fn hang_up(&mut self) {
         self.child.stdout = None;
@@ -288,49 +263,8 @@ impl Bridge {
         self.read_from(stdout);
     }
 
-    /// Writes bytes as they are.
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        let stdin = self.stdin.as_mut().expect("its stdin is open");
-        stdin.write_all(bytes).expect("the bridge reads");
-    }
-
-    /// Writes a line.
-    pub(crate) fn send(&mut self, line: &str) {
-        self.write(format!("{line}\n").as_bytes());
-    }
-
-    /// Writes a line; `false`: the bridge does not read any more.
-    pub(crate) fn try_send(&mut self, line: &str) -> bool {
-        let stdin = self.stdin.as_mut().expect("its stdin is open");
-        stdin.write_all(format!("{line}\n").as_bytes()).is_ok()
-    }
-
-    /// The next line that comes; `None`: the bridge has ended.
-    pub(crate) fn try_incoming(&mut self) -> Option<String> {
-        self.lines.recv_timeout(processes::LIMIT).ok()
-    }
-
-    pub(crate) fn close_stdin(&mut self) {
-        self.stdin = None;
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         processes::send_signal(self.pid(), signal);
-    }
-
-    /// The next line that comes, not one of those in the stash.
-    pub(crate) fn incoming(&mut self) -> String {
-        match self.lines.recv_timeout(processes::LIMIT) {
-            Ok(line) => line,
-            Err(error) => panic!("no line: {error}\nleft aside: {:#?}\n{self}", self.stash),
-        }
-    }
-
-    /// What came and was not asked for, without waiting.
-    pub(crate) fn leftovers(&mut self) -> Vec<String> {
-        let mut lines = std::mem::take(&mut self.stash);
-        lines.extend(self.lines.try_iter());
-        lines
     }
 
     /// What it and its agents have said on stderr so far.
@@ -443,6 +377,9 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{self}");
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         processes::end_marked(&self.mark);

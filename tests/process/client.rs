@@ -1,17 +1,122 @@
-//! A client at the bridge's stdio: requests, turns, questions.
+//! A client of a bridge, at its stdio or at a socket: lines, requests, turns, questions.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::bridge::Bridge;
+use crate::processes;
 
-impl Bridge {
+/// Lines of the bridge that the test has not asked for yet; more make it wait.
+const LINES: usize = 1 << 16;
+
+/// A client.
+pub(crate) struct Client {
+    to: Option<Box<dyn Write + Send>>,
+    lines: Receiver<String>,
+    /// Lines that came while the test waited for another one.
+    pub(crate) stash: Vec<String>,
+    /// Requests made so far; the last one's id.
+    pub(crate) asked: u64,
+    /// The directory of its sessions.
+    cwd: String,
+}
+
+impl Client {
+    /// A client that is not connected yet, in this directory.
+    pub(crate) fn unconnected(cwd: &Path) -> Client {
+        let (to, stash, cwd) = (None, Vec::new(), cwd.display().to_string());
+        Client { to, lines: sync_channel(0).1, stash, asked: 0, cwd }
+    }
+
+    /// Takes this for the way to its stdin.
+    pub(crate) fn write_to(&mut self, stdin: impl Write + Send + 'static) {
+        self.to = Some(Box::new(stdin));
+    }
+
+    /// Gives the way to its stdin away, to be written to from another thread.
+    pub(crate) fn take_stdin(&mut self) -> Box<dyn Write + Send> {
+        self.to.take().expect("its stdin is open")
+    }
+
+    /// Takes this for the way from its stdout.
+    pub(crate) fn read_from(&mut self, stdout: impl Read + Send + 'static) {
+        let (sender, lines) = sync_channel(LINES);
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let Ok(line) = line else { return };
+                if sender.send(String::from_utf8(line).expect("UTF-8")).is_err() {
+                    return;
+                }
+            }
+        });
+        self.lines = lines;
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let stdin = self.to.as_mut().expect("its stdin is open");
+        stdin.write_all(bytes).expect("the bridge reads");
+    }
+
+    /// Writes a line.
+    pub(crate) fn send(&mut self, line: &str) {
+        self.write(format!("{line}\n").as_bytes());
+    }
+
+    /// Writes a line; `false`: the bridge does not read any more.
+    pub(crate) fn try_send(&mut self, line: &str) -> bool {
+        let stdin = self.to.as_mut().expect("its stdin is open");
+        stdin.write_all(format!("{line}\n").as_bytes()).is_ok()
+    }
+
+    /// The next line that comes; `None`: the bridge has ended.
+    pub(crate) fn try_incoming(&mut self) -> Option<String> {
+        self.lines.recv_timeout(processes::LIMIT).ok()
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.to = None;
+    }
+
+    /// The next line that comes, not one of those in the stash.
+    pub(crate) fn incoming(&mut self) -> String {
+        match self.lines.recv_timeout(processes::LIMIT) {
+            Ok(line) => line,
+            Err(error) => panic!("no line: {error}\nleft aside: {:#?}", self.stash),
+        }
+    }
+
+    /// What came and was not asked for, without waiting.
+    pub(crate) fn leftovers(&mut self) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.stash);
+        lines.extend(self.lines.try_iter());
+        lines
+    }
+
     /// Introduces a client that reads files, has terminals, and wants events.
     pub(crate) fn initialize(&mut self) -> Value {
         let id = self.ask_to_initialize();
         self.answer(id)
     }
 
-    /// The same without waiting.
+    /// The same for a client that wants sequence numbers.
+    pub(crate) fn initialize_numbered(&mut self) -> Value {
+        let params = json!({
+            "protocolVersion": 1,
+            "clientCapabilities": {
+                "fs": { "readTextFile": true, "writeTextFile": true },
+                "terminal": true,
+                "_meta": { "drawbridge": { "events": true, "seq": true } },
+            },
+            "clientInfo": { "name": "process-test", "version": "1" },
+        });
+        self.call("initialize", &params)
+    }
+
+    /// Introduces a client without waiting for the answer.
     pub(crate) fn ask_to_initialize(&mut self) -> u64 {
         let params = json!({
             "protocolVersion": 1,
@@ -110,7 +215,7 @@ impl Bridge {
     pub(crate) fn opened(&mut self, id: u64) -> String {
         let answer = self.answer(id);
         let session = answer["result"]["sessionId"].as_str();
-        session.unwrap_or_else(|| panic!("no session: {answer}\n{self}")).to_owned()
+        session.unwrap_or_else(|| panic!("no session: {answer}")).to_owned()
     }
 
     /// Opens a stored session again, by `session/load` or `session/resume`.
@@ -120,7 +225,7 @@ impl Bridge {
     }
 
     fn cwd(&self) -> String {
-        self.scratch.path().display().to_string()
+        self.cwd.clone()
     }
 
     /// Begins a turn.
@@ -133,7 +238,7 @@ impl Bridge {
     pub(crate) fn turn(&mut self, session: &str, script: &str) -> Vec<String> {
         let id = self.prompt(session, script);
         let answer = self.answer(id);
-        assert_eq!(answer["result"]["stopReason"], "end_turn", "{answer}\n{self}");
+        assert_eq!(answer["result"]["stopReason"], "end_turn", "{answer}");
         self.said(session)
     }
 
@@ -181,7 +286,7 @@ pub(crate) fn refusal(answer: &Value) -> (i64, &str) {
     (code, error["data"]["kind"].as_str().unwrap_or_default())
 }
 
-fn spoken(frame: &Value, session: &str) -> Option<String> {
+pub(crate) fn spoken(frame: &Value, session: &str) -> Option<String> {
     let params = &frame["params"];
     let update = &params["update"];
     let is_speech =

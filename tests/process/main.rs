@@ -17,6 +17,7 @@
 mod bridge;
 mod client;
 mod confinement;
+mod many;
 mod processes;
 mod scratch;
 
@@ -41,6 +42,7 @@ mod programs;
 mod reaper;
 mod restarts;
 mod secrets;
+mod shared_sessions;
 mod sharing;
 mod shutdown;
 mod stderr;

@@ -37,7 +37,7 @@ fn ends_in_order(ask: impl FnOnce(&mut Bridge)) {
 
 #[test]
 fn the_end_of_stdin_is_the_end() {
-    ends_in_order(Bridge::close_stdin);
+    ends_in_order(|bridge| bridge.close_stdin());
 }
 
 #[test]

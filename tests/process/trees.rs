@@ -101,7 +101,7 @@ fn nothing_outlives_a_bridge_whose_whole_group_is_killed() {
 
 #[test]
 fn nothing_is_left_after_the_end_of_stdin() {
-    Tree::grown(|setup| setup).ends_well(Bridge::close_stdin);
+    Tree::grown(|setup| setup).ends_well(|bridge| bridge.close_stdin());
 }
 
 #[test]
