@@ -37,7 +37,7 @@ pub struct Limits {
     pub lost_client_timeout: Limit,
     /// How long a turn goes on after the last client of its session is gone.
     pub lost_turn_timeout: Limit,
-    /// How long a client may be slow while others wait for the same agent.
+    /// How long a client may be slow while others wait for the same agent; 100 ms at least.
     pub saturation_grace: Limit,
     /// The most bytes of a session's last turns that are kept for clients that come later; 0:
     /// none.

@@ -57,10 +57,12 @@ pub enum Bug {
     ObserverDecides,
     /// A question goes to a client that does not offer what it needs.
     AskWithoutCapability,
+    /// A message of one channel goes in the lane of the newest open channel.
+    LaneOfNewestChannel,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 25] = [
+pub const ALL: [Bug; 26] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -86,6 +88,7 @@ pub const ALL: [Bug; 25] = [
     Bug::ReplayAtResume,
     Bug::ObserverDecides,
     Bug::AskWithoutCapability,
+    Bug::LaneOfNewestChannel,
 ];
 
 thread_local! {

@@ -10,6 +10,8 @@ use crate::bridge::counters::Counters;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, ClientId, Lane};
 use crate::bridge::notice::Notice;
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::time::Moment;
 use crate::wire::OutgoingFrame;
 
@@ -54,8 +56,14 @@ impl Step<'_> {
         lane: impl Into<Lane>,
         frame: OutgoingFrame,
     ) {
+        let lane = lane.into();
+        #[cfg(feature = "seeded-bugs")]
+        let lane = match self.books.newest_open_channel() {
+            Some(newest) if seeded::is(seeded::Bug::LaneOfNewestChannel) => newest.into(),
+            _ => lane,
+        };
         if self.books.client(client).is_some() {
-            self.effect(Effect::ToClient { client, lane: lane.into(), frame });
+            self.effect(Effect::ToClient { client, lane, frame });
         }
     }
 

@@ -109,6 +109,14 @@ fn every_seeded_bug_is_found() {
 
     const ENOUGH: u64 = 20_000;
     let mut missed = Vec::new();
+    // Where the agents are polite, much is found soon.
+    let is_found_in_crowds = |bug| match crate::crowds::play(ENOUGH as u32 / 5, false) {
+        Err(found) => {
+            println!("{bug:?}: {}", found.lines().next().unwrap_or_default());
+            true
+        }
+        Ok(()) => false,
+    };
     let mut look_for =
         |name: String, run: fn(&History) -> Result<Seen, String>| match play(ENOUGH, false, run) {
             Err(found) => println!("{name}: {}", found.lines().next().unwrap_or_default()),
@@ -116,7 +124,9 @@ fn every_seeded_bug_is_found() {
         };
     for bug in ALL {
         activate(Some(bug));
-        look_for(format!("{bug:?}"), run);
+        if !is_found_in_crowds(bug) {
+            look_for(format!("{bug:?}"), run);
+        }
     }
     activate(None);
     look_for("an exit overtakes its frames".to_owned(), world::run_with_hasty_exits);

@@ -15,6 +15,7 @@ mod close;
 mod conversations;
 mod counters;
 mod crossing;
+mod crowds;
 mod elicitations;
 mod fanout;
 mod fence;

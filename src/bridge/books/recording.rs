@@ -30,27 +30,27 @@ impl Books {
         seq
     }
 
-    /// Begins to keep the history that an agent replays for a load or resume.
+    /// Notes that an agent may replay a history for a call, which is for the client that asked
+    /// alone; it is kept where sessions keep a transcript.
     pub fn begin_replay(&mut self, call: CallId, transcript: Transcript) {
-        if self.keeps_transcripts() {
-            self.replays.insert(call, Box::new(transcript));
+        self.replays.insert(call, Box::new(transcript));
+    }
+
+    /// Keeps a message of a history that an agent replays for a call.
+    pub fn record_replayed(&mut self, call: CallId, part: Part, bytes: &Bytes) {
+        let limit = self.limits.replay_bytes;
+        if let Some(replay) = self.replays.get_mut(&call).filter(|_| limit > 0) {
+            let before = replay.bytes();
+            replay.add_replayed(part, bytes, limit);
+            self.replay_sum.changed(before, replay.bytes());
         }
     }
 
-    /// Keeps a message of a history that an agent replays; `false`: the call asked for none.
-    pub fn record_replayed(&mut self, call: CallId, part: Part, bytes: &Bytes) -> bool {
-        let Some(replay) = self.replays.get_mut(&call) else { return false };
-        let before = replay.bytes();
-        replay.add_replayed(part, bytes, self.limits.replay_bytes);
-        self.replay_sum.changed(before, replay.bytes());
-        true
-    }
-
-    /// Takes the history that an agent has replayed for a call.
+    /// Takes the history that an agent has replayed for a call. `None`: none was kept.
     pub fn take_replay(&mut self, call: CallId) -> Option<Box<Transcript>> {
         let replay = self.replays.remove(&call)?;
         self.replay_sum.changed(replay.bytes(), 0);
-        Some(replay)
+        Some(replay).filter(|_| self.keeps_transcripts())
     }
 
     /// The load of a live session whose history its agent replays now.

@@ -322,7 +322,8 @@ impl Books {
     }
 
     #[cfg(feature = "seeded-bugs")]
-    fn newest_open_channel(&self) -> Option<ChannelId> {
+    /// The newest open channel, for mistakes that take it for another.
+    pub fn newest_open_channel(&self) -> Option<ChannelId> {
         self.channels.iter().rev().find(|(_, row)| row.is_open()).map(|(id, _)| *id)
     }
 

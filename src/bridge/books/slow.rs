@@ -13,6 +13,10 @@ use crate::bridge::books::session::Session;
 use crate::bridge::id::ClientId;
 use crate::bridge::time::Moment;
 
+/// The shortest grace (ms): a client that reads is over its mark for a moment now and then, and
+/// one that holds up nobody yet is looked at again after it.
+const LEAST_GRACE: u64 = 100;
+
 impl Books {
     /// Notes that the outbox of a client is over its high mark, or under its low mark again.
     pub fn set_slow(&mut self, client: ClientId, is_slow: bool, now: Moment) {
@@ -64,7 +68,8 @@ impl Books {
     /// there are no others.
     pub fn slow_deadline(&self, client: ClientId) -> Option<Moment> {
         let since = self.clients.get(&client)?.slow_since?;
-        let at = since.plus(self.limits.saturation_grace)?;
+        let grace = self.limits.saturation_grace.millis()?.max(LEAST_GRACE);
+        let at = since.plus_millis(grace);
         (self.clients.len() > 1 && !self.is_ending()).then_some(at)
     }
 

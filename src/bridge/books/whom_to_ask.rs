@@ -30,15 +30,17 @@ impl Books {
         if seeded::is(seeded::Bug::AskWithoutCapability) {
             return originator.iter().chain(attached).take(1).copied().collect();
         }
+        let mut candidates = originator.iter().chain(attached).copied();
+        let able = candidates.find(|client| self.may_be_asked(session, *client, question));
+        able.into_iter().collect()
+    }
+
+    /// Whether a client that is attached may be asked a question which anybody may answer: it
+    /// offers what that needs, or the agent knows what it offers and there is nobody else.
+    pub fn may_be_asked(&self, session: &Session, client: ClientId, question: &Frame) -> bool {
         let pool = self.channel(session.channel).and_then(|row| row.pool);
-        let is_own = |client| self.client(client).is_some_and(|row| row.pool == pool);
-        if let [only] = attached
-            && is_own(*only)
-        {
-            return vec![*only];
-        }
-        let candidates = originator.iter().chain(attached);
-        candidates.copied().find(|client| self.can_answer(*client, question)).into_iter().collect()
+        let is_own = self.client(client).is_some_and(|row| row.pool == pool);
+        is_own && session.clients() == [client] || self.can_answer(client, question)
     }
 
     /// The clients that are asked for a permission. One that merely watches decides nothing

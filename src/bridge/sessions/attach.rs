@@ -26,17 +26,12 @@ pub fn reload(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
     let attached = !session.clients().contains(&client);
     join(step, client, key);
     let loads = frame.method == Method::SessionLoad;
-    let opened_with = session_parts(step, key);
+    let transcript = step.books.session(key).and_then(|row| row.transcript.as_ref());
+    let opened_with = transcript.map(|row| row.opened_with).unwrap_or_default();
     let id = send::named(step, client, Name::Session(key), Purpose::Reload { attached }, frame);
-    if let (Some(id), Some(opened_with), true) = (id, opened_with, loads) {
+    if let (Some(id), true) = (id, loads) {
         step.books.begin_replay(id, Transcript::new(true, opened_with));
     }
-}
-
-/// What a session was opened with; `None`: it keeps no transcript.
-fn session_parts(step: &Step<'_>, key: SessionKey) -> Option<[(&'static str, u64); 2]> {
-    let transcript = step.books.session(key)?.transcript.as_ref()?;
-    Some(transcript.opened_with)
 }
 
 /// Handles the agent's answer to a load or resume of a live session. If the request had
@@ -51,7 +46,6 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
         let result = Bytes::copy_from_slice(&frame.body_bytes());
         step.books.adopt_replay(key, *replay, result);
     }
-    turn::next_if_quiet(step, key);
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
@@ -62,6 +56,7 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
         (Some(client), _) if attached => detach_after_failure(step, client, key),
         _ => {}
     }
+    turn::next_if_quiet(step, key);
 }
 
 /// Refuses a load or resume of a live session that has timed out. If the request had
@@ -76,10 +71,10 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
     }
-    turn::next_if_quiet(step, key);
     if let (Some(client), true) = (call.client(), attached) {
         detach_after_failure(step, client, key);
     }
+    turn::next_if_quiet(step, key);
 }
 
 /// Detaches a client that a failed load or resume had attached.

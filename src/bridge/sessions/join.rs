@@ -188,7 +188,7 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     begin(step, client, key);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (replayed, gap) = match (&session.transcript, after) {
-        (None, after) => (Vec::new(), session.seq > after.unwrap_or_default()),
+        (None, after) => (Vec::new(), after.is_none_or(|after| session.seq > after)),
         (Some(row), Some(after)) => {
             (row.missed_after(after).into_iter().cloned().collect(), row.ring.has_gap_after(after))
         }

@@ -301,7 +301,11 @@ pub fn ask_newcomer(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
         };
         let for_all =
             question.method == Method::RequestPermission && policy == PermissionPolicy::All;
-        if question.asked.is_empty() || for_all {
+        let is_able = step
+            .books
+            .session(key)
+            .is_some_and(|session| step.books.may_be_asked(session, client, &question.frame));
+        if is_able && (question.asked.is_empty() || for_all) {
             ask_these(step, id, vec![client]);
         }
     }

@@ -266,6 +266,11 @@ fn config(bytes: &[u8; 16]) -> Config {
     config.agent.liveness_interval =
         pick(bytes[15].wrapping_mul(11), &[Never, After(20), After(150)]);
     config.agent.liveness_strikes = 0;
+    config.limits.lost_client_timeout =
+        pick(bytes[1].wrapping_mul(13), &[Never, Never, After(0), After(25), After(120)]);
+    config.limits.lost_turn_timeout =
+        pick(bytes[2].wrapping_mul(13), &[Never, Never, After(0), After(15), After(90)]);
+    config.limits.saturation_grace = pick(bytes[3].wrapping_mul(13), &[Never, After(0), After(60)]);
     config
 }
 

@@ -403,7 +403,8 @@ impl Model {
     /// Nobody sees from outside that a request was given up whose client is gone.
     fn may_be_given_up(&self, asked: &Asked) -> bool {
         let may_time_out = asked.method != Method::SessionPrompt
-            || self.config.agent.prompt_timeout != Limit::Never;
+            || self.config.agent.prompt_timeout != Limit::Never
+            || self.config.limits.lost_turn_timeout != Limit::Never;
         may_time_out && !self.clients.contains_key(&asked.client)
     }
 

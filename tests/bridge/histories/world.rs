@@ -410,8 +410,9 @@ impl World {
                     agent.hear(self.now, &frame);
                 }
             }
-            Effect::ToClient { client, frame, .. } => {
+            Effect::ToClient { client, lane, frame } => {
                 let frame = parsed(&frame)?;
+                self.model.is_in_its_lane(lane, &frame)?;
                 self.model.client_gets(self.now, client, &frame)?;
                 self.client_hears(client, &frame);
             }

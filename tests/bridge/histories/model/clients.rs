@@ -1,7 +1,7 @@
 //! What clients get.
 
 use drawbridge::bridge::config::IdlePolicy;
-use drawbridge::bridge::{ChannelId, ClientId, EndReason};
+use drawbridge::bridge::{ChannelId, ClientId, EndReason, Lane};
 use drawbridge::wire::{Frame, FrameKind, Method};
 
 use super::super::agent::Said;
@@ -21,6 +21,19 @@ impl Model {
             FrameKind::Notification => self.notification_arrives(client, frame),
         }
         .map_err(|what| format!("{client} gets {frame:?}: {what}"))
+    }
+
+    /// What an agent said goes in the lane of its channel.
+    pub fn is_in_its_lane(&self, lane: Lane, frame: &Frame) -> Verdict {
+        let number = number_after(frame, b"\"n\":");
+        let written = number.and_then(|number| self.written.get(number as usize));
+        let own = written.map(|written| Lane::Channel(written.channel));
+        // An answer may be that of several processes.
+        let is_said = matches!(frame.kind, FrameKind::Request | FrameKind::Notification);
+        match own.filter(|own| *own != lane && is_said) {
+            Some(own) => Err(format!("{frame:?} of {own:?} goes in {lane:?}")),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn in_order(&mut self, client: ClientId, place: Place, number: u64) -> Verdict {
