@@ -1,7 +1,7 @@
 //! A script of events, played to the core.
 //!
 //! A script begins with its [`limits`], and a digit that says whether killed
-//! processes never exit. Then come words: a letter, and behind it the digits and
+//! processes never exit, and whether the bridge is one for many clients. Then come words: a letter, and behind it the digits and
 //! letters that it needs (behind `b` and `B`, the rest of the line). A digit names
 //! the n-th of the peers, modulo their number. Time is virtual.
 //!
@@ -42,8 +42,12 @@ const MANY_CLIENTS: usize = 6;
 /// Plays the script, and ends the bridge after its last word.
 pub fn core(file: &[u8]) {
     let mut text = Text(file);
-    let limits = limits(&mut text);
-    let deaf = text.choose(&[false, true]);
+    let mut limits = limits(&mut text);
+    let (deaf, is_for_many) =
+        text.choose(&[(false, false), (true, false), (false, true), (true, true)]);
+    if is_for_many {
+        limits::for_many_clients(&mut limits.limits);
+    }
     let mut script = Script { world: World::new(limits), text, requests: 0, counts: false };
     while let Some(word) = script.text.word() {
         script.play(word);

@@ -189,8 +189,7 @@ fn calls(books: &Books) -> Result<(), String> {
         if let Some(id) = session.calls.iter().find(|id| !books.calls().contains_key(*id)) {
             return fail(id, "is in a session and in no table");
         }
-        let is_running = books.running_prompts(session.key).next().is_some();
-        if !session.queue.is_empty() && !is_running && books.replay_in(session).is_none() {
+        if books.is_next_due(session) {
             return Err(format!("I4: {} has prompts that wait for nothing", session.key));
         }
     }

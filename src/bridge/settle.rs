@@ -13,7 +13,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::reason::EndReason;
 use crate::bridge::routing::{fanout, from_agent, released};
 use crate::bridge::sessions::close::{self, Ending};
-use crate::bridge::sessions::question_end;
+use crate::bridge::sessions::{question_end, turn};
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
@@ -60,10 +60,13 @@ pub fn finish(step: &mut Step<'_>) {
 }
 
 /// Closes a session that its last client left on purpose, as soon as no call is open in
-/// it. Any other session is watched.
+/// it. Any other session is watched, and its next prompt is sent.
 fn session(step: &mut Step<'_>, key: SessionKey) {
     // The session may have ended in this step.
     let Some(session) = step.books.session(key) else { return };
+    if step.books.is_next_due(session) {
+        return turn::next_queued(step, key);
+    }
     if session.was_left() && session.calls.is_empty() {
         close::end_session(step, key, EndReason::LastClientDetached, Ending::InOrder);
     } else if let Some(at) = step.books.session_deadline(session) {

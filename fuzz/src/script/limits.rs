@@ -1,7 +1,8 @@
 //! The limits of a script: short ones, so that everything comes due.
 
 use drawbridge::bridge::config::{
-    AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
+    AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, Limits, PermissionPolicy, PromptQueue,
+    Share,
 };
 use drawbridge::bridge::{Config, Limit};
 
@@ -65,4 +66,14 @@ pub fn limits(text: &mut Text<'_>) -> Config {
     config.limits.extension_events =
         text.choose(&[ExtensionEvents::On, ExtensionEvents::Asked, ExtensionEvents::Off]);
     config
+}
+
+/// Sets what a bridge for many clients has besides: a transcript, and limits for those that are
+/// lost or slow.
+pub fn for_many_clients(limits: &mut Limits) {
+    limits.replay_bytes = 2_000;
+    limits.replay_total_bytes = 5_000;
+    limits.lost_client_timeout = Limit::After(80);
+    limits.lost_turn_timeout = Limit::After(150);
+    limits.saturation_grace = Limit::After(100);
 }

@@ -473,7 +473,7 @@ impl Marks {
                 // An agent with a single session gives it to its client again.
                 let is_its = |number: &&usize| {
                     let row = &self.sessions[**number];
-                    row.is_opened && row.clients.contains(&client)
+                    row.is_opened && !row.is_closing && row.clients.contains(&client)
                 };
                 if let Some(number) = self.places.get(&place).filter(is_its).copied() {
                     self.asked[asked].sessions.insert(number);

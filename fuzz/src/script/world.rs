@@ -128,6 +128,7 @@ pub struct World {
     /// Session ids that clients have only seen: those of sub-agents.
     pub passing: Vec<String>,
     pub marks: Marks,
+    keeps_transcripts: bool,
     /// The parts of elicitations that clients must be shown, by the numbers of their marks.
     pub references: BTreeMap<usize, Reference>,
     pub is_ending: bool,
@@ -139,6 +140,7 @@ impl World {
     pub fn new(config: Config) -> Self {
         World {
             longest_end: config.limits.shutdown_timeout + 1_000,
+            keeps_transcripts: config.limits.replay_bytes > 0,
             bridge: Bridge::new(config),
             now: Moment::from_millis(1_000),
             clients: BTreeMap::new(),
@@ -397,6 +399,13 @@ impl World {
                 assert!(before.is_none(), "{channel} is started twice");
             }
             Effect::ToChannel { channel, frame } => self.channel_gets(channel, &frame),
+            Effect::DropClient { client, last } => {
+                last.iter().for_each(|frame| self.client_gets(client, frame));
+                let row = self.clients.remove(&client).expect("a client is dropped once");
+                let open = row.open.unanswered();
+                assert!(open.is_empty(), "{client} is dropped without an answer to {open:?}");
+                self.marks.leaves(client);
+            }
             Effect::ToClient { client, frame, .. } => self.client_gets(client, &frame),
             Effect::CloseStdin(channel) => {
                 let row = self.living(channel);
@@ -414,7 +423,6 @@ impl World {
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
-            | Effect::DropClient { .. }
             | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);
@@ -498,7 +506,10 @@ impl World {
         let frame = parsed(frame);
         let row = self.clients.get_mut(&client);
         let row = row.unwrap_or_else(|| panic!("{client} is gone and gets {frame:?}"));
-        self.marks.reach(client, frame.bytes());
+        // Of a bridge that keeps transcripts, the histories judge who may read them.
+        if !self.keeps_transcripts {
+            self.marks.reach(client, frame.bytes());
+        }
         let is_ours = frame.method_name().starts_with("_drawbridge/");
         let is_forged = is_ours && !messages_in(frame.bytes()).is_empty();
         assert!(!is_forged, "an agent speaks for the bridge: {frame:?}");

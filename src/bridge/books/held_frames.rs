@@ -42,6 +42,12 @@ impl HeldFrames {
         std::mem::take(&mut self.frames)
     }
 
+    /// The ids of the requests among them.
+    pub fn requests(&self) -> impl Iterator<Item = Token> {
+        let requests = self.frames.iter().filter(|frame| frame.kind == FrameKind::Request);
+        requests.map(Frame::id)
+    }
+
     /// Whether no frame is held.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

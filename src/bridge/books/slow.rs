@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 
 use crate::bridge::books::Books;
+use crate::bridge::books::call::Asker;
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::ClientId;
 use crate::bridge::time::Moment;
+use crate::wire::Token;
 
 /// The shortest grace (ms): a client that reads is over its mark for a moment now and then, and
 /// one that holds up nobody yet is looked at again after it.
@@ -71,6 +73,18 @@ impl Books {
         let grace = self.limits.saturation_grace.millis()?.max(LEAST_GRACE);
         let at = since.plus_millis(grace);
         (self.clients.len() > 1 && !self.is_ending()).then_some(at)
+    }
+
+    /// The ids of all requests of a client that are not answered yet.
+    pub fn unanswered_by(&self, client: ClientId) -> Vec<Token> {
+        let Some(row) = self.clients.get(&client) else { return Vec::new() };
+        let calls = row.calls.iter().filter_map(|id| Some(&self.calls.get(id)?.asker));
+        let fanouts = row.fanouts.iter().filter_map(|id| Some(&self.fanouts.get(id)?.asker));
+        let tokens = calls.chain(fanouts).filter_map(|asker| match asker {
+            Asker::Client(_, token) => Some(token.clone()),
+            Asker::Nobody => None,
+        });
+        tokens.chain(row.held.requests()).collect()
     }
 
     /// Notes that a slow client holds up nobody now: its grace begins anew.

@@ -54,6 +54,13 @@ impl Books {
         calls.filter(|call| call.purpose == Purpose::Prompt && call.is_sent())
     }
 
+    /// Whether a prompt waits in a session, and nothing is left for which it has to wait.
+    pub fn is_next_due(&self, session: &Session) -> bool {
+        !session.queue.is_empty()
+            && self.running_in(session).next().is_none()
+            && self.replay_in(session).is_none()
+    }
+
     /// Whether a channel's agent cannot be expected to work: a question of it is open, and
     /// some agents do nothing else meanwhile, or the bridge does not read it.
     pub fn must_stand(&self, row: &Channel) -> bool {

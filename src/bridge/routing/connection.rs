@@ -1,7 +1,7 @@
 //! A client's connection is over.
 
 use crate::bridge::books::absence::Absence;
-use crate::bridge::books::call::{Asker, Call};
+use crate::bridge::books::call::Call;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::stop;
 use crate::bridge::effect::Effect;
@@ -77,12 +77,7 @@ pub fn full(step: &mut Step<'_>, client: ClientId) {
 /// waits: in the answers to its requests, and in a notification if it asked for those.
 fn end_slow(step: &mut Step<'_>, client: ClientId) {
     let refusal = Refusal::ClientTooSlow;
-    let asked = step.books.client(client).map(|row| row.calls.clone()).unwrap_or_default();
-    let asked = asked.into_iter().filter_map(|id| step.books.call(id));
-    let tokens = asked.filter_map(|call| match &call.asker {
-        Asker::Client(_, token) => Some(token.clone()),
-        Asker::Nobody => None,
-    });
+    let tokens = step.books.unanswered_by(client).into_iter();
     let mut last: Vec<OutgoingFrame> = Vec::new();
     if publish::is_told(step.books, client) {
         let params = DroppedParams { reason: refusal.kind(), details: refusal.message() };

@@ -11,7 +11,7 @@ use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{question, question_end, turn};
+use crate::bridge::sessions::{question, question_end};
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
@@ -56,7 +56,6 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
         (Some(client), _) if attached => detach_after_failure(step, client, key),
         _ => {}
     }
-    turn::next_if_quiet(step, key);
 }
 
 /// Refuses a load or resume of a live session that has timed out. If the request had
@@ -74,7 +73,6 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     if let (Some(client), true) = (call.client(), attached) {
         detach_after_failure(step, client, key);
     }
-    turn::next_if_quiet(step, key);
 }
 
 /// Detaches a client that a failed load or resume had attached.

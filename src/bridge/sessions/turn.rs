@@ -89,15 +89,8 @@ fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer:
     }
 }
 
-/// Sends the next prompt that waits in a session, if none runs.
-pub fn next_if_quiet(step: &mut Step<'_>, key: SessionKey) {
-    if step.books.running_prompts(key).next().is_none() {
-        next_queued(step, key);
-    }
-}
-
-/// Sends the next prompt that waits in a session. To be called when none runs.
-fn next_queued(step: &mut Step<'_>, key: SessionKey) {
+/// Sends the next prompt that waits in a session. To be called when it waits for nothing.
+pub fn next_queued(step: &mut Step<'_>, key: SessionKey) {
     let next = step.books.session_mut(key).and_then(|session| session.queue.pop_front());
     if let Some(next) = next {
         let call = step.books.call(next);
