@@ -159,6 +159,22 @@ impl Assignments {
         Ok(Assignments(found))
     }
 
+    /// Sets one more variable to this text; `false`: it is set already, or that is no name.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let is_new = is_name(name) && !value.contains('\0') && self.names().all(|own| own != name);
+        if is_new {
+            self.0.push((name.to_owned(), Value::Text(value.to_owned())));
+        }
+        is_new
+    }
+
+    /// These, and those of `others` whose names are not among them.
+    pub fn or(self, others: &Assignments) -> Assignments {
+        let is_new = |(name, _): &&(String, Value)| self.names().all(|own| own != name);
+        let new: Vec<_> = others.0.iter().filter(is_new).cloned().collect();
+        Assignments([self.0, new].concat())
+    }
+
     /// The variables with their values; some of these are taken from `environment`, and are
     /// left out if they are not there.
     fn values(&self, environment: &Variables) -> impl Iterator<Item = (OsString, OsString)> {

@@ -9,9 +9,11 @@ pub mod demo;
 mod error;
 mod exit_code;
 mod file;
+mod file_text;
 mod kinds;
 mod login;
 mod manual;
+mod named_agents;
 mod near;
 mod numbers;
 mod options;
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         return demo::agent(arguments.collect());
     }
     let first = arguments.peek().cloned();
+    let arguments = args::divided(arguments.collect());
     match CommandLine::try_parse_from([program].into_iter().chain(arguments)) {
         Ok(line) => dispatch(line),
         Err(error) => explain(&error, first.as_deref()),
@@ -74,7 +77,7 @@ fn dispatch(line: CommandLine) -> ExitCode {
 
 fn run_agent(run: RunArgs) -> ExitCode {
     let resolved = resolve::resolve(&run.flags, &ProcessEnvironment::of_process()).and_then(
-        |Resolved { settings, warnings, .. }| Ok((settings.with_agent(run.agent)?, warnings)),
+        |Resolved { settings, warnings, .. }| Ok((settings.with_agent(run.rest)?, warnings)),
     );
     let (settings, warnings) = match resolved {
         Ok(resolved) => resolved,

@@ -23,7 +23,9 @@ use super::options::{LOGS, OPTIONS, Opt, variable};
     args_conflicts_with_subcommands = true,
     next_line_help = true,
     max_term_width = 100,
-    override_usage = "drawbridge [OPTIONS] -- AGENT [ARGS]...\n       drawbridge <COMMAND>",
+    override_usage = "drawbridge [OPTIONS] -- AGENT [ARGS]...\n       \
+                      drawbridge [OPTIONS] --agent NAME [ARGS]...\n       \
+                      drawbridge <COMMAND>",
     after_help = PRECEDENCE
 )]
 pub(super) struct CommandLine {
@@ -35,9 +37,10 @@ pub(super) struct CommandLine {
 
 /// Ends the help, and is a section of the manual page.
 pub(super) const PRECEDENCE: &str = "\
-Every option except --acp is also an environment variable (DRAWBRIDGE_MAX_SESSIONS) and, except
---config, a key of the table [defaults] in the configuration file (max-sessions = 8).
-A flag wins over a variable, a variable over the file.
+Every option except --acp and --agent is also an environment variable (DRAWBRIDGE_MAX_SESSIONS)
+and, except --config, a key of the table [defaults] in the configuration file (max-sessions = 8).
+A flag wins over a variable, a variable over the file. With --agent NAME the table [agents.NAME]
+wins over [defaults]; it has command, args, env, and the options that are about one agent.
 A DURATION has units (250ms, 30s, 1h30m, 5 minutes) or is a whole number of milliseconds.
 An option that ends in -ms has an alias without it, as flag, variable and key.";
 
@@ -46,7 +49,8 @@ pub(super) enum Subcommands {
     /// Connect an editor on stdin and stdout with the agent; the same without `run`
     #[command(
         next_line_help = true,
-        override_usage = "drawbridge run [OPTIONS] -- AGENT [ARGS]...",
+        override_usage = "drawbridge run [OPTIONS] -- AGENT [ARGS]...\n       \
+                          drawbridge run [OPTIONS] --agent NAME [ARGS]...",
         after_help = PRECEDENCE
     )]
     Run(RunArgs),
@@ -73,9 +77,9 @@ pub(super) struct RunArgs {
     /// agent in its own place there, so that a person can log in [default: off]
     #[arg(long, help_heading = "Messages")]
     pub(super) acp: bool,
-    /// The agent's command and its arguments
+    /// The agent's command and its arguments; with --agent, more arguments
     #[arg(last = true, value_name = "AGENT")]
-    pub(super) agent: Vec<OsString>,
+    pub(super) rest: Vec<OsString>,
 }
 
 /// The flags of a command line: options of [`OPTIONS`], and the configuration file.
@@ -84,9 +88,29 @@ pub(super) struct Flags {
     /// For each flag that was given, its index in [`OPTIONS`] and its text.
     given: Vec<(usize, OsString)>,
     config_file: Option<OsString>,
+    agent: Option<OsString>,
+}
+
+/// The arguments with `--` behind `--agent NAME`, which is the last option: editors append
+/// arguments for a login, and those are the agent's.
+pub(super) fn divided(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_option = |word: &OsString| word.to_string_lossy().starts_with("--agent=");
+    let found =
+        arguments.iter().position(|word| word == "--" || word == "--agent" || is_option(word));
+    let Some(place) = found.filter(|place| arguments[*place] != "--") else { return arguments };
+    let rest = place + if is_option(&arguments[place]) { 1 } else { 2 };
+    if arguments.get(rest).is_some_and(|next| next != "--") {
+        arguments.insert(rest, "--".into());
+    }
+    arguments
 }
 
 impl Flags {
+    /// The name of the agent that `--agent` names.
+    pub(super) fn agent(&self) -> Option<&OsStr> {
+        self.agent.as_deref()
+    }
+
     /// For each flag that was given, its index in [`OPTIONS`] and its text.
     pub(super) fn given(&self) -> impl Iterator<Item = (usize, &OsStr)> {
         self.given.iter().map(|(index, value)| (*index, value.as_os_str()))
@@ -111,7 +135,16 @@ impl Args for Flags {
                 "Configuration file to read; it must exist [default: config.toml in the user's \
                  configuration directory, if it exists]",
             );
-        command.args(OPTIONS.iter().map(argument)).arg(config)
+        let agent = Arg::new("agent")
+            .long("agent")
+            .value_name("NAME")
+            .value_parser(clap::value_parser!(OsString))
+            .help_heading(LOGS)
+            .help(
+                "Agent of this name in the configuration file, in place of a command. The last \
+                 option: all that follows are more arguments of the agent [default: none]",
+            );
+        command.args(OPTIONS.iter().map(argument)).arg(config).arg(agent)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -133,7 +166,7 @@ impl FromArgMatches for Flags {
         let value = |name| matches.get_one::<OsString>(Some(name).filter(is_flag)?).cloned();
         let given = OPTIONS.iter().enumerate();
         self.given = given.filter_map(|(index, o)| Some((index, value(o.name)?))).collect();
-        self.config_file = value("config");
+        (self.config_file, self.agent) = (value("config"), value("agent"));
         Ok(())
     }
 }
@@ -227,17 +260,33 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_name_of_an_agent_is_the_agents() {
+        for (line, expected) in [
+            ("--share cwd --agent a --login -x", "--share cwd --agent a -- --login -x"),
+            ("run --agent=a login", "run --agent=a -- login"),
+            ("--agent a -- x -- y", "--agent a -- x -- y"),
+            ("--agent a", "--agent a"),
+            ("--agent", "--agent"),
+            ("-- x --agent a b", "-- x --agent a b"),
+            ("--agent-name n -- x", "--agent-name n -- x"),
+        ] {
+            let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(divided(words(line)), words(expected), "{line}");
+        }
+    }
+
+    #[test]
     fn what_follows_the_dashes_is_left_alone() {
         let line =
             CommandLine::try_parse_from(["drawbridge", "--share", "cwd", "--", "a", "--", "-h"]);
-        let agent = line.map(|line| line.run.agent).unwrap_or_default();
+        let agent = line.map(|line| line.run.rest).unwrap_or_default();
         assert_eq!(agent, ["a", "--", "-h"]);
         let line =
             CommandLine::try_parse_from(["drawbridge", "run", "--acp", "--", "run", "--acp"]);
         match line.map(|line| line.command) {
             Ok(Some(Subcommands::Run(run))) => {
                 assert!(run.acp);
-                assert_eq!(run.agent, ["run", "--acp"]);
+                assert_eq!(run.rest, ["run", "--acp"]);
             }
             other => assert!(other.is_err(), "not a run"),
         }

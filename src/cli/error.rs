@@ -1,9 +1,11 @@
 //! The errors of a configuration, as sentences for a person.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use super::near::nearest;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,13 +123,36 @@ pub enum ConfigError {
         /// Advice behind `what`, such as a near name, with its punctuation; may be empty.
         hint: String,
     },
+    /// A name that no agent of the configuration file has.
+    #[error("--agent: there is no agent {name}{}", agents_of(.name, .known, .file.as_deref()))]
+    UnknownAgent {
+        /// The name.
+        name: String,
+        /// The names of the agents that there are.
+        known: Vec<String>,
+        /// The configuration file; `None`: there is no place for one.
+        file: Option<PathBuf>,
+    },
     /// A command without an agent to run.
     #[error(
         "no agent was given: put its command after --, for example\n\n    \
          drawbridge -- npx -y @agentclientprotocol/claude-agent-acp\n\n\
-         or see drawbridge --help"
+         or name one of the configuration file with --agent; see drawbridge --help"
     )]
     NoAgent,
+}
+
+/// What can be done about an unknown name.
+fn agents_of(name: &str, known: &[String], file: Option<&Path>) -> String {
+    let Some(file) = file else {
+        return ": there is no configuration file; name one with --config".to_owned();
+    };
+    if known.is_empty() {
+        return format!("; add the table [agents.{name}] with its command to {}", file.display());
+    }
+    let near = nearest(name, known.iter().map(String::as_str));
+    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    format!("{near} ({} has: {})", file.display(), known.join(", "))
 }
 
 fn named_by(origin: &Origin) -> String {

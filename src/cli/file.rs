@@ -1,35 +1,32 @@
-//! The configuration file: one table, `[defaults]`, whose keys are the options.
+//! The configuration file: the table `[defaults]`, whose keys are the options, and a table
+//! `[agents.NAME]` for each agent that has a name.
 //!
 //! Reading the file yields texts with their places; `resolve` reads the values, as it
 //! does those of flags and variables. Whatever is not understood is an error: a typo
 //! must not silently switch a limit off.
 
-use std::borrow::Cow;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
 use thiserror::Error;
-use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Origin};
-use super::kinds::Bare;
+use super::error::ConfigError;
+use super::file_text::{FileEntry, FileText, in_order};
+use super::named_agents::NamedAgent;
 use super::near::nearest;
-use super::options::{OPTIONS, Opt, find};
+use super::options::{OPTIONS, Opt};
 use crate::user_files::distrust;
 
-/// One key of the file.
-#[derive(Debug)]
-pub(super) struct FileEntry {
-    /// The option, as an index of [`OPTIONS`].
-    pub(super) option: usize,
-    /// The value, in the spelling of flags and variables.
-    pub(super) value: OsString,
-    /// The path, the line and the key.
-    pub(super) origin: Origin,
+/// The contents of a file.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// The entries of `[defaults]`, in their order.
+    pub(super) defaults: Vec<FileEntry>,
+    /// The agents, in their order.
+    pub(super) agents: Vec<NamedAgent>,
 }
 
 /// Why a file yields no entries.
@@ -55,15 +52,15 @@ pub(super) enum Unusable {
     Distrusted(&'static str),
 }
 
-/// The entries of the file at `path`, in its order.
+/// The contents of the file at `path`.
 ///
 /// # Errors
 ///
 /// A file that cannot be used, is not TOML, or has an unknown or repeated key, or a
 /// value of a type that the key does not take.
-pub(super) fn load(path: &Path) -> Result<Vec<FileEntry>, LoadError> {
+pub(super) fn load(path: &Path) -> Result<Contents, LoadError> {
     let text = read(path).map_err(LoadError::Unusable)?;
-    FileText { path, text: &text }.entries().map_err(LoadError::Wrong)
+    FileText { path, text: &text }.contents().map_err(LoadError::Wrong)
 }
 
 fn read(path: &Path) -> Result<String, Unusable> {
@@ -81,63 +78,28 @@ fn read(path: &Path) -> Result<String, Unusable> {
     Ok(text)
 }
 
-/// A file and its text.
-struct FileText<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
 impl FileText<'_> {
-    fn entries(&self) -> Result<Vec<FileEntry>, ConfigError> {
+    pub(super) fn contents(&self) -> Result<Contents, ConfigError> {
         let root = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
             path: self.path.to_owned(),
             line: self.line(error.span().as_ref()),
             message: error.message().to_owned(),
         })?;
-        let mut entries = Vec::new();
+        let mut contents = Contents::default();
         for (key, value) in in_order(root.get_ref()) {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("defaults", DeValue::Table(defaults)) => {
                     for (key, value) in in_order(defaults) {
-                        let entry = self.entry(key, value)?;
-                        let is_same = |other: &&FileEntry| other.option == entry.option;
-                        if let Some(other) = entries.iter().find(is_same) {
-                            let (origin, other) = (entry.origin, other.origin.clone());
-                            return Err(ConfigError::Twice { origin, other });
-                        }
-                        entries.push(entry);
+                        let names = || OPTIONS.iter().flat_map(Opt::names);
+                        let entry = self.entry(key, value, "[defaults]", names)?;
+                        self.add(&mut contents.defaults, entry)?;
                     }
                 }
+                ("agents", DeValue::Table(agents)) => contents.agents = self.agents(agents)?,
                 (name, value) => return Err(self.stranger(name, &key.span(), value)),
             }
         }
-        Ok(entries)
-    }
-
-    fn entry(
-        &self,
-        key: &Spanned<Cow<'_, str>>,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<FileEntry, ConfigError> {
-        let (span, key) = (&key.span(), key.get_ref().as_ref());
-        let Some(option) = find(key) else {
-            let near = nearest(key, OPTIONS.iter().flat_map(Opt::names));
-            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            return Err(self.unknown(span, format!("unknown key {key} in [defaults]"), hint));
-        };
-        let origin = Origin::File {
-            path: self.path.to_owned(),
-            line: self.line(Some(span)),
-            key: key.to_owned(),
-        };
-        match as_text(value.get_ref(), (OPTIONS[option].face)().bare) {
-            Ok(value) => Ok(FileEntry { option, value: value.into(), origin }),
-            Err(reason) => {
-                let written = self.text.get(value.span()).unwrap_or_default();
-                let value = written.lines().next().unwrap_or_default().to_owned();
-                Err(ConfigError::Value { origin, value, reason })
-            }
-        }
+        Ok(contents)
     }
 
     /// The error for an entry at the top level that is not the table `[defaults]`.
@@ -148,12 +110,11 @@ impl FileText<'_> {
                 self.unknown(span, "defaults must be a table: [defaults]".to_owned(), nothing())
             }
             ("agents", _) => {
-                let what = "named agents are not supported yet".to_owned();
-                let hint = "; give the agent's command after -- on the command line".to_owned();
-                self.unknown(span, what, hint)
+                let what = "agents must hold tables: [agents.NAME]".to_owned();
+                self.unknown(span, what, nothing())
             }
             (name, DeValue::Table(_)) => {
-                let near = nearest(name, ["defaults"]);
+                let near = nearest(name, ["defaults", "agents"]);
                 let hint = near.map_or("; options stand in [defaults]".to_owned(), |near| {
                     format!("; did you mean [{near}]?")
                 });
@@ -165,55 +126,16 @@ impl FileText<'_> {
             }
         }
     }
-
-    fn unknown(&self, span: &Range<usize>, what: String, hint: String) -> ConfigError {
-        ConfigError::Unknown { path: self.path.to_owned(), line: self.line(Some(span)), what, hint }
-    }
-
-    /// The line in which `span` begins, counted from 1.
-    fn line(&self, span: Option<&Range<usize>>) -> usize {
-        let start = span.map_or(0, |span| span.start);
-        self.text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
-    }
-}
-
-type Pair<'a, 'text> = (&'a Spanned<Cow<'text, str>>, &'a Spanned<DeValue<'text>>);
-
-/// The pairs in the order of the file, so that the first mistake is the one reported.
-fn in_order<'a, 'text>(table: &'a DeTable<'text>) -> Vec<Pair<'a, 'text>> {
-    let mut pairs: Vec<_> = table.iter().collect();
-    pairs.sort_by_key(|(key, _)| key.span().start);
-    pairs
-}
-
-/// The value as it would be written for a flag, or the types that the key takes instead.
-fn as_text(value: &DeValue<'_>, bare: Bare) -> Result<String, String> {
-    match (value, bare) {
-        (DeValue::String(text), _) => Ok(text.clone().into_owned()),
-        (DeValue::Integer(number), Bare::Integer) => Ok(decimal(number)),
-        (DeValue::Boolean(truth), Bare::Boolean) => Ok(truth.to_string()),
-        (_, Bare::Nothing) => Err("give a string".to_owned()),
-        (_, Bare::Integer) => Err("give a whole number or a string".to_owned()),
-        (_, Bare::Boolean) => Err("give true or false".to_owned()),
-    }
-}
-
-/// An integer of TOML, which may be hexadecimal, octal or binary, in decimal.
-fn decimal(number: &DeInteger<'_>) -> String {
-    let digits = number.as_str();
-    if number.radix() == 10 {
-        return digits.strip_prefix('+').unwrap_or(digits).to_owned();
-    }
-    u64::from_str_radix(digits, number.radix()).unwrap_or(u64::MAX).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::error::Origin;
 
     fn read(text: &str) -> Result<Vec<(String, String, usize)>, String> {
         let source = FileText { path: Path::new("c.toml"), text };
-        let entries = source.entries().map_err(|error| error.to_string())?;
+        let entries = source.contents().map_err(|error| error.to_string())?.defaults;
         let triple = |entry: FileEntry| {
             let line = match entry.origin {
                 Origin::File { line, .. } => line,
@@ -270,10 +192,7 @@ mod tests {
             ("[server]\n", "c.toml:1: unknown table [server]; options stand in [defaults]"),
             ("share = 'cwd'", "c.toml:1: unknown key share; options stand in the table [defaults]"),
             ("defaults = 1", "c.toml:1: defaults must be a table: [defaults]"),
-            (
-                "[agents.claude]\ncommand = 'npx'",
-                "c.toml:1: named agents are not supported yet; give the agent's command after -- on the command line",
-            ),
+            ("[agent.x]\n", "c.toml:1: unknown table [agent]; did you mean [agents]?"),
             (
                 "[defaults]\nterm-grace-ms = 5\nterm-grace = '1m'",
                 "c.toml:3: term-grace and c.toml:2: term-grace-ms are the same option; keep one of them",

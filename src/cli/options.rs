@@ -29,6 +29,8 @@ pub(super) struct Opt {
     pub(super) help: &'static str,
     /// The look of its values.
     pub(super) face: fn() -> Face,
+    /// The place of its value in the settings.
+    pub(super) place: &'static str,
     /// Reads the text into the settings, or says why not.
     pub(super) set: fn(&mut Settings, &OsStr) -> Result<(), String>,
     /// The value in the settings, as a person reads it.
@@ -44,6 +46,12 @@ impl Opt {
     /// All names of the option, the main one first.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         iter::once(self.name).chain(self.alias())
+    }
+
+    /// Whether its value is that of one agent, and may stand in that agent's table of the file.
+    pub(super) fn is_of_agent(&self) -> bool {
+        let places = ["config.agent.", "passing.", "spare"];
+        places.iter().any(|place| self.place.starts_with(place))
     }
 
     /// The default value, as a person reads it.
@@ -117,6 +125,7 @@ macro_rules! option {
             heading: $heading,
             help: $help,
             face: || $kind.face(),
+            place: stringify!($($field).+),
             set: |settings, text| {
                 settings.$($field).+ = $kind.read(text)?;
                 Ok(())

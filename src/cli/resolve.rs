@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use super::args::Flags;
 use super::error::{ConfigError, Origin};
-use super::file::{self, LoadError, Unusable};
+use super::file::{self, Contents, LoadError, Unusable};
+use super::named_agents::NamedAgent;
 use super::near::nearest;
 use super::options::{OPTIONS, Opt, PREFIX, find, variable};
 use super::process_environment::ProcessEnvironment;
@@ -26,6 +27,8 @@ pub(super) struct Resolved {
     pub(super) settings: Settings,
     /// The origin of each option, by its index in [`OPTIONS`].
     pub(super) origins: Vec<Origin>,
+    /// The agents that have names.
+    pub(super) agents: Vec<NamedAgent>,
     /// The configuration file, if there is a place for one.
     pub(super) file: Option<ConfigFile>,
     /// The parts of the configuration that are left out.
@@ -57,22 +60,29 @@ pub(super) enum Presence {
 ///
 /// # Errors
 ///
-/// A configuration file that cannot be used, the first value that does not parse, or
-/// values that exclude each other.
+/// A configuration file that cannot be used, the first value that does not parse, an agent
+/// that the file does not have, or values that exclude each other.
 pub(super) fn resolve(
     flags: &Flags,
     environment: &ProcessEnvironment,
 ) -> Result<Resolved, ConfigError> {
     let (settings, warnings) = (Settings::default(), unknown_variables(environment));
-    let mut draft = Draft { settings, origins: vec![Origin::Default; OPTIONS.len()], warnings };
+    let (origins, agents) = (vec![Origin::Default; OPTIONS.len()], Vec::new());
+    let mut draft = Draft { settings, origins, agents, warnings };
     draft.settings.log.directory = environment.log_directory();
     let file = draft.read_file(flags, environment)?;
+    let named = flags.agent().map(|name| draft.read_agent(name, file.as_ref())).transpose()?;
     draft.read_environment(environment)?;
     draft.read_flags(flags)?;
     draft.read_rust_log(environment);
     draft.check()?;
-    let Draft { settings, origins, warnings } = draft;
-    Ok(Resolved { settings, origins, file, warnings })
+    let Draft { mut settings, origins, agents, warnings } = draft;
+    if let Some(agent) = named.and_then(|place| agents.get(place)) {
+        settings.agent = agent.command.clone();
+        settings.agent_name.get_or_insert_with(|| agent.name.clone());
+        settings.passing.set = settings.passing.set.or(&agent.environment);
+    }
+    Ok(Resolved { settings, origins, agents, file, warnings })
 }
 
 fn unknown_variables(environment: &ProcessEnvironment) -> Vec<ConfigWarning> {
@@ -93,6 +103,7 @@ fn unknown_variables(environment: &ProcessEnvironment) -> Vec<ConfigWarning> {
 struct Draft {
     settings: Settings,
     origins: Vec<Origin>,
+    agents: Vec<NamedAgent>,
     warnings: Vec<ConfigWarning>,
 }
 
@@ -106,10 +117,15 @@ impl Draft {
             return Ok(None);
         };
         let presence = match file::load(&path) {
-            Ok(entries) => {
-                for entry in entries {
+            Ok(Contents { defaults, agents }) => {
+                for entry in defaults {
                     self.set(entry.option, &entry.value, entry.origin)?;
                 }
+                // Also the agents that are not asked for count once they are.
+                for entry in agents.iter().flat_map(|agent| &agent.entries) {
+                    read(&mut self.settings.clone(), entry.option, &entry.value, &entry.origin)?;
+                }
+                self.agents = agents;
                 Presence::Read
             }
             // Nobody has asked for the default file.
@@ -128,6 +144,30 @@ impl Draft {
             Err(LoadError::Wrong(error)) => return Err(error),
         };
         Ok(Some(ConfigFile { path, origin, presence }))
+    }
+
+    /// Reads the options of the agent with this name; returns its place among all.
+    fn read_agent(
+        &mut self,
+        name: &OsStr,
+        file: Option<&ConfigFile>,
+    ) -> Result<usize, ConfigError> {
+        let found = self.agents.iter().position(|agent| name == agent.name.as_str());
+        let Some(place) = found else {
+            let name = name.to_string_lossy().into_owned();
+            let known = self.agents.iter().map(|agent| agent.name.clone()).collect();
+            let file = file.map(|file| file.path.clone());
+            return Err(ConfigError::UnknownAgent { name, known, file });
+        };
+        let entries: Vec<_> = self.agents[place]
+            .entries
+            .iter()
+            .map(|entry| (entry.option, entry.value.clone(), entry.origin.clone()))
+            .collect();
+        for (option, value, origin) in entries {
+            self.set(option, &value, origin)?;
+        }
+        Ok(place)
     }
 
     fn read_environment(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
@@ -167,16 +207,9 @@ impl Draft {
     }
 
     fn set(&mut self, index: usize, value: &OsStr, origin: Origin) -> Result<(), ConfigError> {
-        match (OPTIONS[index].set)(&mut self.settings, value) {
-            Ok(()) => {
-                self.origins[index] = origin;
-                Ok(())
-            }
-            Err(reason) => {
-                let value = value.to_string_lossy().into_owned();
-                Err(ConfigError::Value { origin, value, reason })
-            }
-        }
+        read(&mut self.settings, index, value, &origin)?;
+        self.origins[index] = origin;
+        Ok(())
     }
 
     /// Refuses values that exclude each other.
@@ -198,6 +231,19 @@ impl Draft {
     fn origin(&self, name: &str) -> Box<Origin> {
         Box::new(find(name).map_or(Origin::Default, |index| self.origins[index].clone()))
     }
+}
+
+/// Reads the value of an option into settings.
+fn read(
+    settings: &mut Settings,
+    index: usize,
+    value: &OsStr,
+    origin: &Origin,
+) -> Result<(), ConfigError> {
+    (OPTIONS[index].set)(settings, value).map_err(|reason| {
+        let value = value.to_string_lossy().into_owned();
+        ConfigError::Value { origin: origin.clone(), value, reason }
+    })
 }
 
 /// The path of the configuration file, and where it was named. `None`: it is named

@@ -28,7 +28,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// The agent's name in messages; `None`: it is derived from the agent's command.
     pub agent_name: Option<String>,
-    /// The agent's command and its arguments; empty where a command needs none.
+    /// The agent's command and its arguments; empty where none has been named.
     pub agent: Vec<OsString>,
 }
 
@@ -49,12 +49,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings with an agent to run.
+    /// The settings with an agent to run: the one that was named and these arguments more, or
+    /// this command.
     ///
     /// # Errors
     ///
     /// [`ConfigError::NoAgent`] if the command is empty.
-    pub(super) fn with_agent(mut self, agent: Vec<OsString>) -> Result<Self, ConfigError> {
+    pub(super) fn with_agent(mut self, rest: Vec<OsString>) -> Result<Self, ConfigError> {
+        let agent = [std::mem::take(&mut self.agent), rest].concat();
         let command = agent.first().filter(|command| !command.is_empty());
         command.ok_or(ConfigError::NoAgent)?;
         self.config.agent.name =

@@ -1,13 +1,20 @@
-//! `drawbridge config`: every option, its value, and where that came from.
+//! `drawbridge config`: every option and every named agent, its value, and where that came from.
 
 use super::options::OPTIONS;
 use super::resolve::{Presence, Resolved};
+use crate::secrets::Secrets;
 
 /// The table of all options, one line each, in aligned columns.
 pub(super) fn table(resolved: &Resolved) -> String {
     let mut rows = vec![["OPTION".to_owned(), "VALUE".to_owned(), "FROM".to_owned()]];
     for (option, origin) in OPTIONS.iter().zip(&resolved.origins) {
         rows.push([option.name.to_owned(), (option.get)(&resolved.settings), origin.short()]);
+    }
+    for agent in &resolved.agents {
+        let words: Vec<_> = agent.command.iter().map(|word| word.to_string_lossy()).collect();
+        // The table may be shown to others.
+        let words = Secrets::default().masked(&words.join(" "));
+        rows.push([format!("agents.{}", agent.name), words, agent.origin.short()]);
     }
     if let Some(file) = &resolved.file {
         let absent = match file.presence {

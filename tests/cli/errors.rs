@@ -83,7 +83,7 @@ fn a_bad_file_is_named_with_the_line() -> io::Result<()> {
         ("[defaults]\nacp = true\n", ":2: unknown key acp in [defaults]"),
         ("[default]\n", ":1: unknown table [default]; did you mean [defaults]?"),
         ("share = 'cwd'\n", ":1: unknown key share; options stand in the table [defaults]"),
-        ("[defaults]\n[agents.a]\ncommand = 'a'\n", ":2: named agents are not supported yet"),
+        ("[defaults]\n[agents.a]\nargs = []\n", ":2: [agents.a] has no command"),
         ("[defaults]\nshare = \n", ":2: not valid TOML: "),
     ] {
         let home = Home::with_config(text)?;

@@ -1,5 +1,6 @@
 //! The command line, from outside: the real binary, its output, its exit code.
 
+mod agents;
 mod commands;
 mod configuration;
 mod errors;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::bridge::{Bridge, Setup, stub};
 use crate::client::refusal;
+use crate::scratch::Scratch;
 
 /// Puts a script in a directory that sets `ORIGIN` and becomes the stub.
 fn plant(directory: &Path, file: &str, origin: &str) {
@@ -80,4 +81,26 @@ fn a_directory_in_which_nothing_can_start_fails_alone() {
         assert_eq!(bridge.keepers().len(), 2 * keepers, "later agents have keepers, too");
         bridge.end();
     }
+}
+
+#[test]
+fn an_agent_that_is_named_has_its_command_its_variables_and_more_arguments() {
+    let scratch = Scratch::new();
+    let file = scratch.file("config.toml");
+    let table = format!(
+        "[agents.mine]\ncommand = '{}'\nargs = ['--session-ids', 'fixed:named']\nenv = {{ ROLE = \
+         'tester' }}\n",
+        stub().display()
+    );
+    fs::write(&file, table).expect("the configuration");
+    let options = ["--config", &file.display().to_string(), "--agent", "mine"];
+    let store = scratch.directory("store").display().to_string();
+    let mut bridge = Setup::with_command(&options, &["--state-dir", &store]).start();
+    bridge.initialize();
+    let session = bridge.new_session();
+    assert_eq!(session, "named");
+    assert_eq!(bridge.turn(&session, "env ROLE"), ["tester"]);
+    assert!(fs::read_dir(&store).expect("the store").next().is_some(), "the argument behind --");
+    bridge.logs("in front of `mine`");
+    bridge.end();
 }
