@@ -104,16 +104,7 @@ impl Client {
 
     /// The same for a client that wants sequence numbers.
     pub(crate) fn initialize_numbered(&mut self) -> Value {
-        let params = json!({
-            "protocolVersion": 1,
-            "clientCapabilities": {
-                "fs": { "readTextFile": true, "writeTextFile": true },
-                "terminal": true,
-                "_meta": { "drawbridge": { "events": true, "seq": true } },
-            },
-            "clientInfo": { "name": "process-test", "version": "1" },
-        });
-        self.call("initialize", &params)
+        self.call("initialize", &numbered())
     }
 
     /// Introduces a client without waiting for the answer.
@@ -272,6 +263,19 @@ impl Client {
         let pid = said.rsplit(' ').next().and_then(|pid| pid.parse().ok());
         pid.unwrap_or_else(|| panic!("no process id in `{said}`"))
     }
+}
+
+/// The introduction of a client that wants sequence numbers.
+pub(crate) fn numbered() -> Value {
+    json!({
+        "protocolVersion": 1,
+        "clientCapabilities": {
+            "fs": { "readTextFile": true, "writeTextFile": true },
+            "terminal": true,
+            "_meta": { "drawbridge": { "events": true, "seq": true } },
+        },
+        "clientInfo": { "name": "process-test", "version": "1" },
+    })
 }
 
 /// A line as a message.

@@ -42,6 +42,7 @@ mod programs;
 mod reaper;
 mod restarts;
 mod secrets;
+mod shared_agent;
 mod shared_sessions;
 mod sharing;
 mod shutdown;
