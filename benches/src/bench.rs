@@ -5,6 +5,7 @@
 //! | `bench run` | the client, and the whole table; with `--out docs` it writes `docs/performance.md` |
 //! | `bench agent` | a raw agent on stdio |
 //! | `bench relay -- CMD…` | copies bytes between its client and a command |
+//! | `bench host SOCKET SHARE` | a bridge for many clients, in front of a raw agent |
 //! | `bench fairness` | round trips beside floods, alone: quick to look at |
 //! | `bench core` | what an event costs in the core, alone: for a profiler to look at |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
@@ -18,6 +19,7 @@
 mod agent;
 mod allocations;
 mod client;
+mod host;
 mod lines;
 mod machine;
 mod measure;
@@ -48,6 +50,7 @@ const USAGE: &str = "\
 usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH] [--install-conductor]
        bench agent [--stuck]
        bench relay -- COMMAND…
+       bench host SOCKET SHARE
        bench core [ROUNDS]
        bench fairness
        bench allocations [--write]
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         ["agent"] => agent::run(Manners::Polite),
         ["agent", "--stuck"] => agent::run(Manners::Stuck),
         ["relay", "--", ..] => relay::run(&arguments[2..]),
+        ["host", socket, share] => host::run(socket, share),
         ["fairness"] => fairness(),
         ["core"] => measure::core::look(1_000),
         ["core", rounds] => number(rounds).and_then(measure::core::look),
@@ -89,6 +93,7 @@ fn fairness() -> io::Result<()> {
     let lab = Lab { programs, effort: Effort::Quick };
     println!("{:#?}", measure::crowd::measure(&lab)?);
     println!("{:#?}", measure::fairness::measure(&lab)?);
+    println!("{:#?}", measure::many::measure(&lab)?);
     Ok(())
 }
 

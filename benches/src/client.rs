@@ -1,8 +1,10 @@
 //! A raw client: starts a path, sends lines, waits for answers.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::lines::Lines;
@@ -27,11 +29,12 @@ impl Flood {
     }
 }
 
-/// A client and the process that it has started.
+/// A client and the process that it has started, unless it is one of many clients of a bridge
+/// at a socket.
 #[derive(Debug)]
 pub struct Client {
-    child: Child,
-    input: Option<ChildStdin>,
+    child: Option<Child>,
+    input: Option<File>,
     /// The lines that this process writes.
     pub output: Lines,
     requests: u64,
@@ -42,25 +45,39 @@ impl Client {
     pub fn start(mut command: Command) -> io::Result<Client> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
-        let input = child.stdin.take();
-        let Some(output) = child.stdout.take() else {
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        Ok(Client { child, input, output: Lines::new(OwnedFd::from(output)), requests: 0 })
+        let input = Some(OwnedFd::from(input).into());
+        let output = Lines::new(OwnedFd::from(output));
+        Ok(Client { child: Some(child), input, output, requests: 0 })
+    }
+
+    /// A client at this socket, which has the answer to its `initialize`.
+    pub fn at(stream: UnixStream) -> io::Result<Client> {
+        let input = Some(OwnedFd::from(stream.try_clone()?).into());
+        let output = Lines::new(OwnedFd::from(stream));
+        let mut client = Client { child: None, input, output, requests: 0 };
+        client.initialize()?;
+        Ok(client)
     }
 
     /// Starts a path and waits for the answer to `initialize`.
     pub fn connect(command: Command) -> io::Result<Client> {
         let mut client = Client::start(command)?;
-        let id =
-            client.request("initialize", r#"{"protocolVersion":1,"clientCapabilities":{}}"#)?;
-        client.answer(id)?;
+        client.initialize()?;
         Ok(client)
     }
 
-    /// The id of the process that was started.
+    fn initialize(&mut self) -> io::Result<()> {
+        let params = r#"{"protocolVersion":1,"clientCapabilities":{}}"#;
+        let id = self.request("initialize", params)?;
+        self.answer(id).map(drop)
+    }
+
+    /// The id of the process that was started; 0 if none was.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(0, Child::id)
     }
 
     /// Writes bytes as they are.
@@ -146,7 +163,7 @@ impl Client {
 
     /// Kills the process that was started.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.child.kill()
+        self.child.as_mut().map_or(Ok(()), Child::kill)
     }
 
     /// The exit code of the process that was started; `None` if it does not end
@@ -154,7 +171,8 @@ impl Client {
     pub fn exit_code(&mut self, patience: Duration) -> io::Result<Option<i32>> {
         let begun = Instant::now();
         while begun.elapsed() < patience {
-            if let Some(status) = self.child.try_wait()? {
+            let child = self.child.as_mut();
+            if let Some(status) = child.map(Child::try_wait).transpose()?.flatten() {
                 return Ok(status.code());
             }
             // Nothing reads its stdout here: a process that is blocked in a write to it never exits.
@@ -165,7 +183,7 @@ impl Client {
 
     /// Waits for the end of the process that was started.
     pub fn wait(&mut self) -> io::Result<()> {
-        self.child.wait().map(drop)
+        self.child.as_mut().map_or(Ok(()), |child| child.wait().map(drop))
     }
 }
 
@@ -179,11 +197,12 @@ impl Drop for Client {
     /// Closes stdin first, so that a process in the middle can end its agents.
     fn drop(&mut self) {
         self.hang_up();
+        let Some(child) = &mut self.child else { return };
         let patience = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
+        while matches!(child.try_wait(), Ok(None)) {
             if patience.elapsed() > Duration::from_secs(5) {
                 // It may be gone by now, which is what is wanted.
-                let _ = self.child.kill();
+                let _ = child.kill();
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod fairness;
 pub mod growth;
 pub mod life;
+pub mod many;
 pub mod memory;
 pub mod speed;
 
@@ -59,6 +60,8 @@ pub struct Figures {
     pub fairness: fairness::Fairness,
     /// A heartbeat while very many agents flood.
     pub crowd: crowd::Crowd,
+    /// Many clients of one bridge.
+    pub many: many::Many,
     /// Resident memory.
     pub memory: memory::MemoryFigures,
     /// Starting, idling, ending.
@@ -81,10 +84,12 @@ impl Figures {
         let fairness = fairness::measure(lab)?;
         say("a crowd");
         let crowd = crowd::measure(lab)?;
+        say("many clients");
+        let many = many::measure(lab)?;
         say("memory");
         let memory = memory::measure(lab)?;
         say("starting, idling, ending");
         let life = life::measure(lab)?;
-        Ok(Figures { speed, growth, fairness, crowd, memory, life, core })
+        Ok(Figures { speed, growth, fairness, crowd, many, memory, life, core })
     }
 }

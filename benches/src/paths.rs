@@ -103,6 +103,14 @@ impl Programs {
         command
     }
 
+    /// A bridge for many clients in front of raw agents, and the socket that it makes.
+    pub fn host(&self, share: &str) -> (Command, PathBuf) {
+        let socket = self.scratch.join("socket");
+        let mut command = Command::new(&self.bench);
+        command.arg("host").arg(&socket).arg(share);
+        (command, socket)
+    }
+
     /// drawbridge with `options`, in front of a raw agent with `agent_options`.
     ///
     /// Its log is written as by default, but into the scratch folder; the user's

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path as FilePath;
 
 use crate::measure::growth::SESSIONS;
+use crate::measure::many::WIDTHS;
 use crate::measure::speed::{LARGE, LONG, SHORT, SIZES};
 use crate::measure::{Figures, PerPath};
 use crate::paths::Path;
@@ -35,7 +36,7 @@ impl Report<'_> {
         for (name, value) in &self.facts {
             text.push_str(&format!("{name}: {value}\n"));
         }
-        for table in [self.targets(), self.paths(), self.growth()] {
+        for table in [self.targets(), self.paths(), self.growth(), self.many()] {
             text.push('\n');
             text.push_str(&aligned(&table));
         }
@@ -107,6 +108,14 @@ impl Report<'_> {
         (head("sessions on one channel"), rows)
     }
 
+    fn many(&self) -> Table {
+        let head = ["clients × sessions on one channel", "p50", "p99"].map(str::to_owned);
+        let rows = WIDTHS.iter().zip(&self.figures.many.growth).map(|((clients, each), trip)| {
+            vec![format!("{clients} × {each}"), time(trip.p50), time(trip.p99)]
+        });
+        (head.to_vec(), rows.collect())
+    }
+
     /// Writes the page and its pictures into `folder`.
     pub fn write(&self, folder: &FilePath) -> io::Result<()> {
         let pictures = folder.join("pictures");
@@ -125,6 +134,8 @@ impl Report<'_> {
         page.push_str(&markdown(&self.paths()));
         page.push_str("\n## Growth\n\n");
         page.push_str(&markdown(&self.growth()));
+        page.push_str("\n## Many clients\n\n");
+        page.push_str(&markdown(&self.many()));
         page.push_str("\n## Fairness\n\n");
         let trips = [("two direct agents", fairness.direct), ("drawbridge", fairness.drawbridge)];
         let rows = trips.map(|(name, trip)| vec![name.to_owned(), time(trip.p50), time(trip.p99)]);
@@ -229,6 +240,10 @@ source with its line ends, quotes and backslashes.
 - Fairness: `--share session`, so that two sessions have an agent each. One floods without a \
 pause, the other is prompted a millisecond after each answer. The floor is the same client \
 reading the same two agents itself.
+- Many clients: the clients of one bridge at a Unix socket, with the limits of a bridge for many \
+clients, prompt in turn, each on its next session. The one that never reads has asked its agent \
+for updates without an end two seconds before; the other one prompts a millisecond after each \
+answer, and its floor is the same without the silent one.
 - Memory is `VmRSS`, peaks are `VmHWM`. The stalled client asks for 300 000 updates and reads \
 nothing until the bridge's memory has stopped growing; then it reads, and checks the number in \
 every update. The stalled agent sleeps while 300 requests of 64 KiB are sent to it; each of them \

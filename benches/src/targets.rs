@@ -1,5 +1,6 @@
 //! The targets, row by row, and whether they hold.
 
+use crate::host;
 use crate::measure::speed::{LARGE, LONG, PIPE, SHORT, Speed};
 use crate::measure::{Figures, PerPath, core, crowd, life, memory};
 use crate::paths::Path::{self, Conductor, Direct, Drawbridge, Relay};
@@ -182,6 +183,14 @@ fn fairness(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let what = format!("heartbeat while {} agents flood, p99", crowd::AGENTS);
     let beat = figures.crowd.heartbeat.p99;
     lines.push(within(&what, beat, 20e-3, time, "≤ 20 ms".to_owned()));
+    let many = &figures.many;
+    let (unloaded, ours) = (many.unloaded.p99, many.beside_silent.p99);
+    let what = "a client's p99 while another client never reads";
+    lines.push(at_most(what, time(ours), ours / unloaded, 2.0, "unloaded"));
+    let (limit, peak) = (2.0 * host::OUTBOX as f64, many.peak as f64);
+    let what =
+        format!("… and the memory that it takes, outboxes of {}", bytes(host::OUTBOX as f64));
+    lines.push(within(&what, peak, limit, bytes, format!("≤ 2 limits = {}", bytes(limit))));
 }
 
 fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {

@@ -31,6 +31,7 @@ pub mod held_frames;
 pub mod id_set;
 pub mod open_questions;
 pub mod parent;
+pub mod parting;
 pub mod passing;
 pub mod passing_table;
 pub mod pending;

@@ -37,6 +37,7 @@ mod no_agent;
 mod opening;
 mod overlap;
 mod parent;
+mod parting;
 mod passing;
 mod prompts;
 mod questions;

@@ -110,6 +110,7 @@ pub fn request(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fr
         }
         return;
     }
+    step.books.part(client, frame);
     match frame.method {
         Method::SessionClose => match named {
             Some(Meaning::Passing(key)) => pass_on::about_passing_id(step, client, key, frame),

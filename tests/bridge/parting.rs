@@ -1,0 +1,76 @@
+//! A client that gives its agent settings or credentials parts from the clients that share it.
+
+use drawbridge::bridge::{ChannelId, ClientId};
+
+use crate::harness::{END_TURN, NEW, World, session};
+
+const SETTING: &str = r#"{"id":"main","apiType":"anthropic","baseUrl":"http://x"}"#;
+const LOGIN: &str = r#"{"methodId":"key","_meta":{"key":"secret"}}"#;
+
+/// Two clients, each with a session on the one channel.
+fn two() -> (World, [ClientId; 2], ChannelId) {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.open(second, channel, "b");
+    (world, [first, second], channel)
+}
+
+#[test]
+fn what_one_client_sets_reaches_no_channel_of_another() {
+    for (method, params) in [("providers/set", SETTING), ("authenticate", LOGIN)] {
+        let (mut world, [first, second], shared) = two();
+        world.request(first, 7, method, params);
+        // A process of its own gets it.
+        let own = world.expect_spawn("/home");
+        assert_ne!(own, shared);
+        world.handshake(own);
+        let number = world.expect_request(own, method, params);
+        world.answer(own, number, "{}");
+        world.expect_answer(first, 7, "{}");
+        // Its next session goes there, the other's does not, and the old ones stay.
+        world.open(first, own, "c");
+        world.open(second, shared, "d");
+        let number = world.prompt(first, shared, "a", 8);
+        world.answer(shared, number, END_TURN);
+        world.expect_answer(first, 8, END_TURN);
+    }
+}
+
+#[test]
+fn a_channel_that_serves_one_client_alone_goes_with_it() {
+    let mut world = World::with(|config| config.agent.sessions_per_channel = 1);
+    let (first, channel) = world.start();
+    let second = world.join();
+    world.open(first, channel, "a");
+    world.request(first, 7, "providers/set", SETTING);
+    let number = world.expect_request(channel, "providers/set", SETTING);
+    world.answer(channel, number, "{}");
+    world.expect_answer(first, 7, "{}");
+    // There is room again, but the other client never meets it.
+    world.close(first, channel, "a");
+    world.request(second, 9, "session/new", NEW);
+    let other = world.expect_spawn("/home");
+    assert_ne!(other, channel);
+    world.handshake(other);
+    let number = world.expect_request(other, "session/new", NEW);
+    world.answer(other, number, &session("b"));
+    world.expect_answer(second, 9, &session("b"));
+}
+
+#[test]
+fn clients_that_set_the_same_meet_again() {
+    let (mut world, [first, second], _) = two();
+    world.request(first, 7, "providers/set", SETTING);
+    let own = world.expect_spawn("/home");
+    world.handshake(own);
+    let number = world.expect_request(own, "providers/set", SETTING);
+    world.answer(own, number, "{}");
+    world.expect_answer(first, 7, "{}");
+    world.request(second, 8, "providers/set", SETTING);
+    let number = world.expect_request(own, "providers/set", SETTING);
+    world.answer(own, number, "{}");
+    world.expect_answer(second, 8, "{}");
+    world.open(second, own, "c");
+}
