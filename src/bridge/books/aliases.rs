@@ -35,12 +35,35 @@ pub fn free(agent_id: &str, is_taken: impl Fn(&str) -> bool) -> Box<str> {
     }
 }
 
+/// The meanings of one id; nearly always there is one.
+#[derive(Clone, Debug)]
+enum Meanings {
+    One(Name),
+    Several(Vec<Name>),
+}
+
+impl Meanings {
+    fn of(all: Vec<Name>) -> Meanings {
+        match all[..] {
+            [one] => Meanings::One(one),
+            _ => Meanings::Several(all),
+        }
+    }
+
+    fn all(&self) -> &[Name] {
+        match self {
+            Meanings::One(one) => std::slice::from_ref(one),
+            Meanings::Several(all) => all,
+        }
+    }
+}
+
 /// The public ids of one agent's conversations that are live or being restored.
 #[derive(Debug, Default)]
 pub struct Aliases {
     /// Live sessions and passing ids, by the id that clients know, the last one last. An id means
     /// several things only if they are sessions, in different directories.
-    live: HashMap<Box<str>, Vec<Name>>,
+    live: HashMap<Box<str>, Meanings>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
     /// The same calls, by the id by which clients will know the conversation.
@@ -50,8 +73,8 @@ pub struct Aliases {
 impl Aliases {
     /// The live sessions that clients know by this id: one in each directory.
     pub fn live(&self, id: &str) -> impl Iterator<Item = SessionKey> {
-        let names = self.live.get(id).into_iter().flatten();
-        names.filter_map(|name| match name {
+        let names = self.live.get(id).map(Meanings::all).unwrap_or_default();
+        names.iter().filter_map(|name| match name {
             Name::Session(key) => Some(*key),
             Name::Passing(_) => None,
         })
@@ -59,29 +82,32 @@ impl Aliases {
 
     /// The meaning that this id has got last.
     pub fn named(&self, id: &str) -> Option<Name> {
-        self.live.get(id)?.last().copied()
+        self.live.get(id)?.all().last().copied()
     }
 
     /// Whether this id has a meaning, also if another one has been added since.
     pub fn means(&self, id: &str, name: Name) -> bool {
-        self.live.get(id).is_some_and(|names| names.contains(&name))
+        self.live.get(id).is_some_and(|names| names.all().contains(&name))
     }
 
     /// Gives an id a meaning. It takes the place of others, but for sessions beside a session:
     /// they are conversations in different directories.
     pub fn insert(&mut self, id: &str, name: Name) {
-        let names = self.live.entry(id.into()).or_default();
         let is_session = matches!(name, Name::Session(_));
-        names.retain(|other| is_session && matches!(other, Name::Session(_)));
-        names.push(name);
+        let before = self.live.get(id).map(Meanings::all).unwrap_or_default();
+        let others = before.iter().filter(|other| is_session && matches!(other, Name::Session(_)));
+        let all: Vec<Name> = others.copied().chain([name]).collect();
+        self.live.insert(id.into(), Meanings::of(all));
     }
 
     /// Forgets one meaning of an id.
     pub fn remove(&mut self, id: &str, name: Name) {
         let Some(names) = self.live.get_mut(id) else { return };
-        names.retain(|other| *other != name);
-        if names.is_empty() {
+        let left: Vec<Name> = names.all().iter().copied().filter(|other| *other != name).collect();
+        if left.is_empty() {
             self.live.remove(id);
+        } else {
+            *names = Meanings::of(left);
         }
     }
 

@@ -36,7 +36,7 @@ impl Books {
         if self.is_ending() {
             return None;
         }
-        let Absence { since, departure, cancelled_at } = absence;
+        let Absence { since, departure, cancelled_at } = &**absence;
         let (at, duty) = match (departure, cancelled_at) {
             _ if !session.is_busy() => match departure {
                 // Its end needs no deadline: it follows from the step in which it became quiet.
@@ -81,10 +81,8 @@ impl Books {
         let found = if lives { Editor::Lives } else { Editor::Gone };
         let mut touched = Vec::new();
         for (key, session) in &mut self.sessions {
-            if let Audience::Absent(Absence {
-                departure: Departure::Lost { client: Some(lost), editor },
-                ..
-            }) = &mut session.audience
+            if let Audience::Absent(absence) = &mut session.audience
+                && let Departure::Lost { client: Some(lost), editor } = &mut absence.departure
                 && *lost == client
             {
                 *editor = found;
@@ -121,7 +119,8 @@ mod tests {
         }
         let cancelled_at = cancelled_at.map(at);
         let session = books.session_mut(key).unwrap();
-        session.audience = Audience::Absent(Absence { since: at(7), departure, cancelled_at });
+        let absence = Absence { since: at(7), departure, cancelled_at };
+        session.audience = Audience::Absent(Box::new(absence));
         let duty = books.duty(books.session(key).unwrap());
         duty.map(|(at, duty)| (at.as_millis(), duty))
     }

@@ -24,10 +24,11 @@ impl Books {
     /// further processes get and others share its pool. The channels that serve it alone go
     /// with it.
     pub fn part(&mut self, client: ClientId, request: &Frame) {
-        let Some(old) = self.clients.get(&client).and_then(|row| row.pool) else { return };
-        if !is_kept(request) || !self.is_shared(old, client) {
+        if !is_kept(request) {
             return;
         }
+        let pool = self.clients.get(&client).and_then(|row| row.pool);
+        let Some(old) = pool.filter(|pool| self.is_shared(*pool, client)) else { return };
         let Some(pool) = self.pools.get(&old).filter(|pool| pool.access == Access::Shared) else {
             return;
         };

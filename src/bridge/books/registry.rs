@@ -327,6 +327,16 @@ impl Books {
         self.channels.iter().rev().find(|(_, row)| row.is_open()).map(|(id, _)| *id)
     }
 
+    /// Attaches a client that merely watches, unless it is attached already.
+    pub fn attach_watcher(&mut self, client: ClientId, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(&key)
+            && !session.clients().contains(&client)
+        {
+            session.watchers.push(client);
+        }
+        self.attach(client, key);
+    }
+
     /// Attaches a client to a session. Does nothing if either is gone.
     pub fn attach(&mut self, client: ClientId, key: SessionKey) {
         let (Some(session), Some(row)) =
@@ -352,11 +362,11 @@ impl Books {
             row.sessions.remove(&key);
         }
         let Some(session) = self.session_mut(key) else { return self.absent(key) };
-        session.participants.remove(&client);
+        session.watchers.retain(|other| *other != client);
         if let Audience::Attached(clients) = &mut session.audience {
             clients.retain(|other| *other != client);
             if clients.is_empty() {
-                session.audience = Audience::Absent(then);
+                session.audience = Audience::Absent(Box::new(then));
             }
         }
         let channel = session.channel;

@@ -79,7 +79,7 @@ pub enum Audience {
     /// These clients are attached, in the order in which they came.
     Attached(Vec<ClientId>),
     /// No client is attached.
-    Absent(Absence),
+    Absent(Box<Absence>),
 }
 
 /// The background work of a session, as far as it is known.
@@ -135,8 +135,8 @@ pub struct Session {
     pub seq: u64,
     /// What a client that comes later is told; `None`: nothing is kept for one.
     pub transcript: Option<Box<Transcript>>,
-    /// The clients that opened it or have prompted in it.
-    pub participants: Ids<ClientId>,
+    /// The attached clients that merely watch: they have neither opened it nor prompted in it.
+    pub watchers: Vec<ClientId>,
 }
 
 impl Session {
@@ -155,7 +155,7 @@ impl Session {
             id,
             agent_id,
             cwd,
-            audience: Audience::Absent(Absence::lost(now, None)),
+            audience: Audience::Absent(Box::new(Absence::lost(now, None))),
             last_seen: now,
             calls: Ids::default(),
             queue: VecDeque::new(),
@@ -167,7 +167,7 @@ impl Session {
             background: Background::Unknown,
             seq: 0,
             transcript: None,
-            participants: Ids::default(),
+            watchers: Vec::new(),
         }
     }
 
@@ -177,6 +177,12 @@ impl Session {
             Audience::Attached(clients) => clients,
             Audience::Absent(_) => &[],
         }
+    }
+
+    /// Whether one client alone has the session, and nothing is kept for others: nobody but that
+    /// client is told of a turn.
+    pub fn is_private(&self) -> bool {
+        self.transcript.is_none() && self.watchers.is_empty() && self.clients().len() == 1
     }
 
     /// Whether the last client has left the session on purpose.

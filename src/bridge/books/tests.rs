@@ -203,8 +203,8 @@ fn a_permission_is_asked_of_who_prompted_and_never_of_who_merely_watches() {
         books.whom_to_ask(books.session(key).unwrap(), &question("session/request_permission"))
     };
     assert_eq!(asked(&books), []);
-    books.attach(ALICE, key);
-    books.attach(BOB, key);
+    books.attach_watcher(ALICE, key);
+    books.attach_watcher(BOB, key);
     let queued = add_prompt(&mut books, key, BOB, Stage::held(&frame()));
     assert_eq!(asked(&books), [ALICE, BOB]);
     books.call_mut(queued).unwrap().stage = Stage::sent(at(1), 0);
@@ -214,9 +214,9 @@ fn a_permission_is_asked_of_who_prompted_and_never_of_who_merely_watches() {
     books.agent_mut(AGENT).config.permission_policy = PermissionPolicy::Originator;
     books.detach(BOB, key, absence::Absence::lost(at(0), None));
     assert_eq!(asked(&books), [], "who prompted is gone, and the other one merely watches");
-    books.session_mut(key).unwrap().participants.insert(ALICE);
+    books.session_mut(key).unwrap().watchers.clear();
     assert_eq!(asked(&books), [ALICE]);
-    books.session_mut(key).unwrap().participants = Ids::default();
+    books.session_mut(key).unwrap().watchers.push(ALICE);
     books.take_call(queued);
     assert_eq!(asked(&books), [ALICE], "there is no turn of another");
 }

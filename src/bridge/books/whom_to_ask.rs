@@ -58,7 +58,7 @@ impl Books {
         if seeded::is(seeded::Bug::ObserverDecides) {
             return attached.to_vec();
         }
-        let takes_part = |client: &&ClientId| session.participants.contains(client);
+        let takes_part = |client: &&ClientId| !session.watchers.contains(client);
         let participants: Vec<ClientId> = attached.iter().filter(takes_part).copied().collect();
         let is_in_turn = self.running_in(session).next().is_some();
         match participants.is_empty() && !is_in_turn {

@@ -52,35 +52,39 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let now = step.now;
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let channel = session.channel;
+    let only = listeners::plain_client(step.books, session);
     if !session.calls.is_empty() {
         step.books.renew_reloads(key, now);
     }
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
-    session.last_seen = now;
-    session.heard_at = now;
+    (session.last_seen, session.heard_at) = (now, now);
+    match only {
+        Some(client) => {
+            session.seq += 1;
+            let (lane, frame) = (Lane::Channel(channel), frame.into_whole());
+            step.outgoing.push(Effect::ToClient { client, lane, frame });
+        }
+        None => to_company(step, key, frame),
+    }
+}
+
+/// Sends a notification of a live session to each of several clients, or to one that wants more
+/// than the agent's bytes, and keeps it for those that come later.
+fn to_company(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let frame = match session.transcript.is_some() {
         // A small message must not keep the memory of a whole read for as long as it is kept.
         true => frame.detached(),
         false => frame,
     };
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let part = part_of(&frame);
     if let Some(call) = step.books.replay_in(session) {
-        return replayed(step, channel, call, &frame);
+        return replayed(step, session.channel, call, &frame);
     }
-    let exchanges_ids = step.books.exchanges_ids(channel);
     if frame.update_kind().is_some_and(|kind| kind == "user_message_chunk") {
         learn_echo(step, key);
     }
-    let seq = step.books.record(key, part, frame.bytes());
+    let seq = step.books.record(key, part_of(&frame), frame.bytes());
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    if let [client] = *session.clients()
-        && !exchanges_ids
-        && listeners::is_plain(step.books, session, client)
-    {
-        let (lane, frame) = (Lane::Channel(channel), frame.into_whole());
-        return step.outgoing.push(Effect::ToClient { client, lane, frame });
-    }
     // Without a client attached the notification goes nowhere.
     for client in session.clients().to_vec() {
         listeners::send(step, key, client, &frame, Showing::Live { seq });

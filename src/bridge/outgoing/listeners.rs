@@ -55,11 +55,14 @@ pub fn send(
     step.send_to_client(client, channel, outgoing);
 }
 
-/// Whether a client gets notifications of a session as the agent wrote them.
-pub fn is_plain(books: &Books, session: &Session, client: ClientId) -> bool {
-    let Some(row) = books.client(client) else { return false };
-    let is_alone = session.clients().len() == 1;
-    is_alone && !row.listening.numbered && is_own(books, session.channel, client)
+/// The only client of a session, if it gets the notifications as the agent wrote them and nothing
+/// is kept of them: what every message passes in front of one editor.
+pub fn plain_client(books: &Books, session: &Session) -> Option<ClientId> {
+    let [client] = *session.clients() else { return None };
+    let (row, channel) = (books.client(client)?, books.channel(session.channel)?);
+    let is_kept = session.transcript.is_some() || books.replay_in(session).is_some();
+    let is_plain = row.pool == channel.pool && !row.listening.numbered && !is_kept;
+    (is_plain && !books.exchanges_ids(session.channel)).then_some(client)
 }
 
 /// Whether an agent knows what a client offers: it is in the pool of the agent's channel.

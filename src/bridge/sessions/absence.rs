@@ -1,6 +1,6 @@
 //! What is done about a session that no client is attached to.
 
-use crate::bridge::books::absence::{Absence, Departure, Editor};
+use crate::bridge::books::absence::{Departure, Editor};
 use crate::bridge::books::duties::Duty;
 use crate::bridge::books::session::Audience;
 use crate::bridge::effect::Effect;
@@ -22,8 +22,8 @@ pub fn fulfil(step: &mut Step<'_>, key: SessionKey, duty: Duty) {
 
 fn look_for_editor(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     if let Some(session) = step.books.session_mut(key)
-        && let Audience::Absent(Absence { departure: Departure::Lost { editor, .. }, .. }) =
-            &mut session.audience
+        && let Audience::Absent(absence) = &mut session.audience
+        && let Departure::Lost { editor, .. } = &mut absence.departure
     {
         *editor = Editor::Asked;
         step.effect(Effect::LookForEditor(client));

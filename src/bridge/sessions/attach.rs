@@ -118,6 +118,6 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
 
 /// Attaches a client, and asks it what it may answer.
 fn join(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
-    step.books.attach(client, key);
+    step.books.attach_watcher(client, key);
     question::ask_newcomer(step, client, key);
 }

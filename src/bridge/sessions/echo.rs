@@ -4,31 +4,21 @@
 //! In protocol version 1 an agent does not repeat the prompt. Of one that does, that is learned,
 //! and its own words count.
 
-use bytes::Bytes;
-
 use crate::bridge::id::{ClientId, SessionKey};
 use crate::bridge::outgoing::messages::TurnParams;
 use crate::bridge::outgoing::{compose, deliver};
 use crate::bridge::sessions::publish;
 use crate::bridge::step::Step;
-use crate::bridge::update::Part;
 use crate::wire::{Frame, json};
 
 /// Shows the prompt of a client to the others that are attached, and keeps it for those that
 /// come later.
 pub fn prompt(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, prompt: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    if step.books.channel(session.channel).is_some_and(|row| row.echoes) {
+        return;
+    }
     let agent_id = session.agent_id.clone();
-    let has_others = session.clients().iter().any(|other| Some(*other) != client);
-    let echoes = step.books.channel(session.channel).is_some_and(|row| row.echoes);
-    if echoes {
-        return;
-    }
-    if !has_others && session.transcript.is_none() {
-        // A client that comes back must learn that it has missed something.
-        step.books.record(key, Part::History, &Bytes::new());
-        return;
-    }
     let text = prompt.bytes();
     let blocks = prompt.find(&["prompt"]).map(|blocks| json::elements(text, blocks));
     for block in blocks.unwrap_or_default() {

@@ -107,7 +107,7 @@ fn kept(transcript: &Transcript, wanted: [(&'static str, u64); 2]) -> Vec<&'stat
 fn begin(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let Some(channel) = step.books.session(key).map(|row| row.channel) else { return };
     step.effect(Effect::Fence { client, lane: channel.into() });
-    step.books.attach(client, key);
+    step.books.attach_watcher(client, key);
     step.books.mark_seen(key, step.now);
 }
 
@@ -188,7 +188,8 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     begin(step, client, key);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (replayed, gap) = match (&session.transcript, after) {
-        (None, after) => (Vec::new(), after.is_none_or(|after| session.seq > after)),
+        // What was said to nobody has no number where nothing is kept.
+        (None, _) => (Vec::new(), true),
         (Some(row), Some(after)) => {
             (row.missed_after(after).into_iter().cloned().collect(), row.ring.has_gap_after(after))
         }

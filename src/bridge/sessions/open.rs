@@ -227,7 +227,6 @@ fn register(
     let cwd = opening.cwd.clone();
     let mut session = Session::new(key, place, (public, agent_id), cwd, now);
     session.servers = opening.servers;
-    session.participants.insert(client);
     step.books.add_session(session);
     step.books.attach(client, key);
     step.books.adopt_calls(key, client);

@@ -43,9 +43,11 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
 fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: &Frame) {
     let now = step.now;
     let is_first = step.books.running_prompts(key).next().is_none();
-    if let Some(session) = step.books.session_mut(key) {
-        session.last_seen = now;
-        session.turn_began(now);
+    let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
+    session.last_seen = now;
+    session.turn_began(now);
+    if session.is_private() {
+        return;
     }
     if let Some(client) = client {
         takes_part(step, key, client);
@@ -61,8 +63,8 @@ fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: 
 /// nobody else can answer.
 fn takes_part(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
-    if !session.participants.contains(&client) {
-        session.participants.insert(client);
+    if session.watchers.contains(&client) {
+        session.watchers.retain(|other| *other != client);
         question::ask_newcomer(step, client, key);
     }
 }
@@ -83,6 +85,9 @@ fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer:
     let Some(session) = step.books.session_mut(key) else { return };
     (session.last_seen, session.heard_at) = (now, now);
     session.turn_ended(now);
+    if session.is_private() && session.queue.is_empty() {
+        return;
+    }
     if step.books.running_prompts(key).next().is_none() {
         echo::turn(step, key, client, "idle", answer);
         next_queued(step, key);
