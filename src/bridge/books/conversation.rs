@@ -2,6 +2,8 @@
 //! directory is another conversation, of which its clients know nothing. What a client has, or
 //! had, under an id is that same conversation for it, wherever it asks for it.
 
+use std::sync::Arc;
+
 use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, Opening};
 use crate::bridge::books::channel::Channel;
@@ -35,6 +37,13 @@ pub fn is_same_directory(one: &str, other: &str) -> bool {
 }
 
 impl Books {
+    /// A directory for a session on a channel; the sessions there share its text.
+    pub fn directory(&self, channel: ChannelId, cwd: &str) -> Arc<str> {
+        let newest = self.channel(channel).and_then(|row| row.sessions.last());
+        let known = newest.and_then(|key| self.session(*key)).map(|session| &session.cwd);
+        known.filter(|known| ***known == *cwd).map_or_else(|| cwd.into(), Arc::clone)
+    }
+
     /// The live session that a client means by an id: one that it is attached to, else the one
     /// in this directory.
     pub fn live(&self, client: ClientId, id: &str, cwd: &str) -> Option<SessionKey> {
@@ -49,8 +58,7 @@ impl Books {
     /// The live session that a client means by an id that it names without a directory: one that
     /// it is attached to, else the one in its own directory, else the only one.
     pub fn live_anywhere(&self, client: ClientId, id: &str) -> Option<SessionKey> {
-        let cwd = self.client_cwd(client);
-        self.live(client, id, &cwd).or_else(|| {
+        self.live(client, id, self.client_cwd(client)).or_else(|| {
             let mut sessions = self.agent_of_client(client)?.aliases.live(id);
             sessions.next().filter(|_| sessions.next().is_none())
         })

@@ -1,6 +1,7 @@
 //! One session: one conversation that is live on one channel.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::bridge::books::absence::{Absence, Departure};
 use crate::bridge::books::id_set::Ids;
@@ -110,7 +111,7 @@ pub struct Session {
     /// Its agent id.
     pub agent_id: Box<str>,
     /// Its directory.
-    pub cwd: Box<str>,
+    pub cwd: Arc<str>,
     /// The clients that are attached, or why there is none.
     pub audience: Audience,
     /// When it was last used; its idle time counts from here.
@@ -145,7 +146,7 @@ impl Session {
         key: SessionKey,
         (agent, channel): (AgentId, ChannelId),
         (id, agent_id): (Box<str>, Box<str>),
-        cwd: Box<str>,
+        cwd: Arc<str>,
         now: Moment,
     ) -> Self {
         Session {

@@ -7,6 +7,7 @@
 //! of tombstones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 
@@ -108,7 +109,7 @@ pub struct Tombstone {
     hold: Hold,
     calls: Ids<CallId>,
     /// The directory of the session; empty: it is not known.
-    pub cwd: Box<str>,
+    pub cwd: Arc<str>,
     /// Why the session ended; `None`: no client ever had it.
     pub reason: Option<EndReason>,
     /// The cost of the session for its agent, as a husk.
@@ -127,7 +128,7 @@ impl Tombstone {
     ) -> Self {
         let alias = (*agent_id != *id).then(|| id.into());
         let (of, reason, husk) = (Buried::Session, None, HuskCost::default());
-        let cwd = Box::default();
+        let cwd = Arc::default();
         Tombstone { key, of, agent_id, alias, since: now, hold, calls, cwd, reason, husk }
     }
 

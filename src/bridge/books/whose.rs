@@ -198,8 +198,8 @@ impl Books {
 
     /// The directory in which a channel for this client is started, unless an open names
     /// another one.
-    pub fn client_cwd(&self, client: ClientId) -> Box<str> {
-        self.clients.get(&client).map_or_else(Default::default, |row| row.cwd.clone())
+    pub fn client_cwd(&self, client: ClientId) -> &str {
+        self.clients.get(&client).map_or("", |row| &row.cwd)
     }
 
     /// The session that a client means by an id, if it is attached to it.

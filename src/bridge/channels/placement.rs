@@ -148,7 +148,7 @@ fn place_open(
     }
     let share = step.books.agent(agent).config.share;
     let cwd: Box<str> = if opening.cwd.is_empty() || share == Share::Agent {
-        step.books.client_cwd(client)
+        step.books.client_cwd(client).into()
     } else {
         opening.cwd.clone()
     };

@@ -33,7 +33,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
     let now = step.now;
     let named = frame.session();
     let cwd = param(frame, "cwd").filter(|cwd| !cwd.is_empty());
-    let cwd = cwd.unwrap_or_else(|| step.books.client_cwd(client));
+    let cwd = cwd.unwrap_or_else(|| step.books.client_cwd(client).into());
     let (agent_id, public_id) = match (kind, named) {
         (OpenKind::New, _) => (None, None),
         (_, None) => {
@@ -224,7 +224,7 @@ fn register(
     }
     let key = step.books.next_session_key();
     let (place, agent_id) = ((agent, channel), agent_id.into());
-    let cwd = opening.cwd.clone();
+    let cwd = step.books.directory(channel, &opening.cwd);
     let mut session = Session::new(key, place, (public, agent_id), cwd, now);
     session.servers = opening.servers;
     step.books.add_session(session);
