@@ -223,7 +223,7 @@ pub enum PromptQueue {
 /// Which clients are asked when the agent wants a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermissionPolicy {
-    /// The client whose prompt runs; all attached clients if it is gone.
+    /// The client whose prompt runs; if it is gone, those that take part.
     Originator,
     /// All attached clients; the first valid answer wins.
     All,

@@ -203,3 +203,21 @@ fn clients_of_other_agents_directories_and_environments_share_no_process_and_no_
     }
     host.end();
 }
+
+#[test]
+fn the_turn_of_a_chat_that_was_closed_on_purpose_does_not_go_on_for_long() {
+    let host = Host::start(&json!({}), &[]);
+    // The editor lives on; that its chat is closed is seen by that.
+    let mut editor = std::process::Command::new("sleep").arg("600").spawn().expect("an editor");
+    let mut hello = host.hello();
+    hello.editor = Some(editor.id());
+    let mut client = host.client_with(&hello);
+    let session = client.new_session();
+    client.prompt(&session, "say begun\nsleep 600000");
+    client.hears(&session);
+    drop(client);
+    host.logs("its turn is cancelled, because no client has watched it for 15s");
+    editor.kill().expect("it lives");
+    editor.wait().expect("our child");
+    host.end();
+}
