@@ -78,6 +78,8 @@ impl Clients {
     pub(super) fn remove(&mut self, client: ClientId) {
         if let Some(row) = self.rows.remove(&client) {
             row.tasks.iter().for_each(AbortHandle::abort);
+            // What it holds is no part of the sum of all outboxes any more.
+            row.outbox.abandon();
         }
     }
 

@@ -63,3 +63,20 @@ fn an_elicitation_of_a_request_ends_before_that_is_answered() {
         world.expect_answer(channel, 7, r#"{"action":"cancel"}"#);
     }
 }
+
+#[test]
+fn an_elicitation_of_a_request_is_shown_to_no_client_that_comes_later() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    let other = world.join();
+    world.open(editor, channel, "a");
+    let turn = world.prompt(editor, channel, "a", 7);
+    world.request(channel, 1, "elicitation/create", &form(Some("a"), &turn.to_string()));
+    world.expect_request(editor, "elicitation/create", &form(Some("a"), "7"));
+    world.gone(editor);
+    world.request(other, 7, "_drawbridge/attach", &session("a"));
+    world.expect_answer(other, 7, r#"{"replayed":0,"gap":true}"#);
+    world.assert_nothing_for(other);
+    world.wait(30_000);
+    world.expect_answer(channel, 1, r#"{"action":"cancel"}"#);
+}

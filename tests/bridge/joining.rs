@@ -378,3 +378,58 @@ fn an_agent_that_repeats_prompts_is_not_repeated() {
     world.expect_request(channel, "session/prompt", &prompt("a", "two"));
     world.assert_nothing_left();
 }
+
+#[test]
+fn a_number_of_an_earlier_life_of_the_session_means_that_all_is_missing() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    turn(&mut world, editor, channel, "one");
+    let late = world.join();
+    let params = r#"{"sessionId":"a","afterSeq":500}"#;
+    let got = asks(&mut world, late, "_drawbridge/attach", params);
+    let expected = [echo("a", "one"), said("a", "re one"), answer(r#"{"replayed":2,"gap":true}"#)];
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn after_the_only_clients_own_load_the_state_is_what_the_agent_has_said_then() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    let mode =
+        |word: &str| state("a", "current_mode_update", &format!(r#""currentModeId":"{word}""#));
+    let usage = |used: u8| state("a", "usage_update", &format!(r#""used":{used}"#));
+    for line in [mode("code"), usage(1)] {
+        world.says(channel, line.clone());
+        world.expect_line(editor, &line);
+    }
+    world.request(editor, 1, "session/load", &stored("a"));
+    let number = world.expect_request(channel, "session/load", &stored("a"));
+    world.says(channel, usage(2));
+    world.expect_line(editor, &usage(2));
+    let modes = r#"{"modes":{"currentModeId":"ask","availableModes":[]}}"#;
+    world.answer(channel, number, modes);
+    world.expect_answer(editor, 1, modes);
+    let late = world.join();
+    let got = asks(&mut world, late, "session/resume", &stored("a"));
+    assert_eq!(got, [answer(modes), usage(2)]);
+}
+
+#[test]
+fn what_a_sub_agent_hears_is_no_echo_of_a_prompt() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/prompt", &prompt("a", "one"));
+    let number = world.expect_request(channel, "session/prompt", &prompt("a", "one"));
+    world.says(channel, echo("kid", "do this"));
+    world.expect_line(editor, &echo("kid", "do this"));
+    world.answer(channel, number, END_TURN);
+    world.expect_answer(editor, 1, END_TURN);
+    let late = world.join();
+    asks(&mut world, late, "session/resume", &stored("a"));
+    world.request(editor, 2, "session/prompt", &prompt("a", "two"));
+    world.expect_request(channel, "session/prompt", &prompt("a", "two"));
+    world.expect_line(late, &echo("a", "two"));
+}

@@ -2,7 +2,7 @@
 
 use drawbridge::bridge::{ChannelId, ClientId};
 
-use crate::harness::{END_TURN, NEW, World, session};
+use crate::harness::{END_TURN, INITIALIZE, NEW, World, session};
 
 const SETTING: &str = r#"{"id":"main","apiType":"anthropic","baseUrl":"http://x"}"#;
 const LOGIN: &str = r#"{"methodId":"key","_meta":{"key":"secret"}}"#;
@@ -73,4 +73,18 @@ fn clients_that_set_the_same_meet_again() {
     world.answer(own, number, "{}");
     world.expect_answer(second, 8, "{}");
     world.open(second, own, "c");
+}
+
+#[test]
+fn a_newcomer_does_not_get_the_credentials_of_one_who_was_there_alone() {
+    let mut world = World::new();
+    let (first, channel) = world.start();
+    world.open(first, channel, "a");
+    world.agreed(first, channel, "authenticate", LOGIN);
+    let second = world.connect();
+    world.request(second, 1, "initialize", INITIALIZE);
+    let other = world.expect_spawn("/home");
+    world.handshake(other);
+    world.next_line(second);
+    world.open(second, other, "b");
 }

@@ -61,10 +61,29 @@ fn one_whose_outbox_is_full_is_dropped_at_once_if_others_wait() {
     let other = world.join();
     world.open(slow, channel, "a");
     world.open(other, channel, "b");
-    world.event(Event::ClientFull { client: other });
-    assert!(world.dropped.is_empty(), "it is not slow");
-    world.event(Event::ClientMarkPassed { client: slow, over: true });
+    // One long message took it over both marks.
     world.event(Event::ClientFull { client: slow });
+    assert_eq!(world.dropped, [slow]);
+    world.expect_warning(|notice| matches!(notice, Notice::ClientDropped { .. }));
+    world.next_line(slow);
+}
+
+#[test]
+fn one_that_was_full_before_others_came_has_no_grace() {
+    let mut world = World::with(|config| {
+        many(config);
+        config.limits.saturation_grace = drawbridge::bridge::Limit::Never;
+    });
+    let (slow, channel) = world.start();
+    world.open(slow, channel, "a");
+    world.event(Event::ClientFull { client: slow });
+    world.expect(channel, Deed::Pause);
+    world.wait(10_000);
+    let other = world.join();
+    world.request(other, 1, "session/load", &stored("a"));
+    world.expect_answer(other, 1, "{}");
+    world.expect(channel, Deed::Resume);
+    world.wait(100);
     assert_eq!(world.dropped, [slow]);
     world.expect_warning(|notice| matches!(notice, Notice::ClientDropped { .. }));
     world.next_line(slow);

@@ -52,9 +52,17 @@ pub struct Client {
     pub served_by: Option<ChannelId>,
     /// Sessions that ended while it was attached or that it left, and why.
     pub ended: Ended,
-    /// Since when it is slow: its outbox went over the high mark, and is not yet under the low
-    /// one.
-    pub slow_since: Option<Moment>,
+    /// Its slowness: its outbox went over the high mark, and is not yet under the low one.
+    pub slow: Option<Slow>,
+}
+
+/// The slowness of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slow {
+    /// When it began, or when it was last seen that it holds up nobody.
+    pub since: Moment,
+    /// Whether its outbox has reached its limit since: nothing more may be put there.
+    pub is_full: bool,
 }
 
 /// Whether an agent has answered the `initialize` of a client.
@@ -184,7 +192,7 @@ impl Client {
             questions: Ids::default(),
             served_by: None,
             ended: Ended::default(),
-            slow_since: None,
+            slow: None,
         }
     }
 }

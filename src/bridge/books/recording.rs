@@ -112,10 +112,15 @@ impl Books {
     }
 
     /// Makes the history that an agent has replayed for a load of a live session that session's
-    /// own, where a part of it was missing, and keeps the result of the load.
+    /// own, where a part of it was missing, and keeps the result of the load. Where one client
+    /// alone has the session, what the agent has said of its state counts, and nothing older.
     pub fn adopt_replay(&mut self, key: SessionKey, replay: Transcript, result: Bytes) {
-        let seq = self.sessions.get(&key).map_or(0, |session| session.seq);
+        let Some(session) = self.sessions.get(&key) else { return };
+        let (seq, is_alone) = (session.seq, session.clients().len() == 1);
         self.change_transcript(key, |row| {
+            if is_alone {
+                row.adopt_state(&replay);
+            }
             if !row.ring.is_complete() {
                 row.ring = replay.ring;
                 row.ring.forget_numbers_up_to(seq);

@@ -150,8 +150,13 @@ impl Books {
         let row = self.clients.get(&client)?;
         let own = Pool::new(row, Access::Shared, initialize);
         let may_join = |row: &Pool| row.agent == own.agent && row.access == Access::Shared;
-        let is_same = |row: &Pool| may_join(row) && row.identity == own.identity;
-        let known = self.pools.iter_mut().find(|(_, row)| is_same(row));
+        let before = row.pool;
+        // The settings and credentials of others are no newcomer's.
+        let is_same = |id: PoolId, row: &Pool| {
+            let is_plain = row.set_up.is_empty() || before == Some(id);
+            may_join(row) && row.identity == own.identity && is_plain
+        };
+        let known = self.pools.iter_mut().find(|(id, row)| is_same(**id, row));
         let pool = match known {
             Some((id, pool)) => {
                 (pool.environment, pool.home) = (own.environment, own.home);

@@ -78,7 +78,7 @@ impl Ring {
     /// Adds a message, and gives up the oldest turns until the ring is within `limit` bytes.
     pub fn push(&mut self, entry: Entry, limit: usize) {
         if self.is_skipping {
-            self.missing_up_to = entry.seq;
+            self.missing_up_to = self.missing_up_to.max(entry.seq);
             return;
         }
         self.bytes += entry.weight();
@@ -110,7 +110,8 @@ impl Ring {
         self.bytes -= turn.bytes;
         if let Some(last) = turn.entries.last() {
             self.is_complete = false;
-            self.missing_up_to = last.seq;
+            // What an agent has replayed has no number.
+            self.missing_up_to = self.missing_up_to.max(last.seq);
         }
         // It was the one that runs.
         self.is_skipping = self.turns.is_empty();
@@ -198,6 +199,17 @@ mod tests {
         ring.push(entry(7, 100), limit);
         assert_eq!(seqs(&ring), [7]);
         assert!(!ring.is_complete() && ring.is_sound());
+    }
+
+    #[test]
+    fn a_gap_stays_although_what_was_replayed_without_numbers_is_given_up() {
+        let mut ring = Ring::new(true);
+        ring.push(entry(0, 100), usize::MAX);
+        ring.forget_numbers_up_to(500);
+        ring.begin_turn();
+        ring.push(entry(501, 100), 100 + OVERHEAD);
+        assert_eq!(seqs(&ring), [501]);
+        assert_eq!((ring.has_gap_after(450), ring.has_gap_after(500)), (true, false));
     }
 
     #[test]

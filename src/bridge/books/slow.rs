@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::bridge::books::Books;
 use crate::bridge::books::call::Asker;
 use crate::bridge::books::channel::Channel;
+use crate::bridge::books::client::Slow;
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::ClientId;
@@ -24,7 +25,7 @@ impl Books {
     pub fn set_slow(&mut self, client: ClientId, is_slow: bool, now: Moment) {
         // The client may be gone.
         let Some(row) = self.clients.get_mut(&client) else { return };
-        row.slow_since = is_slow.then(|| row.slow_since.unwrap_or(now));
+        row.slow = is_slow.then(|| row.slow.unwrap_or(Slow { since: now, is_full: false }));
         match is_slow {
             true => self.slow.insert(client),
             false => self.slow.remove(&client),
@@ -32,6 +33,14 @@ impl Books {
         self.deadlines.forget(Due::Slow(client));
         self.touched.rows.push(Due::Slow(client));
         self.touch_all_channels();
+    }
+
+    /// Notes that the outbox of a client has reached its limit.
+    pub fn set_full(&mut self, client: ClientId, now: Moment) {
+        self.set_slow(client, true, now);
+        if let Some(slow) = self.clients.get_mut(&client).and_then(|row| row.slow.as_mut()) {
+            slow.is_full = true;
+        }
     }
 
     /// The clients that the frames of a channel's agent may be for.
@@ -69,8 +78,12 @@ impl Books {
     /// When it is to be looked whether a slow client holds up others. `None`: it is not slow, or
     /// there are no others.
     pub fn slow_deadline(&self, client: ClientId) -> Option<Moment> {
-        let since = self.clients.get(&client)?.slow_since?;
-        let grace = self.limits.saturation_grace.millis()?.max(LEAST_GRACE);
+        let Slow { since, is_full } = self.clients.get(&client)?.slow?;
+        let grace = match is_full {
+            // It has no grace when others come.
+            true => LEAST_GRACE,
+            false => self.limits.saturation_grace.millis()?.max(LEAST_GRACE),
+        };
         let at = since.plus_millis(grace);
         (self.clients.len() > 1 && !self.is_ending()).then_some(at)
     }
@@ -89,8 +102,8 @@ impl Books {
 
     /// Notes that a slow client holds up nobody now: its grace begins anew.
     pub fn forbear(&mut self, client: ClientId, now: Moment) {
-        if let Some(row) = self.clients.get_mut(&client) {
-            row.slow_since = Some(now);
+        if let Some(slow) = self.clients.get_mut(&client).and_then(|row| row.slow.as_mut()) {
+            slow.since = now;
             self.touched.rows.push(Due::Slow(client));
         }
     }

@@ -145,6 +145,18 @@ impl Transcript {
         }
     }
 
+    /// Takes the state that an agent has told in a load, in place of the settings that it had and
+    /// of all that it tells anew. The numbers stay: nobody was told a new one.
+    pub fn adopt_state(&mut self, told: &Transcript) {
+        self.model = Bytes::new();
+        let before = self.state.clone();
+        self.state.retain(|kind, _| !matches!(kind, StateKind::Mode | StateKind::Options));
+        for (kind, entry) in &told.state {
+            let seq = before.get(kind).map_or(entry.seq, |before| before.seq);
+            self.set_state(*kind, Entry { seq, ..entry.clone() });
+        }
+    }
+
     /// Whether every limit is kept.
     pub fn is_sound(&self) -> bool {
         self.ring.is_sound() && self.state_bytes() <= MAX_STATE

@@ -80,7 +80,8 @@ fn to_company(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     if let Some(call) = step.books.replay_in(session) {
         return replayed(step, session.channel, call, &frame);
     }
-    if frame.update_kind().is_some_and(|kind| kind == "user_message_chunk") {
+    let is_own = frame.session().is_some_and(|id| *id == *session.agent_id);
+    if is_own && frame.update_kind().is_some_and(|kind| kind == "user_message_chunk") {
         learn_echo(step, key);
     }
     let seq = step.books.record(key, part_of(&frame), frame.bytes());

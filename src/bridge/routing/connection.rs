@@ -68,6 +68,7 @@ pub fn slow(step: &mut Step<'_>, client: ClientId) {
 
 /// Handles that the outbox of a client has reached its limit.
 pub fn full(step: &mut Step<'_>, client: ClientId) {
+    step.books.set_full(client, step.now);
     if step.books.holds_up_others(client) {
         end_slow(step, client);
     }

@@ -190,13 +190,14 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     let (replayed, gap) = match (&session.transcript, after) {
         // What was said to nobody has no number where nothing is kept.
         (None, _) => (Vec::new(), true),
-        (Some(row), Some(after)) => {
+        (Some(row), Some(after)) if after <= session.seq => {
             (row.missed_after(after).into_iter().cloned().collect(), row.ring.has_gap_after(after))
         }
-        (Some(row), None) => {
+        // A number that was not given yet is one of an earlier life of the session.
+        (Some(row), after) => {
             let history = row.ring.entries().filter(|entry| entry.is_history);
             let all = history.chain(row.updates_behind_ring());
-            (all.cloned().collect::<Vec<Entry>>(), !row.ring.is_complete())
+            (all.cloned().collect::<Vec<Entry>>(), after.is_some() || !row.ring.is_complete())
         }
     };
     replayed.iter().for_each(|entry| replay(step, key, client, entry));

@@ -305,7 +305,9 @@ pub fn ask_newcomer(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
             .books
             .session(key)
             .is_some_and(|session| step.books.may_be_asked(session, client, &question.frame));
-        if is_able && (question.asked.is_empty() || for_all) {
+        // What belongs to a request of one client is for no other.
+        let is_free = question.call.is_none();
+        if is_able && is_free && (question.asked.is_empty() || for_all) {
             ask_these(step, id, vec![client]);
         }
     }
