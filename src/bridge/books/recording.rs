@@ -42,6 +42,13 @@ impl Books {
         if let Some(replay) = self.replays.get_mut(&call).filter(|_| limit > 0) {
             let before = replay.bytes();
             replay.add_replayed(part, bytes, limit);
+            // It gives way before the turns of live sessions do.
+            let others = self.replay_sum.bytes() - before;
+            while others + replay.bytes() > self.limits.replay_total_bytes
+                && replay.ring.bytes() > 0
+            {
+                replay.ring.give_up_oldest();
+            }
             self.replay_sum.changed(before, replay.bytes());
         }
     }
@@ -153,7 +160,10 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::books::tests::{AGENT, add_channel, add_session, at, books};
+    use crate::bridge::books::call::Stage;
+    use crate::bridge::books::tests::{
+        AGENT, ALICE, add_channel, add_prompt, add_session, at, books,
+    };
 
     const LENGTH: usize = 1000;
 
@@ -200,6 +210,22 @@ mod tests {
         let session = books.remove_session(keys[2]).unwrap();
         assert!(session.transcript.is_some() && books.transcripts_are_sound());
         assert_eq!(books.replay_sum.bytes(), one);
+    }
+
+    #[test]
+    fn a_history_that_an_agent_replays_is_within_the_sum_too() {
+        let one = LENGTH + size_of::<Entry>();
+        let (mut books, keys) = three(4 * one);
+        let prompt = add_prompt(&mut books, keys[0], ALICE, Stage::sent(at(0), 0));
+        books.begin_replay(prompt, Transcript::new(true, [("", 0); 2]));
+        for _ in 0..2 {
+            books.record_replayed(prompt, Part::History, &vec![b'x'; LENGTH].into());
+        }
+        assert_eq!(turns(&books, keys), [1, 1, 1]);
+        assert_eq!(books.replay_sum.bytes(), 3 * one);
+        assert!(books.transcripts_are_sound());
+        let replay = books.take_replay(prompt).unwrap();
+        assert!(!replay.ring.is_complete() && books.replay_sum.bytes() == 3 * one);
     }
 
     #[test]
