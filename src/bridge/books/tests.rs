@@ -1,8 +1,6 @@
 //! Queries to several tables, on books without a bridge.
 
 use super::*;
-use std::sync::Arc;
-
 use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
 use crate::bridge::books::channel::Rung;
 use crate::bridge::books::client::Introduction;
@@ -81,7 +79,7 @@ pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
 pub fn add_session(books: &mut Books, channel: ChannelId, id: &str, agent_id: &str) -> SessionKey {
     let (key, agent) = (books.next_session_key(), books.channel(channel).unwrap().agent);
     let (id, agent_id) = (id.into(), agent_id.into());
-    let cwd = Arc::default();
+    let cwd = Default::default();
     books.add_session(Session::new(key, (agent, channel), (id, agent_id), cwd, at(0)));
     key
 }
