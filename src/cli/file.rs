@@ -14,7 +14,7 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::file_text::{FileEntry, FileText, in_order};
+use super::file_text::{FileEntry, FileText, add, in_order};
 use super::named_agents::NamedAgent;
 use super::near::nearest;
 use super::options::{OPTIONS, Opt};
@@ -92,7 +92,7 @@ impl FileText<'_> {
                     for (key, value) in in_order(defaults) {
                         let names = || OPTIONS.iter().flat_map(Opt::names);
                         let entry = self.entry(key, value, "[defaults]", names)?;
-                        self.add(&mut contents.defaults, entry)?;
+                        add(&mut contents.defaults, entry)?;
                     }
                 }
                 ("agents", DeValue::Table(agents)) => contents.agents = self.agents(agents)?,

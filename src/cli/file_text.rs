@@ -57,20 +57,6 @@ impl FileText<'_> {
         }
     }
 
-    /// Adds an entry of a table, unless the table has that option already.
-    pub(super) fn add(
-        &self,
-        entries: &mut Vec<FileEntry>,
-        entry: FileEntry,
-    ) -> Result<(), ConfigError> {
-        if let Some(other) = entries.iter().find(|other| other.option == entry.option) {
-            let (origin, other) = (entry.origin, other.origin.clone());
-            return Err(ConfigError::Twice { origin, other });
-        }
-        entries.push(entry);
-        Ok(())
-    }
-
     /// The place of a key.
     pub(super) fn origin(&self, span: &Range<usize>, key: &str) -> Origin {
         let (path, line) = (self.path.to_owned(), self.line(Some(span)));
@@ -86,6 +72,16 @@ impl FileText<'_> {
         let start = span.map_or(0, |span| span.start);
         self.text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
     }
+}
+
+/// Adds an entry of a table, unless the table has that option already.
+pub(super) fn add(entries: &mut Vec<FileEntry>, entry: FileEntry) -> Result<(), ConfigError> {
+    if let Some(other) = entries.iter().find(|other| other.option == entry.option) {
+        let (origin, other) = (entry.origin, other.origin.clone());
+        return Err(ConfigError::Twice { origin, other });
+    }
+    entries.push(entry);
+    Ok(())
 }
 
 type Pair<'a, 'text> = (&'a Spanned<Cow<'text, str>>, &'a Spanned<DeValue<'text>>);

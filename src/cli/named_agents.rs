@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
-use super::file_text::{FileEntry, FileText, in_order};
+use super::file_text::{FileEntry, FileText, add, in_order};
 use super::options::{OPTIONS, Opt};
 use crate::agent_environment::Assignments;
 
@@ -86,7 +86,7 @@ impl FileText<'_> {
                     let known = || OWN_KEYS.into_iter().chain(names_of_options());
                     let table = format!("[agents.{}]", agent.name);
                     let entry = self.entry(key, value, &table, known)?;
-                    self.add(&mut agent.entries, entry)?;
+                    add(&mut agent.entries, entry)?;
                 }
             }
         }

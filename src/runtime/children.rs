@@ -46,7 +46,7 @@ use crate::logs::StderrSink;
 use crate::secrets::Secrets;
 use crate::wire::OutgoingFrame;
 
-/// What the starts of all agents have in common.
+/// The settings that the starts of all agents have in common.
 pub(super) struct StartSetup {
     /// The limit of an agent's outbox, in bytes.
     pub(super) outbox_bytes: usize,
@@ -206,6 +206,8 @@ impl Children {
     /// if there is one, is still reaped.
     fn release(&mut self, channel: ChannelId) {
         let row = self.remove(channel);
+        // Lines that it has not read are no part of the sum of all outboxes any more.
+        row.iter().for_each(|row| row.outbox.abandon());
         #[cfg(target_os = "linux")]
         self.leaving.extend(row.and_then(|row| row.process.into_keeper()));
         #[cfg(not(target_os = "linux"))]

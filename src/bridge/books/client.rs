@@ -38,7 +38,7 @@ pub struct Client {
     pub held: HeldFrames,
     /// The capabilities that it offers to agents.
     pub offers: Offers,
-    /// What it wants of the notifications of its sessions.
+    /// Its wishes for the notifications of its sessions.
     pub listening: Listening,
     /// Sessions it is attached to.
     pub sessions: BTreeSet<SessionKey>,
@@ -124,7 +124,7 @@ impl Offers {
     }
 }
 
-/// What a client wants of the notifications of its sessions.
+/// The wishes of a client for the notifications of its sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listening {
     /// Whether each is to carry its sequence number.

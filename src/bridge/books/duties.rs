@@ -61,7 +61,7 @@ impl Books {
         Some((self.not_in_pause(at?)?, duty))
     }
 
-    /// What is done about a turn that nobody watches: it is cancelled at its limit, and before
+    /// The duty towards a turn that nobody watches: it is cancelled at its limit, and before
     /// that it is looked whether its chat was closed on purpose.
     fn unwatched(&self, since: Moment, departure: Departure) -> (Option<Moment>, Duty) {
         let limit = since.plus(self.limits.lost_turn_timeout);
@@ -102,7 +102,7 @@ mod tests {
     };
     use crate::bridge::time::Limit;
 
-    /// What is to be done about a session that was left at 7 in this way; with a turn or
+    /// The duty towards a session that was left at 7 in this way; with a turn or
     /// without.
     fn duty(
         departure: Departure,

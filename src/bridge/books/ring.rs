@@ -110,7 +110,7 @@ impl Ring {
         self.bytes -= turn.bytes;
         if let Some(last) = turn.entries.last() {
             self.is_complete = false;
-            // What an agent has replayed has no number.
+            // A message that an agent has replayed has no number.
             self.missing_up_to = self.missing_up_to.max(last.seq);
         }
         // It was the one that runs.
@@ -132,7 +132,8 @@ impl Ring {
         self.missing_up_to > seq
     }
 
-    /// Notes that the messages with these numbers are known without them alone.
+    /// Notes that the messages up to this number are here without their numbers, so that a client
+    /// that knows one of these numbers cannot be told which it has missed.
     pub fn forget_numbers_up_to(&mut self, seq: u64) {
         self.missing_up_to = seq;
     }

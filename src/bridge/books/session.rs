@@ -134,7 +134,7 @@ pub struct Session {
     /// The number of notifications for its clients so far, also of those that came while no
     /// client was attached. The message that ends the session carries it.
     pub seq: u64,
-    /// What a client that comes later is told; `None`: nothing is kept for one.
+    /// The transcript for clients that come later; `None`: nothing is kept for one.
     pub transcript: Option<Box<Transcript>>,
     /// The attached clients that merely watch: they have neither opened it nor prompted in it.
     pub watchers: Vec<ClientId>,

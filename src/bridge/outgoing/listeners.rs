@@ -1,4 +1,4 @@
-//! What each client that is attached to a session gets of a notification in it.
+//! The form in which each client that is attached to a session gets a notification in it.
 //!
 //! Where one client alone is attached, it gets what it would get without a bridge. Where there
 //! are several, each gets what it can understand: an update that needs a capability goes to those
@@ -18,7 +18,7 @@ use crate::bridge::step::Step;
 use crate::bridge::update::{self, Part};
 use crate::wire::{Frame, Span, json};
 
-/// What stands in the place of a terminal that another client has.
+/// The content in place of a terminal that another client has.
 const FOREIGN_TERMINAL: &[u8] =
     br#"{"type":"content","content":{"type":"text","text":"(a terminal in another window)"}}"#;
 

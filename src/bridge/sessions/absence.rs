@@ -1,4 +1,4 @@
-//! What is done about a session that no client is attached to.
+//! The duties towards a session that no client is attached to, fulfilled.
 
 use crate::bridge::books::absence::{Departure, Editor};
 use crate::bridge::books::duties::Duty;

@@ -1,4 +1,4 @@
-//! What the other clients of a session are shown of a turn: its prompt, as the user's message,
+//! The view that the other clients of a session have of a turn: its prompt, as the user's message,
 //! and its beginning and its end.
 //!
 //! In protocol version 1 an agent does not repeat the prompt. Of one that does, that is learned,

@@ -1,8 +1,8 @@
 //! A client joins a live session by a load, a resume or `_drawbridge/attach`, and is told what
 //! it has missed.
 //!
-//! A load that the bridge can answer does not reach the agent, which would replay the history to
-//! every client and may lose a turn that runs. A resume never replays.
+//! A load that the bridge can answer does not reach the agent, which might lose a turn that runs.
+//! A resume never replays.
 
 use crate::bridge::books::call::OpenKind;
 use crate::bridge::books::ring::Entry;

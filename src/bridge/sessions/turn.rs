@@ -42,7 +42,6 @@ pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Fr
 
 fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: &Frame) {
     let now = step.now;
-    let is_first = step.books.running_prompts(key).next().is_none();
     let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.turn_began(now);
@@ -52,7 +51,8 @@ fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: 
     if let Some(client) = client {
         takes_part(step, key, client);
     }
-    if is_first {
+    // The prompt itself is not among those that run yet.
+    if step.books.running_prompts(key).next().is_none() {
         step.books.change_transcript(key, |row| row.ring.begin_turn());
         echo::turn(step, key, client, "running", None);
     }
