@@ -97,7 +97,8 @@ impl Host {
             .spawn()
             .expect("the bridge is started");
         let host = Host { child, scratch, mark, is_checked: false };
-        eventually("its socket", || host.scratch.file("socket").exists());
+        // The file is there before it is listened on. A client that says nothing is none.
+        eventually("its socket", || UnixStream::connect(host.scratch.file("socket")).is_ok());
         host
     }
 

@@ -52,18 +52,19 @@ impl Host {
         let (mut command, socket) = lab.programs.host(share);
         command.stdin(Stdio::null()).stderr(Stdio::null());
         let host = Host { child: command.spawn()?, socket };
-        let begun = Instant::now();
-        while !host.socket.exists() {
-            if begun.elapsed() > Duration::from_secs(5) {
-                return Err(io::Error::other("the bridge does not listen"));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
         Ok(host)
     }
 
+    /// A client of it; waits for the bridge to listen, as it may have just begun.
     fn client(&self) -> io::Result<Client> {
-        Client::at(UnixStream::connect(&self.socket)?)
+        let begun = Instant::now();
+        loop {
+            match UnixStream::connect(&self.socket) {
+                Ok(stream) => return Client::at(stream),
+                Err(error) if begun.elapsed() > Duration::from_secs(5) => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
     }
 }
 
