@@ -530,6 +530,20 @@ impl Marks {
         }
     }
 
+    /// Checks that a client may read the prompt of another, which it is shown under this id of a
+    /// session: both are clients of that session.
+    pub fn reach_prompt(&self, client: ClientId, public: &str, text: &[u8]) {
+        let sessions = self.known_as(public);
+        let shares = |asker| {
+            let both = [client, asker];
+            sessions.iter().any(|number| both.iter().all(|one| self.admits(*number, *one)))
+        };
+        for number in requests_in(text) {
+            let may_read = self.asked.get(number).is_some_and(|asked| shares(asked.client));
+            assert!(may_read, "{client} reads a prompt of another session: {}", readable(text));
+        }
+    }
+
     /// The connection of a client is over.
     pub fn leaves(&mut self, client: ClientId) {
         self.gone.insert(client);

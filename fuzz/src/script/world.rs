@@ -508,7 +508,11 @@ impl World {
         let row = row.unwrap_or_else(|| panic!("{client} is gone and gets {frame:?}"));
         // Of a bridge that keeps transcripts, the histories judge who may read them.
         if !self.keeps_transcripts {
-            self.marks.reach(client, frame.bytes());
+            let is_prompt = frame.update_kind().is_some_and(|kind| kind == "user_message_chunk");
+            match frame.session().filter(|_| is_prompt) {
+                Some(public) => self.marks.reach_prompt(client, &public, frame.bytes()),
+                None => self.marks.reach(client, frame.bytes()),
+            }
         }
         let is_ours = frame.method_name().starts_with("_drawbridge/");
         let is_forged = is_ours && !messages_in(frame.bytes()).is_empty();

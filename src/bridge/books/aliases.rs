@@ -61,8 +61,9 @@ impl Meanings {
 /// The public ids of one agent's conversations that are live or being restored.
 #[derive(Debug, Default)]
 pub struct Aliases {
-    /// Live sessions and passing ids, by the id that clients know, the last one last. An id means
-    /// several things only if they are sessions, in different directories.
+    /// Live sessions and passing ids, by the id that clients know, the last one last. An id that
+    /// means several things means sessions in different directories; the last may be a passing
+    /// id, of a session that is being loaded in one more.
     live: HashMap<Box<str>, Meanings>,
     /// Calls that restore a stored conversation, by the agent's id of it.
     restoring: HashMap<Box<str>, Ids<CallId>>,
@@ -90,12 +91,11 @@ impl Aliases {
         self.live.get(id).is_some_and(|names| names.all().contains(&name))
     }
 
-    /// Gives an id a meaning. It takes the place of others, but for sessions beside a session:
-    /// they are conversations in different directories.
+    /// Gives an id a meaning. It takes the place of others, but for sessions: the new one is a
+    /// conversation in another directory, or what an agent says of one that it loads.
     pub fn insert(&mut self, id: &str, name: Name) {
-        let is_session = matches!(name, Name::Session(_));
         let before = self.live.get(id).map(Meanings::all).unwrap_or_default();
-        let others = before.iter().filter(|other| is_session && matches!(other, Name::Session(_)));
+        let others = before.iter().filter(|other| matches!(other, Name::Session(_)));
         let all: Vec<Name> = others.copied().chain([name]).collect();
         self.live.insert(id.into(), Meanings::of(all));
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_means_one_thing_or_sessions_in_different_directories() {
+    fn an_id_means_one_thing_or_sessions_in_different_directories_and_what_is_loaded() {
         let mut aliases = Aliases::default();
         assert_eq!(live(&aliases, "a"), Vec::new());
         aliases.insert("a", Name::Session(FIRST));
@@ -181,6 +181,11 @@ mod tests {
         assert!(aliases.means("a", Name::Session(FIRST)));
         aliases.remove("a", Name::Session(SECOND));
         assert_eq!(live(&aliases, "a"), [FIRST]);
+        aliases.insert("a", Name::Passing(PassingKey(2)));
+        assert_eq!(live(&aliases, "a"), [FIRST]);
+        assert_eq!(aliases.named("a"), Some(Name::Passing(PassingKey(2))));
+        aliases.remove("a", Name::Passing(PassingKey(2)));
+        assert_eq!(aliases.named("a"), Some(Name::Session(FIRST)));
         aliases.insert("child", Name::Passing(PassingKey(1)));
         assert_eq!(live(&aliases, "child"), Vec::new());
         assert_eq!(aliases.named("child"), Some(Name::Passing(PassingKey(1))));

@@ -71,7 +71,10 @@ impl Books {
         let last = aliases.named(id)?;
         match last {
             Name::Session(_) => self.live_anywhere(client, id).map(Name::Session).or(Some(last)),
-            Name::Passing(_) => Some(last),
+            Name::Passing(_) => {
+                let own = aliases.live(id).find(|key| self.is_attached(client, *key));
+                Some(own.map_or(last, Name::Session))
+            }
         }
     }
 

@@ -42,7 +42,10 @@ fn bind_passing_id(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
         // It goes on for this client.
         row.tombstones.remove(&agent_id);
     }
-    if !row.tombstones.contains(&agent_id) {
+    let is_buried = row.tombstones.contains(&agent_id);
+    // The id may have got another meaning while the request waited, and keeps it.
+    let is_another = |named: &str| step.books.means_another(channel, &agent_id, named);
+    if !is_buried && !named.as_deref().is_some_and(is_another) {
         let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
         passing_ids::add(step, channel, ids, owner, PassingState::Named);
     }
