@@ -3,7 +3,6 @@
 //! It knows every option and where its value came from, and hands on checked
 //! [`Settings`]. Nothing here touches the protocol.
 
-mod agent_name;
 mod args;
 pub mod demo;
 mod error;

@@ -13,6 +13,7 @@
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
 //! | `keeper` | the process that ends an agent's tree | the protocol, the core, the runtime |
 //! | [`ladder`] | the graces of the stop ladder, fitted into a bound | what is ended, and how |
+//! | [`agent_command`] | what an agent's command runs in the end | how it is started |
 //! | [`agent_environment`] | which variables an agent gets | what they mean |
 //! | [`own_process`] | what a bridge or keeper is to the system | the rest |
 //! | [`processes`] | the process table, and the names that are left alone | channels |
@@ -24,6 +25,7 @@
 //! Events go into the core, effects come out of it; the core itself does no I/O.
 //! `docs/architecture.md` says more.
 
+pub mod agent_command;
 pub mod agent_environment;
 pub mod bridge;
 pub mod cli;

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::agent_name;
 use super::error::ConfigError;
+use crate::agent_command;
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
 use crate::logs::LogSettings;
@@ -60,7 +60,7 @@ impl Settings {
         let command = agent.first().filter(|command| !command.is_empty());
         command.ok_or(ConfigError::NoAgent)?;
         self.config.agent.name =
-            self.agent_name.clone().unwrap_or_else(|| agent_name::derived(&agent));
+            self.agent_name.clone().unwrap_or_else(|| agent_command::agent_name(&agent));
         self.agent = agent;
         Ok(self)
     }

@@ -1,5 +1,5 @@
-//! The name of an agent: the program that its command runs in the end, past the launchers in
-//! front of it.
+//! The command of an agent: the program, script or package that it runs in the end, past the
+//! launchers in front of it.
 
 use std::ffi::OsString;
 
@@ -30,6 +30,9 @@ const PACKAGE_RUNNERS: [(&str, &[&str]); 5] = [
 /// The words between a package manager and the package that it runs.
 const RUN_WORDS: [&str; 7] = ["run", "dlx", "exec", "x", "tool", "--", "-y"];
 
+/// Those of them by which a package manager may fetch the package.
+const FETCH_WORDS: [&str; 4] = ["dlx", "exec", "x", "tool"];
+
 /// Package managers that run a package behind one of [`RUN_WORDS`].
 const MANAGERS: [&str; 6] = ["npm", "pnpm", "yarn", "bun", "uv", "mise"];
 
@@ -48,17 +51,51 @@ const BUILTINS: [&str; 14] = [
 const PLACES: [&str; 11] =
     ["index", "main", "cli", "server", "__main__", "dist", "build", "lib", "bin", "src", "out"];
 
-/// The name of the agent that a command runs.
-pub(super) fn derived(command: &[OsString]) -> String {
-    let words: Vec<String> =
-        command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    name(&words).unwrap_or_else(|| words.first().map_or("agent", |word| file_name(word)).to_owned())
+/// The thing that a command runs in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// This program: a path, or a name that `PATH` leads to.
+    Program(String),
+    /// This script, or the class or function of that name in one.
+    Script(String),
+    /// This module of a language.
+    Module(String),
+    /// This package, which its runner may fetch.
+    Package(String),
 }
 
-fn name(words: &[&str]) -> Option<String> {
-    let (program, rest) = words.split_first()?;
-    let program = file_name(program);
+impl Runs {
+    /// The thing that a command runs; `None`: the command ends before it names one.
+    pub fn of(command: &[OsString]) -> Option<Runs> {
+        let words = texts(command);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        in_the_end(&words)
+    }
+
+    /// The name of it, without its place and its version.
+    fn name(&self) -> String {
+        match self {
+            Runs::Program(path) => stem(file_name(path)).to_owned(),
+            Runs::Script(name) | Runs::Module(name) => script_name(name),
+            Runs::Package(name) => package_name(name),
+        }
+    }
+}
+
+/// The name of the agent that a command runs.
+pub fn agent_name(command: &[OsString]) -> String {
+    let first = || command.first().map(|word| file_name(&word.to_string_lossy()).to_owned());
+    let name = Runs::of(command).map(|runs| runs.name()).or_else(first);
+    name.unwrap_or_else(|| "agent".to_owned())
+}
+
+fn texts(command: &[OsString]) -> Vec<String> {
+    command.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn in_the_end(words: &[&str]) -> Option<Runs> {
+    let (path, rest) = words.split_first()?;
+    let program = file_name(path);
     let options_of = |table: &[(&str, &'static [&'static str])]| {
         table.iter().find(|(name, _)| *name == program).map(|(_, options)| *options)
     };
@@ -66,16 +103,19 @@ fn name(words: &[&str]) -> Option<String> {
         let rest = behind_options(rest, options);
         let is_assignment = |word: &&&str| word.contains('=') && !word.contains('/');
         let assignments = rest.iter().take_while(is_assignment).count();
-        return name(&rest[assignments..]);
+        return in_the_end(&rest[assignments..]);
     }
     if let Some(options) = options_of(&PACKAGE_RUNNERS) {
         let rest = behind_options(rest, options);
         let rest = if program == "pipx" { rest.get(1..).unwrap_or_default() } else { rest };
-        return behind_options(rest, options).first().map(|package| package_name(package));
+        return owned(behind_options(rest, options).first(), Runs::Package);
     }
     if MANAGERS.contains(&program) {
-        let package = rest.iter().find(|word| !RUN_WORDS.contains(word) && !word.starts_with('-'));
-        return package.map(|package| package_name(package));
+        let is_named = |word: &&str| !RUN_WORDS.contains(word) && !word.starts_with('-');
+        let place = rest.iter().position(is_named)?;
+        let fetches = rest[..place].iter().any(|word| FETCH_WORDS.contains(word));
+        let kind = if fetches { Runs::Package } else { Runs::Script };
+        return owned(rest.get(place), kind);
     }
     if SHELLS.contains(&program) {
         let script = rest.iter().position(|word| word.starts_with('-') && word.ends_with('c'));
@@ -83,17 +123,22 @@ fn name(words: &[&str]) -> Option<String> {
             Some(place) => {
                 in_script(rest.get(place + 1)?, rest.get(place + 3..).unwrap_or_default())
             }
-            None => behind_options(rest, &[]).first().map(|script| script_name(script)),
+            None => owned(behind_options(rest, &[]).first(), Runs::Script),
         };
     }
     if RUNTIMES.iter().any(|runtime| program.starts_with(runtime)) {
         if let Some(place) = rest.iter().position(|word| matches!(*word, "-m" | "-jar")) {
-            return rest.get(place + 1).map(|module| script_name(module));
+            let kind = if rest[place] == "-m" { Runs::Module } else { Runs::Script };
+            return owned(rest.get(place + 1), kind);
         }
         let with_value = ["-r", "--require", "--import", "-cp", "-classpath", "-X", "-W"];
-        return behind_options(rest, &with_value).first().map(|script| script_name(script));
+        return owned(behind_options(rest, &with_value).first(), Runs::Script);
     }
-    Some(stem(program).to_owned())
+    Some(Runs::Program((*path).to_owned()))
+}
+
+fn owned(word: Option<&&str>, kind: impl FnOnce(String) -> Runs) -> Option<Runs> {
+    word.map(|word| kind((*word).to_owned()))
 }
 
 /// The words behind the options in front; `with_value` are options that take the next word.
@@ -112,16 +157,16 @@ fn behind_options<'a, 'b>(words: &'b [&'a str], with_value: &[&str]) -> &'b [&'a
     rest
 }
 
-/// The name of what a shell's script runs last; `"$@"` in it stands for `arguments`.
-fn in_script(script: &str, arguments: &[&str]) -> Option<String> {
+/// The last thing that a shell's script runs; `"$@"` in it stands for `arguments`.
+fn in_script(script: &str, arguments: &[&str]) -> Option<Runs> {
     let is_program =
         |part: &&str| part.split_whitespace().next().is_some_and(|word| !BUILTINS.contains(&word));
     let last = script.rsplit(['\n', ';', '|', '&']).find(is_program)?;
     let words: Vec<&str> =
         last.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
     match words.iter().position(|word| *word == "$@") {
-        Some(_) => name(arguments),
-        None => name(&words),
+        Some(_) => in_the_end(arguments),
+        None => in_the_end(&words),
     }
 }
 
@@ -176,8 +221,32 @@ mod tests {
             ("node", "node"),
         ] {
             let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!(derived(&command), expected, "{line}");
+            assert_eq!(agent_name(&command), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn it_is_known_whether_a_command_runs_a_file_or_a_package_that_may_be_fetched() {
+        let text = str::to_owned;
+        for (line, expected) in [
+            ("/opt/bin/claude --acp", Runs::Program(text("/opt/bin/claude"))),
+            ("env A=b x --acp", Runs::Program(text("x"))),
+            ("nice -n 5 node /opt/x/index.js --acp", Runs::Script(text("/opt/x/index.js"))),
+            ("java -cp lib -jar agent.jar", Runs::Script(text("agent.jar"))),
+            ("bash ./agent.sh", Runs::Script(text("./agent.sh"))),
+            ("uv run agent.py", Runs::Script(text("agent.py"))),
+            ("python3 -m my.agent", Runs::Module(text("my.agent"))),
+            ("npx -y @x/agent@2 --acp", Runs::Package(text("@x/agent@2"))),
+            ("uvx --from git+https://x agent", Runs::Package(text("agent"))),
+            ("npm exec -- @x/agent", Runs::Package(text("@x/agent"))),
+            ("uv tool run agent==1.2", Runs::Package(text("agent==1.2"))),
+        ] {
+            let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(Runs::of(&command), Some(expected), "{line}");
+        }
+        let shell = ["sh", "-c", "cd /srv && exec npx -y agent"].map(OsString::from);
+        assert_eq!(Runs::of(&shell), Some(Runs::Package(text("agent"))));
+        assert_eq!(Runs::of(&["npx".into()]), None);
     }
 
     #[test]
@@ -191,7 +260,7 @@ mod tests {
         ] {
             let mut command: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), script.into()];
             command.extend(arguments.iter().map(OsString::from));
-            assert_eq!(derived(&command), expected, "{script}");
+            assert_eq!(agent_name(&command), expected, "{script}");
         }
     }
 }
