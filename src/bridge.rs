@@ -58,7 +58,7 @@ pub use config::{AgentConfig, Config};
 pub use counters::Counters;
 pub use effect::Effect;
 pub use environment::Environment;
-pub use event::{Event, Exit, ExitStatus, Process, ShutdownCause};
+pub use event::{Event, Exit, ExitStatus, Outdated, Process, ShutdownCause};
 pub use id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
@@ -66,11 +66,15 @@ pub use refusal::Refusal;
 pub use time::{Limit, Moment};
 
 use books::Books;
+use books::call::OpenKind;
+use books::channel::{Channel, ChannelState};
 use books::phase::Phase;
-use channels::{backpressure, liveness, start, stop};
+use channels::{backpressure, liveness, retirement, start, stop};
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
 use step::{Outgoing, Step};
+
+use crate::wire::{Frame, FrameKind, Method};
 
 pub use books::registry::{PAUSE_GRACE, PAUSE_INTERVAL};
 
@@ -129,6 +133,9 @@ impl Bridge {
             Event::SpawnFailed { channel, error } => stop::spawn_failed(step, channel, error),
             Event::ChannelFrame { channel, frame } => from_agent::frame(step, channel, frame),
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
+            Event::ChannelOutdated { channel, client, what } => {
+                retirement::outdated(step, channel, client, what);
+            }
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),
             Event::ClientMarkPassed { client, over } => {
                 step.books.set_slow(client, over, step.now);
@@ -182,6 +189,23 @@ impl Bridge {
     /// Whether [`Event::Preheat`] is wanted.
     pub fn wants_preheat(&self) -> bool {
         self.books.limits.preheat
+    }
+
+    /// The environment of a client, and the channels of its agent that are in service, if this
+    /// message introduces the client or opens a session: whether those agents are up to date
+    /// matters now.
+    pub fn agents_to_look_at(
+        &self,
+        client: ClientId,
+        message: &Frame,
+    ) -> Option<(EnvironmentId, Vec<ChannelId>)> {
+        let opens = message.kind == FrameKind::Request
+            && (message.method == Method::Initialize || OpenKind::of(message.method).is_some());
+        let client = self.books.client(client).filter(|_| opens)?;
+        let in_service =
+            |row: &Channel| row.agent == client.agent && row.state == ChannelState::Ready;
+        let channels = self.books.channels().iter().filter(|(_, row)| in_service(row));
+        Some((client.environment.id, channels.map(|(id, _)| *id).collect()))
     }
 
     /// The counts of what was thrown away or refused so far, and of strikes.

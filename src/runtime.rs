@@ -84,9 +84,10 @@ pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
 /// # Errors
 /// If the alarm or the system's signals cannot be used at all.
 pub fn run_for_connections(
-    setup: Setup,
+    mut setup: Setup,
     connections: mpsc::Receiver<Connection>,
 ) -> io::Result<Outcome> {
+    setup.agents = setup.agents.into_iter().map(AgentSetup::for_many_clients).collect();
     run(setup, Hosting::Connections(connections))
 }
 
@@ -274,8 +275,7 @@ impl Loop {
         let mut rest = Rest::Over;
         match input {
             Input::FromClient(client, batch) => {
-                rest =
-                    batch.serve(|frame| self.handle_at(now, Event::ClientFrame { client, frame }));
+                rest = batch.serve(|frame| self.client_says(client, frame, now));
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {

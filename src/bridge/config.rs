@@ -59,6 +59,8 @@ pub struct AgentConfig {
     pub name: String,
     /// How long a channel without work is kept; 0 stops it at once.
     pub channel_idle_timeout: Limit,
+    /// The age from which a channel gets no new sessions.
+    pub channel_max_age: Limit,
     /// How long an idle session without a client lives; 0 and `never`: never reaped.
     pub session_idle_timeout: Limit,
     /// The same for a session with a client attached, where the policy allows it.
@@ -147,6 +149,7 @@ impl Default for AgentConfig {
         AgentConfig {
             name: "agent".to_owned(),
             channel_idle_timeout: Limit::After(600_000),
+            channel_max_age: Limit::Never,
             session_idle_timeout: Limit::After(1_800_000),
             attached_idle_timeout: Limit::After(7_200_000),
             idle_policy: IdlePolicy::Detached,

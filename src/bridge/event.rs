@@ -76,6 +76,19 @@ pub enum Event {
         /// The status of the process, and the end of its output.
         exit: Exit,
     },
+    /// A process that is started now would have something that the running one of a channel
+    /// has not. The runtime looks at the channels that [`Bridge::agents_to_look_at`] names before
+    /// it hands in a message.
+    ///
+    /// [`Bridge::agents_to_look_at`]: super::Bridge::agents_to_look_at
+    ChannelOutdated {
+        /// The channel.
+        channel: ChannelId,
+        /// The client whose message comes next.
+        client: ClientId,
+        /// The difference.
+        what: Outdated,
+    },
     /// An agent closed its stdin or stdout, but still runs.
     ChannelLost {
         /// The channel.
@@ -128,6 +141,22 @@ pub enum Event {
     },
     /// End the bridge.
     Shutdown(ShutdownCause),
+}
+
+/// What a running process lacks that one which is started now would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outdated {
+    /// The agent's program as it is now.
+    Updated {
+        /// The file that has changed since the start.
+        file: String,
+    },
+    /// A handle that works: what its own names does not answer any more, and what the client's
+    /// names does.
+    DeadHandle {
+        /// The name of the variable.
+        name: String,
+    },
 }
 
 /// Why the bridge is to end.

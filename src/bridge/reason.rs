@@ -186,6 +186,19 @@ pub enum StopReason {
     Husks,
     /// The agent wants a login, which may have been made outside the bridge meanwhile.
     LoginElsewhere,
+    /// This file of the agent has changed since the start of the process.
+    AgentUpdated {
+        /// Its path.
+        file: String,
+    },
+    /// A handle in the environment of the agent does not work any more, and a client has one
+    /// that does.
+    DeadHandle {
+        /// The name of the variable.
+        name: String,
+    },
+    /// The channel is older than this (ms), and its agent may have been updated since.
+    TooOld(u64),
     /// The agent refused a needed setting of the set-up replay.
     SettingsRefused,
     /// The passthrough client of the channel is gone.
@@ -242,6 +255,19 @@ impl fmt::Display for StopReason {
             StopReason::LoginElsewhere => {
                 f.write_str("the agent asks for a login; new sessions get a new process, which may be logged in already")
             }
+            StopReason::AgentUpdated { file } => write!(
+                f,
+                "the agent was updated: {file} has changed since its start (agent_updated)"
+            ),
+            StopReason::DeadHandle { name } => write!(
+                f,
+                "what {name} of the agent names does not answer any more, and that of a new client does"
+            ),
+            StopReason::TooOld(millis) => write!(
+                f,
+                "it is older than {}, and its agent may have been updated since (agent_updated)",
+                spelled(*millis)
+            ),
             StopReason::SettingsRefused => {
                 f.write_str("the agent refused provider settings that its other processes have")
             }

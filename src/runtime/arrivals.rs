@@ -9,7 +9,8 @@ use super::connection::Connection;
 use super::hosting::{EDITOR, Hosting};
 use super::stdio::{Sink, Source};
 use crate::agent_environment::{self, Variables};
-use crate::bridge::{AgentId, ClientId, Event, ShutdownCause};
+use crate::bridge::{AgentId, ClientId, Event, Moment, ShutdownCause};
+use crate::wire::{Frame, Malformed};
 
 impl Loop {
     /// Connects the client at the bridge's own stdio.
@@ -59,6 +60,27 @@ impl Loop {
         if self.bridge.wants_preheat() {
             self.handle_event(Event::Preheat { client });
         }
+    }
+
+    /// Hands in a message of a client. The agents that it may lead to are looked at before: one
+    /// that was updated, or has lost a handle that this client has, gets no new sessions.
+    pub(super) fn client_says(
+        &mut self,
+        client: ClientId,
+        frame: Result<Frame, Malformed>,
+        now: Moment,
+    ) {
+        let placed =
+            frame.as_ref().ok().and_then(|frame| self.bridge.agents_to_look_at(client, frame));
+        if let Some((environment, channels)) = placed {
+            let variables = self.origins.variables(environment);
+            for channel in channels {
+                if let Some(what) = self.children.outdated(channel, &variables) {
+                    self.handle_at(now, Event::ChannelOutdated { channel, client, what });
+                }
+            }
+        }
+        self.handle_at(now, Event::ClientFrame { client, frame });
     }
 
     /// Handles that a client is gone. Without its editor the bridge ends.

@@ -3,7 +3,9 @@
 mod agent_process;
 mod agent_stderr;
 mod child;
+mod dead_handle;
 pub(super) mod exit;
+mod installed;
 #[cfg(target_os = "linux")]
 pub(super) mod keeper_process;
 #[cfg(target_os = "linux")]
@@ -31,6 +33,7 @@ use tokio::task::JoinSet;
 use self::agent_process::AgentProcess;
 use self::child::{Child, Stdios};
 use self::exit::{EXIT_DRAIN, ExitPart};
+use self::installed::Installed;
 use self::ledger::Ledger;
 use self::row::Row;
 use self::start::{LONGEST_PATH, Start};
@@ -41,7 +44,7 @@ use super::input::Input;
 use super::outbox::{Outbox, OutboxSum};
 use super::setup::AgentSetup;
 use crate::agent_environment::Variables;
-use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
+use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane, Outdated};
 use crate::logs::StderrSink;
 use crate::secrets::Secrets;
 use crate::wire::OutgoingFrame;
@@ -145,6 +148,7 @@ impl Children {
             Ok(program) => program,
             Err(error) => return Event::SpawnFailed { channel, error },
         };
+        let installed = Installed::now(start);
         let ledger = &mut self.setup.ledger;
         ledger.announce(channel, &start.cookie);
         let (child, stdios) = match Child::spawn(&program, start) {
@@ -158,7 +162,7 @@ impl Children {
         ledger.started(channel, pid);
         let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
         let process = AgentProcess::WithoutKeeper(child);
-        self.insert(channel, Row::new(process, start, peer, &parts));
+        self.insert(channel, Row::new(process, (start, installed), peer, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -272,6 +276,12 @@ impl Children {
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
         self.rows.get(&channel)?.process.pid()
+    }
+
+    /// What the agent of a channel lacks that one would have which is started now, for a client
+    /// with these variables.
+    pub(super) fn outdated(&self, channel: ChannelId, of_client: &Variables) -> Option<Outdated> {
+        self.rows.get(&channel)?.outdated(of_client)
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {

@@ -64,6 +64,11 @@ impl Origins {
         })
     }
 
+    /// The variables of an environment.
+    pub(super) fn variables(&self, id: EnvironmentId) -> Rc<Variables> {
+        self.environments.get(id)
+    }
+
     pub(super) fn forget_environment(&mut self, id: EnvironmentId) {
         self.environments.forget(id);
     }

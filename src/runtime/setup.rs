@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::agent_command::Runs;
 use crate::agent_environment::EnvironmentRules;
-use crate::bridge::AgentConfig;
 use crate::bridge::config::Limits;
+use crate::bridge::{AgentConfig, Limit};
 use crate::logs::{LogPlace, StderrSink};
 use crate::processes::Spare;
 
@@ -45,6 +46,21 @@ pub struct AgentSetup {
     pub spare: Spare,
 }
 
+/// The age from which a process that runs a package gets no new sessions, in milliseconds: its
+/// runner fetches a newer version only at a start.
+const PACKAGE_AGE: u64 = 24 * 60 * 60 * 1000;
+
+impl AgentSetup {
+    /// The same for a bridge with many clients, which goes on for days.
+    pub(super) fn for_many_clients(mut self) -> AgentSetup {
+        let runs_package = matches!(Runs::of(&self.command), Some(Runs::Package(_)));
+        if runs_package && self.config.channel_max_age == Limit::Never {
+            self.config.channel_max_age = Limit::After(PACKAGE_AGE);
+        }
+        self
+    }
+}
+
 /// How a bridge ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -54,4 +70,23 @@ pub enum Outcome {
     Survivors,
     /// There was no agent for the editor; the sentence says why.
     NoAgent(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_was_fetched_is_not_kept_for_ever() {
+        let age = |command: &str| {
+            let command = command.split(' ').map(OsString::from).collect();
+            let agent = AgentSetup { command, ..AgentSetup::default() };
+            agent.for_many_clients().config.channel_max_age
+        };
+        let day = Limit::After(86_400_000);
+        assert_eq!(age("npx -y @x/agent"), day);
+        assert_eq!(age("env A=b uvx agent"), day);
+        assert_eq!(age("node /opt/agent/index.js"), Limit::Never);
+        assert_eq!(age("/opt/agent"), Limit::Never);
+    }
 }

@@ -35,6 +35,7 @@ mod login;
 mod lost;
 mod no_agent;
 mod opening;
+mod outdated;
 mod overlap;
 mod parent;
 mod parting;

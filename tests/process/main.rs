@@ -50,4 +50,5 @@ mod stderr;
 mod stdio;
 mod transcript;
 mod trees;
+mod updates;
 mod words;

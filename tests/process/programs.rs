@@ -11,7 +11,7 @@ use crate::client::refusal;
 use crate::scratch::Scratch;
 
 /// Puts a script in a directory that sets `ORIGIN` and becomes the stub.
-fn plant(directory: &Path, file: &str, origin: &str) {
+pub(crate) fn plant(directory: &Path, file: &str, origin: &str) {
     let file = directory.join(file);
     let script = format!("#!/bin/sh\nORIGIN={origin} exec '{}' \"$@\"\n", stub().display());
     fs::write(&file, script).expect("a script");

@@ -1,6 +1,6 @@
 //! The deeds of an agent and its process.
 
-use drawbridge::bridge::{ChannelId, Event, ExitStatus, Process};
+use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus, Outdated, Process};
 use drawbridge::wire::Method;
 
 use super::marks::{About, of_message};
@@ -91,6 +91,17 @@ impl Script<'_> {
                 self.world.exits(channel, status, half_line);
             }
             b'k' => self.world.event(Event::ChannelLost { channel }),
+            b'H' => {
+                let which = self.text.digit();
+                let what = match which % 2 {
+                    0 => Outdated::Updated { file: "/agent".to_owned() },
+                    _ => Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() },
+                };
+                let clients: Vec<ClientId> = self.world.clients.keys().copied().collect();
+                if let Some(client) = nth(&clients, which / 2).copied() {
+                    self.world.event(Event::ChannelOutdated { channel, client, what });
+                }
+            }
             b'F' => {
                 let over = self.text.choose(&[false, true]);
                 self.world.event(Event::ChannelMarkPassed { channel, over });

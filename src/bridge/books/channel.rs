@@ -342,4 +342,9 @@ impl Channel {
     pub fn is_open(&self) -> bool {
         matches!(self.state, ChannelState::Ready | ChannelState::Draining { .. })
     }
+
+    /// Whether its agent was updated since its start.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self.state, ChannelState::Draining { reason: StopReason::AgentUpdated { .. } })
+    }
 }

@@ -50,9 +50,7 @@ impl Books {
                 row.pool = Some(new);
             }
         }
-        if let Some(row) = self.clients.get_mut(&client) {
-            row.pool = Some(new);
-        }
+        self.move_client(client, new);
     }
 
     /// Whether somebody else is in a pool, or in a session on one of its channels.

@@ -164,6 +164,13 @@ impl Books {
             }
             None => self.add_pool(own),
         };
+        self.move_client(client, pool)
+    }
+
+    /// Puts a client into a pool; returns the one that it was in before.
+    pub fn move_client(&mut self, client: ClientId, pool: PoolId) -> Option<PoolId> {
+        // How long a channel is kept depends on the clients of its pool.
+        self.touch_all_channels();
         self.clients.get_mut(&client).and_then(|row| row.pool.replace(pool))
     }
 

@@ -39,8 +39,6 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     row.introduction = row.introduction.again();
     let before = step.books.join_pool(client, frame);
     stop::end_passthrough(step, before);
-    // How long a channel is kept depends on the clients of its pool.
-    step.books.touch_all_channels();
     step.books.wait_for_channel(client, Purpose::Initialize, frame, now);
 }
 
@@ -69,22 +67,26 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let result = frame.body_bytes();
     let capabilities = capabilities(&result);
     let Some(known) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
-    if known.answer.is_none() {
-        let is_v1 = version == b"1";
+    let is_first = known.answer.is_none();
+    if !is_first && *known.version != *version {
+        return stop::begin(step, channel, StopReason::VersionChanged);
+    }
+    let is_v1 = version == b"1";
+    // The agent may have been updated: clients that come from now on get the newest answer.
+    known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
+    if is_first {
         known.version = version.into();
         known.capabilities = capabilities;
         known.treatment = if is_v1 { Treatment::Sessions } else { Treatment::Passthrough };
-        known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
         if !is_v1 {
             keep_private(step, pool, channel, id);
         }
-    } else if *known.version != *version {
-        return stop::begin(step, channel, StopReason::VersionChanged);
-    } else if known.capabilities != capabilities {
-        known.answer = Some(advertise(frame));
-        let before = std::mem::replace(&mut known.capabilities, capabilities).names();
-        let after = capabilities.names();
-        step.publish(Notice::CapabilitiesChanged { channel, before, after });
+    } else {
+        let before = std::mem::replace(&mut known.capabilities, capabilities);
+        if before != capabilities {
+            let (before, after) = (before.names(), capabilities.names());
+            step.publish(Notice::CapabilitiesChanged { channel, before, after });
+        }
     }
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.capabilities = capabilities;
@@ -117,9 +119,7 @@ fn keep_private(step: &mut Step<'_>, pool: PoolId, channel: ChannelId, first: Ca
         let Some(client) = call.client().filter(|_| id != first) else { continue };
         let Some(row) = step.books.client(client) else { continue };
         let own = step.books.add_pool(Pool::new(row, Access::Private, &initialize));
-        if let Some(client) = step.books.client_mut(client) {
-            client.pool = Some(own);
-        }
+        step.books.move_client(client, own);
         step.books.move_call(id, None);
     }
     // Messages that the agent wrote before its answer may have reached other clients.

@@ -13,12 +13,11 @@ use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
 use crate::bridge::channels::capacity::NoRoom;
-use crate::bridge::channels::{capacity, start, stop, waiting};
+use crate::bridge::channels::{capacity, retirement, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::environment::Origin;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::answer;
-use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -103,7 +102,8 @@ fn place(step: &mut Step<'_>, id: CallId) {
 
 fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: PoolId) -> Placement {
     let mut of_pool = step.books.channels().iter().filter(|(_, row)| row.pool == Some(pool));
-    if let Some((channel, _)) = of_pool.find(|(_, row)| row.is_open() || row.is_starting()) {
+    let answers = |row: &Channel| row.is_starting() || row.is_open() && !row.is_outdated();
+    if let Some((channel, _)) = of_pool.find(|(_, row)| answers(row)) {
         return Placement::On(*channel);
     }
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
@@ -328,7 +328,7 @@ fn current(
     key: Option<Box<str>>,
     from: (Origin, &str),
 ) -> Placement {
-    retire_login_seekers(step, pool);
+    retirement::before_placing(step, pool);
     let found = step
         .books
         .channels()
@@ -349,22 +349,6 @@ fn current(
         return Placement::On(channel);
     }
     start::with_handshake(step, pool, key, from).map_or_else(Into::into, Placement::On)
-}
-
-/// Drains the channels that refused an open for want of a login: the login may
-/// have been made outside the bridge, and a new process sees it.
-fn retire_login_seekers(step: &mut Step<'_>, pool: PoolId) {
-    let seekers: Vec<ChannelId> = step
-        .books
-        .channels()
-        .iter()
-        .filter(|(_, row)| row.pool == Some(pool) && row.state == ChannelState::Ready)
-        .filter(|(_, row)| row.login == Login::Wanted)
-        .map(|(id, _)| *id)
-        .collect();
-    for channel in seekers {
-        stop::drain(step, channel, StopReason::LoginElsewhere);
-    }
 }
 
 fn may_be_joined(row: &Channel) -> bool {

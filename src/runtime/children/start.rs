@@ -45,6 +45,14 @@ impl Start {
         program(&self.agent, &self.of_client, &self.home)
     }
 
+    /// The absolute path of a program that the agent's own may run.
+    ///
+    /// # Errors
+    /// The message that says why it cannot be run.
+    pub(super) fn program_named(&self, name: &OsStr) -> Result<PathBuf, String> {
+        located(name, &self.agent, &self.of_client, &self.home)
+    }
+
     /// The program as the command names it.
     pub(super) fn name(&self) -> &OsStr {
         self.agent.command.first().map_or(OsStr::new(""), OsString::as_os_str)
@@ -61,9 +69,18 @@ pub(in crate::runtime) fn program(
     of_client: &Variables,
     home: &Path,
 ) -> Result<PathBuf, String> {
-    let Some(name) = agent.command.first() else {
-        return Err("no command was given".to_owned());
-    };
+    match agent.command.first() {
+        Some(name) => located(name, agent, of_client, home),
+        None => Err("no command was given".to_owned()),
+    }
+}
+
+fn located(
+    name: &OsStr,
+    agent: &AgentSetup,
+    of_client: &Variables,
+    home: &Path,
+) -> Result<PathBuf, String> {
     // A PATH that was set for the agent comes first.
     let own = agent.passing.apply(of_client);
     let set = path_of(&own).and_then(|path| resolve(name, home, path).ok());

@@ -22,7 +22,7 @@ impl Children {
     pub(super) fn sweep(&self, channel: ChannelId, cookie: String, tasks: &mut JoinSet<()>) {
         let to_loop = self.wiring.to_loop.clone();
         let row = self.rows.get(&channel);
-        let spare = row.map(|row| row.spare.clone()).unwrap_or_default();
+        let spare = row.map(|row| row.start.agent.spare.clone()).unwrap_or_default();
         let terminated = row.and_then(|row| row.process.terminated_group());
         // Not in the loop: a look at a process that hangs in the system may hang, too.
         tasks.spawn_local(async move {

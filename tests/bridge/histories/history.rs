@@ -183,6 +183,8 @@ pub enum Step {
     SpawnFails,
     ClientSlow(u8, bool),
     AgentFull(u8, bool),
+    /// An agent was updated, or its handles are dead; a client comes.
+    Outdate(u8, u8),
     Pause,
     Preheat,
     EarlyTimeout,
@@ -255,6 +257,7 @@ fn config(bytes: &[u8; 16]) -> Config {
     config.limits.max_channels = pick(bytes[8], &[0, 0, 0, 2, 1]);
     config.agent.share = pick(bytes[9], &[Share::Agent, Share::Agent, Share::Cwd, Share::Session]);
     config.agent.sessions_per_channel = pick(bytes[10], &[0, 0, 2, 1]);
+    config.agent.channel_max_age = pick(bytes[10].wrapping_mul(7), &[Never, Never, After(200)]);
     config.agent.max_husks = pick(bytes[11], &[0, 2, 1]);
     config.agent.prompt_queue = pick(bytes[12], &[PromptQueue::Others, PromptQueue::All]);
     config.agent.permission_policy =
@@ -351,6 +354,7 @@ fn step((kind, who, what): (u8, u8, u8)) -> Step {
         96 => Step::AgentFull(a, what < 128),
         97 if what > 100 => Step::Pause,
         97 => Step::Preheat,
+        98 if what > 100 => Step::Outdate(a, b),
         98 => Step::EarlyTimeout,
         99 if what > 160 => {
             Step::End(pick(who, &[ShutdownCause::StdinEnded, ShutdownCause::Signal("SIGTERM")]))

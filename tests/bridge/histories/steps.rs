@@ -1,6 +1,6 @@
 //! What each step of a history does to the world.
 
-use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus};
+use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus, Outdated};
 use drawbridge::wire::Method;
 
 use super::agent::nth;
@@ -49,6 +49,17 @@ impl World {
             Step::AgentFull(a, over) => {
                 if let Some(channel) = nth(self.agents.keys(), a).copied() {
                     return self.event(Event::ChannelMarkPassed { channel, over });
+                }
+            }
+            Step::Outdate(a, b) => {
+                let channel = nth(self.agents.keys(), a).copied();
+                let client = nth(self.clients.keys(), b).copied();
+                if let (Some(channel), Some(client)) = (channel, client) {
+                    let what = match b % 2 {
+                        0 => Outdated::Updated { file: "/opt/agent".to_owned() },
+                        _ => Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() },
+                    };
+                    return self.event(Event::ChannelOutdated { channel, client, what });
                 }
             }
             Step::ClientSlow(a, over) => {
