@@ -1,10 +1,11 @@
 //! Clients that join a live session, and what they are told of it.
 
-use drawbridge::bridge::{ChannelId, ClientId, Config, Notice};
+use drawbridge::bridge::{ChannelId, ClientId, Config, Limit, Notice};
 use serde_json::Value;
 
 use crate::harness::{
-    ALLOWED, END_TURN, Got, INITIALIZE, World, notification, permission, session, stored, update,
+    ALLOWED, END_TURN, Got, INITIALIZE, NOT_ALLOWED, World, notification, permission, session,
+    stored, update,
 };
 
 fn shared(config: &mut Config) {
@@ -432,4 +433,72 @@ fn what_a_sub_agent_hears_is_no_echo_of_a_prompt() {
     world.request(editor, 2, "session/prompt", &prompt("a", "two"));
     world.expect_request(channel, "session/prompt", &prompt("a", "two"));
     world.expect_line(late, &echo("a", "two"));
+}
+
+#[test]
+fn the_next_client_reads_why_a_question_was_cancelled() {
+    for (method, title, what, waits, spelled) in [
+        (
+            "session/request_permission",
+            r#""toolCall":{"title":"Run it"}"#,
+            "permission",
+            60_000,
+            "1m",
+        ),
+        ("elicitation/create", r#""message":"Run it""#, "input", 30_000, "30s"),
+    ] {
+        let mut world = World::with(|config| {
+            shared(config);
+            config.limits.permission_timeout = Limit::After(60_000);
+        });
+        let (editor, channel) = world.start();
+        let watcher = world.join();
+        world.open(editor, channel, "a");
+        world.request(editor, 1, "session/prompt", &prompt("a", "go"));
+        world.expect_request(channel, "session/prompt", &prompt("a", "go"));
+        let watches = what == "permission";
+        if watches {
+            // One that has not prompted decides nothing.
+            asks(&mut world, watcher, "session/resume", &stored("a"));
+        }
+        world.gone(editor);
+        world.request(channel, 50, method, &format!(r#"{{"sessionId":"a",{title}}}"#));
+        world.wait(waits - 1);
+        world.assert_nothing_left();
+        world.wait(1);
+        let why = said(
+            "a",
+            &format!(
+                "(drawbridge: for {spelled} nobody was here who could answer the agent's request \
+                 for {what} (\u{201c}Run it\u{201d}), and it was cancelled)"
+            ),
+        );
+        if watches {
+            world.expect_line(watcher, &why);
+        }
+        let answer = world.next_line(channel);
+        assert!(answer.contains("cancel"), "{answer}");
+        world.rest(channel);
+        let late = world.join();
+        let got = asks(&mut world, late, "session/load", &stored("a"));
+        assert!(got.contains(&why), "{got:#?}");
+    }
+}
+
+#[test]
+fn a_question_of_a_turn_that_was_cancelled_needs_no_remark() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.request(editor, 1, "session/prompt", &prompt("a", "go"));
+    world.expect_request(channel, "session/prompt", &prompt("a", "go"));
+    world.ask(channel, editor, "a", "50");
+    world.notify(editor, "session/cancel", &session("a"));
+    world.expect_notification(channel, "session/cancel", &session("a"));
+    world.gone(editor);
+    world.wait(10_000);
+    world.expect_answer(channel, 50, NOT_ALLOWED);
+    let late = world.join();
+    let got = asks(&mut world, late, "session/load", &stored("a"));
+    assert!(!got.concat().contains("drawbridge:"), "{got:#?}");
 }

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::bridge::outgoing::messages::{CancelRequestParams, ErrorObject};
+use crate::bridge::outgoing::messages::{CancelRequestParams, ErrorObject, TextContent};
 use crate::bridge::refusal::Refusal;
 use crate::wire::json::written;
 use crate::wire::{Frame, Method, OutgoingFrame, Token};
@@ -52,6 +52,13 @@ pub fn update(session_id: &str, kind: &str, (member, value): (&str, &[u8])) -> O
         b"}}",
     ];
     Frame::parse(message(&params).to_bytes()).ok()
+}
+
+/// A remark of the bridge within a conversation, as a text of the agent: clients show nothing
+/// else to the person.
+pub fn remark(session_id: &str, text: &str) -> Option<Frame> {
+    let content = written(&TextContent::of(&format!("(drawbridge: {text})")));
+    update(session_id, "agent_message_chunk", ("content", &content))
 }
 
 /// A request under one of the bridge's own numbers.

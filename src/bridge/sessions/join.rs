@@ -12,7 +12,7 @@ use crate::bridge::effect::Effect;
 use crate::bridge::id::{ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::listeners::{self, Showing};
-use crate::bridge::outgoing::messages::{AttachResult, JoinMeta, TextContent};
+use crate::bridge::outgoing::messages::{AttachResult, JoinMeta};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
@@ -25,7 +25,7 @@ use crate::wire::json::written;
 use crate::wire::{Frame, splice};
 
 /// The words in place of turns that are not in memory any more.
-const MISSING: &str = "(drawbridge: the beginning of this conversation is not in memory any more)";
+const MISSING: &str = "the beginning of this conversation is not in memory any more";
 
 /// Ends a live session that a client with another environment wants to load, if nobody else has
 /// it and nothing is open in it: the conversation is opened anew for that client. Says whether it
@@ -119,9 +119,7 @@ fn history(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     let missing = (!ring.is_complete()).then(|| session.agent_id.clone());
     let entries: Vec<Entry> = ring.entries().filter(|entry| entry.is_history).cloned().collect();
     if let Some(agent_id) = missing {
-        let content = written(&TextContent::of(MISSING));
-        let chunk = compose::update(&agent_id, "agent_message_chunk", ("content", &content));
-        if let Some(frame) = chunk {
+        if let Some(frame) = compose::remark(&agent_id, MISSING) {
             listeners::send(step, key, client, &frame, Showing::Replay { seq: 0 });
         }
     }

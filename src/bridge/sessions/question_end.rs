@@ -7,7 +7,7 @@ use crate::bridge::books::handles::HandleKind;
 use crate::bridge::books::question::Question;
 use crate::bridge::id::{CallId, ChannelId, ClientId, QuestionId, SessionKey};
 use crate::bridge::outgoing::translate::{Edit, with_request_id};
-use crate::bridge::outgoing::{compose, dropped, send, translate};
+use crate::bridge::outgoing::{compose, deliver, dropped, send, translate};
 use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
@@ -15,8 +15,12 @@ use crate::bridge::seeded;
 use crate::bridge::sessions::question;
 use crate::bridge::sessions::question::may_wait;
 use crate::bridge::step::Step;
+use crate::bridge::time::spelled;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Method, Token, json};
+
+/// The most letters of a question that are quoted.
+const LONGEST_TITLE: usize = 200;
 
 /// Handles a client's answer to a question.
 pub fn answered(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
@@ -173,6 +177,9 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     let (channel, session) = (question.channel, question.session);
     let was_cancelled = question.cancelled.is_some();
     let is_permission = question.method == Method::RequestPermission;
+    if let Some(key) = session.filter(|_| !was_cancelled) {
+        tell_why(step, key, id);
+    }
     withdraw(step, id);
     // The agent goes on now, so the idle time of the session starts again.
     if let Some(session) = session.and_then(|key| step.books.session_mut(key)) {
@@ -186,6 +193,33 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
     {
         let agent_id = session.agent_id.clone();
         send::cancel_turn(step, channel, &agent_id);
+    }
+}
+
+/// Tells those who watch a session, and those who come later, that a question to the person was
+/// cancelled because nobody was there to answer it.
+fn tell_why(step: &mut Step<'_>, key: SessionKey, id: QuestionId) {
+    let Some(question) = step.books.question(id) else { return step.books.absent(id) };
+    if question.call.is_some() {
+        // What belongs to a request of a client is for no other.
+        return;
+    }
+    let frame = &question.frame;
+    let (what, title) = match question.method {
+        Method::RequestPermission => ("permission", frame.find_text(&["toolCall", "title"])),
+        Method::ElicitationCreate => ("input", frame.find_text(&["message"])),
+        _ => return,
+    };
+    let title = title.map(|title| title.chars().take(LONGEST_TITLE).collect::<String>());
+    let title = title.map(|title| format!(" (\u{201c}{title}\u{201d})")).unwrap_or_default();
+    let since = spelled(question.alone_since.map_or(0, |since| step.now.since(since)));
+    let text = format!(
+        "for {since} nobody was here who could answer the agent's request for {what}{title}, \
+         and it was cancelled"
+    );
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    if let Some(frame) = compose::remark(&session.agent_id, &text) {
+        deliver::own_update(step, key, &frame, None);
     }
 }
 

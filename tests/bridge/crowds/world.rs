@@ -13,7 +13,7 @@ use drawbridge::bridge::{
 use drawbridge::wire::{Frame, OutgoingFrame};
 use serde_json::{Value, json};
 
-use super::conversation::{Conversation, Item};
+use super::conversation::{Conversation, Item, Turn};
 
 pub type Outcome = Result<(), String>;
 
@@ -386,7 +386,12 @@ impl World {
         let row = self.conversations.get_mut(id).ok_or("nobody opened that")?;
         let (is_permission, is_able) =
             (line["method"] == "session/request_permission", seat != UNABLE);
-        let prompter = row.turn.as_ref().filter(|turn| row.attached.contains(&turn.seat));
+        // Who sits there now may be another client than the one that prompted.
+        let is_there = |turn: &&Turn| {
+            let seat = &self.seats[&turn.seat];
+            seat.client == Some(turn.client) && row.attached.contains(&turn.seat)
+        };
+        let prompter = row.turn.as_ref().filter(is_there);
         let takes_part = row.participants.contains(&seat) || row.guests.contains(&seat);
         let has_participants = row.participants.iter().any(|seat| row.attached.contains(seat));
         let may_decide = match prompter {
