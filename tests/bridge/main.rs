@@ -30,6 +30,7 @@ mod lanes;
 mod leases;
 mod limits;
 mod lines;
+mod listeners;
 mod liveness;
 mod login;
 mod lost;

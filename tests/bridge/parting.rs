@@ -88,3 +88,32 @@ fn a_newcomer_does_not_get_the_credentials_of_one_who_was_there_alone() {
     world.next_line(second);
     world.open(second, other, "b");
 }
+
+#[test]
+fn its_own_turn_keeps_a_channel_with_it_and_a_request_of_another_does_not() {
+    for asks in [false, true] {
+        let mut world = World::new();
+        let (first, channel) = world.start();
+        let second = world.join();
+        world.open(first, channel, "a");
+        let turn = world.prompt(first, channel, "a", 5);
+        if asks {
+            world.request(second, 6, "_x/ask", "{}");
+            world.expect_request(channel, "_x/ask", "{}");
+        }
+        world.request(first, 7, "providers/set", SETTING);
+        let own = if asks {
+            let own = world.expect_spawn("/home");
+            world.handshake(own);
+            own
+        } else {
+            channel
+        };
+        let number = world.expect_request(own, "providers/set", SETTING);
+        world.answer(own, number, "{}");
+        world.expect_answer(first, 7, "{}");
+        world.answer(channel, turn, END_TURN);
+        world.expect_answer(first, 5, END_TURN);
+        world.open(first, own, "b");
+    }
+}

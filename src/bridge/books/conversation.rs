@@ -137,6 +137,10 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::books::session::Session;
+    use crate::bridge::books::tests::{AGENT, ALICE, BOB, add_bob, add_channel, books, bury};
+    use crate::bridge::books::tombstones::Hold;
+    use crate::bridge::time::Moment;
 
     #[test]
     fn a_directory_may_be_spelled_in_several_ways() {
@@ -147,5 +151,46 @@ mod tests {
             assert!(!is_same_directory("/a/b", other), "{other}");
         }
         assert!(is_same_directory("", "") && is_same_directory("/", "//"));
+    }
+
+    fn wanted(client: ClientId, cwd: &str) -> Wanted<'_> {
+        Wanted { client, public_id: "s", cwd }
+    }
+
+    #[test]
+    fn a_live_conversation_is_wanted_by_those_who_have_it_and_by_its_directory() {
+        let mut books = books();
+        add_bob(&mut books, AGENT);
+        let channel = add_channel(&mut books, AGENT);
+        let key = books.next_session_key();
+        let ids = ("s".into(), "s".into());
+        books.add_session(Session::new(key, (AGENT, channel), ids, "/a".into(), Moment::START));
+        books.attach(ALICE, key);
+        for (client, cwd, is_wanted) in
+            [(ALICE, "/a", true), (ALICE, "/b", true), (BOB, "/a", true), (BOB, "/b", false)]
+        {
+            assert_eq!(books.is_wanted_live(wanted(client, cwd), key), is_wanted, "{cwd}");
+            let row = books.channel(channel).unwrap();
+            let has_another = books.has_another((channel, row), "s", wanted(client, cwd));
+            assert_eq!(has_another, !is_wanted, "{client} in {cwd}");
+        }
+    }
+
+    #[test]
+    fn a_closed_conversation_is_another_one_in_another_directory() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let has_another = |books: &Books, cwd| {
+            let row = books.channel(channel).unwrap();
+            books.has_another((channel, row), "s", wanted(ALICE, cwd))
+        };
+        bury(&mut books, channel, "s", "s", Hold::Nothing);
+        assert!(!has_another(&books, "/b"), "no directory is known of it");
+        let mut tombstone = books.channel(channel).unwrap().tombstones.get("s").unwrap().clone();
+        tombstone.cwd = "/a".into();
+        let row = books.channel_mut(channel).unwrap();
+        row.tombstones.remove("s");
+        row.tombstones.bury(tombstone);
+        assert!(!has_another(&books, "/a") && has_another(&books, "/b"));
     }
 }

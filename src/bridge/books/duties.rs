@@ -151,6 +151,9 @@ mod tests {
         for in_turn in [false, true] {
             assert_eq!(duty(lost, in_turn, [Limit::Never; 2], None), None);
         }
+        // A turn that is to be cancelled when it would be looked for the editor is not looked for.
+        let at_once = [Limit::Never, Limit::After(EDITOR_GRACE)];
+        assert_eq!(duty(lost, true, at_once, None), Some((15_007, Duty::CancelTurn)));
         let soon = [Limit::After(0), Limit::After(0)];
         assert_eq!(duty(lost, false, soon, None), Some((7, Duty::Close)));
         assert_eq!(duty(lost, true, soon, None), Some((7, Duty::CancelTurn)));

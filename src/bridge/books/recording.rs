@@ -235,4 +235,109 @@ mod tests {
         assert_eq!(books.record(key, Part::Moment, &Bytes::new()), 2);
         assert!(books.transcripts_are_sound());
     }
+
+    /// Books like [`three`], where an agent replays messages of these lengths for a load.
+    fn replaying(total: usize, lengths: &[usize]) -> (Books, [SessionKey; 3], CallId) {
+        let (mut books, keys) = three(total);
+        let call = add_prompt(&mut books, keys[0], ALICE, Stage::sent(at(0), 0));
+        books.begin_replay(call, Transcript::new(true, [("", 0); 2]));
+        for length in lengths {
+            books.record_replayed(call, Part::History, &vec![b'x'; *length].into());
+            assert!(books.transcripts_are_sound());
+        }
+        (books, keys, call)
+    }
+
+    #[test]
+    fn a_replayed_history_that_just_fits_is_kept_whole_and_takes_nothing_from_others() {
+        let one = LENGTH + size_of::<Entry>();
+        let (mut books, keys, call) = replaying(5 * one, &[LENGTH; 2]);
+        assert_eq!((books.replay_sum.bytes(), turns(&books, keys)), (5 * one, [1; 3]));
+        assert!(books.take_replay(call).unwrap().ring.is_complete());
+        let (books, ..) = replaying(5 * one, &[LENGTH, LENGTH, 0]);
+        assert_eq!(books.replay_sum.bytes(), 3 * one);
+    }
+
+    #[test]
+    fn a_replayed_state_alone_never_makes_it_wait() {
+        let one = LENGTH + size_of::<Entry>();
+        let (mut books, _, call) = replaying(3 * one, &[]);
+        let usage = Part::State(crate::bridge::update::StateKind::Usage);
+        books.record_replayed(call, usage, &vec![b'x'; LENGTH].into());
+        assert_eq!(books.replay_sum.bytes(), 3 * one + LENGTH);
+        assert!(books.transcripts_are_sound());
+    }
+
+    #[test]
+    fn where_nothing_is_kept_nothing_of_a_replay_is() {
+        let mut books = books();
+        let channel = add_channel(&mut books, AGENT);
+        let key = add_session(&mut books, channel, "a", "a");
+        let call = add_prompt(&mut books, key, ALICE, Stage::sent(at(0), 0));
+        books.begin_replay(call, Transcript::new(true, [("", 0); 2]));
+        let usage = Part::State(crate::bridge::update::StateKind::Usage);
+        books.record_replayed(call, usage, &Bytes::from_static(b"x"));
+        assert_eq!(books.replay_sum.bytes(), 0);
+        assert!(books.take_replay(call).is_none());
+    }
+
+    #[test]
+    fn a_session_is_listed_for_as_long_as_it_has_a_turn_to_give_up() {
+        let one = LENGTH + size_of::<Entry>();
+        let (mut books, keys) = three(6 * one);
+        for _ in 0..3 {
+            add_turn(&mut books, keys[0]);
+        }
+        // It was used before the others, and gives up one turn after the other.
+        for (left, count) in [(3, 3), (2, 3), (1, 3), (0, 2)] {
+            add_turn(&mut books, keys[2]);
+            assert_eq!((turns(&books, keys)[0], books.replay_sum.listed()), (left, count));
+        }
+        books.set_transcript(keys[0], Box::new(Transcript::new(true, [("", 0); 2])));
+        assert_eq!(books.replay_sum.listed(), 2, "it has no turn yet");
+    }
+
+    #[test]
+    fn a_complete_ring_is_not_replaced_by_what_an_agent_replays() {
+        let one = LENGTH + size_of::<Entry>();
+        for (gives_up, expected) in [(false, 1), (true, 2)] {
+            let (mut books, keys, call) = replaying(8 * one, &[LENGTH; 2]);
+            if gives_up {
+                books.change_transcript(keys[0], |row| row.ring.give_up_oldest());
+            }
+            let replay = books.take_replay(call).unwrap();
+            books.adopt_replay(keys[0], *replay, Bytes::from_static(b"{}"));
+            assert_eq!(turns(&books, keys)[0], expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_sum_or_list_is_found() {
+        let is_sound = |change: fn(&mut Books, SessionKey, CallId)| {
+            let (mut books, keys, call) = replaying(1 << 20, &[LENGTH]);
+            change(&mut books, keys[0], call);
+            books.transcripts_are_sound()
+        };
+        assert!(is_sound(|_, _, _| {}));
+        assert!(!is_sound(|books, _, _| books.replay_sum.changed(0, 1)));
+        assert!(!is_sound(|books, key, _| {
+            let row = books.session_mut(key).unwrap().transcript.as_mut().unwrap();
+            row.listed_at = None;
+        }));
+        assert!(!is_sound(|books, _, call| {
+            let replay = books.replays.remove(&call).unwrap();
+            books.replays.insert(CallId(999), replay);
+        }));
+        assert!(!is_sound(|books, _, _| books.limits.replay_bytes = 10));
+        assert!(!is_sound(|books, key, _| {
+            let row = books.session_mut(key).unwrap().transcript.as_mut().unwrap();
+            let entry = |seq| Entry { seq, is_history: true, bytes: Bytes::new() };
+            let before = row.bytes();
+            for seq in [9, 8] {
+                row.ring.push(entry(seq), usize::MAX);
+            }
+            let after = row.bytes();
+            books.replay_sum.changed(before, after);
+        }));
+    }
 }

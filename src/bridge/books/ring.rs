@@ -214,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_number_of_bytes_is_found_and_so_is_a_wrong_order() {
+        let sound = ring(&[1, 2], usize::MAX);
+        let is_sound = |change: fn(&mut Ring)| {
+            let mut ring = sound.clone();
+            change(&mut ring);
+            ring.is_sound()
+        };
+        assert!(is_sound(|_| {}));
+        assert!(!is_sound(|ring| ring.bytes += 1));
+        assert!(!is_sound(|ring| ring.turns[0].bytes += 1));
+        assert!(!is_sound(|ring| ring.turns.swap(0, 1)));
+    }
+
+    #[test]
     fn a_turn_without_a_message_takes_no_place() {
         let mut ring = ring(&[1, 0, 0, 1], usize::MAX);
         assert_eq!(ring.turns.len(), 2);

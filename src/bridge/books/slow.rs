@@ -108,3 +108,23 @@ impl Books {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::books::phase::Phase;
+    use crate::bridge::books::tests::{AGENT, ALICE, BOB, add_bob, at, books};
+
+    #[test]
+    fn a_slow_client_is_looked_at_while_there_are_others_and_the_bridge_goes_on() {
+        let mut books = books();
+        books.set_slow(ALICE, true, at(7));
+        let deadline = |books: &Books| books.slow_deadline(ALICE).map(Moment::as_millis);
+        assert_eq!(deadline(&books), None, "there is nobody to hold up");
+        add_bob(&mut books, AGENT);
+        assert_eq!(deadline(&books), Some(5_007));
+        assert_eq!(books.slow_deadline(BOB), None);
+        books.phase = Phase::Over;
+        assert_eq!(deadline(&books), None);
+    }
+}

@@ -221,4 +221,40 @@ mod tests {
         all.add(Part::State(StateKind::Info), entry(4, MAX_STATE), 0);
         assert_eq!(seqs(all.updates()), [0; 0], "what is not true any more is not told");
     }
+
+    #[test]
+    fn a_plan_that_begins_the_ring_is_told_once() {
+        let all = transcript(&[Part::Plan, Part::History], usize::MAX);
+        assert_eq!(seqs(all.missed_after(0)), [1, 2]);
+        assert_eq!(seqs(all.updates_behind_ring()), [0; 0]);
+    }
+
+    #[test]
+    fn the_result_of_the_open_and_the_rest_of_the_state_share_one_bound() {
+        let mut all = transcript(&[], 0);
+        let half = Bytes::from(vec![b' '; 128 * 1024]);
+        all.add(Part::State(StateKind::Info), entry(1, half.len()), 0);
+        all.set_opened(half.clone());
+        assert_eq!((all.bytes(), all.is_sound()), (256 * 1024, true));
+        all.set_opened([&half[..], b" "].concat().into());
+        assert_eq!(all.bytes(), half.len());
+        all.opened = [&half[..], b" "].concat().into();
+        assert!(!all.is_sound());
+        all.opened = Bytes::new();
+        all.ring.push(entry(2, 1), usize::MAX);
+        all.ring.push(entry(1, 1), usize::MAX);
+        assert!(!all.is_sound());
+    }
+
+    #[test]
+    fn what_a_load_tells_anew_keeps_the_number_that_it_had() {
+        let (mode, usage) = (Part::State(StateKind::Mode), Part::State(StateKind::Usage));
+        let mut all = transcript(&[usage, mode], usize::MAX);
+        let mut told = Transcript::new(true, [("", 0); 2]);
+        told.add_replayed(usage, &Bytes::from_static(b"new"), usize::MAX);
+        all.adopt_state(&told);
+        // The mode that it had counts no more, since the load told none.
+        assert_eq!(seqs(all.updates()), [1]);
+        assert_eq!(all.updates().next().map(|entry| &*entry.bytes), Some(&b"new"[..]));
+    }
 }

@@ -116,12 +116,13 @@ fn history(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let Some(transcript) = &session.transcript else { return };
     let ring = &transcript.ring;
-    let missing = (!ring.is_complete()).then(|| session.agent_id.clone());
+    let missing = match ring.is_complete() {
+        true => None,
+        false => compose::remark(&session.agent_id, MISSING),
+    };
     let entries: Vec<Entry> = ring.entries().filter(|entry| entry.is_history).cloned().collect();
-    if let Some(agent_id) = missing {
-        if let Some(frame) = compose::remark(&agent_id, MISSING) {
-            listeners::send(step, key, client, &frame, Showing::Replay { seq: 0 });
-        }
+    if let Some(frame) = missing {
+        listeners::send(step, key, client, &frame, Showing::Replay { seq: 0 });
     }
     entries.iter().for_each(|entry| replay(step, key, client, entry));
 }
