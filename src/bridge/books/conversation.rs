@@ -137,8 +137,10 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::books::session::Session;
-    use crate::bridge::books::tests::{AGENT, ALICE, BOB, add_bob, add_channel, books, bury};
+    use crate::bridge::books::call::{OpenKind, Purpose, Stage};
+    use crate::bridge::books::tests::{
+        AGENT, ALICE, BOB, add_bob, add_call, add_channel, books, bury, opening,
+    };
     use crate::bridge::books::tombstones::Hold;
     use crate::bridge::time::Moment;
 
@@ -192,5 +194,23 @@ mod tests {
         row.tombstones.remove("s");
         row.tombstones.bury(tombstone);
         assert!(!has_another(&books, "/a") && has_another(&books, "/b"));
+    }
+
+    #[test]
+    fn a_conversation_that_is_being_restored_is_another_one_in_another_directory() {
+        let mut books = books();
+        add_bob(&mut books, AGENT);
+        let channel = add_channel(&mut books, AGENT);
+        let load = Opening { cwd: "/a".into(), ..opening(OpenKind::Load, Some("s"), Some("s")) };
+        let purpose = Purpose::Open(load);
+        add_call(&mut books, channel, purpose, Stage::sent(Moment::START, 0));
+        let row = books.channel(channel).unwrap();
+        for (client, cwd, is_another) in
+            [(ALICE, "/b", false), (BOB, "/a", false), (BOB, "/b", true)]
+        {
+            let found = books.has_another((channel, row), "s", wanted(client, cwd));
+            assert_eq!(found, is_another, "{client} in {cwd}");
+        }
+        assert!(!books.has_another((channel, row), "other", wanted(BOB, "/b")));
     }
 }
