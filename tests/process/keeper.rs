@@ -16,6 +16,7 @@ use crate::processes::{
     below, context_switches, descriptors, eventually, figure, is_alive, is_keeper, may_look_into,
     name, parent, send_signal, session,
 };
+use crate::scratch::copy_program;
 
 /// The one keeper.
 fn keeper(bridge: &Bridge) -> u32 {
@@ -186,7 +187,7 @@ fn a_start_that_fails_is_told_in_the_same_words() {
 fn a_replaced_program_is_no_reason_to_fail() {
     let setup = Setup::new(&["--share", "session"], &[]);
     let copy = setup.scratch().file("program");
-    fs::copy(env!("CARGO_BIN_EXE_drawbridge"), &copy).expect("a copy");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_drawbridge")), &copy);
     let mut bridge = setup.binary(&copy).start();
     bridge.initialize();
     bridge.new_session();

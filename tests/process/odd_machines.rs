@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::bridge::{Bridge, Setup, stub};
 use crate::client::parsed;
 use crate::processes::{self, descriptors, eventually};
+use crate::scratch::copy_program;
 
 /// Both ways in which agents are run.
 const WAYS: [&str; 2] = ["--no-keeper=false", "--no-keeper"];
@@ -128,8 +130,8 @@ fn as_somebody(options: &[&str]) -> Bridge {
     const NOBODY: u32 = 65_534;
     let setup = Setup::with_command(options, &["./stub"]);
     let place = setup.scratch().path().to_owned();
-    fs::copy(stub(), place.join("stub")).expect("a copy of the stub");
-    fs::copy(env!("CARGO_BIN_EXE_drawbridge"), place.join("bridge")).expect("a copy");
+    copy_program(&stub(), &place.join("stub"));
+    copy_program(Path::new(env!("CARGO_BIN_EXE_drawbridge")), &place.join("bridge"));
     let setup = setup.binary(&place.join("bridge"));
     if std::os::unix::fs::chown(&place, Some(NOBODY), Some(NOBODY)).is_err() {
         return setup.start();

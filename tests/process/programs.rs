@@ -1,21 +1,19 @@
 //! The program of the agent, and a start that fails alone.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::bridge::{Bridge, Setup, stub};
 use crate::client::refusal;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, write_script};
 
 /// Puts a script in a directory that sets `ORIGIN` and becomes the stub.
 pub(crate) fn plant(directory: &Path, file: &str, origin: &str) {
     let file = directory.join(file);
     let script = format!("#!/bin/sh\nORIGIN={origin} exec '{}' \"$@\"\n", stub().display());
-    fs::write(&file, script).expect("a script");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
+    write_script(&file, &script);
 }
 
 /// Starts bridges in a directory with `bin/my-agent` in front of this command; another

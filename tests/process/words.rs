@@ -2,7 +2,6 @@
 //! table answer.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use crate::bridge::{Bridge, Setup};
 use crate::client::refusal;
 use crate::processes::eventually;
+use crate::scratch::{Scratch, write_script};
 
 fn message(answer: &Value) -> &str {
     answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no error: {answer}"))
@@ -54,10 +54,9 @@ fn what_a_command_lacks_is_named() {
         ("--no-keeper", "#!/opt/node22/bin/node\n", "the interpreter /opt/node22/bin/node"),
         ("--no-keeper=false", "#!/bin/sh\r\n", "ends with a carriage return"),
     ] {
-        let scratch = crate::scratch::Scratch::new();
+        let scratch = Scratch::new();
         let file = scratch.file("my-agent");
-        fs::write(&file, format!("{first}exit 0\n")).expect("a script");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        write_script(&file, &format!("{first}exit 0\n"));
         let mut bridge = Setup::with_command(&[way], &[file.to_str().expect("UTF-8")]).start();
         let answer = bridge.initialize();
         assert_eq!(refusal(&answer), (-32603, "agent_spawn_failed"));
