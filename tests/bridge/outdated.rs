@@ -72,6 +72,21 @@ fn a_newcomer_hears_the_answer_of_the_updated_agent_and_later_ones_too() {
 }
 
 #[test]
+fn where_there_is_no_room_for_the_updated_agent_the_old_one_answers() {
+    let mut world = World::with(|config| config.limits.max_channels = 1);
+    let (first, old) = world.start();
+    world.open(first, old, "a");
+    let newcomer = world.connect();
+    outdated(&mut world, old, newcomer, updated());
+    world.request(newcomer, 0, "initialize", INITIALIZE);
+    assert!(world.next_line(newcomer).contains("result"));
+    // It can come back to a session that lives there, and opens no other.
+    world.load(newcomer, old, "a");
+    world.request(newcomer, 1, "session/new", NEW);
+    world.expect_refusal(newcomer, 1, -32603, "channel_limit");
+}
+
+#[test]
 fn a_dead_handle_matters_to_clients_that_would_share_the_process() {
     let mut world = World::new();
     let (first, old) = world.start();

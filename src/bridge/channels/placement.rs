@@ -101,10 +101,13 @@ fn place(step: &mut Step<'_>, id: CallId) {
 }
 
 fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: PoolId) -> Placement {
-    let mut of_pool = step.books.channels().iter().filter(|(_, row)| row.pool == Some(pool));
-    let answers = |row: &Channel| row.is_starting() || row.is_open() && !row.is_outdated();
-    if let Some((channel, _)) = of_pool.find(|(_, row)| answers(row)) {
-        return Placement::On(*channel);
+    let answers = |row: &Channel| row.pool == Some(pool) && (row.is_starting() || row.is_open());
+    let found = step.books.channels().iter().filter(|(_, row)| answers(row));
+    // The answer of an agent that was updated is the old one.
+    let best = found.min_by_key(|(id, row)| (row.is_outdated(), **id));
+    let best = best.map(|(id, row)| (*id, row.is_outdated()));
+    if let Some((channel, false)) = best {
+        return Placement::On(channel);
     }
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
     let cwd = origin.home.clone();
@@ -113,7 +116,8 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
             start::begin_handshake(step, channel, pool, Some(id));
             Placement::On(channel)
         }
-        Err(no_room) => no_room.into(),
+        // With the old one a client can still come back to its sessions.
+        Err(no_room) => best.map_or_else(|| no_room.into(), |(old, _)| Placement::On(old)),
     }
 }
 
