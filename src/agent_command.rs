@@ -118,7 +118,9 @@ fn in_the_end(words: &[&str]) -> Option<Runs> {
         return owned(rest.get(place), kind);
     }
     if SHELLS.contains(&program) {
-        let script = rest.iter().position(|word| word.starts_with('-') && word.ends_with('c'));
+        let takes_script =
+            |word: &&str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+        let script = own_option(rest, &[], takes_script);
         return match script {
             Some(place) => {
                 in_script(rest.get(place + 1)?, rest.get(place + 3..).unwrap_or_default())
@@ -127,18 +129,32 @@ fn in_the_end(words: &[&str]) -> Option<Runs> {
         };
     }
     if RUNTIMES.iter().any(|runtime| program.starts_with(runtime)) {
-        if let Some(place) = rest.iter().position(|word| matches!(*word, "-m" | "-jar")) {
-            let kind = if rest[place] == "-m" { Runs::Module } else { Runs::Script };
+        let with_value = ["-r", "--require", "--import", "-cp", "-classpath", "-X", "-W"];
+        let (option, kind): (&str, Kind) = match program {
+            "java" => ("-jar", Runs::Script),
+            _ if program.starts_with("python") => ("-m", Runs::Module),
+            _ => ("", Runs::Script),
+        };
+        if let Some(place) = own_option(rest, &with_value, |word| *word == option) {
             return owned(rest.get(place + 1), kind);
         }
-        let with_value = ["-r", "--require", "--import", "-cp", "-classpath", "-X", "-W"];
         return owned(behind_options(rest, &with_value).first(), Runs::Script);
     }
     Some(Runs::Program((*path).to_owned()))
 }
 
-fn owned(word: Option<&&str>, kind: impl FnOnce(String) -> Runs) -> Option<Runs> {
+/// The way to make the thing that is run of its name.
+type Kind = fn(String) -> Runs;
+
+fn owned(word: Option<&&str>, kind: Kind) -> Option<Runs> {
     word.map(|word| kind((*word).to_owned()))
+}
+
+/// The place of an option in front of the first word that is none; those behind it are for what
+/// is run.
+fn own_option(words: &[&str], with_value: &[&str], is_it: impl Fn(&&str) -> bool) -> Option<usize> {
+    let place = words.iter().position(is_it)?;
+    behind_options(&words[..place], with_value).is_empty().then_some(place)
 }
 
 /// The words behind the options in front; `with_value` are options that take the next word.
@@ -234,6 +250,11 @@ mod tests {
             ("nice -n 5 node /opt/x/index.js --acp", Runs::Script(text("/opt/x/index.js"))),
             ("java -cp lib -jar agent.jar", Runs::Script(text("agent.jar"))),
             ("bash ./agent.sh", Runs::Script(text("./agent.sh"))),
+            ("node /opt/x/cli.js -m model", Runs::Script(text("/opt/x/cli.js"))),
+            ("python3 -X dev -m my.agent -m model", Runs::Module(text("my.agent"))),
+            ("python3 agent.py -m model", Runs::Script(text("agent.py"))),
+            ("bash agent.sh --sync foo -c", Runs::Script(text("agent.sh"))),
+            ("bash --norc agent.sh", Runs::Script(text("agent.sh"))),
             ("uv run agent.py", Runs::Script(text("agent.py"))),
             ("python3 -m my.agent", Runs::Module(text("my.agent"))),
             ("npx -y @x/agent@2 --acp", Runs::Package(text("@x/agent@2"))),
