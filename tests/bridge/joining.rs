@@ -8,6 +8,9 @@ use crate::harness::{
     stored, update,
 };
 
+const PERMISSION: &str = "session/request_permission";
+const ELICITATION: &str = "elicitation/create";
+
 fn shared(config: &mut Config) {
     config.limits.replay_bytes = 1 << 20;
 }
@@ -437,15 +440,14 @@ fn what_a_sub_agent_hears_is_no_echo_of_a_prompt() {
 
 #[test]
 fn the_next_client_reads_why_a_question_was_cancelled() {
-    for (method, title, what, waits, spelled) in [
-        (
-            "session/request_permission",
-            r#""toolCall":{"title":"Run it"}"#,
-            "permission",
-            60_000,
-            "1m",
-        ),
-        ("elicitation/create", r#""message":"Run it""#, "input", 30_000, "30s"),
+    let long = "x".repeat(201);
+    let cut = format!(" (“{}…”)", &long[1..]);
+    let permission = |title: &str| format!(r#""toolCall":{{"title":"{title}"}}"#);
+    for (method, subject, quoted, what, waits, spelled) in [
+        (PERMISSION, permission("Run it"), " (“Run it”)", "permission", 60_000, "1m"),
+        (PERMISSION, permission(&long), &cut, "permission", 60_000, "1m"),
+        (PERMISSION, permission(""), "", "permission", 60_000, "1m"),
+        (ELICITATION, r#""message":"Name?""#.to_owned(), " (“Name?”)", "input", 30_000, "30s"),
     ] {
         let mut world = World::with(|config| {
             shared(config);
@@ -462,15 +464,15 @@ fn the_next_client_reads_why_a_question_was_cancelled() {
             asks(&mut world, watcher, "session/resume", &stored("a"));
         }
         world.gone(editor);
-        world.request(channel, 50, method, &format!(r#"{{"sessionId":"a",{title}}}"#));
+        world.request(channel, 50, method, &format!(r#"{{"sessionId":"a",{subject}}}"#));
         world.wait(waits - 1);
         world.assert_nothing_left();
         world.wait(1);
         let why = said(
             "a",
             &format!(
-                "(drawbridge: for {spelled} nobody was here who could answer the agent's request \
-                 for {what} (\u{201c}Run it\u{201d}), and it was cancelled)"
+                "\\n\\n(drawbridge: for {spelled} nobody was here who could answer the agent's \
+                 request for {what}{quoted}, and it was cancelled)\\n\\n"
             ),
         );
         if watches {

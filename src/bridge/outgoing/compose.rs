@@ -55,9 +55,9 @@ pub fn update(session_id: &str, kind: &str, (member, value): (&str, &[u8])) -> O
 }
 
 /// A remark of the bridge within a conversation, as a text of the agent: clients show nothing
-/// else to the person.
+/// else to the person. Empty lines keep it apart from the agent's own words.
 pub fn remark(session_id: &str, text: &str) -> Option<Frame> {
-    let content = written(&TextContent::of(&format!("(drawbridge: {text})")));
+    let content = written(&TextContent::of(&format!("\n\n(drawbridge: {text})\n\n")));
     update(session_id, "agent_message_chunk", ("content", &content))
 }
 

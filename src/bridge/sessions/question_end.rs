@@ -201,7 +201,7 @@ pub fn timed_out(step: &mut Step<'_>, id: QuestionId) {
 fn tell_why(step: &mut Step<'_>, key: SessionKey, id: QuestionId) {
     let Some(question) = step.books.question(id) else { return step.books.absent(id) };
     if question.call.is_some() {
-        // What belongs to a request of a client is for no other.
+        // A question within a request of one client is for no other.
         return;
     }
     let frame = &question.frame;
@@ -210,8 +210,12 @@ fn tell_why(step: &mut Step<'_>, key: SessionKey, id: QuestionId) {
         Method::ElicitationCreate => ("input", frame.find_text(&["message"])),
         _ => return,
     };
-    let title = title.map(|title| title.chars().take(LONGEST_TITLE).collect::<String>());
-    let title = title.map(|title| format!(" (\u{201c}{title}\u{201d})")).unwrap_or_default();
+    let title = title.filter(|title| !title.is_empty()).map(|title| {
+        let shown: String = title.chars().take(LONGEST_TITLE).collect();
+        let rest = if shown.len() < title.len() { "…" } else { "" };
+        format!(" (“{shown}{rest}”)")
+    });
+    let title = title.unwrap_or_default();
     let since = spelled(question.alone_since.map_or(0, |since| step.now.since(since)));
     let text = format!(
         "for {since} nobody was here who could answer the agent's request for {what}{title}, \

@@ -357,7 +357,7 @@ impl World {
                     if is_mode { &update["currentModeId"] } else { &update["content"]["text"] };
                 let text = text.as_str().ok_or("it has no text")?.to_owned();
                 let seq = params["_meta"]["drawbridge"]["seq"].as_u64();
-                if text.starts_with('(') {
+                if text.trim_start().starts_with('(') {
                     let update = Update { text: MISSING.to_owned(), is_mode };
                     self.updates.entry(seat).or_default().push(update);
                     return Ok(());
@@ -386,7 +386,7 @@ impl World {
         let row = self.conversations.get_mut(id).ok_or("nobody opened that")?;
         let (is_permission, is_able) =
             (line["method"] == "session/request_permission", seat != UNABLE);
-        // Who sits there now may be another client than the one that prompted.
+        // Another client than the one that prompted may sit there now.
         let is_there = |turn: &&Turn| {
             let seat = &self.seats[&turn.seat];
             seat.client == Some(turn.client) && row.attached.contains(&turn.seat)
