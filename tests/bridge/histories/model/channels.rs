@@ -207,7 +207,8 @@ impl Model {
                     && !other.sent.is_empty()
             })
         });
-        if said.foreign && !has_loaded {
+        let is_live = said.names.as_ref().is_some_and(|id| self.known_as(id).is_some());
+        if said.foreign && is_live && !has_loaded {
             return Err("that session is another client's".to_owned());
         }
         match &said.place {
@@ -303,6 +304,10 @@ impl Model {
         session: &Option<String>,
     ) -> Verdict {
         let has_restored = mark.is_some_and(|mark| self.has_sent_load(mark));
+        let asked = mark.and_then(|mark| self.asked.get(&mark));
+        // A session that has ended while the request was held is nobody's.
+        let named = asked.and_then(|asked| asked.names.as_ref());
+        let is_live = named.is_some_and(|id| self.known_as(id).is_some());
         let Some(asked) = mark.and_then(|mark| self.asked.get_mut(&mark)) else { return Ok(()) };
         is_translated(&asked.names, session)?;
         let (Some(id), Some(public)) = (session, &asked.names) else { return Ok(()) };
@@ -314,7 +319,7 @@ impl Model {
             || row
                 .and_then(|row| row.opened_by.get(public))
                 .is_some_and(|opened| Some(*opened) < mark);
-        if asked.foreign && !has_restored && !restores && !is_stored {
+        if asked.foreign && is_live && !has_restored && !restores && !is_stored {
             return Err("that session is another client's".to_owned());
         }
         if restores {
