@@ -58,7 +58,7 @@ pub use config::{AgentConfig, Config};
 pub use counters::Counters;
 pub use effect::Effect;
 pub use environment::Environment;
-pub use event::{Event, Exit, ExitStatus, Outdated, Process, ShutdownCause};
+pub use event::{Event, Exit, ExitStatus, Look, Outdated, Process, ShutdownCause};
 pub use id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
@@ -133,9 +133,7 @@ impl Bridge {
             Event::SpawnFailed { channel, error } => stop::spawn_failed(step, channel, error),
             Event::ChannelFrame { channel, frame } => from_agent::frame(step, channel, frame),
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
-            Event::ChannelOutdated { channel, client, what } => {
-                retirement::outdated(step, channel, client, what);
-            }
+            Event::ChannelOutdated { channel, what } => retirement::outdated(step, channel, what),
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),
             Event::ClientMarkPassed { client, over } => {
                 step.books.set_slow(client, over, step.now);
@@ -191,21 +189,24 @@ impl Bridge {
         self.books.limits.preheat
     }
 
-    /// The environment of a client, and the channels of its agent that are in service, if this
-    /// message introduces the client or opens a session: whether those agents are up to date
-    /// matters now.
-    pub fn agents_to_look_at(
-        &self,
-        client: ClientId,
-        message: &Frame,
-    ) -> Option<(EnvironmentId, Vec<ChannelId>)> {
-        let opens = message.kind == FrameKind::Request
-            && (message.method == Method::Initialize || OpenKind::of(message.method).is_some());
-        let client = self.books.client(client).filter(|_| opens)?;
-        let in_service =
-            |row: &Channel| row.agent == client.agent && row.state == ChannelState::Ready;
-        let channels = self.books.channels().iter().filter(|(_, row)| in_service(row));
-        Some((client.environment.id, channels.map(|(id, _)| *id).collect()))
+    /// The look that is due before this message of a client is handed in, if it introduces the
+    /// client or opens a session.
+    pub fn look_before(&self, client: ClientId, message: &Frame) -> Option<Look> {
+        let introduces = message.method == Method::Initialize;
+        let opens = OpenKind::of(message.method).is_some();
+        if message.kind != FrameKind::Request || !(introduces || opens) {
+            return None;
+        }
+        let row = self.books.client(client)?;
+        // The pool of a newcomer is not known yet, and clients of others have other handles.
+        let pool = row.pool.filter(|_| opens);
+        let is_meant = |channel: &Channel| {
+            let may_serve = pool.is_none_or(|pool| channel.pool == Some(pool));
+            channel.agent == row.agent && channel.state == ChannelState::Ready && may_serve
+        };
+        let channels = self.books.channels().iter().filter(|(_, row)| is_meant(row));
+        let channels = channels.map(|(id, _)| *id).collect();
+        Some(Look { channels, handles_of: pool.map(|_| row.environment.id) })
     }
 
     /// The counts of what was thrown away or refused so far, and of strikes.

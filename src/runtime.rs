@@ -340,6 +340,7 @@ impl Loop {
                     self.bridge.handle(self.clock.now(), Event::EditorSeen { client, lives });
                 }
                 Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
+                Effect::NoteFiles(channel) => self.children.note_files(channel),
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),
                 Effect::Kill(channel) => self.children.kill(channel),

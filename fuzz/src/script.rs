@@ -30,9 +30,9 @@ use drawbridge::wire::frame::Glimpse;
 use drawbridge::wire::{Frame, Malformed, Method, Token};
 
 use limits::limits;
-use text::Text;
+use text::{Text, nth};
 use words::{KIDS, SESSIONS};
-use world::{Channel, Sent, World, nth};
+use world::{Channel, Sent, World};
 
 /// The steps in time that a script can choose from (ms).
 const WAITS: [u64; 12] = [1, 5, 20, 40, 110, 250, 600, 1_600, 2_500, 61_000, 10_000_000, 1 << 40];

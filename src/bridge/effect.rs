@@ -68,6 +68,9 @@ pub enum Effect {
         /// The messages.
         last: Vec<OutgoingFrame>,
     },
+    /// Note the files of a channel's agent as they are: from now on a change of one is told as
+    /// [`Event::ChannelOutdated`](super::Event::ChannelOutdated).
+    NoteFiles(ChannelId),
     /// Close a channel's stdin once everything queued for it is written.
     CloseStdin(ChannelId),
     /// SIGTERM to the channel's process group.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::bridge::environment::Environment;
-use crate::bridge::id::{AgentId, ChannelId, ClientId};
+use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed};
 
@@ -77,15 +77,11 @@ pub enum Event {
         exit: Exit,
     },
     /// A process that is started now would have something that the running one of a channel
-    /// has not. The runtime looks at the channels that [`Bridge::agents_to_look_at`] names before
-    /// it hands in a message.
-    ///
-    /// [`Bridge::agents_to_look_at`]: super::Bridge::agents_to_look_at
+    /// has not. The runtime finds that by the [`Look`] of
+    /// [`Bridge::look_before`](super::Bridge::look_before).
     ChannelOutdated {
         /// The channel.
         channel: ChannelId,
-        /// The client whose message comes next.
-        client: ClientId,
         /// The difference.
         what: Outdated,
     },
@@ -143,16 +139,26 @@ pub enum Event {
     Shutdown(ShutdownCause),
 }
 
-/// What a running process lacks that one which is started now would have.
+/// A look whether running agents are as good as those that are started now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The channels.
+    pub channels: Vec<ChannelId>,
+    /// The environment whose login handles are compared with those of the agents; `None`: only
+    /// the files of the agents are looked at.
+    pub handles_of: Option<EnvironmentId>,
+}
+
+/// The advantage of a process that is started now over a running one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outdated {
-    /// The agent's program as it is now.
+    /// It runs the agent's program as it is now.
     Updated {
         /// The file that has changed since the start.
         file: String,
     },
-    /// A handle that works: what its own names does not answer any more, and what the client's
-    /// names does.
+    /// It has a login handle that works: nobody listens any more on the socket that the running
+    /// one's names, and somebody on the client's.
     DeadHandle {
         /// The name of the variable.
         name: String,

@@ -191,8 +191,7 @@ pub enum StopReason {
         /// Its path.
         file: String,
     },
-    /// A handle in the environment of the agent does not work any more, and a client has one
-    /// that does.
+    /// A login handle of the agent does not work any more, and a client has one that does.
     DeadHandle {
         /// The name of the variable.
         name: String,
@@ -261,11 +260,11 @@ impl fmt::Display for StopReason {
             ),
             StopReason::DeadHandle { name } => write!(
                 f,
-                "what {name} of the agent names does not answer any more, and that of a new client does"
+                "{name} of the agent leads nowhere any more, and a client has one that works"
             ),
             StopReason::TooOld(millis) => write!(
                 f,
-                "it is older than {}, and its agent may have been updated since (agent_updated)",
+                "it is older than {}, and its agent may have been updated since",
                 spelled(*millis)
             ),
             StopReason::SettingsRefused => {

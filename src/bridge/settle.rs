@@ -80,7 +80,7 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let now = step.now;
     // The channel may have exited in this step.
     let Some(row) = step.books.channel(id) else { return };
-    let row = if row.has_unanswered_or_husks() {
+    let row = if row.may_have_to_retire() {
         if retirement::retire(step, id) {
             return;
         }
@@ -137,5 +137,4 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         return due::act(step, Due::Channel(id));
     }
     step.books.watch_channel(id);
-    step.books.touch_predecessor(id);
 }

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::hosting::{EDITOR, Hosting};
 use super::stdio::{Sink, Source};
 use crate::agent_environment::{self, Variables};
-use crate::bridge::{AgentId, ClientId, Event, Moment, ShutdownCause};
+use crate::bridge::{AgentId, ClientId, Event, Look, Moment, ShutdownCause};
 use crate::wire::{Frame, Malformed};
 
 impl Loop {
@@ -62,22 +62,18 @@ impl Loop {
         }
     }
 
-    /// Hands in a message of a client. The agents that it may lead to are looked at before: one
-    /// that was updated, or has lost a handle that this client has, gets no new sessions.
+    /// Hands in a message of a client, after the look that is due before it.
     pub(super) fn client_says(
         &mut self,
         client: ClientId,
         frame: Result<Frame, Malformed>,
         now: Moment,
     ) {
-        let placed =
-            frame.as_ref().ok().and_then(|frame| self.bridge.agents_to_look_at(client, frame));
-        if let Some((environment, channels)) = placed {
-            let variables = self.origins.variables(environment);
-            for channel in channels {
-                if let Some(what) = self.children.outdated(channel, &variables) {
-                    self.handle_at(now, Event::ChannelOutdated { channel, client, what });
-                }
+        let look = frame.as_ref().ok().and_then(|frame| self.bridge.look_before(client, frame));
+        if let Some(Look { channels, handles_of }) = look {
+            let handles_of = handles_of.map(|id| self.origins.variables(id));
+            for (channel, what) in self.children.outdated(&channels, handles_of.as_deref()) {
+                self.handle_at(now, Event::ChannelOutdated { channel, what });
             }
         }
         self.handle_at(now, Event::ClientFrame { client, frame });

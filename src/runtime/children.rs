@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 use self::agent_process::AgentProcess;
 use self::child::{Child, Stdios};
 use self::exit::{EXIT_DRAIN, ExitPart};
-use self::installed::Installed;
+use self::installed::Latest;
 use self::ledger::Ledger;
 use self::row::Row;
 use self::start::{LONGEST_PATH, Start};
@@ -148,7 +148,6 @@ impl Children {
             Ok(program) => program,
             Err(error) => return Event::SpawnFailed { channel, error },
         };
-        let installed = Installed::now(start);
         let ledger = &mut self.setup.ledger;
         ledger.announce(channel, &start.cookie);
         let (child, stdios) = match Child::spawn(&program, start) {
@@ -162,7 +161,7 @@ impl Children {
         ledger.started(channel, pid);
         let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree];
         let process = AgentProcess::WithoutKeeper(child);
-        self.insert(channel, Row::new(process, (start, installed), peer, &parts));
+        self.insert(channel, Row::new(process, start, peer, &parts));
         self.connect(channel, pid, stdios, tasks)
     }
 
@@ -278,10 +277,23 @@ impl Children {
         self.rows.get(&channel)?.process.pid()
     }
 
-    /// What the agent of a channel lacks that one would have which is started now, for a client
-    /// with these variables.
-    pub(super) fn outdated(&self, channel: ChannelId, of_client: &Variables) -> Option<Outdated> {
-        self.rows.get(&channel)?.outdated(of_client)
+    /// Notes the files of an agent as they are.
+    pub(super) fn note_files(&mut self, channel: ChannelId) {
+        if let Some(row) = self.rows.get_mut(&channel) {
+            row.note_files();
+        }
+    }
+
+    /// The channels among these whose agents would be better ones if they were started now.
+    /// `handles_of`: the variables of the client that would cause the start, if its handles count.
+    pub(super) fn outdated(
+        &self,
+        channels: &[ChannelId],
+        handles_of: Option<&Variables>,
+    ) -> Vec<(ChannelId, Outdated)> {
+        let mut now = Latest::default();
+        let rows = channels.iter().filter_map(|id| Some((*id, self.rows.get(id)?)));
+        rows.filter_map(|(id, row)| Some((id, row.outdated(&mut now, handles_of)?))).collect()
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {

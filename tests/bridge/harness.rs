@@ -77,6 +77,8 @@ pub struct World {
     pub turns: Vec<(ClientId, String)>,
     /// The clients whose editors were looked for.
     pub looked_for: Vec<ClientId>,
+    /// The channels whose files were to be noted.
+    pub noted: Vec<ChannelId>,
     /// The clients for which there is no agent.
     pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
@@ -110,6 +112,7 @@ impl World {
             dropped: Vec::new(),
             turns: Vec::new(),
             looked_for: Vec::new(),
+            noted: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
@@ -391,6 +394,7 @@ impl World {
             match effect {
                 Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
                 Effect::ForgetEnvironment(_) => {}
+                Effect::NoteFiles(channel) => self.noted.push(channel),
                 Effect::DropClient { client, last } => {
                     for frame in last {
                         self.line(client.into(), frame.to_bytes());

@@ -1,24 +1,22 @@
 //! Channels that get no new sessions because an agent that is started now would be another: it
 //! was updated, lost a handle of its login, or runs for very long.
 
+use drawbridge::bridge::config::Share;
 use drawbridge::bridge::{
     AgentId, ChannelId, ClientId, Event, Limit, Notice, Outdated, StopReason,
 };
+use drawbridge::wire::Frame;
 
 use crate::harness::{CAPABLE, Deed, END_TURN, INITIALIZE, NEW, World, environment, session};
 
 const DAY: u64 = 86_400_000;
 
-fn outdated(world: &mut World, channel: ChannelId, client: ClientId, what: Outdated) {
-    world.event(Event::ChannelOutdated { channel, client, what });
+fn outdated(world: &mut World, channel: ChannelId, what: Outdated) {
+    world.event(Event::ChannelOutdated { channel, what });
 }
 
 fn updated() -> Outdated {
     Outdated::Updated { file: "/opt/agent".to_owned() }
-}
-
-fn dead() -> Outdated {
-    Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() }
 }
 
 /// A new session of this client goes to a new channel, which is returned.
@@ -37,8 +35,12 @@ fn an_updated_agent_keeps_its_sessions_and_gets_no_more() {
     let (first, old) = world.start();
     let second = world.join();
     world.open(first, old, "a");
-    outdated(&mut world, old, second, updated());
+    outdated(&mut world, old, updated());
     let new = opens_elsewhere(&mut world, second, "b");
+    assert!(world.notices.iter().any(|notice| matches!(
+        notice,
+        Notice::ChannelDraining { channel, reason: StopReason::AgentUpdated { .. } } if *channel == old
+    )));
     // The old session goes on where it is, the next one of either client does not.
     let turn = world.prompt(first, old, "a", 1);
     world.answer(old, turn, END_TURN);
@@ -46,10 +48,6 @@ fn an_updated_agent_keeps_its_sessions_and_gets_no_more() {
     world.open(first, new, "c");
     world.close(first, old, "a");
     world.expect(old, Deed::CloseStdin);
-    assert!(world.notices.iter().any(|notice| matches!(
-        notice,
-        Notice::ChannelDraining { channel, reason: StopReason::AgentUpdated { .. } } if *channel == old
-    )));
 }
 
 #[test]
@@ -58,7 +56,7 @@ fn a_newcomer_hears_the_answer_of_the_updated_agent_and_later_ones_too() {
     let (first, old) = world.start();
     world.open(first, old, "a");
     let newcomer = world.connect();
-    outdated(&mut world, old, newcomer, updated());
+    outdated(&mut world, old, updated());
     world.request(newcomer, 0, "initialize", INITIALIZE);
     let new = world.expect_spawn("/home");
     let number = world.expect_request(new, "initialize", INITIALIZE);
@@ -72,36 +70,155 @@ fn a_newcomer_hears_the_answer_of_the_updated_agent_and_later_ones_too() {
 }
 
 #[test]
-fn where_there_is_no_room_for_the_updated_agent_the_old_one_answers() {
+fn where_there_is_no_room_for_the_updated_agent_the_old_one_serves_on() {
     let mut world = World::with(|config| config.limits.max_channels = 1);
     let (first, old) = world.start();
     world.open(first, old, "a");
     let newcomer = world.connect();
-    outdated(&mut world, old, newcomer, updated());
+    outdated(&mut world, old, updated());
     world.request(newcomer, 0, "initialize", INITIALIZE);
     assert!(world.next_line(newcomer).contains("result"));
-    // It can come back to a session that lives there, and opens no other.
     world.load(newcomer, old, "a");
-    world.request(newcomer, 1, "session/new", NEW);
-    world.expect_refusal(newcomer, 1, -32603, "channel_limit");
+    world.open(newcomer, old, "b");
+}
+
+/// A client whose agent was updated asks for a session, and the successor is started.
+fn successor() -> (World, ClientId, [ChannelId; 2]) {
+    let mut world = World::new();
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    assert_eq!(std::mem::take(&mut world.noted), [old]);
+    outdated(&mut world, old, updated());
+    world.request(client, 90, "session/new", NEW);
+    let new = world.expect_spawn("/home");
+    (world, client, [old, new])
 }
 
 #[test]
-fn a_dead_handle_matters_to_clients_that_would_share_the_process() {
+fn an_update_that_does_not_start_takes_nothing_away() {
+    type Fails = fn(&mut World, ChannelId);
+    let ways: [Fails; 4] = [
+        |world, new| world.exits(new, 1),
+        |world, new| {
+            let error = "no such file".to_owned();
+            world.event(Event::SpawnFailed { channel: new, error });
+        },
+        |world, new| {
+            let number = world.expect_request(new, "initialize", INITIALIZE);
+            world.answer(new, number, r#"{"protocolVersion":2}"#);
+        },
+        |world, _| world.wait(300_000),
+    ];
+    for fails in ways {
+        let (mut world, client, [old, new]) = successor();
+        fails(&mut world, new);
+        world.rest(new);
+        // The session that waited for it is opened by the old one, and so is the next.
+        world.opened(client, old, "b", "90");
+        world.open(client, old, "c");
+        assert_eq!(world.noted, [old], "it counts as up to date until the next change");
+        // After that it is tried again.
+        outdated(&mut world, old, updated());
+        world.wait(1_000);
+        let next = opens_elsewhere(&mut world, client, "d");
+        assert!(next != old && next != new);
+    }
+}
+
+#[test]
+fn a_newcomer_whose_agent_does_not_start_gets_the_old_answer() {
     let mut world = World::new();
     let (first, old) = world.start();
     world.open(first, old, "a");
-    // This one is in another pool, and brings its handle to another process.
+    outdated(&mut world, old, updated());
+    let newcomer = world.connect();
+    world.request(newcomer, 0, "initialize", INITIALIZE);
+    let new = world.expect_spawn("/home");
+    world.rest(new);
+    world.exits(new, 1);
+    assert!(world.next_line(newcomer).contains(r#""result""#));
+    world.rest(newcomer);
+    world.open(newcomer, old, "b");
+}
+
+#[test]
+fn an_older_process_that_answers_late_does_not_bring_back_the_old_answer() {
+    let mut world = World::with(|config| config.agent.share = Share::Session);
+    let (first, ready) = world.start();
+    // Two processes are started for two sessions; the younger one is ready first.
+    world.request(first, 1, "session/new", NEW);
+    world.request(first, 2, "session/new", NEW);
+    let older = world.expect_spawn("/work");
+    let number = world.expect_request(older, "initialize", INITIALIZE);
+    world.request(first, 3, "session/new", NEW);
+    let younger = world.expect_spawn("/work");
+    let newest = CAPABLE.replacen('{', r#"{"agentInfo":{"version":"2"},"#, 1);
+    let last = world.expect_request(younger, "initialize", INITIALIZE);
+    world.answer(younger, last, &newest);
+    world.answer(older, number, CAPABLE);
+    let late = world.connect();
+    world.request(late, 0, "initialize", INITIALIZE);
+    assert!(world.next_line(late).contains(r#""version":"2""#));
+    for channel in [ready, older, younger] {
+        world.rest(channel);
+    }
+}
+
+#[test]
+fn what_a_client_has_without_a_session_keeps_the_old_process() {
+    let mut world = World::new();
+    let (first, old) = world.start();
+    world.agreed(first, old, "nes/start", "{}");
+    outdated(&mut world, old, updated());
+    let second = world.connect();
+    world.request(second, 0, "initialize", INITIALIZE);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.next_line(second);
+    world.open(second, new, "b");
+    world.wait(700_000);
+    assert!(world.rest(old).is_empty(), "its lease keeps it");
+    world.gone(first);
+    world.expect(old, Deed::CloseStdin);
+}
+
+#[test]
+fn a_look_is_due_before_a_client_is_introduced_and_before_each_open() {
+    let mut world = World::new();
+    let (first, shared) = world.start();
     let stranger = world.connect_as(AgentId(0), environment(&[("X", 1)]), "/home");
+    let look = |world: &World, client, method: &str| {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
+        let look = world.bridge.look_before(client, &Frame::parse(line.into()).unwrap());
+        look.map(|look| (look.channels, look.handles_of.map(|id| id.0)))
+    };
+    // Of a newcomer it is not known yet whose processes it will share.
+    assert_eq!(look(&world, stranger, "initialize"), Some((vec![shared], None)));
     world.request(stranger, 0, "initialize", INITIALIZE);
     let own = world.expect_spawn("/home");
     world.handshake(own);
     world.next_line(stranger);
-    outdated(&mut world, old, stranger, dead());
-    world.open(first, old, "b");
+    assert_eq!(look(&world, first, "initialize"), Some((vec![shared, own], None)));
+    for method in ["session/new", "session/load", "session/resume", "session/fork"] {
+        assert_eq!(look(&world, first, method), Some((vec![shared], Some(0))), "{method}");
+        assert_eq!(look(&world, stranger, method), Some((vec![own], Some(1))), "{method}");
+    }
+    for method in ["session/prompt", "session/close", "session/list", "authenticate"] {
+        assert_eq!(look(&world, first, method), None, "{method}");
+    }
+    assert_eq!(look(&world, ClientId(99), "session/new"), None);
+}
+
+#[test]
+fn a_dead_handle_leads_new_sessions_to_a_process_with_one_that_works() {
+    let mut world = World::new();
+    let (first, old) = world.start();
+    world.open(first, old, "a");
     let second = world.join();
-    outdated(&mut world, old, second, dead());
-    opens_elsewhere(&mut world, second, "c");
+    let dead = Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() };
+    outdated(&mut world, old, dead);
+    let new = opens_elsewhere(&mut world, second, "c");
+    world.open(first, new, "d");
 }
 
 #[test]
@@ -110,7 +227,7 @@ fn one_that_starts_serves_those_who_wait_for_it() {
     let client = world.connect();
     world.request(client, 0, "initialize", INITIALIZE);
     let channel = world.expect_spawn("/home");
-    outdated(&mut world, channel, client, updated());
+    outdated(&mut world, channel, updated());
     world.handshake(channel);
     world.next_line(client);
     world.open(client, channel, "a");
@@ -125,7 +242,7 @@ fn the_process_of_another_protocol_version_is_left_alone() {
     let number = world.expect_request(channel, "initialize", INITIALIZE);
     world.answer(channel, number, r#"{"protocolVersion":2}"#);
     world.next_line(client);
-    outdated(&mut world, channel, client, updated());
+    outdated(&mut world, channel, updated());
     world.request(client, 1, "session/new", NEW);
     let number = world.expect_request(channel, "session/new", NEW);
     world.answer(channel, number, &session("a"));
@@ -148,5 +265,51 @@ fn an_old_channel_gets_no_new_sessions_where_its_age_is_limited() {
     world.close(client, old, "a");
     world.close(client, old, "b");
     world.expect(old, Deed::CloseStdin);
+    world.exits(old, 0);
     world.open(client, new, "d");
+    // A newcomer is introduced by a process that is not too old, either.
+    world.wait(DAY);
+    let late = world.connect();
+    world.request(late, 0, "initialize", INITIALIZE);
+    let newest = world.expect_spawn("/home");
+    world.handshake(newest);
+    world.next_line(late);
+    world.open(late, newest, "e");
+}
+
+#[test]
+fn an_open_that_has_no_place_in_an_old_channel_waits_for_a_new_one() {
+    let mut world = World::with(|config| {
+        config.agent.channel_max_age = Limit::After(DAY);
+        config.agent.sessions_per_channel = 1;
+        config.limits.session_reap_interval = Limit::Never;
+    });
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    world.wait(DAY);
+    world.request(client, 90, "session/new", NEW);
+    let broken = world.expect_spawn("/home");
+    world.exits(broken, 1);
+    world.rest(broken);
+    // A process is started again after the pause that follows a failed start.
+    world.wait(1_000);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.opened(client, new, "b", "90");
+}
+
+#[test]
+fn an_updated_agent_that_refuses_the_settings_takes_nothing_away() {
+    let mut world = World::new();
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    world.agreed(client, old, "providers/set", r#"{"id":"p"}"#);
+    outdated(&mut world, old, updated());
+    world.request(client, 90, "session/new", NEW);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    let number = world.expect_request(new, "providers/set", r#"{"id":"p"}"#);
+    world.fail(new, number, -32602);
+    world.opened(client, old, "b", "90");
+    world.expect(new, Deed::CloseStdin);
 }

@@ -11,6 +11,7 @@ use crate::bridge::{Bridge, Setup, stub};
 use crate::many::{Connected, Host};
 use crate::processes::eventually;
 use crate::programs::plant;
+use crate::scratch::write_script;
 
 /// A bridge in front of this command, for which files are laid out in its directory first.
 fn bridge_with(options: &[&str], command: &[&str], lay_out: impl FnOnce(&Path)) -> Bridge {
@@ -66,17 +67,17 @@ fn script() -> String {
 
 #[test]
 fn a_script_and_the_description_of_its_package_count_too() {
-    let command = ["env", "A=b", "sh", "package/dist/agent.sh", "--acp"];
-    let mut bridge = bridge_with(&[], &command[..4], |path| {
+    let command = ["env", "A=b", "sh", "package/dist/agent.js"];
+    let mut bridge = bridge_with(&[], &command, |path| {
         fs::create_dir_all(path.join("package/dist")).expect("the package");
         fs::write(path.join("package/package.json"), "{}").expect("its description");
-        fs::write(path.join("package/dist/agent.sh"), script()).expect("its script");
+        fs::write(path.join("package/dist/agent.js"), script()).expect("its script");
     });
     let first = bridge.new_session();
     let mut before = bridge.pid_of(&first);
     for (file, text) in [
         ("package/package.json", r#"{"version":"2"}"#.to_owned()),
-        ("package/dist/agent.sh", format!("# 2\n{}", script())),
+        ("package/dist/agent.js", format!("# 2\n{}", script())),
     ] {
         fs::write(bridge.scratch.file(file), text).expect("a newer file");
         let sessions = [bridge.new_session(), bridge.new_session()];
@@ -85,6 +86,45 @@ fn a_script_and_the_description_of_its_package_count_too() {
         bridge.logs(&format!("{file} has changed"));
         before = pids[0];
     }
+    bridge.end();
+}
+
+#[test]
+fn an_agent_whose_start_changes_its_files_is_shared_all_the_same() {
+    // The launcher installs the newest version, and then runs it.
+    let install = r#"cp newest other && mv other my-agent && exec "$@""#;
+    let setup = Setup::with_command(&[], &["./my-agent"]).wrapped(install);
+    plant(setup.scratch().path(), "newest", "one");
+    let mut bridge = setup.start();
+    bridge.initialize();
+    let sessions = [(); 3].map(|()| bridge.new_session());
+    let pids = sessions.each_ref().map(|session| bridge.pid_of(session));
+    assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
+    // A version that is installed later is another matter.
+    plant(bridge.scratch.path(), "my-agent", "two");
+    let later = bridge.new_session();
+    assert_ne!(bridge.pid_of(&later), pids[0]);
+    bridge.end();
+}
+
+#[test]
+fn an_update_that_does_not_start_takes_no_service_away() {
+    let mut bridge = bridge_with(&[], &["./my-agent"], |path| plant(path, "my-agent", "old"));
+    let first = bridge.new_session();
+    let broken = bridge.scratch.file("my-agent");
+    write_script(&broken, "#!/bin/sh\necho broken >&2; exit 3\n");
+    let sessions = [bridge.new_session(), bridge.new_session()];
+    let old = bridge.pid_of(&first);
+    for session in &sessions {
+        assert_eq!(bridge.pid_of(session), old);
+    }
+    bridge.logs("broken");
+    plant(bridge.scratch.path(), "my-agent", "mended");
+    // The crash was a moment ago: a start may have to wait, and the old agent serves meanwhile.
+    eventually("the mended agent", || {
+        let session = bridge.new_session();
+        bridge.turn(&session, "env ORIGIN") == ["mended"]
+    });
     bridge.end();
 }
 

@@ -4,8 +4,9 @@
 use drawbridge::bridge::ChannelId;
 
 use super::marks::{About, Here, Kind, of_message};
+use super::text::nth;
 use super::words::{Id, Scope};
-use super::world::{Reference, nth};
+use super::world::Reference;
 use super::{Script, words};
 
 /// A request id that the bridge has given to nobody.

@@ -1,11 +1,12 @@
 //! The deeds of an agent and its process.
 
-use drawbridge::bridge::{ChannelId, ClientId, Event, ExitStatus, Outdated, Process};
+use drawbridge::bridge::{ChannelId, Event, ExitStatus, Outdated, Process};
 use drawbridge::wire::Method;
 
 use super::marks::{About, of_message};
+use super::text::nth;
 use super::words::{self, KIDS, ODD, QUESTIONS, SCOPES, SESSIONS, UNREADABLE, named, quoted};
-use super::world::{Reference, Sent, nth};
+use super::world::{Reference, Sent};
 use super::{Script, answer, holds_mark, is_answer, too_long};
 
 impl Script<'_> {
@@ -92,15 +93,11 @@ impl Script<'_> {
             }
             b'k' => self.world.event(Event::ChannelLost { channel }),
             b'H' => {
-                let which = self.text.digit();
-                let what = match which % 2 {
+                let what = match self.text.digit() % 2 {
                     0 => Outdated::Updated { file: "/agent".to_owned() },
                     _ => Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() },
                 };
-                let clients: Vec<ClientId> = self.world.clients.keys().copied().collect();
-                if let Some(client) = nth(&clients, which / 2).copied() {
-                    self.world.event(Event::ChannelOutdated { channel, client, what });
-                }
+                self.world.event(Event::ChannelOutdated { channel, what });
             }
             b'F' => {
                 let over = self.text.choose(&[false, true]);

@@ -2,7 +2,7 @@
 
 use drawbridge::wire::{Frame, FrameKind, Method};
 
-use super::world::nth;
+use super::text::nth;
 
 /// A request that waits for an answer.
 pub struct Entry {

@@ -49,3 +49,8 @@ impl<'a> Text<'a> {
         line
     }
 }
+
+/// The `which`-th element, modulo their number; `None` if there is none.
+pub fn nth<T>(of: &[T], which: usize) -> Option<&T> {
+    of.get(which % of.len().max(1))
+}

@@ -423,6 +423,7 @@ impl World {
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
+            | Effect::NoteFiles(_)
             | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);
@@ -592,9 +593,4 @@ fn is_shown_as(row: &Client, reference: &Reference, frame: &Frame) {
 
 fn parsed(frame: &OutgoingFrame) -> Frame {
     Frame::parse(frame.to_bytes()).unwrap_or_else(|error| panic!("{frame:?} is sent: {error:?}"))
-}
-
-/// The `which`-th element, modulo their number; `None` if there is none.
-pub fn nth<T>(of: &[T], which: usize) -> Option<&T> {
-    of.get(which % of.len().max(1))
 }

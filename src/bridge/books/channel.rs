@@ -227,6 +227,9 @@ pub struct Channel {
     pub survey: Survey,
     /// The process that is started to take its place.
     pub succession: Succession,
+    /// The reason why a process that is started now would be a better one; `None`: it would not,
+    /// as far as is known.
+    pub outdated: Option<StopReason>,
     /// When the current window of stray lines began, and how many came in it.
     pub stray: (Moment, u32),
     /// The warnings that were given and are given once only.
@@ -301,6 +304,7 @@ impl Channel {
             clock: ChannelClock::new(now),
             survey: Survey::Unknown,
             succession: Succession::None,
+            outdated: None,
             stray: (now, 0),
             said: BTreeSet::new(),
         }
@@ -329,10 +333,12 @@ impl Channel {
         matches!(self.state, ChannelState::Stopping { .. })
     }
 
-    /// Whether its agent left an open or a close unanswered, or holds husks.
-    pub fn has_unanswered_or_husks(&self) -> bool {
+    /// Whether there may be a reason to retire it: its agent left an open or a close unanswered,
+    /// holds husks, or is outdated.
+    pub fn may_have_to_retire(&self) -> bool {
         let closed = &self.tombstones;
-        !self.overdue.is_empty()
+        self.is_outdated()
+            || !self.overdue.is_empty()
             || closed.has_unanswered()
             || closed.has_close_to_resend()
             || closed.husks() > 0
@@ -343,8 +349,8 @@ impl Channel {
         matches!(self.state, ChannelState::Ready | ChannelState::Draining { .. })
     }
 
-    /// Whether its agent was updated since its start.
+    /// Whether new sessions go to another channel, if there is or can be one.
     pub fn is_outdated(&self) -> bool {
-        matches!(self.state, ChannelState::Draining { reason: StopReason::AgentUpdated { .. } })
+        self.outdated.is_some()
     }
 }

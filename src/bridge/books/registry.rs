@@ -63,7 +63,7 @@ impl Books {
             }
         }
         let row = self.channels.shift_remove(&id);
-        self.touch_predecessor(id);
+        self.touch_predecessors(id);
         // There is room, and what the channel held is free.
         self.touched.placement = true;
         self.forget_pools();

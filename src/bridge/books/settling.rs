@@ -48,15 +48,18 @@ impl Books {
         Some(frame)
     }
 
-    /// Touches the channel that `successor` was started for, if there is one: it drains when
-    /// the successor is ready, and is kept if the successor fails.
-    pub fn touch_predecessor(&mut self, successor: ChannelId) {
+    /// Touches the channels that `successor` is to take the place of: they drain when the
+    /// successor is ready, and are kept if it fails.
+    pub fn touch_predecessors(&mut self, successor: ChannelId) {
+        let row = self.channels.get(&successor).filter(|row| !row.is_outdated());
+        let pool = row.and_then(|row| row.pool);
         let waits = |row: &Channel| {
-            row.succession == Succession::By(successor) && row.state == ChannelState::Ready
+            let is_outdated = row.is_outdated() && row.pool == pool;
+            row.state == ChannelState::Ready
+                && (is_outdated || row.succession == Succession::By(successor))
         };
-        if let Some((id, _)) = self.channels.iter().find(|(_, row)| waits(row)) {
-            self.touched.channels.insert(*id);
-        }
+        let waiting = self.channels.iter().filter(|(_, row)| waits(row));
+        self.touched.channels.extend(waiting.map(|(id, _)| *id));
     }
 
     /// Takes the next call that is over and that questions of its channel may belong to.

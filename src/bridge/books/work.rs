@@ -237,8 +237,20 @@ impl Books {
             && !(row.state == ChannelState::Ready && self.is_leased(row))
     }
 
+    /// Whether another channel in service can get the new sessions in place of an outdated one.
+    pub fn has_successor(&self, row: &Channel) -> bool {
+        let takes_over = |other: &&Channel| {
+            other.pool == row.pool
+                && other.state == ChannelState::Ready
+                && !other.is_outdated()
+                && !self.is_being_set_up(other)
+                && (other.shared_cwd.is_none() || other.shared_cwd == row.shared_cwd)
+        };
+        self.channels().values().any(|other| takes_over(&other))
+    }
+
     /// Whether a client that is still there has a lease on a channel, or a passing id.
-    fn is_leased(&self, row: &Channel) -> bool {
+    pub fn is_leased(&self, row: &Channel) -> bool {
         let is_client_s = |key: &PassingKey| {
             self.passing(*key).is_some_and(|row| {
                 matches!(row.owner, Owner::Client(_)) && row.state != PassingState::Ended

@@ -14,6 +14,7 @@ use crate::bridge::books::client::{Introduction, Listening, Offers};
 use crate::bridge::books::pool::{Access, Pool, Treatment};
 use crate::bridge::books::question::Question;
 use crate::bridge::channels::{set_up_replay, stop, waiting};
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::messages::BridgeMeta;
@@ -66,14 +67,18 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     };
     let result = frame.body_bytes();
     let capabilities = capabilities(&result);
+    let mut younger = step.books.channels().iter().filter(|(id, _)| **id > channel);
+    let has_younger = younger.any(|(_, row)| row.pool == Some(pool) && row.is_open());
     let Some(known) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
     let is_first = known.answer.is_none();
     if !is_first && *known.version != *version {
         return stop::begin(step, channel, StopReason::VersionChanged);
     }
     let is_v1 = version == b"1";
-    // The agent may have been updated: clients that come from now on get the newest answer.
-    known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
+    if is_first || !has_younger {
+        // The agent may have been updated: clients that come from now on get the newest answer.
+        known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
+    }
     if is_first {
         known.version = version.into();
         known.capabilities = capabilities;
@@ -93,6 +98,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let after_ms = now.since(row.clock.born);
     step.books.set_state(channel, ChannelState::Ready);
     step.publish(Notice::ChannelReady { channel, after_ms });
+    // Its start may have changed them: an update by its launcher.
+    step.effect(Effect::NoteFiles(channel));
     waiting::answer_from_memory(step, id);
     if step.books.is_ending() {
         // Other clients may wait for the same handshake.

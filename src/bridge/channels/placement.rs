@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 
+use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::conversation::Wanted;
@@ -101,6 +102,7 @@ fn place(step: &mut Step<'_>, id: CallId) {
 }
 
 fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: PoolId) -> Placement {
+    retirement::note_age(step, pool);
     let answers = |row: &Channel| row.pool == Some(pool) && (row.is_starting() || row.is_open());
     let found = step.books.channels().iter().filter(|(_, row)| answers(row));
     // The answer of an agent that was updated is the old one.
@@ -116,8 +118,11 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
             start::begin_handshake(step, channel, pool, Some(id));
             Placement::On(channel)
         }
-        // With the old one a client can still come back to its sessions.
-        Err(no_room) => best.map_or_else(|| no_room.into(), |(old, _)| Placement::On(old)),
+        // The outdated one may have had to make room.
+        Err(no_room) => match best.filter(|(old, _)| is_open(step.books, *old)) {
+            Some((old, _)) => Placement::On(old),
+            None => no_room.into(),
+        },
     }
 }
 
@@ -271,8 +276,7 @@ fn place_unknown(
     home: Option<ChannelId>,
     (client, pool): (ClientId, PoolId),
 ) -> Placement {
-    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(Channel::is_open);
-    let placement = match home.filter(is_open) {
+    let placement = match home.filter(|home| is_open(step.books, *home)) {
         Some(home) => Placement::On(home),
         None => place_anywhere(step, client, pool),
     };
@@ -323,7 +327,7 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
 
 /// The channel that new sessions of this pool and key go to: the fullest
 /// ready one with room, the lowest id among equals; else one that is
-/// starting; else a new one. None that would confuse what is `wanted` with another
+/// starting; else a new one; else one that is outdated. None that would confuse what is `wanted` with another
 /// conversation of that id. `key` is the working directory that all sessions
 /// of the channel must share; `None`: they need not.
 fn current(
@@ -333,7 +337,7 @@ fn current(
     from: (Origin, &str),
 ) -> Placement {
     retirement::before_placing(step, pool);
-    let found = step
+    let best = step
         .books
         .channels()
         .iter()
@@ -344,15 +348,29 @@ fn current(
             let place = (**channel, *row);
             wanted.is_none_or(|(id, wanted)| !step.books.has_another(place, id, wanted))
         })
-        .max_by_key(|(id, row)| (row.is_open(), step.books.load(row), Reverse(**id)));
-    if let Some((channel, _)) = found {
-        let channel = *channel;
-        if let Some(row) = step.books.channel_mut(channel) {
-            row.shared_cwd = key;
-        }
-        return Placement::On(channel);
+        .max_by_key(|(id, row)| {
+            (!row.is_outdated(), row.is_open(), step.books.load(row), Reverse(**id))
+        });
+    let best = best.map(|(id, row)| (*id, row.is_outdated()));
+    let channel = match best {
+        Some((channel, false)) => channel,
+        _ => match start::with_handshake(step, pool, key.clone(), from) {
+            Ok(channel) => channel,
+            // The outdated one may have had to make room.
+            Err(no_room) => match best.filter(|(old, _)| is_open(step.books, *old)) {
+                Some((old, _)) => old,
+                None => return no_room.into(),
+            },
+        },
+    };
+    if let Some(row) = step.books.channel_mut(channel) {
+        row.shared_cwd = key;
     }
-    start::with_handshake(step, pool, key, from).map_or_else(Into::into, Placement::On)
+    Placement::On(channel)
+}
+
+fn is_open(books: &Books, channel: ChannelId) -> bool {
+    books.channel(channel).is_some_and(Channel::is_open)
 }
 
 fn may_be_joined(row: &Channel) -> bool {

@@ -2,18 +2,18 @@
 //! a close unanswered, or holds too many husks. These facts are checked at the end of
 //! the step, and earlier where a call might go to such a channel. A wanted login and the age
 //! of a channel matter to the next session alone, and are looked at before it is placed; so are
-//! the agent's files and handles, by the runtime. Refused settings are handled in
-//! `set_up_replay`.
+//! the agent's files and handles, by the runtime. A channel that is outdated so is retired when
+//! another one is ready. Refused settings are handled in `set_up_replay`.
 
 use crate::bridge::books::Books;
 use crate::bridge::books::channel::{Channel, ChannelState, Login, Succession};
 use crate::bridge::channels::{start, stop};
 use crate::bridge::event::Outdated;
-use crate::bridge::id::{ChannelId, ClientId, PoolId};
+use crate::bridge::id::{ChannelId, PoolId};
 use crate::bridge::notice::Notice;
 use crate::bridge::reason::StopReason;
 use crate::bridge::step::Step;
-use crate::bridge::time::{Limit, Moment};
+use crate::bridge::time::Moment;
 
 /// Retires a channel that must take no more sessions; says whether it did.
 pub fn retire(step: &mut Step<'_>, channel: ChannelId) -> bool {
@@ -34,6 +34,12 @@ fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
     } else if row.tombstones.has_unanswered() {
         Some(StopReason::CloseUnanswered)
     } else {
+        if let Some(reason) = &row.outdated
+            && books.has_successor(row)
+            && !books.is_leased(row)
+        {
+            return Some(reason.clone());
+        }
         let is_succeeded = matches!(row.succession, Succession::By(successor)
         if books.channel(successor).is_some_and(|row| {
             row.state == ChannelState::Ready && !books.is_being_set_up(row)
@@ -42,54 +48,66 @@ fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
     }
 }
 
-/// Retires the channels of a pool that must not get the session that is placed next.
+/// Retires the channels of a pool that refused an open for want of a login, and notes which are
+/// too old for the session that is placed next.
 pub fn before_placing(step: &mut Step<'_>, pool: PoolId) {
-    let (now, books) = (step.now, &step.books);
-    let of_pool = books.channels().iter().filter(|(_, row)| row.pool == Some(pool));
-    let found: Vec<(ChannelId, StopReason)> = of_pool
-        .filter_map(|(id, row)| Some((*id, reason_before_placing(books, row, now)?)))
-        .collect();
-    for (channel, reason) in found {
-        stop::drain(step, channel, reason);
-    }
-}
-
-fn reason_before_placing(books: &Books, row: &Channel, now: Moment) -> Option<StopReason> {
-    if row.state != ChannelState::Ready {
-        return None;
-    }
-    if row.login == Login::Wanted {
+    let seeks = |row: &Channel| (row.login == Login::Wanted).then_some(());
+    for (channel, ()) in ready(step.books, pool, seeks) {
         // The login may have been made outside the bridge, and a new process sees it.
-        return Some(StopReason::LoginElsewhere);
+        stop::drain(step, channel, StopReason::LoginElsewhere);
     }
-    match books.agent(row.agent).config.channel_max_age {
-        Limit::After(millis) if now.since(row.clock.born) >= millis => {
-            Some(StopReason::TooOld(millis))
-        }
-        _ => None,
+    note_age(step, pool);
+}
+
+/// Notes which channels of a pool are too old for new sessions.
+pub fn note_age(step: &mut Step<'_>, pool: PoolId) {
+    let (now, books) = (step.now, &step.books);
+    for (channel, millis) in ready(books, pool, |row| age_reached(books, row, now)) {
+        outdate(step, channel, StopReason::TooOld(millis));
     }
 }
 
-/// Handles the news that a process which is started now for this client would have something
-/// that the running one of a channel has not.
-pub fn outdated(step: &mut Step<'_>, channel: ChannelId, client: ClientId, what: Outdated) {
-    let Some(row) = step.books.channel(channel) else { return };
-    let pool = row.pool;
-    // Its sessions are no rows of the books, and cannot go on beside those of a successor.
-    if step.books.is_passthrough(channel) {
-        return;
-    }
+/// The channels of a pool that are in service and of which something is found.
+fn ready<T>(
+    books: &Books,
+    pool: PoolId,
+    find: impl Fn(&Channel) -> Option<T>,
+) -> Vec<(ChannelId, T)> {
+    let is_its = |row: &Channel| row.pool == Some(pool) && row.state == ChannelState::Ready;
+    let rows = books.channels().iter().filter(|(_, row)| is_its(row));
+    rows.filter_map(|(id, row)| Some((*id, find(row)?))).collect()
+}
+
+/// The age from which a channel gets no new sessions (ms), if it has reached it.
+fn age_reached(books: &Books, row: &Channel, now: Moment) -> Option<u64> {
+    let max = books.agent(row.agent).config.channel_max_age.millis()?;
+    (now.since(row.clock.born) >= max).then_some(max)
+}
+
+/// Handles the news that a process which is started now would have something that the running
+/// one of a channel has not.
+pub fn outdated(step: &mut Step<'_>, channel: ChannelId, what: Outdated) {
     let reason = match what {
         Outdated::Updated { file } => StopReason::AgentUpdated { file },
-        // Clients of other pools bring their handles to other processes.
-        Outdated::DeadHandle { .. }
-            if step.books.client(client).is_none_or(|row| row.pool != pool) =>
-        {
-            return;
-        }
         Outdated::DeadHandle { name } => StopReason::DeadHandle { name },
     };
-    stop::drain(step, channel, reason);
+    outdate(step, channel, reason);
+}
+
+/// Notes that new sessions are to go to another channel. The old one stays in service until that
+/// is ready: an agent that cannot be started takes nothing away.
+fn outdate(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
+    // The sessions of a passthrough channel are no rows of the books, and cannot go on beside
+    // those of a successor.
+    let is_passthrough = step.books.is_passthrough(channel);
+    let is_new = |row: &Channel| row.state == ChannelState::Ready && !row.is_outdated();
+    // A row that is outdated already is not touched: a placement that waits asks again.
+    if !is_passthrough
+        && step.books.channel(channel).is_some_and(is_new)
+        && let Some(row) = step.books.channel_mut(channel)
+    {
+        row.outdated = Some(reason);
+    }
 }
 
 /// Whether an agent that cannot close sessions holds so many that it is to be replaced. It

@@ -8,6 +8,7 @@
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::{ChannelState, Rung};
 use crate::bridge::books::tombstones::Hold;
+use crate::bridge::channels::waiting;
 use crate::bridge::config::AgentConfig;
 use crate::bridge::effect::Effect;
 use crate::bridge::event::{Exit, ExitStatus};
@@ -49,6 +50,9 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     step.publish(Notice::ChannelStopping { channel, reason: reason.clone() });
     if was_starting && reason.is_fault() {
         step.books.crashed(channel, &reason.to_string(), now);
+    }
+    if was_starting {
+        waiting::keep_predecessors(step, channel);
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
     end_open_work(step, channel, end, &refusal);
@@ -185,6 +189,9 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     if is_crash {
         step.books.crashed(channel, &refusal.message(), step.now);
     }
+    if in_handshake {
+        waiting::keep_predecessors(step, channel);
+    }
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     let (status, tail) = (exit.status, exit.stderr_tail);
@@ -195,6 +202,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
 pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     let refusal =
         Refusal::SpawnFailed { agent: step.books.agent_name_on(channel), error: error.clone() };
+    waiting::keep_predecessors(step, channel);
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     step.publish(Notice::SpawnFailed { channel, error });

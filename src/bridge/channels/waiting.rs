@@ -1,13 +1,17 @@
 //! Requests that wait on a channel until it is ready for them.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
+use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::books::client::Introduction;
 use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::tombstones::Buried;
+use crate::bridge::books::whose::Meaning;
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
-use crate::bridge::outgoing::{passing_ids, send};
+use crate::bridge::outgoing::{answer, passing_ids, send};
+use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
 
 /// Sends a call, or answers an `initialize`, if its channel is ready for it; otherwise
@@ -16,7 +20,10 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
     let channel = step.books.call(id).and_then(|call| call.channel);
     let Some(channel) = channel else { return step.books.absent(id) };
     // Now, and again when it is sent: who made it known before may be gone by then.
-    bind_passing_id(step, id, channel);
+    if let Some(named) = bind_passing_id(step, id, channel) {
+        answer::fail(step, id, &Refusal::UnknownSession { id: named });
+        return;
+    }
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     if call.purpose == Purpose::Initialize {
@@ -29,34 +36,71 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
 }
 
 /// Makes the id that a request names a passing id of its channel, unless the agent means
-/// something by it already.
-fn bind_passing_id(step: &mut Step<'_>, id: CallId, channel: ChannelId) {
-    let Some(call) = step.books.call(id) else { return step.books.absent(id) };
+/// something by it already. Gives back an id that has come to mean something of another client
+/// while the request waited.
+fn bind_passing_id(step: &mut Step<'_>, id: CallId, channel: ChannelId) -> Option<String> {
+    let call = step.books.call(id)?;
     let (Purpose::PassedOn { id: agent_id, .. }, Some(client)) = (&call.purpose, call.client())
     else {
-        return;
+        return None;
     };
     let (agent_id, named) = (agent_id.clone(), call.held_session());
-    let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
+    let row = step.books.channel_mut(channel)?;
     if row.tombstones.get(&agent_id).is_some_and(|row| row.of == Buried::Lease) {
         // It goes on for this client.
         row.tombstones.remove(&agent_id);
     }
-    let is_buried = row.tombstones.contains(&agent_id);
-    // The id may have got another meaning while the request waited, and keeps it.
-    let is_another = |named: &str| step.books.means_another(channel, &agent_id, named);
-    if !is_buried && !named.as_deref().is_some_and(is_another) {
-        let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
-        passing_ids::add(step, channel, ids, owner, PassingState::Named);
+    if row.tombstones.contains(&agent_id) {
+        return None;
     }
+    let is_another = |named: &String| step.books.means_another(channel, &agent_id, named);
+    if let Some(named) = named.as_ref().filter(|named| is_another(named)) {
+        let meaning = step.books.meaning(client, named);
+        return matches!(meaning, Meaning::OfOthers(..)).then(|| named.clone());
+    }
+    let (ids, owner) = ((&*agent_id, named.as_deref()), Owner::Client(client));
+    passing_ids::add(step, channel, ids, owner, PassingState::Named);
+    None
 }
 
-/// Sends the calls that waited for this channel to become ready.
+/// Sends the calls that waited for this channel to become ready, and looks again at the channels
+/// that it takes the place of.
 pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
+    step.books.touch_predecessors(channel);
     for id in step.books.calls_on(channel) {
         if step.books.call(id).is_some_and(Call::waits_for_channel) {
             send_when_ready(step, id);
         }
+    }
+}
+
+/// Gives the requests that wait for a channel which will not serve them back, if it was to take
+/// the place of outdated ones: those are kept, as good as they are.
+pub fn keep_predecessors(step: &mut Step<'_>, successor: ChannelId) {
+    let row = step.books.channel(successor);
+    let Some(pool) = row.and_then(|row| row.pool) else { return };
+    let is_predecessor = |row: &Channel| {
+        row.pool == Some(pool) && row.is_outdated() && row.state == ChannelState::Ready
+    };
+    let found = step.books.channels().iter().filter(|(_, row)| is_predecessor(row));
+    let predecessors: Vec<ChannelId> = found.map(|(id, _)| *id).collect();
+    if predecessors.is_empty() || step.books.is_ending() {
+        return;
+    }
+    for channel in predecessors {
+        if let Some(row) = step.books.channel_mut(channel) {
+            row.outdated = None;
+        }
+        // It counts as up to date until its files change again.
+        step.effect(Effect::NoteFiles(channel));
+    }
+    for id in step.books.calls_on(successor) {
+        if step.books.call(id).is_some_and(|call| call.purpose == Purpose::Initialize) {
+            answer_from_memory(step, id);
+        }
+    }
+    for id in step.books.opens_waiting_on(successor) {
+        step.books.move_call(id, None);
     }
 }
 

@@ -1,6 +1,5 @@
-//! Handles of a login that lead to nobody: variables such as `SSH_AUTH_SOCK` that name a socket.
-//! After a logout the socket is gone, and an agent that was started in that login goes on
-//! without it.
+//! Login handles that lead nowhere: variables such as `SSH_AUTH_SOCK` that name a socket. After a
+//! logout nobody listens there, and an agent that was started in that login goes on without it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsRawFd;
@@ -13,20 +12,20 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 
 use crate::agent_environment::{VariableClass, Variables};
 
-/// The first handle of an agent whose socket nobody answers, while a newcomer has one that
-/// works: its name.
-pub(super) fn dead_handle(of_agent: &Variables, of_newcomer: &Variables) -> Option<String> {
-    let handles =
+/// The first handle of an agent on whose socket nobody listens, while somebody does on that of a
+/// client: its name.
+pub(super) fn dead_handle(of_agent: &Variables, of_client: &Variables) -> Option<String> {
+    let mut handles =
         of_agent.iter().filter(|(name, _)| VariableClass::of(name) == VariableClass::Handle);
     let is_dead = |(name, value): &&(OsString, OsString)| {
-        let Some(other) = value_of(of_newcomer, name).filter(|other| other != value) else {
+        let Some(other) = value_of(of_client, name).filter(|other| other != value) else {
             return false;
         };
-        let old = place(name, value, of_agent);
-        let new = place(name, other, of_newcomer);
-        old.is_some_and(|old| !answers(&old)) && new.is_some_and(|new| answers(&new))
+        let heard = |value, variables| Some(listening(&place(name, value, variables)?));
+        heard(value, of_agent) == Some(Listening::Nobody)
+            && heard(other, of_client) == Some(Listening::Somebody)
     };
-    handles.filter(is_dead).map(|(name, _)| name.to_string_lossy().into_owned()).next()
+    handles.find(is_dead).map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 fn value_of<'a>(variables: &'a Variables, name: &OsStr) -> Option<&'a OsStr> {
@@ -35,20 +34,14 @@ fn value_of<'a>(variables: &'a Variables, name: &OsStr) -> Option<&'a OsStr> {
 
 /// The place of the socket that a handle names; `None`: it names none.
 fn place(name: &OsStr, value: &OsStr, variables: &Variables) -> Option<PathBuf> {
-    let path = Path::new(value);
-    if path.is_absolute() {
-        return Some(path.to_owned());
-    }
-    let text = value.to_str()?;
+    let (path, text) = (Path::new(value), value.to_str()?);
     match name.to_str()? {
+        // A server that starts when somebody connects to it is not to be woken.
+        "DISPLAY" => None,
+        _ if path.is_absolute() => Some(path.to_owned()),
         "WAYLAND_DISPLAY" => {
             let folder = value_of(variables, OsStr::new("XDG_RUNTIME_DIR"))?;
             Some(Path::new(folder).join(text))
-        }
-        // The display of another machine has a name before the colon.
-        "DISPLAY" => {
-            let number = text.strip_prefix(':')?.split('.').next()?;
-            Some(Path::new("/tmp/.X11-unix").join(format!("X{number}")))
         }
         "DBUS_SESSION_BUS_ADDRESS" => {
             let address = text.split(';').find_map(|one| one.strip_prefix("unix:"))?;
@@ -59,11 +52,21 @@ fn place(name: &OsStr, value: &OsStr, variables: &Variables) -> Option<PathBuf> 
     }
 }
 
-/// Whether somebody listens on a socket. It is not waited for.
-fn answers(path: &Path) -> bool {
+/// The knowledge of who listens on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listening {
+    Somebody,
+    Nobody,
+    /// It may not be looked at, for instance.
+    Unknown,
+}
+
+/// Who listens on a socket. It is not waited for.
+fn listening(path: &Path) -> Listening {
     match connected(path) {
-        Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => true,
-        Err(_) => false,
+        Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Listening::Somebody,
+        Err(Errno::ENOENT | Errno::ECONNREFUSED) => Listening::Nobody,
+        Err(_) => Listening::Unknown,
     }
 }
 
@@ -118,8 +121,9 @@ mod tests {
         for (name, value, expected) in [
             ("SSH_AUTH_SOCK", "/tmp/a", Some("/tmp/a")),
             ("WAYLAND_DISPLAY", "wayland-0", Some("/run/user/7/wayland-0")),
-            ("DISPLAY", ":1.0", Some("/tmp/.X11-unix/X1")),
-            ("DISPLAY", "host:10.0", None),
+            ("WAYLAND_DISPLAY", "/run/wayland", Some("/run/wayland")),
+            ("DISPLAY", ":1.0", None),
+            ("DISPLAY", "/private/tmp/com.apple.launchd/org.xquartz:0", None),
             ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/bus,guid=1", Some("/run/bus")),
             ("DBUS_SESSION_BUS_ADDRESS", "unix:abstract=/tmp/x", None),
             ("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22", None),

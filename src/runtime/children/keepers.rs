@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use super::Children;
 use super::agent_process::{AgentProcess, Starting};
 use super::exit::ExitPart;
-use super::installed::Installed;
 use super::keeper_process::{missing, tell_refused};
 use super::row::Row;
 use super::start::Start;
@@ -34,7 +33,6 @@ impl Children {
     ) -> Result<bool, String> {
         let Some(keepers) = &self.setup.keepers else { return Ok(false) };
         let program = start.program()?;
-        let installed = Installed::now(start);
         let started = keepers.start(&program, start).and_then(|(kept, stdios)| {
             let reports = kept.reports(channel, self.wiring.to_loop.clone())?;
             Ok((kept, stdios, reports))
@@ -44,7 +42,7 @@ impl Children {
                 let starting = Starting { kept, stdios, start: start.clone(), asked: None };
                 let parts = [ExitPart::Stdout, ExitPart::Stderr, ExitPart::Tree, ExitPart::Keeper];
                 let process = AgentProcess::Starting(Box::new(starting));
-                let mut row = Row::new(process, (start, installed), self.new_peer(), &parts);
+                let mut row = Row::new(process, start, self.new_peer(), &parts);
                 row.streams.push(tasks.spawn_local(reports));
                 self.insert(channel, row);
                 Ok(true)

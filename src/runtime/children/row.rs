@@ -7,7 +7,7 @@ use super::agent_process::AgentProcess;
 use super::agent_stderr::{self, Tail};
 use super::dead_handle::dead_handle;
 use super::exit::{AwaitedExit, ExitPart};
-use super::installed::Installed;
+use super::installed::{Installed, Latest};
 use super::start::Start;
 use crate::agent_environment::Variables;
 use crate::bridge::{Exit, Outdated};
@@ -24,10 +24,10 @@ pub(super) struct Row {
     /// The flow control of the agent's stdout.
     pub(super) flow: Flow,
     pub(super) tail: Tail,
-    /// What it was started from.
+    /// The files and values that it was started from.
     pub(super) start: Start,
-    /// The files of the agent, as they were before its start.
-    installed: Installed,
+    /// The files of the agent, as they were when it was ready; `None`: it is not.
+    pub(super) installed: Option<Installed>,
     /// Texts that are not to be quoted: those of its environment, and more.
     pub(super) secrets: Secrets,
     pub(super) exit: AwaitedExit,
@@ -37,7 +37,7 @@ impl Row {
     /// The row of a process that has just been started; its exit waits for these parts.
     pub(super) fn new(
         process: AgentProcess,
-        (start, installed): (&Start, Installed),
+        start: &Start,
         (outbox, flow): (Outbox, Flow),
         open: &[ExitPart],
     ) -> Row {
@@ -48,20 +48,31 @@ impl Row {
             flow,
             tail: Tail::default(),
             start: start.clone(),
-            installed,
+            installed: None,
             secrets: agent_stderr::secrets(&start.environment()),
             exit: AwaitedExit::new(open),
         }
     }
 
-    /// What the agent lacks that it would have if it was started now, for a client with these
-    /// variables.
-    pub(super) fn outdated(&self, of_newcomer: &Variables) -> Option<Outdated> {
-        if let Some(file) = self.installed.changed(&Installed::now(&self.start)) {
+    /// Notes the files of the agent as they are.
+    pub(super) fn note_files(&mut self) {
+        self.installed = Some(Installed::now(&self.start));
+    }
+
+    /// The first thing that the agent would have if it were started now, and has not: its files as
+    /// they are now, or a living login handle in place of a dead one. `handles_of`: the variables
+    /// of the client that would cause the start, if its handles count.
+    pub(super) fn outdated<'a>(
+        &'a self,
+        now: &mut Latest<'a>,
+        handles_of: Option<&Variables>,
+    ) -> Option<Outdated> {
+        let installed = self.installed.as_ref();
+        if let Some(file) = installed.and_then(|noted| noted.changed(now.of(&self.start))) {
             return Some(Outdated::Updated { file: file.display().to_string() });
         }
-        let newcomers = self.start.agent.passing.apply(of_newcomer);
-        let name = dead_handle(&self.start.environment(), &newcomers)?;
+        let of_client = self.start.agent.passing.apply(handles_of?);
+        let name = dead_handle(&self.start.environment(), &of_client)?;
         Some(Outdated::DeadHandle { name })
     }
 

@@ -53,6 +53,13 @@ impl Start {
         located(name, &self.agent, &self.of_client, &self.home)
     }
 
+    /// Whether the files of this start are found as those of another are.
+    pub(super) fn finds_the_same_as(&self, other: &Start) -> bool {
+        Rc::ptr_eq(&self.agent, &other.agent)
+            && Rc::ptr_eq(&self.of_client, &other.of_client)
+            && (&self.home, &self.cwd) == (&other.home, &other.cwd)
+    }
+
     /// The program as the command names it.
     pub(super) fn name(&self) -> &OsStr {
         self.agent.command.first().map_or(OsStr::new(""), OsString::as_os_str)

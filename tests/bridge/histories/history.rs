@@ -183,7 +183,7 @@ pub enum Step {
     SpawnFails,
     ClientSlow(u8, bool),
     AgentFull(u8, bool),
-    /// An agent was updated, or its handles are dead; a client comes.
+    /// An agent was updated, or its login handles are dead.
     Outdate(u8, u8),
     Pause,
     Preheat,

@@ -52,14 +52,12 @@ impl World {
                 }
             }
             Step::Outdate(a, b) => {
-                let channel = nth(self.agents.keys(), a).copied();
-                let client = nth(self.clients.keys(), b).copied();
-                if let (Some(channel), Some(client)) = (channel, client) {
+                if let Some(channel) = nth(self.agents.keys(), a).copied() {
                     let what = match b % 2 {
                         0 => Outdated::Updated { file: "/opt/agent".to_owned() },
                         _ => Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() },
                     };
-                    return self.event(Event::ChannelOutdated { channel, client, what });
+                    return self.event(Event::ChannelOutdated { channel, what });
                 }
             }
             Step::ClientSlow(a, over) => {

@@ -439,6 +439,7 @@ impl World {
             | Effect::Fence { .. }
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
+            | Effect::NoteFiles(_)
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}
