@@ -39,6 +39,26 @@ const MANAGERS: [&str; 6] = ["npm", "pnpm", "yarn", "bun", "uv", "mise"];
 /// Programs that run a script.
 const RUNTIMES: [&str; 6] = ["node", "nodejs", "deno", "tsx", "python", "java"];
 
+/// Those of their options that take a value.
+const RUNTIME_OPTIONS: [&str; 16] = [
+    "-r",
+    "--require",
+    "--import",
+    "--loader",
+    "-C",
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "-p",
+    "--module-path",
+    "--add-modules",
+    "--add-opens",
+    "--add-exports",
+    "--add-reads",
+    "-X",
+    "-W",
+];
+
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "fish", "ksh"];
 
 /// Words of a shell that start no program.
@@ -96,19 +116,20 @@ fn texts(command: &[OsString]) -> Vec<String> {
 fn in_the_end(words: &[&str]) -> Option<Runs> {
     let (path, rest) = words.split_first()?;
     let program = file_name(path);
-    let options_of = |table: &[(&str, &'static [&'static str])]| {
-        table.iter().find(|(name, _)| *name == program).map(|(_, options)| *options)
+    let in_table = |table: &[(&str, &'static [&'static str])]| {
+        let (_, options) = table.iter().find(|(name, _)| *name == program)?;
+        Some(|word: &str| options.contains(&word))
     };
-    if let Some(options) = options_of(&WRAPPERS) {
-        let rest = behind_options(rest, options);
+    if let Some(takes_value) = in_table(&WRAPPERS) {
+        let rest = behind_options(rest, takes_value);
         let is_assignment = |word: &&&str| word.contains('=') && !word.contains('/');
         let assignments = rest.iter().take_while(is_assignment).count();
         return in_the_end(&rest[assignments..]);
     }
-    if let Some(options) = options_of(&PACKAGE_RUNNERS) {
-        let rest = behind_options(rest, options);
+    if let Some(takes_value) = in_table(&PACKAGE_RUNNERS) {
+        let rest = behind_options(rest, takes_value);
         let rest = if program == "pipx" { rest.get(1..).unwrap_or_default() } else { rest };
-        return owned(behind_options(rest, options).first(), Runs::Package);
+        return owned(behind_options(rest, takes_value).first(), Runs::Package);
     }
     if MANAGERS.contains(&program) {
         let is_named = |word: &&str| !RUN_WORDS.contains(word) && !word.starts_with('-');
@@ -118,52 +139,57 @@ fn in_the_end(words: &[&str]) -> Option<Runs> {
         return owned(rest.get(place), kind);
     }
     if SHELLS.contains(&program) {
-        let takes_script =
-            |word: &&str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
-        let script = own_option(rest, &[], takes_script);
-        return match script {
+        return match own_option(rest, takes_value_of_shell, |word| is_of_shell(word, 'c')) {
             Some(place) => {
                 in_script(rest.get(place + 1)?, rest.get(place + 3..).unwrap_or_default())
             }
-            None => owned(behind_options(rest, &[]).first(), Runs::Script),
+            None => owned(behind_options(rest, takes_value_of_shell).first(), Runs::Script),
         };
     }
     if RUNTIMES.iter().any(|runtime| program.starts_with(runtime)) {
-        let with_value = ["-r", "--require", "--import", "-cp", "-classpath", "-X", "-W"];
-        let (option, kind): (&str, Kind) = match program {
-            "java" => ("-jar", Runs::Script),
-            _ if program.starts_with("python") => ("-m", Runs::Module),
-            _ => ("", Runs::Script),
-        };
-        if let Some(place) = own_option(rest, &with_value, |word| *word == option) {
-            return owned(rest.get(place + 1), kind);
+        let takes_value = |word: &str| RUNTIME_OPTIONS.contains(&word);
+        if let Some(place) = own_option(rest, takes_value, |word| word == "-m") {
+            return owned(rest.get(place + 1), Runs::Module);
         }
-        return owned(behind_options(rest, &with_value).first(), Runs::Script);
+        return owned(behind_options(rest, takes_value).first(), Runs::Script);
     }
     Some(Runs::Program((*path).to_owned()))
 }
 
-/// The way to make the thing that is run of its name.
-type Kind = fn(String) -> Runs;
-
-fn owned(word: Option<&&str>, kind: Kind) -> Option<Runs> {
+fn owned(word: Option<&&str>, kind: fn(String) -> Runs) -> Option<Runs> {
     word.map(|word| kind((*word).to_owned()))
+}
+
+/// Whether this is an option of a shell, or several in one word, of which this letter is the last.
+fn is_of_shell(word: &str, letter: char) -> bool {
+    word.starts_with('-') && !word.starts_with("--") && word.ends_with(letter)
+}
+
+fn takes_value_of_shell(word: &str) -> bool {
+    is_of_shell(word, 'o') || matches!(word, "-O" | "--rcfile" | "--init-file")
 }
 
 /// The place of an option in front of the first word that is none; those behind it are for what
 /// is run.
-fn own_option(words: &[&str], with_value: &[&str], is_it: impl Fn(&&str) -> bool) -> Option<usize> {
-    let place = words.iter().position(is_it)?;
-    behind_options(&words[..place], with_value).is_empty().then_some(place)
+fn own_option(
+    words: &[&str],
+    takes_value: impl Fn(&str) -> bool,
+    is_it: impl Fn(&str) -> bool,
+) -> Option<usize> {
+    let place = words.iter().position(|word| is_it(word))?;
+    behind_options(&words[..place], takes_value).is_empty().then_some(place)
 }
 
-/// The words behind the options in front; `with_value` are options that take the next word.
-fn behind_options<'a, 'b>(words: &'b [&'a str], with_value: &[&str]) -> &'b [&'a str] {
+/// The words behind the options in front, some of which take the next word.
+fn behind_options<'a, 'b>(
+    words: &'b [&'a str],
+    takes_value: impl Fn(&str) -> bool,
+) -> &'b [&'a str] {
     let mut rest = words;
     while let Some((option, behind)) = rest.split_first().filter(|(word, _)| word.starts_with('-'))
     {
         rest = match behind.split_first() {
-            Some((_, behind)) if with_value.contains(option) => behind,
+            Some((_, behind)) if takes_value(option) => behind,
             _ => behind,
         };
         if *option == "--" {
@@ -254,6 +280,12 @@ mod tests {
             ("python3 -X dev -m my.agent -m model", Runs::Module(text("my.agent"))),
             ("python3 agent.py -m model", Runs::Script(text("agent.py"))),
             ("bash agent.sh --sync foo -c", Runs::Script(text("agent.sh"))),
+            ("bash -euo pipefail -c exec\u{a0}agent", Runs::Program(text("agent"))),
+            ("bash --rcfile x -lc agent", Runs::Program(text("agent"))),
+            ("bash -o pipefail agent.sh", Runs::Script(text("agent.sh"))),
+            ("java --add-opens x/y=ALL -jar agent.jar", Runs::Script(text("agent.jar"))),
+            ("node --no-warnings --inspect x.js y", Runs::Script(text("x.js"))),
+            ("node --inspect -- x.js", Runs::Script(text("x.js"))),
             ("bash --norc agent.sh", Runs::Script(text("agent.sh"))),
             ("uv run agent.py", Runs::Script(text("agent.py"))),
             ("python3 -m my.agent", Runs::Module(text("my.agent"))),
