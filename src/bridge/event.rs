@@ -154,7 +154,7 @@ pub struct Look {
 pub enum Outdated {
     /// It runs the agent's program as it is now.
     Updated {
-        /// The file that has changed since the start.
+        /// The file that has changed since the channel was ready.
         file: String,
     },
     /// It has a login handle that works: nobody listens any more on the socket that the running

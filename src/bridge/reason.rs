@@ -186,7 +186,7 @@ pub enum StopReason {
     Husks,
     /// The agent wants a login, which may have been made outside the bridge meanwhile.
     LoginElsewhere,
-    /// This file of the agent has changed since the start of the process.
+    /// This file of the agent has changed since the channel was ready.
     AgentUpdated {
         /// Its path.
         file: String,

@@ -11,6 +11,7 @@ pub(super) mod keeper_process;
 #[cfg(target_os = "linux")]
 mod keepers;
 pub(super) mod ledger;
+mod looks;
 #[cfg(target_os = "linux")]
 mod orphans;
 mod program;
@@ -33,7 +34,6 @@ use tokio::task::JoinSet;
 use self::agent_process::AgentProcess;
 use self::child::{Child, Stdios};
 use self::exit::{EXIT_DRAIN, ExitPart};
-use self::installed::Latest;
 use self::ledger::Ledger;
 use self::row::Row;
 use self::start::{LONGEST_PATH, Start};
@@ -44,7 +44,7 @@ use super::input::Input;
 use super::outbox::{Outbox, OutboxSum};
 use super::setup::AgentSetup;
 use crate::agent_environment::Variables;
-use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane, Outdated};
+use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
 use crate::logs::StderrSink;
 use crate::secrets::Secrets;
 use crate::wire::OutgoingFrame;
@@ -275,25 +275,6 @@ impl Children {
 
     pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
         self.rows.get(&channel)?.process.pid()
-    }
-
-    /// Notes the files of an agent as they are.
-    pub(super) fn note_files(&mut self, channel: ChannelId) {
-        if let Some(row) = self.rows.get_mut(&channel) {
-            row.note_files();
-        }
-    }
-
-    /// The channels among these whose agents would be better ones if they were started now.
-    /// `handles_of`: the variables of the client that would cause the start, if its handles count.
-    pub(super) fn outdated(
-        &self,
-        channels: &[ChannelId],
-        handles_of: Option<&Variables>,
-    ) -> Vec<(ChannelId, Outdated)> {
-        let mut now = Latest::default();
-        let rows = channels.iter().filter_map(|id| Some((*id, self.rows.get(id)?)));
-        rows.filter_map(|(id, row)| Some((id, row.outdated(&mut now, handles_of)?))).collect()
     }
 
     pub(super) fn is_running(&self, channel: ChannelId) -> bool {

@@ -29,6 +29,14 @@ fn opens_elsewhere(world: &mut World, client: ClientId, id: &str) -> ChannelId {
     channel
 }
 
+/// Whether a channel drains because its agent was updated.
+fn drains(world: &World, old: ChannelId) -> bool {
+    world.notices.iter().any(|notice| matches!(
+        notice,
+        Notice::ChannelDraining { channel, reason: StopReason::AgentUpdated { .. } } if *channel == old
+    ))
+}
+
 #[test]
 fn an_updated_agent_keeps_its_sessions_and_gets_no_more() {
     let mut world = World::new();
@@ -37,10 +45,7 @@ fn an_updated_agent_keeps_its_sessions_and_gets_no_more() {
     world.open(first, old, "a");
     outdated(&mut world, old, updated());
     let new = opens_elsewhere(&mut world, second, "b");
-    assert!(world.notices.iter().any(|notice| matches!(
-        notice,
-        Notice::ChannelDraining { channel, reason: StopReason::AgentUpdated { .. } } if *channel == old
-    )));
+    assert!(drains(&world, old));
     // The old session goes on where it is, the next one of either client does not.
     let turn = world.prompt(first, old, "a", 1);
     world.answer(old, turn, END_TURN);
@@ -97,7 +102,7 @@ fn successor() -> (World, ClientId, [ChannelId; 2]) {
 #[test]
 fn an_update_that_does_not_start_takes_nothing_away() {
     type Fails = fn(&mut World, ChannelId);
-    let ways: [Fails; 4] = [
+    let ways: [Fails; 5] = [
         |world, new| world.exits(new, 1),
         |world, new| {
             let error = "no such file".to_owned();
@@ -106,6 +111,10 @@ fn an_update_that_does_not_start_takes_nothing_away() {
         |world, new| {
             let number = world.expect_request(new, "initialize", INITIALIZE);
             world.answer(new, number, r#"{"protocolVersion":2}"#);
+        },
+        |world, new| {
+            let number = world.expect_request(new, "initialize", INITIALIZE);
+            world.fail(new, number, -32603);
         },
         |world, _| world.wait(300_000),
     ];
@@ -116,13 +125,28 @@ fn an_update_that_does_not_start_takes_nothing_away() {
         // The session that waited for it is opened by the old one, and so is the next.
         world.opened(client, old, "b", "90");
         world.open(client, old, "c");
-        assert_eq!(world.noted, [old], "it counts as up to date until the next change");
-        // After that it is tried again.
-        outdated(&mut world, old, updated());
-        world.wait(1_000);
-        let next = opens_elsewhere(&mut world, client, "d");
+        world.wait(59_999);
+        world.rest(new);
+        world.open(client, old, "d");
+        assert_eq!(world.noted, [], "it is still the old one");
+        // After a while it is tried again.
+        world.wait(1);
+        let next = opens_elsewhere(&mut world, client, "e");
         assert!(next != old && next != new);
     }
+}
+
+#[test]
+fn a_further_update_is_tried_without_a_pause() {
+    let (mut world, client, [old, new]) = successor();
+    world.event(Event::SpawnFailed { channel: new, error: "no such file".to_owned() });
+    world.rest(new);
+    world.opened(client, old, "b", "90");
+    // A dead handle is found again at each look.
+    outdated(&mut world, old, Outdated::DeadHandle { name: "SSH_AUTH_SOCK".to_owned() });
+    world.open(client, old, "c");
+    outdated(&mut world, old, updated());
+    opens_elsewhere(&mut world, client, "d");
 }
 
 #[test]
@@ -134,11 +158,32 @@ fn a_newcomer_whose_agent_does_not_start_gets_the_old_answer() {
     let newcomer = world.connect();
     world.request(newcomer, 0, "initialize", INITIALIZE);
     let new = world.expect_spawn("/home");
-    world.rest(new);
+    let number = world.expect_request(new, "initialize", INITIALIZE);
+    // Its own request has reached the process, and a second newcomer waits for that.
+    let second = world.connect();
+    world.request(second, 0, "initialize", INITIALIZE);
+    world.fail(new, number, -32603);
+    for client in [newcomer, second] {
+        assert!(world.next_line(client).contains(r#""result""#));
+        world.rest(client);
+        world.open(client, old, &format!("b{client:?}"));
+    }
+    world.expect(new, Deed::CloseStdin);
+}
+
+#[test]
+fn other_requests_that_wait_for_the_updated_agent_go_back_too() {
+    let (mut world, client, [old, new]) = successor();
+    world.request(client, 91, "session/list", "{}");
+    world.request(client, 92, "_x/anything", "{}");
     world.exits(new, 1);
-    assert!(world.next_line(newcomer).contains(r#""result""#));
-    world.rest(newcomer);
-    world.open(newcomer, old, "b");
+    world.rest(new);
+    world.opened(client, old, "b", "90");
+    for (id, method) in [(91, "session/list"), (92, "_x/anything")] {
+        let number = world.expect_request(old, method, "{}");
+        world.answer(old, number, r#"{"n":1}"#);
+        world.expect_answer(client, id, r#"{"n":1}"#);
+    }
 }
 
 #[test]
@@ -312,4 +357,82 @@ fn an_updated_agent_that_refuses_the_settings_takes_nothing_away() {
     world.fail(new, number, -32602);
     world.opened(client, old, "b", "90");
     world.expect(new, Deed::CloseStdin);
+}
+
+#[test]
+fn a_directory_in_which_nothing_starts_is_tried_twice_at_most() {
+    let mut world = World::with(|config| {
+        config.agent.channel_max_age = Limit::After(DAY);
+        config.agent.share = Share::Cwd;
+        config.limits.session_reap_interval = Limit::Never;
+    });
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    world.wait(DAY);
+    world.request(client, 90, "session/new", r#"{"cwd":"/gone"}"#);
+    for _ in 0..2 {
+        let channel = world.expect_spawn("/gone");
+        world.event(Event::SpawnFailed { channel, error: "no directory".to_owned() });
+        world.rest(channel);
+    }
+    assert!(world.next_line(client).contains("no directory"));
+    // The failures concern that directory alone.
+    world.open(client, old, "b");
+}
+
+#[test]
+fn an_updated_agent_that_dies_during_its_set_up_takes_nothing_away() {
+    let mut world = World::new();
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    world.agreed(client, old, "providers/set", r#"{"id":"p"}"#);
+    outdated(&mut world, old, updated());
+    world.request(client, 90, "session/new", NEW);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.expect_request(new, "providers/set", r#"{"id":"p"}"#);
+    world.exits(new, 1);
+    world.rest(new);
+    world.opened(client, old, "b", "90");
+}
+
+#[test]
+fn nothing_is_stopped_to_make_room_for_an_updated_agent() {
+    let mut world = World::with(|config| config.limits.max_channels = 2);
+    let (first, old) = world.start();
+    world.open(first, old, "a");
+    // An idle process of another pool.
+    let other = world.connect_as(AgentId(0), environment(&[("HTTP_PROXY", 1)]), "/home");
+    world.request(other, 0, "initialize", INITIALIZE);
+    let idle = world.expect_spawn("/home");
+    world.handshake(idle);
+    world.next_line(other);
+    outdated(&mut world, old, updated());
+    world.open(first, old, "b");
+}
+
+#[test]
+fn an_outdated_agent_of_another_directory_is_kept() {
+    let mut world = World::with(|config| config.agent.share = Share::Cwd);
+    let (client, first) = world.start();
+    world.open(client, first, "a");
+    let other = r#"{"cwd":"/other"}"#;
+    world.request(client, 90, "session/new", other);
+    let second = world.expect_spawn("/other");
+    world.handshake(second);
+    let number = world.expect_request(second, "session/new", other);
+    world.answer(second, number, &session("b"));
+    world.expect_answer(client, 90, &session("b"));
+    for old in [first, second] {
+        outdated(&mut world, old, updated());
+    }
+    // A process for a newcomer has no directory yet, and becomes that of the next session.
+    let newcomer = world.connect();
+    world.request(newcomer, 0, "initialize", INITIALIZE);
+    let new = world.expect_spawn("/home");
+    world.handshake(new);
+    world.next_line(newcomer);
+    assert!(!drains(&world, first) && !drains(&world, second));
+    world.open(newcomer, new, "c");
+    assert!(drains(&world, first) && !drains(&world, second));
 }

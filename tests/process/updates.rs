@@ -128,6 +128,18 @@ fn an_update_that_does_not_start_takes_no_service_away() {
     bridge.end();
 }
 
+#[test]
+fn an_update_that_cannot_be_run_is_tried_once() {
+    let mut bridge = bridge_with(&[], &["./my-agent"], |path| plant(path, "my-agent", "old"));
+    let first = bridge.new_session();
+    write_script(&bridge.scratch.file("my-agent"), "#!/no/such/interpreter\n");
+    let sessions = [(); 3].map(|()| bridge.new_session());
+    let old = bridge.pid_of(&first);
+    assert!(sessions.iter().all(|session| bridge.pid_of(session) == old));
+    assert_eq!(bridge.log().matches("could not be started").count(), 1, "{}", bridge.log());
+    bridge.end();
+}
+
 /// A client whose keys are behind this socket.
 fn with_keys(host: &Host, socket: &Path) -> Connected {
     let mut hello = host.hello();

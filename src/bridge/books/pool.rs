@@ -4,10 +4,14 @@ use crate::bridge::books::channel::Capabilities;
 use crate::bridge::books::client::Client;
 use crate::bridge::environment::{Environment, Origin};
 use crate::bridge::id::AgentId;
+use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Scanner, json};
 
 /// The most requests that a pool keeps for the set-up replay.
 pub const MAX_SET_UP: usize = 64;
+
+/// The pause after a channel failed that was to take the place of outdated ones (ms).
+const SUCCESSOR_PAUSE: u64 = 60_000;
 
 /// How a pool's frames are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct Pool {
     pub treatment: Treatment,
     /// The last login that succeeded; `None`: no client has logged in since the last logout.
     pub login: Option<Frame>,
+    /// When a channel last failed that was to take the place of outdated ones; `None`: none has.
+    pub successor_failed: Option<Moment>,
     /// The set-up replay: requests that every further channel gets before its first session.
     pub set_up: Vec<Frame>,
 }
@@ -72,8 +78,15 @@ impl Pool {
             capabilities: Capabilities::default(),
             treatment: Treatment::Sessions,
             login: None,
+            successor_failed: None,
             set_up: Vec::new(),
         }
+    }
+
+    /// Whether a channel may be started to take the place of outdated ones: not for a while after
+    /// one has failed.
+    pub fn may_try_successor(&self, now: Moment) -> bool {
+        self.successor_failed.is_none_or(|at| now.since(at) >= SUCCESSOR_PAUSE)
     }
 
     /// Forgets every login.

@@ -244,7 +244,7 @@ impl Books {
                 && other.state == ChannelState::Ready
                 && !other.is_outdated()
                 && !self.is_being_set_up(other)
-                && (other.shared_cwd.is_none() || other.shared_cwd == row.shared_cwd)
+                && (row.shared_cwd.is_none() || other.shared_cwd == row.shared_cwd)
         };
         self.channels().values().any(|other| takes_over(&other))
     }

@@ -51,6 +51,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     };
     let version = frame.find(&["protocolVersion"]).map(|place| place.of(frame.bytes()));
     let Some(version) = version.filter(|_| frame.kind == FrameKind::Success) else {
+        waiting::give_back(step, channel);
         if let Some(call) = step.books.take_call(id) {
             if let Some(row) = call.client().and_then(|client| step.books.client_mut(client)) {
                 row.introduction = Introduction::Heard;

@@ -7,7 +7,6 @@
 
 use std::cmp::Reverse;
 
-use crate::bridge::books::Books;
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::conversation::Wanted;
@@ -108,21 +107,31 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
     // The answer of an agent that was updated is the old one.
     let best = found.min_by_key(|(id, row)| (row.is_outdated(), **id));
     let best = best.map(|(id, row)| (*id, row.is_outdated()));
-    if let Some((channel, false)) = best {
-        return Placement::On(channel);
-    }
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
     let cwd = origin.home.clone();
-    match start::process(step, pool, (origin, &cwd)) {
-        Ok(channel) => {
-            start::begin_handshake(step, channel, pool, Some(id));
-            Placement::On(channel)
-        }
-        // The outdated one may have had to make room.
-        Err(no_room) => match best.filter(|(old, _)| is_open(step.books, *old)) {
-            Some((old, _)) => Placement::On(old),
-            None => no_room.into(),
-        },
+    let placed = or_successor(step, pool, best, |step| {
+        let channel = start::process(step, pool, (origin, &cwd))?;
+        start::begin_handshake(step, channel, pool, Some(id));
+        Ok(channel)
+    });
+    placed.map_or_else(Into::into, Placement::On)
+}
+
+/// The best channel for a call, or one that is started in its place if there is none or it is
+/// outdated. An outdated one serves on while none can be started.
+fn or_successor(
+    step: &mut Step<'_>,
+    pool: PoolId,
+    best: Option<(ChannelId, bool)>,
+    start: impl FnOnce(&mut Step<'_>) -> Result<ChannelId, NoRoom>,
+) -> Result<ChannelId, NoRoom> {
+    let may_try = step.books.pool(pool).is_some_and(|row| row.may_try_successor(step.now));
+    match best {
+        Some((channel, false)) => Ok(channel),
+        // Nothing is stopped to make room for a process that may fail.
+        Some((old, true)) if may_try && capacity::has_room(step) => start(step).or(Ok(old)),
+        Some((old, true)) => Ok(old),
+        None => start(step),
     }
 }
 
@@ -276,7 +285,8 @@ fn place_unknown(
     home: Option<ChannelId>,
     (client, pool): (ClientId, PoolId),
 ) -> Placement {
-    let placement = match home.filter(|home| is_open(step.books, *home)) {
+    let is_open = |id: &ChannelId| step.books.channel(*id).is_some_and(Channel::is_open);
+    let placement = match home.filter(is_open) {
         Some(home) => Placement::On(home),
         None => place_anywhere(step, client, pool),
     };
@@ -352,25 +362,18 @@ fn current(
             (!row.is_outdated(), row.is_open(), step.books.load(row), Reverse(**id))
         });
     let best = best.map(|(id, row)| (*id, row.is_outdated()));
-    let channel = match best {
-        Some((channel, false)) => channel,
-        _ => match start::with_handshake(step, pool, key.clone(), from) {
-            Ok(channel) => channel,
-            // The outdated one may have had to make room.
-            Err(no_room) => match best.filter(|(old, _)| is_open(step.books, *old)) {
-                Some((old, _)) => old,
-                None => return no_room.into(),
-            },
-        },
+    let placed =
+        or_successor(step, pool, best, |step| start::with_handshake(step, pool, key.clone(), from));
+    let channel = match placed {
+        Ok(channel) => channel,
+        Err(no_room) => return no_room.into(),
     };
-    if let Some(row) = step.books.channel_mut(channel) {
+    if let Some(row) = step.books.channel_mut(channel).filter(|row| row.shared_cwd != key) {
         row.shared_cwd = key;
+        // Those of this directory may have waited for it.
+        step.books.touch_predecessors(channel);
     }
     Placement::On(channel)
-}
-
-fn is_open(books: &Books, channel: ChannelId) -> bool {
-    books.channel(channel).is_some_and(Channel::is_open)
 }
 
 fn may_be_joined(row: &Channel) -> bool {

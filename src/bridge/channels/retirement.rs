@@ -88,7 +88,14 @@ fn age_reached(books: &Books, row: &Channel, now: Moment) -> Option<u64> {
 /// one of a channel has not.
 pub fn outdated(step: &mut Step<'_>, channel: ChannelId, what: Outdated) {
     let reason = match what {
-        Outdated::Updated { file } => StopReason::AgentUpdated { file },
+        Outdated::Updated { file } => {
+            let pool = step.books.channel(channel).and_then(|row| row.pool);
+            if let Some(pool) = pool.and_then(|pool| step.books.pool_mut(pool)) {
+                // These files have not been tried yet.
+                pool.successor_failed = None;
+            }
+            StopReason::AgentUpdated { file }
+        }
         Outdated::DeadHandle { name } => StopReason::DeadHandle { name },
     };
     outdate(step, channel, reason);

@@ -37,7 +37,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, needed: bool, frame: &F
     let now = step.now;
     // If the channel is retired anyway, the opens that wait go to a successor.
     if needed && frame.kind == FrameKind::Failure && !retirement::retire(step, channel) {
-        waiting::keep_predecessors(step, channel);
+        waiting::give_back(step, channel);
         for id in step.books.opens_waiting_on(channel) {
             if let Some(call) = step.books.take_call(id) {
                 answer::give(step, &call.asker, channel, |token| frame.with_id(token.clone()));

@@ -46,13 +46,14 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         return;
     }
     let was_starting = row.is_starting();
+    let has_served = !was_starting && !step.books.is_being_set_up(row);
     let refusal = stop_refusal(&step.books.agent(row.agent).config, &reason);
     step.publish(Notice::ChannelStopping { channel, reason: reason.clone() });
     if was_starting && reason.is_fault() {
         step.books.crashed(channel, &reason.to_string(), now);
     }
-    if was_starting {
-        waiting::keep_predecessors(step, channel);
+    if !has_served {
+        waiting::give_back(step, channel);
     }
     let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
     end_open_work(step, channel, end, &refusal);
@@ -177,6 +178,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     step.outgoing.counters.half_line_bytes += exit.half_line;
     let expected = row.is_stopping();
     let in_handshake = row.is_starting();
+    let has_served = !in_handshake && !step.books.is_being_set_up(row);
     let had_work = !step.books.is_without_work(row);
     let agent = step.books.agent_name_on(channel);
     let refusal = if in_handshake && exit.status == ExitStatus::Code(0) {
@@ -189,8 +191,8 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     if is_crash {
         step.books.crashed(channel, &refusal.message(), step.now);
     }
-    if in_handshake {
-        waiting::keep_predecessors(step, channel);
+    if !has_served {
+        waiting::give_back(step, channel);
     }
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
@@ -202,7 +204,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
 pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     let refusal =
         Refusal::SpawnFailed { agent: step.books.agent_name_on(channel), error: error.clone() };
-    waiting::keep_predecessors(step, channel);
+    waiting::give_back(step, channel);
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     step.publish(Notice::SpawnFailed { channel, error });

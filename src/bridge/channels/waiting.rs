@@ -7,7 +7,6 @@ use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::pool::Treatment;
 use crate::bridge::books::tombstones::Buried;
 use crate::bridge::books::whose::Meaning;
-use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, passing_ids, send};
@@ -74,33 +73,30 @@ pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
     }
 }
 
-/// Gives the requests that wait for a channel which will not serve them back, if it was to take
-/// the place of outdated ones: those are kept, as good as they are.
-pub fn keep_predecessors(step: &mut Step<'_>, successor: ChannelId) {
-    let row = step.books.channel(successor);
+/// Gives the requests that wait for a channel which will not serve them to the outdated channels
+/// that it was to take the place of. No other is started for that for a while.
+pub fn give_back(step: &mut Step<'_>, failed: ChannelId) {
+    let row = step.books.channel(failed);
     let Some(pool) = row.and_then(|row| row.pool) else { return };
-    let is_predecessor = |row: &Channel| {
+    let serves = |row: &Channel| {
         row.pool == Some(pool) && row.is_outdated() && row.state == ChannelState::Ready
     };
-    let found = step.books.channels().iter().filter(|(_, row)| is_predecessor(row));
-    let predecessors: Vec<ChannelId> = found.map(|(id, _)| *id).collect();
-    if predecessors.is_empty() || step.books.is_ending() {
-        return;
-    }
-    for channel in predecessors {
-        if let Some(row) = step.books.channel_mut(channel) {
-            row.outdated = None;
+    let is_successor = !step.books.is_ending() && step.books.channels().values().any(serves);
+    let now = step.now;
+    let row = step.books.pool_mut(pool).filter(|row| is_successor && row.may_try_successor(now));
+    let Some(row) = row else { return };
+    row.successor_failed = Some(now);
+    for id in step.books.calls_on(failed) {
+        let Some(call) = step.books.call(id) else { continue };
+        match call.purpose {
+            Purpose::Initialize => answer_from_memory(step, id),
+            // These belong to this channel.
+            Purpose::PassedOn { .. } | Purpose::Part(_) => {}
+            _ if call.waits_for_channel() && call.client().is_some() => {
+                step.books.move_call(id, None);
+            }
+            _ => {}
         }
-        // It counts as up to date until its files change again.
-        step.effect(Effect::NoteFiles(channel));
-    }
-    for id in step.books.calls_on(successor) {
-        if step.books.call(id).is_some_and(|call| call.purpose == Purpose::Initialize) {
-            answer_from_memory(step, id);
-        }
-    }
-    for id in step.books.opens_waiting_on(successor) {
-        step.books.move_call(id, None);
     }
 }
 

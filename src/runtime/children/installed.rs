@@ -83,10 +83,14 @@ impl Installed {
 
 /// The program or script that the program of a command runs in the end, if its place is known.
 fn behind(start: &Start) -> Option<PathBuf> {
-    // A path within a longer word, the script of a shell, may be meant in any directory.
-    let is_word = |path: &str| start.agent.command.iter().any(|word| word == path);
+    let command = &start.agent.command;
+    // A path within a longer word, the script of a shell, may be meant in any directory, and so
+    // may one behind an option that goes into a directory.
+    let moves =
+        command.iter().any(|word| word == "-C" || word.as_encoded_bytes().starts_with(b"--chdir"));
+    let is_word = |path: &str| !moves && command.iter().any(|word| word == path);
     let has_place = |path: &str| Path::new(path).is_absolute() || is_word(path);
-    match Runs::of(&start.agent.command)? {
+    match Runs::of(command)? {
         Runs::Program(name) if !name.contains('/') => start.program_named(OsStr::new(&name)).ok(),
         // A script without a folder and without an ending is a name for a package manager.
         Runs::Script(path) if !path.contains(['/', '.']) => None,
@@ -200,6 +204,9 @@ mod tests {
             // Whatever the shell does before, the script is not known to be this one.
             (&["sh", "-c", "cd /srv && node ./index.js"], "project/index.js", false),
             (&["sh", "-c", "cd /srv && exec agent"], "bin/agent", true),
+            (&["env", "-C", "/srv", "node", "./index.js"], "project/index.js", false),
+            (&["env", "--chdir=/srv", "node", "./index.js"], "project/index.js", false),
+            (&["env", "-C", "/srv", "node", &inside], "lib/node_modules/a/index.js", true),
             (&["npm", "start"], "project/start", false),
         ] {
             assert_eq!(place.told(command, file).is_some(), counts, "{command:?} {file}");

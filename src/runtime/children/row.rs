@@ -5,12 +5,10 @@ use tokio::task::AbortHandle;
 
 use super::agent_process::AgentProcess;
 use super::agent_stderr::{self, Tail};
-use super::dead_handle::dead_handle;
 use super::exit::{AwaitedExit, ExitPart};
-use super::installed::{Installed, Latest};
+use super::installed::Installed;
 use super::start::Start;
-use crate::agent_environment::Variables;
-use crate::bridge::{Exit, Outdated};
+use crate::bridge::Exit;
 use crate::runtime::flow::Flow;
 use crate::runtime::outbox::Outbox;
 use crate::secrets::Secrets;
@@ -26,7 +24,8 @@ pub(super) struct Row {
     pub(super) tail: Tail,
     /// The files and values that it was started from.
     pub(super) start: Start,
-    /// The files of the agent, as they were when it was ready; `None`: it is not.
+    /// The files of the agent, as they were when it was ready, or when a change of them was last
+    /// told to the core; `None`: it is not ready.
     pub(super) installed: Option<Installed>,
     /// Texts that are not to be quoted: those of its environment, and more.
     pub(super) secrets: Secrets,
@@ -52,28 +51,6 @@ impl Row {
             secrets: agent_stderr::secrets(&start.environment()),
             exit: AwaitedExit::new(open),
         }
-    }
-
-    /// Notes the files of the agent as they are.
-    pub(super) fn note_files(&mut self) {
-        self.installed = Some(Installed::now(&self.start));
-    }
-
-    /// The first thing that the agent would have if it were started now, and has not: its files as
-    /// they are now, or a living login handle in place of a dead one. `handles_of`: the variables
-    /// of the client that would cause the start, if its handles count.
-    pub(super) fn outdated<'a>(
-        &'a self,
-        now: &mut Latest<'a>,
-        handles_of: Option<&Variables>,
-    ) -> Option<Outdated> {
-        let installed = self.installed.as_ref();
-        if let Some(file) = installed.and_then(|noted| noted.changed(now.of(&self.start))) {
-            return Some(Outdated::Updated { file: file.display().to_string() });
-        }
-        let of_client = self.start.agent.passing.apply(handles_of?);
-        let name = dead_handle(&self.start.environment(), &of_client)?;
-        Some(Outdated::DeadHandle { name })
     }
 
     /// The exit of the agent, without the row's secrets in its last words. `None`: the exit is
