@@ -37,6 +37,15 @@ fn drains(world: &World, old: ChannelId) -> bool {
     ))
 }
 
+/// Starts a process for a client with another environment; it is without work.
+fn of_another_pool(world: &mut World) {
+    let client = world.connect_as(AgentId(0), environment(&[("HTTP_PROXY", 1)]), "/home");
+    world.request(client, 0, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    world.handshake(channel);
+    world.next_line(client);
+}
+
 #[test]
 fn an_updated_agent_keeps_its_sessions_and_gets_no_more() {
     let mut world = World::new();
@@ -65,6 +74,8 @@ fn a_newcomer_hears_the_answer_of_the_updated_agent_and_later_ones_too() {
     world.request(newcomer, 0, "initialize", INITIALIZE);
     let new = world.expect_spawn("/home");
     let number = world.expect_request(new, "initialize", INITIALIZE);
+    // A younger process of another pool is ready before it.
+    of_another_pool(&mut world);
     let newest = CAPABLE.replacen('{', r#"{"agentInfo":{"name":"agent","version":"2"},"#, 1);
     world.answer(new, number, &newest);
     assert!(world.next_line(newcomer).contains(r#""version":"2""#));
@@ -401,12 +412,7 @@ fn nothing_is_stopped_to_make_room_for_an_updated_agent() {
     let mut world = World::with(|config| config.limits.max_channels = 2);
     let (first, old) = world.start();
     world.open(first, old, "a");
-    // An idle process of another pool.
-    let other = world.connect_as(AgentId(0), environment(&[("HTTP_PROXY", 1)]), "/home");
-    world.request(other, 0, "initialize", INITIALIZE);
-    let idle = world.expect_spawn("/home");
-    world.handshake(idle);
-    world.next_line(other);
+    of_another_pool(&mut world);
     outdated(&mut world, old, updated());
     world.open(first, old, "b");
 }
