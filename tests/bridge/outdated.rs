@@ -187,8 +187,12 @@ fn other_requests_that_wait_for_the_updated_agent_go_back_too() {
     let (mut world, client, [old, new]) = successor();
     world.request(client, 91, "session/list", "{}");
     world.request(client, 92, "_x/anything", "{}");
+    // An id that no open has brought means something on the new process alone.
+    world.request(client, 93, "session/set_mode", &session("unknown"));
     world.exits(new, 1);
     world.rest(new);
+    let refused = world.next_line(client);
+    assert!(refused.contains(r#""id":93,"error""#), "{refused}");
     world.opened(client, old, "b", "90");
     for (id, method) in [(91, "session/list"), (92, "_x/anything")] {
         let number = world.expect_request(old, method, "{}");
