@@ -186,7 +186,9 @@ mod tests {
     #[test]
     fn the_files_of_an_agent_count_and_those_of_a_project_do_not() {
         let place = Place::new("files");
-        for file in ["bin/agent", "bin/node", "bin/sh", "bin/npm", "project/index.js"] {
+        for file in
+            ["bin/agent", "bin/node", "bin/sh", "bin/npm", "bin/python3", "project/index.js"]
+        {
             place.put(file, "");
         }
         place.put("lib/node_modules/a/index.js", "");
@@ -201,6 +203,8 @@ mod tests {
             // A program that is no JavaScript has no such description.
             (&["agent"], "package.json", false),
             (&["agent"], "bin/package.json", false),
+            (&["python3", "./agent.py"], "project/agent.py", true),
+            (&["python3", "./agent.py"], "project/package.json", false),
             // Whatever the shell does before, the script is not known to be this one.
             (&["sh", "-c", "cd /srv && node ./index.js"], "project/index.js", false),
             (&["sh", "-c", "cd /srv && exec agent"], "bin/agent", true),
