@@ -351,6 +351,8 @@ fn an_open_that_has_no_place_in_an_old_channel_waits_for_a_new_one() {
     let broken = world.expect_spawn("/home");
     world.exits(broken, 1);
     world.rest(broken);
+    assert!(world.next_line(client).contains(r#""error""#));
+    world.request(client, 90, "session/new", NEW);
     // A process is started again after the pause that follows a failed start.
     world.wait(1_000);
     let new = world.expect_spawn("/home");
@@ -375,7 +377,7 @@ fn an_updated_agent_that_refuses_the_settings_takes_nothing_away() {
 }
 
 #[test]
-fn a_directory_in_which_nothing_starts_is_tried_twice_at_most() {
+fn a_directory_in_which_nothing_starts_is_tried_once() {
     let mut world = World::with(|config| {
         config.agent.channel_max_age = Limit::After(DAY);
         config.agent.share = Share::Cwd;
@@ -385,14 +387,47 @@ fn a_directory_in_which_nothing_starts_is_tried_twice_at_most() {
     world.open(client, old, "a");
     world.wait(DAY);
     world.request(client, 90, "session/new", r#"{"cwd":"/gone"}"#);
-    for _ in 0..2 {
-        let channel = world.expect_spawn("/gone");
-        world.event(Event::SpawnFailed { channel, error: "no directory".to_owned() });
+    let channel = world.expect_spawn("/gone");
+    world.event(Event::SpawnFailed { channel, error: "no directory".to_owned() });
+    world.rest(channel);
+    assert!(world.next_line(client).contains("no directory"));
+    // The failure concerns that directory alone.
+    world.request(client, 90, "session/new", NEW);
+    let new = world.expect_spawn("/work");
+    world.handshake(new);
+    world.opened(client, new, "b", "90");
+    world.close(client, old, "a");
+    world.expect(old, Deed::CloseStdin);
+}
+
+#[test]
+fn a_second_successor_that_fails_takes_nothing_away_either() {
+    let mut world = World::with(|config| {
+        config.agent.channel_max_age = Limit::After(DAY);
+        config.agent.sessions_per_channel = 2;
+        config.limits.session_reap_interval = Limit::Never;
+    });
+    let (client, old) = world.start();
+    world.open(client, old, "a");
+    world.wait(DAY);
+    // Two starts are under way: the first holds two sessions, the second one.
+    for id in 90..93 {
+        world.request(client, id, "session/new", NEW);
+    }
+    let [first, second] = [(); 2].map(|()| world.expect_spawn("/home"));
+    let newcomer = world.connect();
+    world.request(newcomer, 0, "initialize", INITIALIZE);
+    for channel in [second, first] {
+        world.exits(channel, 1);
         world.rest(channel);
     }
-    assert!(world.next_line(client).contains("no directory"));
-    // The failures concern that directory alone.
-    world.open(client, old, "b");
+    // One of them has room in the old process, and the newcomer gets its answer.
+    assert!(world.next_line(newcomer).contains(r#""result""#));
+    world.rest(newcomer);
+    for _ in 0..2 {
+        assert!(world.next_line(client).contains(r#""error""#));
+    }
+    world.opened(client, old, "b", "92");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
         return;
     }
     let was_starting = row.is_starting();
-    let has_served = !was_starting && !step.books.is_being_set_up(row);
+    let has_served = step.books.has_served(row);
     let refusal = stop_refusal(&step.books.agent(row.agent).config, &reason);
     step.publish(Notice::ChannelStopping { channel, reason: reason.clone() });
     if was_starting && reason.is_fault() {
@@ -178,7 +178,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     step.outgoing.counters.half_line_bytes += exit.half_line;
     let expected = row.is_stopping();
     let in_handshake = row.is_starting();
-    let has_served = !in_handshake && !step.books.is_being_set_up(row);
+    let has_served = step.books.has_served(row);
     let had_work = !step.books.is_without_work(row);
     let agent = step.books.agent_name_on(channel);
     let refusal = if in_handshake && exit.status == ExitStatus::Code(0) {

@@ -76,26 +76,38 @@ pub fn send_all(step: &mut Step<'_>, channel: ChannelId) {
 /// Gives the requests that wait for a channel which will not serve them to the outdated channels
 /// that it was to take the place of. No other is started for that for a while.
 pub fn give_back(step: &mut Step<'_>, failed: ChannelId) {
-    let row = step.books.channel(failed);
-    let Some(pool) = row.and_then(|row| row.pool) else { return };
-    let serves = |row: &Channel| {
-        row.pool == Some(pool) && row.is_outdated() && row.state == ChannelState::Ready
+    let Some(row) = step.books.channel(failed).filter(|_| !step.books.is_ending()) else { return };
+    let (Some(pool), cwd) = (row.pool, &row.shared_cwd) else { return };
+    let serves = |id: ChannelId, row: &Channel| {
+        let is_outdated = row.is_outdated() && row.state == ChannelState::Ready;
+        let has_place = cwd.is_none() || row.shared_cwd.is_none() || row.shared_cwd == *cwd;
+        id != failed && row.pool == Some(pool) && is_outdated && has_place
     };
-    let is_successor = !step.books.is_ending() && step.books.channels().values().any(serves);
+    let found = step.books.channels().iter().filter(|(id, row)| serves(**id, row));
+    let predecessors: Vec<&Channel> = found.map(|(_, row)| row).collect();
+    if predecessors.is_empty() {
+        return;
+    }
+    let has_room = predecessors.iter().any(|row| step.books.can_take_session(row));
     let now = step.now;
-    let row = step.books.pool_mut(pool).filter(|row| is_successor && row.may_try_successor(now));
-    let Some(row) = row else { return };
+    let Some(row) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
+    let is_first = row.may_try_successor(now);
     row.successor_failed = Some(now);
     for id in step.books.calls_on(failed) {
         let Some(call) = step.books.call(id) else { continue };
-        match call.purpose {
-            Purpose::Initialize => answer_from_memory(step, id),
-            // These belong to this channel.
-            Purpose::PassedOn { .. } | Purpose::Part(_) => {}
-            _ if call.waits_for_channel() && call.client().is_some() => {
-                step.books.move_call(id, None);
+        let goes_back = match &call.purpose {
+            Purpose::Initialize => {
+                answer_from_memory(step, id);
+                continue;
             }
-            _ => {}
+            // These belong to this channel.
+            Purpose::PassedOn { .. } | Purpose::Part(_) => false,
+            // A restore may have no place there, and would be started for again and again.
+            Purpose::Open(opening) => has_room && (is_first || opening.restores().is_none()),
+            _ => true,
+        };
+        if goes_back && call.waits_for_channel() && call.client().is_some() {
+            step.books.move_call(id, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The files that an agent is started from, as they are at a moment: a change of one shows that
 //! the agent was updated.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ const PACKAGES: &str = "node_modules";
 
 /// The endings of scripts of JavaScript.
 const SCRIPTS: [&str; 5] = ["js", "mjs", "cjs", "ts", "mts"];
+
+/// The beginnings of options by which a launcher goes into another directory.
+const INTO_DIRECTORY: [&str; 5] = ["-C", "--chdir", "--cwd", "--directory", "--prefix"];
 
 /// The files of an agent. A file that is not there, or was not found, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,8 +89,10 @@ fn behind(start: &Start) -> Option<PathBuf> {
     let command = &start.agent.command;
     // A path within a longer word, the script of a shell, may be meant in any directory, and so
     // may one behind an option that goes into a directory.
-    let moves =
-        command.iter().any(|word| word == "-C" || word.as_encoded_bytes().starts_with(b"--chdir"));
+    let goes = |word: &OsString| {
+        INTO_DIRECTORY.iter().any(|option| word.as_encoded_bytes().starts_with(option.as_bytes()))
+    };
+    let moves = command.iter().any(goes);
     let is_word = |path: &str| !moves && command.iter().any(|word| word == path);
     let has_place = |path: &str| Path::new(path).is_absolute() || is_word(path);
     match Runs::of(command)? {
@@ -209,6 +214,7 @@ mod tests {
             (&["sh", "-c", "cd /srv && node ./index.js"], "project/index.js", false),
             (&["sh", "-c", "cd /srv && exec agent"], "bin/agent", true),
             (&["env", "-C", "/srv", "node", "./index.js"], "project/index.js", false),
+            (&["env", "-C/srv", "node", "./index.js"], "project/index.js", false),
             (&["env", "--chdir=/srv", "node", "./index.js"], "project/index.js", false),
             (&["env", "-C", "/srv", "node", &inside], "lib/node_modules/a/index.js", true),
             (&["npm", "start"], "project/start", false),
