@@ -198,7 +198,8 @@ impl Bridge {
             return None;
         }
         let row = self.books.client(client)?;
-        // The pool of a newcomer is not known yet, and clients of others have other handles.
+        // The pool of a newcomer is not known yet. The handles of a client say nothing about the
+        // channels of another pool.
         let pool = row.pool.filter(|_| opens);
         let is_meant = |channel: &Channel| {
             let may_serve = pool.is_none_or(|pool| channel.pool == Some(pool));

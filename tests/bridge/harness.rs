@@ -85,7 +85,7 @@ pub struct World {
     pub trace: Vec<(Peer, Got)>,
     queues: BTreeMap<Peer, VecDeque<Got>>,
     spawned: VecDeque<(ChannelId, String)>,
-    warnings: VecDeque<Notice>,
+    pub warnings: VecDeque<Notice>,
     exit: Option<Vec<ChannelId>>,
     /// Requests of peers that are not answered yet.
     open: BTreeSet<(Peer, String)>,

@@ -3,13 +3,15 @@
 
 use drawbridge::bridge::config::Share;
 use drawbridge::bridge::{
-    AgentId, ChannelId, ClientId, Event, Limit, Notice, Outdated, StopReason,
+    AgentConfig, AgentId, ChannelId, ClientId, Event, Limit, Notice, Outdated, StopReason,
 };
 use drawbridge::wire::Frame;
 
 use crate::harness::{CAPABLE, Deed, END_TURN, INITIALIZE, NEW, World, environment, session};
 
 const DAY: u64 = 86_400_000;
+
+const SETTING: (&str, &str) = ("providers/set", r#"{"id":"p"}"#);
 
 fn outdated(world: &mut World, channel: ChannelId, what: Outdated) {
     world.event(Event::ChannelOutdated { channel, what });
@@ -100,9 +102,17 @@ fn where_there_is_no_room_for_the_updated_agent_the_old_one_serves_on() {
 
 /// A client whose agent was updated asks for a session, and the successor is started.
 fn successor() -> (World, ClientId, [ChannelId; 2]) {
+    successor_with(&[])
+}
+
+/// The same after these requests, which the successor is told again.
+fn successor_with(settings: &[(&str, &str)]) -> (World, ClientId, [ChannelId; 2]) {
     let mut world = World::new();
     let (client, old) = world.start();
     world.open(client, old, "a");
+    for (method, params) in settings {
+        world.agreed(client, old, method, params);
+    }
     assert_eq!(std::mem::take(&mut world.noted), [old]);
     outdated(&mut world, old, updated());
     world.request(client, 90, "session/new", NEW);
@@ -215,7 +225,9 @@ fn an_older_process_that_answers_late_does_not_bring_back_the_old_answer() {
     let newest = CAPABLE.replacen('{', r#"{"agentInfo":{"version":"2"},"#, 1);
     let last = world.expect_request(younger, "initialize", INITIALIZE);
     world.answer(younger, last, &newest);
-    world.answer(older, number, CAPABLE);
+    // It can do less, which is no news of the agent as it is now.
+    world.answer(older, number, r#"{"protocolVersion":1}"#);
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
     let late = world.connect();
     world.request(late, 0, "initialize", INITIALIZE);
     assert!(world.next_line(late).contains(r#""version":"2""#));
@@ -337,16 +349,22 @@ fn an_old_channel_gets_no_new_sessions_where_its_age_is_limited() {
     world.open(late, newest, "e");
 }
 
-#[test]
-fn an_open_that_has_no_place_in_an_old_channel_waits_for_a_new_one() {
+/// A client with a session on a channel that is too old for another one.
+fn too_old(change: impl FnOnce(&mut AgentConfig)) -> (World, ClientId, ChannelId) {
     let mut world = World::with(|config| {
         config.agent.channel_max_age = Limit::After(DAY);
-        config.agent.sessions_per_channel = 1;
         config.limits.session_reap_interval = Limit::Never;
+        change(&mut config.agent);
     });
     let (client, old) = world.start();
     world.open(client, old, "a");
     world.wait(DAY);
+    (world, client, old)
+}
+
+#[test]
+fn an_open_that_has_no_place_in_an_old_channel_waits_for_a_new_one() {
+    let (mut world, client, _) = too_old(|agent| agent.sessions_per_channel = 1);
     world.request(client, 90, "session/new", NEW);
     let broken = world.expect_spawn("/home");
     world.exits(broken, 1);
@@ -362,15 +380,9 @@ fn an_open_that_has_no_place_in_an_old_channel_waits_for_a_new_one() {
 
 #[test]
 fn an_updated_agent_that_refuses_the_settings_takes_nothing_away() {
-    let mut world = World::new();
-    let (client, old) = world.start();
-    world.open(client, old, "a");
-    world.agreed(client, old, "providers/set", r#"{"id":"p"}"#);
-    outdated(&mut world, old, updated());
-    world.request(client, 90, "session/new", NEW);
-    let new = world.expect_spawn("/home");
+    let (mut world, client, [old, new]) = successor_with(&[SETTING]);
     world.handshake(new);
-    let number = world.expect_request(new, "providers/set", r#"{"id":"p"}"#);
+    let number = world.expect_request(new, SETTING.0, SETTING.1);
     world.fail(new, number, -32602);
     world.opened(client, old, "b", "90");
     world.expect(new, Deed::CloseStdin);
@@ -378,14 +390,7 @@ fn an_updated_agent_that_refuses_the_settings_takes_nothing_away() {
 
 #[test]
 fn a_directory_in_which_nothing_starts_is_tried_once() {
-    let mut world = World::with(|config| {
-        config.agent.channel_max_age = Limit::After(DAY);
-        config.agent.share = Share::Cwd;
-        config.limits.session_reap_interval = Limit::Never;
-    });
-    let (client, old) = world.start();
-    world.open(client, old, "a");
-    world.wait(DAY);
+    let (mut world, client, old) = too_old(|agent| agent.share = Share::Cwd);
     world.request(client, 90, "session/new", r#"{"cwd":"/gone"}"#);
     let channel = world.expect_spawn("/gone");
     world.event(Event::SpawnFailed { channel, error: "no directory".to_owned() });
@@ -402,14 +407,7 @@ fn a_directory_in_which_nothing_starts_is_tried_once() {
 
 #[test]
 fn a_second_successor_that_fails_takes_nothing_away_either() {
-    let mut world = World::with(|config| {
-        config.agent.channel_max_age = Limit::After(DAY);
-        config.agent.sessions_per_channel = 2;
-        config.limits.session_reap_interval = Limit::Never;
-    });
-    let (client, old) = world.start();
-    world.open(client, old, "a");
-    world.wait(DAY);
+    let (mut world, client, old) = too_old(|agent| agent.sessions_per_channel = 2);
     // Two starts are under way: the first holds two sessions, the second one.
     for id in 90..93 {
         world.request(client, id, "session/new", NEW);
@@ -432,15 +430,9 @@ fn a_second_successor_that_fails_takes_nothing_away_either() {
 
 #[test]
 fn an_updated_agent_that_dies_during_its_set_up_takes_nothing_away() {
-    let mut world = World::new();
-    let (client, old) = world.start();
-    world.open(client, old, "a");
-    world.agreed(client, old, "providers/set", r#"{"id":"p"}"#);
-    outdated(&mut world, old, updated());
-    world.request(client, 90, "session/new", NEW);
-    let new = world.expect_spawn("/home");
+    let (mut world, client, [old, new]) = successor_with(&[SETTING]);
     world.handshake(new);
-    world.expect_request(new, "providers/set", r#"{"id":"p"}"#);
+    world.expect_request(new, SETTING.0, SETTING.1);
     world.exits(new, 1);
     world.rest(new);
     world.opened(client, old, "b", "90");

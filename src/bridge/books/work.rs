@@ -244,14 +244,14 @@ impl Books {
 
     /// Whether another channel in service can get the new sessions in place of an outdated one.
     pub fn has_successor(&self, row: &Channel) -> bool {
-        let takes_over = |other: &&Channel| {
+        let takes_over = |other: &Channel| {
             other.pool == row.pool
                 && other.state == ChannelState::Ready
                 && !other.is_outdated()
                 && !self.is_being_set_up(other)
                 && (row.shared_cwd.is_none() || other.shared_cwd == row.shared_cwd)
         };
-        self.channels().values().any(|other| takes_over(&other))
+        self.channels().values().any(takes_over)
     }
 
     /// Whether a client that is still there has a lease on a channel, or a passing id.

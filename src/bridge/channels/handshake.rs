@@ -77,7 +77,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let is_v1 = version == b"1";
     if is_first || !has_younger {
-        // The agent may have been updated: clients that come from now on get the newest answer.
+        // The agent may have been updated: clients that come from now on get the newest answer,
+        // and never that of an older process which was slow to start.
         known.answer = Some(if is_v1 { advertise(frame) } else { frame.detached() });
     }
     if is_first {
@@ -87,7 +88,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         if !is_v1 {
             keep_private(step, pool, channel, id);
         }
-    } else {
+    } else if !has_younger {
         let before = std::mem::replace(&mut known.capabilities, capabilities);
         if before != capabilities {
             let (before, after) = (before.names(), capabilities.names());

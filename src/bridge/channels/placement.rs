@@ -105,8 +105,7 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
     let answers = |row: &Channel| row.pool == Some(pool) && (row.is_starting() || row.is_open());
     let found = step.books.channels().iter().filter(|(_, row)| answers(row));
     // The answer of an agent that was updated is the old one.
-    let best = found.min_by_key(|(id, row)| (row.is_outdated(), **id));
-    let best = best.map(|(id, row)| (*id, row.is_outdated()));
+    let best = found.min_by_key(|(id, row)| (row.is_outdated(), **id)).map(|(id, _)| *id);
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
     let cwd = origin.home.clone();
     let placed = or_successor(step, pool, best, |step| {
@@ -122,16 +121,17 @@ fn place_handshake(step: &mut Step<'_>, id: CallId, client: ClientId, pool: Pool
 fn or_successor(
     step: &mut Step<'_>,
     pool: PoolId,
-    best: Option<(ChannelId, bool)>,
+    best: Option<ChannelId>,
     start: impl FnOnce(&mut Step<'_>) -> Result<ChannelId, NoRoom>,
 ) -> Result<ChannelId, NoRoom> {
+    let Some(best) = best else { return start(step) };
+    let is_outdated = step.books.channel(best).is_some_and(Channel::is_outdated);
     let may_try = step.books.pool(pool).is_some_and(|row| row.may_try_successor(step.now));
-    match best {
-        Some((channel, false)) => Ok(channel),
-        // Nothing is stopped to make room for a process that may fail.
-        Some((old, true)) if may_try && capacity::has_room(step) => start(step).or(Ok(old)),
-        Some((old, true)) => Ok(old),
-        None => start(step),
+    // Nothing is stopped to make room for a process that may fail.
+    if is_outdated && may_try && capacity::has_room(step) {
+        start(step).or(Ok(best))
+    } else {
+        Ok(best)
     }
 }
 
@@ -335,11 +335,12 @@ fn place_anywhere(step: &mut Step<'_>, client: ClientId, pool: PoolId) -> Placem
     start::with_handshake(step, pool, None, (origin, &cwd)).map_or_else(Into::into, Placement::On)
 }
 
-/// The channel that new sessions of this pool and key go to: the fullest
-/// ready one with room, the lowest id among equals; else one that is
-/// starting; else a new one; else one that is outdated. None that would confuse what is `wanted` with another
-/// conversation of that id. `key` is the working directory that all sessions
-/// of the channel must share; `None`: they need not.
+/// The channel that new sessions of this pool and key go to: the fullest ready
+/// one with room that is not outdated, the lowest id among equals; else one that
+/// is starting; else a new one; while none can be started, one that is outdated.
+/// None that would confuse what is `wanted` with another conversation of that id.
+/// `key` is the working directory that all sessions of the channel must share;
+/// `None`: they need not.
 fn current(
     step: &mut Step<'_>,
     (pool, wanted): (PoolId, Option<(&str, Wanted<'_>)>),
@@ -361,7 +362,7 @@ fn current(
         .max_by_key(|(id, row)| {
             (!row.is_outdated(), row.is_open(), step.books.load(row), Reverse(**id))
         });
-    let best = best.map(|(id, row)| (*id, row.is_outdated()));
+    let best = best.map(|(id, _)| *id);
     let placed =
         or_successor(step, pool, best, |step| start::with_handshake(step, pool, key.clone(), from));
     let channel = match placed {

@@ -33,13 +33,12 @@ fn reason(books: &Books, row: &Channel) -> Option<StopReason> {
         Some(StopReason::OpenUnanswered)
     } else if row.tombstones.has_unanswered() {
         Some(StopReason::CloseUnanswered)
+    } else if let Some(reason) = &row.outdated
+        && books.has_successor(row)
+        && !books.is_leased(row)
+    {
+        Some(reason.clone())
     } else {
-        if let Some(reason) = &row.outdated
-            && books.has_successor(row)
-            && !books.is_leased(row)
-        {
-            return Some(reason.clone());
-        }
         let is_succeeded = matches!(row.succession, Succession::By(successor)
         if books.channel(successor).is_some_and(|row| {
             row.state == ChannelState::Ready && !books.is_being_set_up(row)

@@ -35,7 +35,7 @@ pub fn send_when_ready(step: &mut Step<'_>, id: CallId) {
 }
 
 /// Makes the id that a request names a passing id of its channel, unless the agent means
-/// something by it already. Gives back an id that has come to mean something of another client
+/// something by it already. Returns the id if it has come to mean something of another client
 /// while the request waited.
 fn bind_passing_id(step: &mut Step<'_>, id: CallId, channel: ChannelId) -> Option<String> {
     let call = step.books.call(id)?;
@@ -102,7 +102,7 @@ pub fn give_back(step: &mut Step<'_>, failed: ChannelId) {
             }
             // These belong to this channel.
             Purpose::PassedOn { .. } | Purpose::Part(_) => false,
-            // A restore may have no place there, and would be started for again and again.
+            // A restore may have no place there, and each try would start a process.
             Purpose::Open(opening) => has_room && (is_first || opening.restores().is_none()),
             _ => true,
         };

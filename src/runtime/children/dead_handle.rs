@@ -52,7 +52,7 @@ fn place(name: &OsStr, value: &OsStr, variables: &Variables) -> Option<PathBuf> 
     }
 }
 
-/// The knowledge of who listens on a socket.
+/// The presence of a listener on a socket, as far as it can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listening {
     Somebody,
@@ -61,7 +61,7 @@ enum Listening {
     Unknown,
 }
 
-/// Who listens on a socket. It is not waited for.
+/// The result of one try to connect to a socket. It is not waited for.
 fn listening(path: &Path) -> Listening {
     match connected(path) {
         Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Listening::Somebody,
