@@ -58,12 +58,14 @@ pub use config::{AgentConfig, Config};
 pub use counters::Counters;
 pub use effect::Effect;
 pub use environment::Environment;
-pub use event::{Event, Exit, ExitStatus, Look, Outdated, Process, ShutdownCause};
+pub use event::{EarlierBridges, Event, Exit, ExitStatus, Look, Outdated, Process, ShutdownCause};
 pub use id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
 pub use refusal::Refusal;
 pub use time::{Limit, Moment};
+
+use std::collections::BTreeSet;
 
 use books::Books;
 use books::call::OpenKind;
@@ -116,6 +118,18 @@ impl Bridge {
         self.books.add_agent(config)
     }
 
+    /// Makes the ids of its questions to clients begin behind `number`: two bridges that a client
+    /// meets one after the other must not use the same.
+    pub fn number_questions_after(&mut self, number: u64) {
+        self.books.number_questions_after(number);
+    }
+
+    /// The ids of all conversations that agents of this bridge hold or may hold, as clients and
+    /// as agents know them.
+    pub fn held_ids(&self) -> BTreeSet<Box<str>> {
+        self.books.held_ids()
+    }
+
     /// Takes one event and makes the step that follows from it.
     pub fn handle(&mut self, now: Moment, event: Event) {
         let step = &mut self.step(now);
@@ -153,6 +167,10 @@ impl Bridge {
                 }
             }
             Event::Preheat { client } => start::preheat(step, client),
+            Event::Adopted { client, sessions } => connection::adopted(step, client, &sessions),
+            Event::EarlierBridges(earlier) => step.books.set_earlier_bridges(earlier),
+            Event::Superseded => step.books.supersede(),
+            Event::Reconfigured { limits, agents } => step.books.reconfigure(*limits, agents),
             Event::Shutdown(cause) => shutdown::asked(step, cause),
         }
         settle::finish(step);
@@ -213,6 +231,11 @@ impl Bridge {
     /// The counts of what was thrown away or refused so far, and of strikes.
     pub fn counters(&self) -> Counters {
         self.outgoing.counters
+    }
+
+    /// Whether a shutdown is under way or over.
+    pub fn is_ending(&self) -> bool {
+        self.books.is_ending()
     }
 
     /// Whether the shutdown is over: [`Effect::Exit`] was the last effect.

@@ -341,6 +341,7 @@ impl Loop {
                 }
                 Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
                 Effect::NoteFiles(channel) => self.children.note_files(channel),
+                Effect::Keep { .. } | Effect::Forget { .. } => {}
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),
                 Effect::Kill(channel) => self.children.kill(channel),

@@ -23,6 +23,7 @@ pub mod client;
 pub mod conversation;
 pub mod deadlines;
 pub mod duties;
+pub mod earlier_bridges;
 pub mod early_frames;
 pub mod ended_sessions;
 pub mod fence;
@@ -49,6 +50,7 @@ pub mod session_names;
 pub mod settling;
 pub mod slow;
 pub mod table;
+pub mod tenure;
 pub mod tombstones;
 pub mod touched_rows;
 pub mod transcript;
@@ -74,9 +76,11 @@ use crate::bridge::books::question::Question;
 use crate::bridge::books::replay_sum::ReplaySum;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::table::Table;
+use crate::bridge::books::tenure::Tenure;
 use crate::bridge::books::touched_rows::Touched;
 use crate::bridge::books::transcript::Transcript;
 use crate::bridge::config::{Config, Limits};
+use crate::bridge::event::EarlierBridges;
 use crate::bridge::id::{
     AgentId, CallId, ChannelId, ClientId, EnvironmentId, FanoutId, PassingKey, PoolId, QuestionId,
     SessionKey,
@@ -115,6 +119,8 @@ pub struct Books {
     cursors: Table<Box<str>, ChannelId>,
     deadlines: Deadlines,
     replay_sum: ReplaySum,
+    tenure: Tenure,
+    earlier: EarlierBridges,
     /// The histories that agents replay now, by the loads that asked for them.
     replays: BTreeMap<CallId, Box<Transcript>>,
     touched: Touched,
@@ -141,6 +147,10 @@ struct Numbers {
 struct Counter(u64);
 
 impl Counter {
+    fn skip_to(&mut self, number: u64) {
+        self.0 = self.0.max(number);
+    }
+
     fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0
@@ -150,7 +160,7 @@ impl Counter {
 impl Books {
     /// Books without a row, but for the agent.
     pub fn new(config: Config) -> Self {
-        Books {
+        let mut books = Books {
             limits: config.limits,
             phase: Phase::Running,
             paused_until: Moment::START,
@@ -170,11 +180,15 @@ impl Books {
             cursors: Table::default(),
             deadlines: Deadlines::default(),
             replay_sum: ReplaySum::default(),
+            tenure: Tenure::new(),
+            earlier: EarlierBridges::default(),
             replays: BTreeMap::new(),
             touched: Touched::default(),
             numbers: Numbers::default(),
             absences: Vec::new(),
-        }
+        };
+        books.settle_tenure(Moment::START);
+        books
     }
 
     /// Where the bridge stands.

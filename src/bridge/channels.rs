@@ -5,6 +5,7 @@ pub mod backpressure;
 pub mod capacity;
 pub mod handshake;
 pub mod liveness;
+pub mod obstacle;
 pub mod placement;
 pub mod retirement;
 pub mod set_up_replay;

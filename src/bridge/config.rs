@@ -46,6 +46,8 @@ pub struct Limits {
     pub replay_total_bytes: usize,
     /// How long a client may be silent after the end of its parent process.
     pub orphan_timeout: Limit,
+    /// How long the bridge goes on without a client and a session.
+    pub daemon_idle_timeout: Limit,
     /// The bound of a whole shutdown, in milliseconds.
     pub shutdown_timeout: u64,
     /// Which clients get the `_drawbridge` notifications.
@@ -122,6 +124,7 @@ impl Default for Limits {
             replay_bytes: 0,
             replay_total_bytes: 64 << 20,
             orphan_timeout: Limit::After(600_000),
+            daemon_idle_timeout: Limit::Never,
             shutdown_timeout: 2_500,
             extension_events: ExtensionEvents::Asked,
         }

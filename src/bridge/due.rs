@@ -27,6 +27,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Silence(id) => liveness::ask_survey(step, id),
         Due::Slow(id) => connection::slow(step, id),
         Due::Orphan(id) => shutdown::orphaned(step, id),
+        Due::Tenure => shutdown::asked(step, step.books.cause_of_end()),
         Due::Shutdown => shutdown::force(step),
     }
 }

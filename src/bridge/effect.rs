@@ -57,6 +57,25 @@ pub enum Effect {
         /// The lane.
         lane: Lane,
     },
+    /// Let the connection of a client remember that the client has this session, for a bridge that
+    /// comes after this one. It reaches the connection ahead of what follows in the lane.
+    Keep {
+        /// The client.
+        client: ClientId,
+        /// The lane of the session.
+        lane: Lane,
+        /// The id of the session, as the client knows it.
+        session: Box<str>,
+    },
+    /// Let the connection of a client forget a session that it was to remember.
+    Forget {
+        /// The client.
+        client: ClientId,
+        /// The lane of the session.
+        lane: Lane,
+        /// The id of the session, as the client knows it.
+        session: Box<str>,
+    },
     /// Look whether the program still lives that started the connection of a client, which is
     /// gone. Answered by `EditorSeen`.
     LookForEditor(ClientId),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId};
 use crate::bridge::time::Moment;
@@ -135,6 +136,25 @@ pub enum Event {
         /// The client.
         client: ClientId,
     },
+    /// A client was served by an earlier bridge, which is gone, and had these sessions there.
+    Adopted {
+        /// The client.
+        client: ClientId,
+        /// The ids of the sessions.
+        sessions: Vec<String>,
+    },
+    /// What is known of earlier bridges has changed.
+    EarlierBridges(EarlierBridges),
+    /// Another bridge takes the place of this one, which ends as soon as nobody would lose
+    /// anything with it.
+    Superseded,
+    /// The configuration has changed.
+    Reconfigured {
+        /// The limits of the bridge as a whole.
+        limits: Box<Limits>,
+        /// The agents that have changed.
+        agents: Vec<(AgentId, AgentConfig)>,
+    },
     /// End the bridge.
     Shutdown(ShutdownCause),
 }
@@ -165,6 +185,16 @@ pub enum Outdated {
     },
 }
 
+/// The knowledge of earlier bridges that may still hold conversations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EarlierBridges {
+    /// Whether agents of a bridge that is gone may still run. They may hold any conversation.
+    pub are_ending: bool,
+    /// The ids of the conversations that bridges hold which go on, as their clients and their
+    /// agents know them.
+    pub held: Vec<String>,
+}
+
 /// Why the bridge is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownCause {
@@ -178,6 +208,10 @@ pub enum ShutdownCause {
     InitializeFailed,
     /// The agent did not answer the client's `initialize` in time.
     InitializeTimedOut,
+    /// Nobody has used the bridge for its idle timeout.
+    Unused,
+    /// Another bridge takes the place of this one.
+    Superseded,
     /// The signal of this name: SIGTERM, SIGINT or SIGHUP.
     Signal(&'static str),
 }
@@ -196,6 +230,12 @@ impl ShutdownCause {
             ShutdownCause::InitializeFailed => "no agent could be started for the editor".into(),
             ShutdownCause::InitializeTimedOut => {
                 "the agent did not answer initialize in time".into()
+            }
+            ShutdownCause::Unused => {
+                "it had neither a client nor a session for --daemon-idle-timeout-ms".into()
+            }
+            ShutdownCause::Superseded => {
+                "another daemon takes its place, and nothing is under way in this one".into()
             }
             ShutdownCause::Signal(name) => format!("{name} came").into(),
         }

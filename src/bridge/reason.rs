@@ -78,6 +78,8 @@ pub enum LossReason {
     Left,
     /// The agent did not open the session in time, or after its client had gone.
     NotOpened,
+    /// It was open in an earlier bridge, which is gone.
+    DaemonLost,
 }
 
 impl LossReason {
@@ -87,6 +89,7 @@ impl LossReason {
             LossReason::Ended(reason) => reason.word(),
             LossReason::Left => "detached",
             LossReason::NotOpened => "not_opened",
+            LossReason::DaemonLost => "daemon_lost",
         }
     }
 
@@ -96,6 +99,7 @@ impl LossReason {
             LossReason::Ended(reason) => reason.phrase(),
             LossReason::Left => "this client left it",
             LossReason::NotOpened => "the agent did not open it in time",
+            LossReason::DaemonLost => "the daemon that served it is gone",
         }
     }
 }

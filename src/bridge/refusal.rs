@@ -233,6 +233,7 @@ impl Refusal {
             Refusal::MissingField { .. } => "missing_field",
             Refusal::StaleCursor => "stale_cursor",
             Refusal::UnknownSession { .. } => "unknown_session",
+            Refusal::SessionEnded { reason: LossReason::DaemonLost, .. } => "daemon_lost",
             Refusal::SessionEnded { .. } => "session_closed",
             Refusal::Cancelled => "cancelled",
             Refusal::SessionClosing => "session_closing",

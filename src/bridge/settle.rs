@@ -47,6 +47,8 @@ pub fn finish(step: &mut Step<'_>) {
             break;
         }
     }
+    step.tell_attachments();
+    step.books.settle_tenure(step.now);
     step.books.watch_touched();
     for id in step.books.take_unused_environments() {
         step.effect(Effect::ForgetEnvironment(id));

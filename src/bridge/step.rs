@@ -62,8 +62,17 @@ impl Step<'_> {
             Some(newest) if seeded::is(seeded::Bug::LaneOfNewestChannel) => newest.into(),
             _ => lane,
         };
+        self.tell_attachments();
         if self.books.client(client).is_some() {
             self.effect(Effect::ToClient { client, lane, frame });
+        }
+    }
+
+    /// Adds the effects of clients that were attached or detached since the last call: the
+    /// connection of a client knows of a session before the client gets a message about it.
+    pub fn tell_attachments(&mut self) {
+        for effect in self.books.take_attachments() {
+            self.effect(effect);
         }
     }
 

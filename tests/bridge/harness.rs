@@ -79,6 +79,8 @@ pub struct World {
     pub looked_for: Vec<ClientId>,
     /// The channels whose files were to be noted.
     pub noted: Vec<ChannelId>,
+    /// The sessions that the connections of clients were to remember (`true`) or to forget.
+    pub kept: Vec<(ClientId, Box<str>, bool)>,
     /// The clients for which there is no agent.
     pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
@@ -113,6 +115,7 @@ impl World {
             turns: Vec::new(),
             looked_for: Vec::new(),
             noted: Vec::new(),
+            kept: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
@@ -395,6 +398,8 @@ impl World {
                 Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
                 Effect::ForgetEnvironment(_) => {}
                 Effect::NoteFiles(channel) => self.noted.push(channel),
+                Effect::Keep { client, session, .. } => self.kept.push((client, session, true)),
+                Effect::Forget { client, session, .. } => self.kept.push((client, session, false)),
                 Effect::DropClient { client, last } => {
                     for frame in last {
                         self.line(client.into(), frame.to_bytes());

@@ -53,6 +53,7 @@ mod slow;
 mod stored;
 mod stories;
 mod subagents;
+mod tenure;
 mod tombstones;
 mod ways;
 mod words;

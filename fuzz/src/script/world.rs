@@ -424,6 +424,8 @@ impl World {
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
             | Effect::NoteFiles(_)
+            | Effect::Keep { .. }
+            | Effect::Forget { .. }
             | Effect::NoAgent { .. } => {}
             Effect::Exit { survivors } => {
                 let living = |(id, row): (&ChannelId, &Channel)| (!row.is_gone).then_some(*id);

@@ -31,6 +31,8 @@ pub enum Due {
     Orphan(ClientId),
     /// The grace of a slow client.
     Slow(ClientId),
+    /// The end of the bridge's tenure: nobody uses it.
+    Tenure,
     /// The bound of the shutdown.
     Shutdown,
 }

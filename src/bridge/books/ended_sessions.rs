@@ -7,16 +7,16 @@ use crate::bridge::reason::LossReason;
 /// The most ended sessions that are remembered for a client.
 const MAX_ENDED: usize = 256;
 
-/// The last sessions that ended for a client, each with its channel and the reason, in the
-/// order in which they ended.
+/// The last sessions that ended for a client, each with its channel, if this bridge had it, and
+/// the reason, in the order in which they ended.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
-    sessions: Table<Box<str>, (ChannelId, LossReason)>,
+    sessions: Table<Box<str>, (Option<ChannelId>, LossReason)>,
 }
 
 impl Ended {
     /// Remembers a session; the oldest is forgotten if there are too many.
-    pub fn remember(&mut self, id: &str, channel: ChannelId, reason: LossReason) {
+    pub fn remember(&mut self, id: &str, channel: Option<ChannelId>, reason: LossReason) {
         self.sessions.insert(id.into(), (channel, reason));
         if self.sessions.len() > MAX_ENDED {
             self.sessions.shift_remove_index(0);
@@ -35,7 +35,7 @@ impl Ended {
 
     /// The last channel of a session that ended, if it is remembered.
     pub fn channel(&self, id: &str) -> Option<ChannelId> {
-        self.sessions.get(id).map(|(channel, _)| *channel)
+        self.sessions.get(id).and_then(|(channel, _)| *channel)
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::bridge::reason::EndReason;
 
-    const CHANNEL: ChannelId = ChannelId(1);
+    const CHANNEL: Option<ChannelId> = Some(ChannelId(1));
     const KILLED: LossReason = LossReason::Ended(EndReason::Killed);
     const EVICTED: LossReason = LossReason::Ended(EndReason::Evicted);
 

@@ -7,6 +7,11 @@ use crate::bridge::books::question::Question;
 use crate::bridge::id::{ChannelId, ClientId, QuestionId, SessionKey};
 
 impl Books {
+    /// Makes the ids of questions begin behind `number`.
+    pub fn number_questions_after(&mut self, number: u64) {
+        self.numbers.questions.skip_to(number);
+    }
+
     /// Enters a question into every table that it concerns.
     pub fn add_question(&mut self, question: Question) -> QuestionId {
         let id = QuestionId(self.numbers.questions.next());

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(public(&books), "~1~s");
         bury(&mut books, channel, "~1~s", "t", Hold::Nothing);
         assert_eq!(public(&books), "~2~s");
-        books.client_mut(ALICE).unwrap().ended.remember("~2~s", channel, LossReason::Left);
+        books.client_mut(ALICE).unwrap().ended.remember("~2~s", Some(channel), LossReason::Left);
         assert_eq!(public(&books), "~3~s");
         let restore = opening(OpenKind::Load, Some("s"), Some("~3~s"));
         let purpose = Purpose::Open(restore.clone());

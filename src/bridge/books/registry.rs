@@ -20,6 +20,7 @@ use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::AgentConfig;
+use crate::bridge::effect::Effect;
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
@@ -303,8 +304,11 @@ impl Books {
         self.touched.sessions.remove(&key);
         self.agent_mut(session.agent).aliases.remove(&session.id, Name::Session(key));
         for client in session.clients() {
-            if let Some(client) = self.clients.get_mut(client) {
-                client.sessions.remove(&key);
+            let row = self.clients.get_mut(client);
+            if row.is_some_and(|row| row.sessions.remove(&key)) {
+                let (client, lane) = (*client, session.channel.into());
+                let session = session.id.clone();
+                self.touched.attachments.push(Effect::Forget { client, lane, session });
             }
         }
         let owner = self.owner_of(&session);
@@ -361,18 +365,20 @@ impl Books {
             Audience::Attached(clients) => clients.push(client),
             audience => *audience = Audience::Attached(vec![client]),
         }
-        row.sessions.insert(key);
-        row.ended.forget(&session.id);
         let channel = session.channel;
+        if row.sessions.insert(key) {
+            let (lane, session) = (channel.into(), session.id.clone());
+            self.touched.attachments.push(Effect::Keep { client, lane, session });
+        }
+        row.ended.forget(&session.id);
         self.touched.sessions.insert(key);
         self.touched.channels.insert(channel);
     }
 
     /// Detaches a client from a session. If it was the last one, `then` begins.
     pub fn detach(&mut self, client: ClientId, key: SessionKey, then: Absence) {
-        if let Some(row) = self.clients.get_mut(&client) {
-            row.sessions.remove(&key);
-        }
+        let row = self.clients.get_mut(&client);
+        let was_attached = row.is_some_and(|row| row.sessions.remove(&key));
         let Some(session) = self.session_mut(key) else { return self.absent(key) };
         session.watchers.retain(|other| *other != client);
         if let Audience::Attached(clients) = &mut session.audience {
@@ -382,6 +388,10 @@ impl Books {
             }
         }
         let channel = session.channel;
+        if was_attached {
+            let (lane, session) = (channel.into(), session.id.clone());
+            self.touched.attachments.push(Effect::Forget { client, lane, session });
+        }
         self.touched.channels.insert(channel);
     }
 }

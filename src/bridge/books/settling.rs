@@ -5,8 +5,11 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::channel::{Channel, ChannelState, Succession};
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
-use crate::bridge::time::Moment;
+use crate::bridge::config::{AgentConfig, Limits};
+use crate::bridge::effect::Effect;
+use crate::bridge::event::ShutdownCause;
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, SessionKey};
+use crate::bridge::time::{Limit, Moment};
 use crate::wire::Frame;
 
 impl Books {
@@ -24,6 +27,11 @@ impl Books {
         // Where a call goes depends on the channels.
         self.touched.placement = true;
         Some(id)
+    }
+
+    /// Takes the attachments and detachments of clients since the last call, in their order.
+    pub fn take_attachments(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.touched.attachments)
     }
 
     /// Takes the next fan-out to settle.
@@ -87,6 +95,41 @@ impl Books {
     pub fn touch_calls_of(&mut self, id: ChannelId) {
         let calls = self.channels.get(&id).into_iter().flat_map(|row| &row.calls);
         self.touched.rows.extend(calls.map(|id| Due::Call(*id)));
+    }
+
+    /// Notes that another bridge takes the place of this one.
+    pub fn supersede(&mut self) {
+        self.tenure.is_superseded = true;
+    }
+
+    /// The cause of a shutdown at the end of the bridge's tenure.
+    pub fn cause_of_end(&self) -> ShutdownCause {
+        self.tenure.cause_of_end()
+    }
+
+    /// Notes whether the bridge is of use, and watches the end of its tenure.
+    pub fn settle_tenure(&mut self, now: Moment) {
+        if self.limits.daemon_idle_timeout != Limit::Never || self.tenure.is_superseded {
+            let is_unused = self.clients.is_empty() && self.sessions.is_empty();
+            self.tenure.set_unused(is_unused, now);
+            self.watch(Due::Tenure);
+        }
+    }
+
+    /// Changes the limits. Every deadline may be another one.
+    pub fn reconfigure(&mut self, limits: Limits, agents: Vec<(AgentId, AgentConfig)>) {
+        self.limits = limits;
+        for (id, config) in agents {
+            if let Some(row) = self.agents.get_mut(id.0) {
+                row.config = config;
+            }
+        }
+        self.touch_all_channels();
+        self.touched.sessions.extend(self.sessions.keys().copied());
+        self.touched.rows.extend(self.calls.keys().map(|id| Due::Call(*id)));
+        self.touched.rows.extend(self.questions.keys().map(|id| Due::Question(*id)));
+        let clients = self.clients.keys();
+        self.touched.rows.extend(clients.flat_map(|id| [Due::Orphan(*id), Due::Slow(*id)]));
     }
 
     /// Whether nothing is left to settle.

@@ -3,6 +3,7 @@
 
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 
 /// The rows that were touched in this step and are not settled yet.
@@ -20,6 +21,8 @@ pub struct Touched {
     pub ended_calls: Vec<(ChannelId, CallId)>,
     /// Tombstones in which no call is open any more, each with its channel.
     pub quiet_tombstones: Vec<(ChannelId, SessionKey)>,
+    /// Clients that were attached to sessions or detached from them, as effects.
+    pub attachments: Vec<Effect>,
     /// Whether a call that waits for a channel may be placed now.
     pub placement: bool,
     /// Whether an environment may be nobody's any more.

@@ -46,6 +46,7 @@ impl Books {
             Due::Silence(id) => self.liveness_deadline(id),
             Due::Slow(id) => self.slow_deadline(id),
             Due::Start(id) => self.start_deadline(id),
+            Due::Tenure => self.tenure_deadline(),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {
                     Some(since.plus_millis(self.shutdown_bound()))
@@ -83,6 +84,23 @@ impl Books {
         let pool = self.pools.get(&id)?;
         let at = self.agent(pool.agent).restarts.not_before(&pool.identity);
         (at > Moment::START && self.unplaced.iter().any(waits)).then_some(at)
+    }
+
+    /// When the bridge ends by itself; `None`: not as the facts stand.
+    fn tenure_deadline(&self) -> Option<Moment> {
+        if self.is_ending() {
+            return None;
+        }
+        if self.tenure.is_superseded && self.may_be_left() {
+            return Some(Moment::START);
+        }
+        self.not_in_pause(self.tenure.unused_until(self.limits.daemon_idle_timeout)?)
+    }
+
+    /// Whether nobody would lose a turn or a question with the bridge: there is no client, and
+    /// in no session is anything under way.
+    fn may_be_left(&self) -> bool {
+        self.clients.is_empty() && self.sessions.values().all(|session| !session.is_busy())
     }
 
     /// The moment `at`, or the end of the pause after the host stood still, in which clients

@@ -2,6 +2,7 @@
 //! way for it.
 
 use crate::bridge::books::channel::{Channel, ChannelState};
+use crate::bridge::channels::obstacle::Obstacle;
 use crate::bridge::channels::stop;
 use crate::bridge::id::CallId;
 use crate::bridge::reason::StopReason;
@@ -9,14 +10,6 @@ use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::reaper;
 use crate::bridge::sessions::reaper::Eviction;
 use crate::bridge::step::Step;
-
-/// Why one more session or channel is not possible.
-pub enum NoRoom {
-    /// Not now: the call that needs it waits, and is tried again.
-    Wait,
-    /// Not at all: the call that needs it is refused with this.
-    Refuse(Refusal),
-}
 
 /// The channels that count for `max_channels`: one that survived SIGKILL does not.
 fn counted<'a>(step: &'a Step<'_>) -> impl Iterator<Item = &'a Channel> {
@@ -31,7 +24,7 @@ pub fn has_room(step: &Step<'_>) -> bool {
 
 /// Checks that one more channel is within `max_channels`. At the limit the longest-idle
 /// channel is stopped, unless one is about to end anyway.
-pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
+pub fn for_channel(step: &mut Step<'_>) -> Result<(), Obstacle> {
     if has_room(step) {
         return Ok(());
     }
@@ -42,7 +35,7 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
             || (is_draining && step.books.is_without_work(row))
     };
     if counted(step).any(will_leave) {
-        return Err(NoRoom::Wait);
+        return Err(Obstacle::Wait);
     }
     let idle = step
         .books
@@ -55,15 +48,15 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), NoRoom> {
     match idle {
         Some(channel) => {
             stop::begin(step, channel, StopReason::MakeRoom);
-            Err(NoRoom::Wait)
+            Err(Obstacle::Wait)
         }
-        None => Err(NoRoom::Refuse(Refusal::ChannelLimit { count: counted(step).count() })),
+        None => Err(Obstacle::Refuse(Refusal::ChannelLimit { count: counted(step).count() })),
     }
 }
 
 /// Checks that the open `id` is within `max_sessions`. At the limit the longest-idle
 /// session that the idle policy allows is evicted.
-pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
+pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), Obstacle> {
     if step.books.limits.max_sessions == 0 {
         return Ok(());
     }
@@ -78,7 +71,7 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), NoRoom> {
     }
     match reaper::evict(step) {
         Eviction::Done => Ok(()),
-        Eviction::Looking => Err(NoRoom::Wait),
-        Eviction::Impossible => Err(NoRoom::Refuse(Refusal::SessionLimit { count: count - 1 })),
+        Eviction::Looking => Err(Obstacle::Wait),
+        Eviction::Impossible => Err(Obstacle::Refuse(Refusal::SessionLimit { count: count - 1 })),
     }
 }

@@ -12,7 +12,7 @@ use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
-use crate::bridge::channels::capacity::NoRoom;
+use crate::bridge::channels::obstacle::{self, Obstacle};
 use crate::bridge::channels::{capacity, retirement, start, stop, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::environment::Origin;
@@ -36,11 +36,11 @@ enum Placement {
     AlreadyLive,
 }
 
-impl From<NoRoom> for Placement {
-    fn from(no_room: NoRoom) -> Self {
-        match no_room {
-            NoRoom::Wait => Placement::Wait,
-            NoRoom::Refuse(refusal) => Placement::Refuse(refusal),
+impl From<Obstacle> for Placement {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::Wait => Placement::Wait,
+            Obstacle::Refuse(refusal) => Placement::Refuse(refusal),
         }
     }
 }
@@ -122,8 +122,8 @@ fn or_successor(
     step: &mut Step<'_>,
     pool: PoolId,
     best: Option<ChannelId>,
-    start: impl FnOnce(&mut Step<'_>) -> Result<ChannelId, NoRoom>,
-) -> Result<ChannelId, NoRoom> {
+    start: impl FnOnce(&mut Step<'_>) -> Result<ChannelId, Obstacle>,
+) -> Result<ChannelId, Obstacle> {
     let Some(best) = best else { return start(step) };
     let is_outdated = step.books.channel(best).is_some_and(Channel::is_outdated);
     let may_try = step.books.pool(pool).is_some_and(|row| row.may_try_successor(step.now));
@@ -145,6 +145,9 @@ fn place_open(
         step.books.absent(id);
         return Placement::Wait;
     };
+    if let Err(obstacle) = obstacle::elsewhere(step, opening) {
+        return obstacle.into();
+    }
     let home = match (opening.restores(), opening.kind) {
         (Some(source), _) => match home_of_restore(step, id, (client, opening), agent, source) {
             Ok(home) => home,
@@ -158,8 +161,8 @@ fn place_open(
         }
         (None, _) => None,
     };
-    if let Err(no_room) = capacity::for_session(step, id) {
-        return no_room.into();
+    if let Err(obstacle) = capacity::for_session(step, id) {
+        return obstacle.into();
     }
     if let Some(channel) = home {
         return Placement::On(channel);
@@ -367,7 +370,7 @@ fn current(
         or_successor(step, pool, best, |step| start::with_handshake(step, pool, key.clone(), from));
     let channel = match placed {
         Ok(channel) => channel,
-        Err(no_room) => return no_room.into(),
+        Err(obstacle) => return obstacle.into(),
     };
     if let Some(row) = step.books.channel_mut(channel).filter(|row| row.shared_cwd != key) {
         row.shared_cwd = key;

@@ -5,7 +5,7 @@ use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::channel::{Channel, ChannelState, Wrote};
 use crate::bridge::books::restarts::Start;
 use crate::bridge::channels::capacity;
-use crate::bridge::channels::capacity::NoRoom;
+use crate::bridge::channels::obstacle::Obstacle;
 use crate::bridge::effect::Effect;
 use crate::bridge::environment::Origin;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
@@ -21,7 +21,7 @@ pub fn with_handshake(
     pool: PoolId,
     key: Option<Box<str>>,
     from: (Origin, &str),
-) -> Result<ChannelId, NoRoom> {
+) -> Result<ChannelId, Obstacle> {
     let channel = process(step, pool, from)?;
     if let Some(row) = step.books.channel_mut(channel) {
         row.shared_cwd = key;
@@ -85,11 +85,11 @@ pub fn process(
     step: &mut Step<'_>,
     pool: PoolId,
     from: (Origin, &str),
-) -> Result<ChannelId, NoRoom> {
+) -> Result<ChannelId, Obstacle> {
     let now = step.now;
     let Some(agent) = step.books.pool(pool).map(|row| row.agent) else {
         step.books.absent(pool);
-        return Err(NoRoom::Wait);
+        return Err(Obstacle::Wait);
     };
     let is_preheated = |row: &Channel| {
         row.agent == agent && row.state == ChannelState::Spawned && row.origin == from.0
@@ -100,10 +100,10 @@ pub fn process(
     }
     match step.books.may_start(pool, now) {
         Start::Now => {}
-        Start::Later => return Err(NoRoom::Wait),
+        Start::Later => return Err(Obstacle::Wait),
         Start::Refused { last, retry_after_ms } => {
             let agent = step.books.agent(agent).config.name.clone();
-            return Err(NoRoom::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
+            return Err(Obstacle::Refuse(Refusal::RestartLimit { agent, last, retry_after_ms }));
         }
     }
     capacity::for_channel(step)?;

@@ -9,7 +9,7 @@ use crate::bridge::id::{ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::messages::DroppedParams;
 use crate::bridge::outgoing::{compose, passing_ids};
-use crate::bridge::reason::EndReason;
+use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{publish, question_end};
 use crate::bridge::step::Step;
@@ -88,6 +88,16 @@ fn end_slow(step: &mut Step<'_>, client: ClientId) {
     step.publish(Notice::ClientDropped { client });
     gone(step, client);
     step.effect(Effect::DropClient { client, last });
+}
+
+/// Notes the sessions that a client had in an earlier bridge, which is gone: what names one of
+/// them is told so.
+pub fn adopted(step: &mut Step<'_>, client: ClientId, sessions: &[String]) {
+    // The client may be gone.
+    let Some(row) = step.books.client_mut(client) else { return };
+    for id in sessions {
+        row.ended.remember(id, None, LossReason::DaemonLost);
+    }
 }
 
 /// Handles the news that the parent process of a client has ended.

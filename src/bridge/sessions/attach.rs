@@ -112,7 +112,7 @@ pub fn leave(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let reason =
         if others { LossReason::Left } else { LossReason::Ended(EndReason::LastClientDetached) };
     if let (Some(row), Some((id, channel))) = (step.books.client_mut(client), named) {
-        row.ended.remember(&id, channel, reason);
+        row.ended.remember(&id, Some(channel), reason);
     }
 }
 

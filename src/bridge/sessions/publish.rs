@@ -32,7 +32,7 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
             step.books.absent(*client);
             continue;
         };
-        row.ended.remember(&session.id, session.channel, LossReason::Ended(reason));
+        row.ended.remember(&session.id, Some(session.channel), LossReason::Ended(reason));
         if is_told(step.books, *client) {
             step.send_to_client(*client, session.channel, compose::notification(method, &params));
         }

@@ -440,6 +440,8 @@ impl World {
             | Effect::ForgetEnvironment(_)
             | Effect::LookForEditor(_)
             | Effect::NoteFiles(_)
+            | Effect::Keep { .. }
+            | Effect::Forget { .. }
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}
