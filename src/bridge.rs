@@ -43,6 +43,11 @@ pub mod time;
 pub mod update;
 pub mod words;
 
+/// Messages of the bridge itself, for a shim that has to speak in its place.
+pub mod lines {
+    pub use super::outgoing::compose::{cancel_request, failure};
+}
+
 mod books;
 mod channels;
 mod check;

@@ -4,6 +4,7 @@
 //! [`Settings`]. Nothing here touches the protocol.
 
 mod args;
+mod connect;
 pub mod demo;
 mod error;
 mod exit_code;
@@ -12,17 +13,22 @@ mod file_text;
 mod kinds;
 mod login;
 mod manual;
+mod mode;
 mod named_agents;
 mod near;
 mod numbers;
 mod options;
+mod path_kinds;
 mod print;
 mod process_environment;
+mod reload;
 mod resolve;
 mod run;
 mod rust_log;
+mod serve;
 mod settings;
 mod show;
+mod startup_line;
 mod variable_kinds;
 mod warning;
 
@@ -35,13 +41,15 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use nix::unistd::{geteuid, getuid};
 
-use self::args::{CommandLine, Flags, RunArgs, Subcommands};
+use self::args::{CommandLine, ConnectArgs, Flags, RunArgs, Subcommands};
 pub use self::error::{ConfigError, Origin};
 use self::exit_code::{NOT_FOUND, NOT_RUN, UNUSABLE, USAGE};
 pub use self::login::login_start;
+use self::mode::Mode;
 use self::process_environment::ProcessEnvironment;
 use self::resolve::Resolved;
 pub use self::settings::Settings;
+use crate::shim::start::{STARTER, starter};
 
 /// Runs the command that this process was started with.
 pub fn main() -> ExitCode {
@@ -55,6 +63,10 @@ pub fn main() -> ExitCode {
     if arguments.next_if(|first| first == "demo-agent").is_some() {
         return demo::agent(arguments.collect());
     }
+    // That one is for `drawbridge connect` alone.
+    if arguments.next_if(|first| first == STARTER).is_some() {
+        return starter(&arguments.collect::<Vec<_>>());
+    }
     let first = arguments.peek().cloned();
     let arguments = args::divided(arguments.collect());
     match CommandLine::try_parse_from([program].into_iter().chain(arguments)) {
@@ -67,7 +79,10 @@ fn dispatch(line: CommandLine) -> ExitCode {
     match line.command {
         None => run_agent(line.run),
         Some(Subcommands::Run(run)) => run_agent(run),
-        Some(Subcommands::Config(flags)) => show_config(&flags),
+        Some(Subcommands::Serve(serve)) => serve::serve(serve),
+        Some(Subcommands::Connect(connect)) => connect_editor(connect),
+        Some(Subcommands::Reload(reload)) => reload::reload(reload.socket),
+        Some(Subcommands::Config(flags)) => show_config(&flags.0),
         Some(Subcommands::Demo) => demo::run(),
         Some(Subcommands::Completions { shell }) => completions(shell),
         Some(Subcommands::Man) => print_manual(),
@@ -75,7 +90,8 @@ fn dispatch(line: CommandLine) -> ExitCode {
 }
 
 fn run_agent(run: RunArgs) -> ExitCode {
-    let resolved = resolve::resolve(&run.flags, &ProcessEnvironment::of_process()).and_then(
+    let environment = ProcessEnvironment::of_process();
+    let resolved = resolve::resolve(Mode::Run, &run.flags.0, &environment).and_then(
         |Resolved { settings, warnings, .. }| Ok((settings.with_agent(run.rest)?, warnings)),
     );
     let (settings, warnings) = match resolved {
@@ -86,6 +102,21 @@ fn run_agent(run: RunArgs) -> ExitCode {
         return log_in(&settings);
     }
     run::run(settings, &warnings)
+}
+
+fn connect_editor(arguments: ConnectArgs) -> ExitCode {
+    let environment = ProcessEnvironment::of_process();
+    let resolved = match resolve::resolve(Mode::Connect, &arguments.flags.0, &environment) {
+        Ok(resolved) => resolved,
+        Err(error) => return print::failure(&error, USAGE),
+    };
+    if !arguments.acp && login::in_terminal() {
+        return match resolved.settings.with_agent(arguments.rest) {
+            Ok(settings) => log_in(&settings),
+            Err(error) => print::failure(&error, USAGE),
+        };
+    }
+    connect::connect(resolved, arguments)
 }
 
 fn log_in(settings: &Settings) -> ExitCode {
@@ -102,10 +133,12 @@ fn log_in(settings: &Settings) -> ExitCode {
 }
 
 fn show_config(flags: &Flags) -> ExitCode {
-    match resolve::resolve(flags, &ProcessEnvironment::of_process()) {
-        Ok(resolved) => {
-            resolved.warnings.iter().for_each(|warning| print::warning(warning));
-            print::output(show::table(&resolved).as_bytes())
+    let environment = ProcessEnvironment::of_process();
+    let of = |mode| resolve::resolve(mode, &flags.of(mode), &environment);
+    match of(Mode::Run).and_then(|run| Ok((run, of(Mode::Serve)?))) {
+        Ok((run, serve)) => {
+            run.warnings.iter().for_each(|warning| print::warning(warning));
+            print::output(show::table(&run, &serve).as_bytes())
         }
         Err(error) => print::failure(&error, USAGE),
     }

@@ -84,8 +84,10 @@ pub fn main() -> ExitCode {
     let Some(task) = Task::read(env::args_os().skip(1)) else {
         return ExitCode::from(NOT_BY_HAND);
     };
-    let Ok(lifeline) = adopt(task.lifeline) else { return ExitCode::from(NOT_BY_HAND) };
-    if let Err(report) = keep(&task, &lifeline) {
+    let Ok((lifeline, trees)) = adopt(task.lifeline, task.trees) else {
+        return ExitCode::from(NOT_BY_HAND);
+    };
+    if let Err(report) = keep(&task, &lifeline, trees) {
         lifeline.report(&report);
     }
     ExitCode::SUCCESS
@@ -93,7 +95,7 @@ pub fn main() -> ExitCode {
 
 /// Starts the agent and stays until nothing is left of its tree. An error is the
 /// report that says why the agent was not started.
-fn keep(task: &Task, lifeline: &Lifeline) -> Result<(), Report> {
+fn keep(task: &Task, lifeline: &Lifeline, trees: Option<OwnedFd>) -> Result<(), Report> {
     let refused = |need| move |error: nix::Error| Report::Refused(need, error as i32);
     let mut awaited = SigSet::empty();
     SIGNALS.into_iter().for_each(|signal| awaited.add(signal));
@@ -111,29 +113,35 @@ fn keep(task: &Task, lifeline: &Lifeline) -> Result<(), Report> {
     // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
     lifeline.report(&Report::Started(agent.as_raw().cast_unsigned()));
-    Watch::new(lifeline, signals, agent, task).run();
+    Watch::new(lifeline, trees, signals, agent, task).run();
     Ok(())
 }
 
-/// Takes over the keeper's end of the lifeline, which must not reach the agent.
-/// Closes all other inherited descriptors but those of stdio: they belong to the
+/// Takes over the keeper's end of the lifeline and the lock of the process trees, which must not
+/// reach the agent. Closes all other inherited descriptors but those of stdio: they belong to the
 /// program that started the bridge.
-fn adopt(lifeline: RawFd) -> io::Result<Lifeline> {
+fn adopt(lifeline: RawFd, trees: Option<RawFd>) -> io::Result<(Lifeline, Option<OwnedFd>)> {
     let inherited = inherited()?;
-    if lifeline < FIRST || !inherited.contains(&lifeline) {
+    let is_given = |number: RawFd| number >= FIRST && inherited.contains(&number);
+    if !is_given(lifeline) || !trees.is_none_or(is_given) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for number in inherited {
-        if number >= FIRST && number != lifeline {
+        if number >= FIRST && number != lifeline && Some(number) != trees {
             let _ = nix::unistd::close(number);
         }
     }
-    // SAFETY: the descriptor is open, and the bridge has opened it for us;
-    // nothing else in this process knows of it.
+    Ok((Lifeline::of(own(lifeline)?), trees.map(own).transpose()?))
+}
+
+/// Takes over a descriptor that the bridge has opened for this process.
+fn own(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is open, and the bridge has opened it for us; nothing else in this
+    // process knows of it.
     #[allow(unsafe_code)] // an inherited descriptor has no owner yet
-    let lifeline = unsafe { OwnedFd::from_raw_fd(lifeline) };
-    fcntl(&lifeline, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    Ok(Lifeline::of(lifeline))
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(fd)
 }
 
 /// The numbers of all open descriptors.

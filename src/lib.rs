@@ -29,13 +29,16 @@ pub mod agent_command;
 pub mod agent_environment;
 pub mod bridge;
 pub mod cli;
+pub mod daemon;
 #[cfg(target_os = "linux")]
 pub mod keeper;
 pub mod ladder;
+pub mod link;
 pub mod logs;
 pub mod own_process;
 pub mod processes;
 pub mod runtime;
 pub mod secrets;
+pub mod shim;
 pub mod user_files;
 pub mod wire;

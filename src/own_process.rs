@@ -1,13 +1,15 @@
 //! The properties of this process, be it a bridge or a keeper, that the system knows.
 
-use std::fs::DirEntry;
+use std::ffi::CStr;
+use std::fs::{DirEntry, File};
 use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::{dup, pipe};
+use nix::unistd::{dup, dup2_stderr, dup2_stdin, dup2_stdout, pipe};
 
 /// The first descriptor after those of stdio.
 const FIRST: i32 = 3;
@@ -71,6 +73,43 @@ pub fn withhold_inherited_descriptors() {
             libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
         }
     }
+}
+
+/// Names this process in the process table: one that was started through a descriptor has the
+/// number of that as its name.
+pub fn set_name(name: &CStr) {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_name(name);
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
+}
+
+/// Raises the limit on open descriptors as far as this process may: a daemon has several for each
+/// client and channel. Returns the limit before, which agents get back; `None`: it is unchanged.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok().map(|()| soft).filter(|soft| *soft < hard)
+}
+
+/// Sets the limit on open descriptors of a process that is about to be another program.
+///
+/// # Errors
+/// Those of the system.
+pub fn set_descriptor_limit(soft: u64) -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard)?)
+}
+
+/// Puts `/dev/null` in place of stdio.
+///
+/// # Errors
+/// If that cannot be opened.
+pub fn let_go_of_stdio() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    Ok(())
 }
 
 /// Makes sure that enough descriptors are free: some parts of the runtime take it for granted

@@ -102,6 +102,14 @@ pub fn has_variable(pid: u32, pair: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|one| one == pair)
 }
 
+/// Whether the environment that a process was started with holds a variable of this name, as far
+/// as this process may read it.
+pub fn has_variable_named(pid: u32, name: &[u8]) -> bool {
+    let environment = fs::read(place(pid).join("environ")).unwrap_or_default();
+    let is_it = |one: &[u8]| one.strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="));
+    environment.split(|byte| *byte == 0).any(is_it)
+}
+
 fn numbers() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

@@ -14,6 +14,7 @@ mod clients;
 mod clock;
 mod connection;
 mod editors;
+mod effects;
 mod flow;
 mod hosting;
 mod input;
@@ -21,10 +22,11 @@ mod late;
 mod marks;
 mod origins;
 mod outbox;
-mod parent;
+pub(crate) mod parent;
 mod setup;
 mod signals;
-mod stdio;
+pub(crate) mod stdio;
+mod surroundings;
 mod tell;
 
 use std::io;
@@ -40,19 +42,22 @@ use self::alarm::Alarm;
 #[cfg(target_os = "linux")]
 use self::children::keeper_process::KeeperStarter;
 use self::children::ledger::Ledger;
+pub use self::children::start::program as program_of;
 use self::children::{Children, StartSetup};
 use self::clients::Clients;
 use self::clock::Clock;
-pub use self::connection::Connection;
+pub use self::connection::{Arrival, Connection, DoorOrder, Link};
 use self::editors::Editors;
 use self::flow::{Crowd, Rest};
+pub use self::hosting::Host;
 use self::hosting::{EDITOR, Hosting};
 use self::input::{Input, Inputs};
-use self::origins::{Origins, StartingPoint};
+use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
-use crate::bridge::{Bridge, ChannelId, Config, Effect, Event, Moment, ShutdownCause};
+use crate::bridge::{Bridge, Config, Event, Moment, ShutdownCause};
+use crate::link::control::{Control, WhyKind};
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
@@ -65,8 +70,8 @@ enum Cause {
     Input(Input),
     /// An outbox may have gone over or under its marks, or its peer is gone.
     Marks,
-    /// A client connects.
-    Connection(Connection),
+    /// A client comes by a socket, or other news from there.
+    Arrival(Arrival),
     /// The alarm has rung.
     Due,
 }
@@ -79,16 +84,14 @@ pub fn run_embedded(setup: Setup) -> io::Result<Outcome> {
     run(setup, Hosting::Editor)
 }
 
-/// Runs a bridge for the clients that connect, until a signal ends it.
+/// Runs a bridge for the clients that come through a door, until a signal ends it or nobody uses
+/// it any more.
 ///
 /// # Errors
 /// If the alarm or the system's signals cannot be used at all.
-pub fn run_for_connections(
-    mut setup: Setup,
-    connections: mpsc::Receiver<Connection>,
-) -> io::Result<Outcome> {
+pub fn run_for_many(mut setup: Setup, host: Host) -> io::Result<Outcome> {
     setup.agents = setup.agents.into_iter().map(AgentSetup::for_many_clients).collect();
-    run(setup, Hosting::Connections(connections))
+    run(setup, Hosting::Many(host))
 }
 
 fn run(setup: Setup, hosting: Hosting) -> io::Result<Outcome> {
@@ -163,14 +166,19 @@ impl Loop {
             ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             sum: sum.clone(),
+            descriptor_limit: setup.descriptor_limit,
             #[cfg(target_os = "linux")]
-            keepers: KeeperStarter::wanted(setup.keeper, shutdown_timeout, setup.log),
+            keepers: KeeperStarter::wanted(setup.keeper, shutdown_timeout, setup.log, setup.trees),
         };
         let mut agents = setup.agents.iter().map(|agent| agent.config.clone());
         let first = agents.next().unwrap_or_default();
         let mut bridge = Bridge::new(Config { limits: setup.limits, agent: first });
         for agent in agents {
             bridge.add_agent(agent);
+        }
+        if let Hosting::Many(_) = hosting {
+            // An answer to a question of an earlier bridge must not meet one of this.
+            bridge.number_questions_after(clock::since_epoch());
         }
         Ok(Loop {
             bridge,
@@ -200,6 +208,9 @@ impl Loop {
         loop {
             self.run_effects();
             self.flush();
+            if self.bridge.is_ending() {
+                self.hosting.close_door();
+            }
             if let Some(outcome) = self.outcome.take() {
                 self.last_words().await;
                 return Ok(outcome);
@@ -219,7 +230,7 @@ impl Loop {
             biased;
             Some(signal) = self.signals.recv() => Cause::Signal(signal),
             Some(input) = self.inputs.next() => Cause::Input(input),
-            connection = self.hosting.next() => Cause::Connection(connection),
+            arrival = self.hosting.next() => Cause::Arrival(arrival),
             () = self.marks.notified() => Cause::Marks,
             () = self.alarm.rings() => Cause::Due,
         };
@@ -234,8 +245,8 @@ impl Loop {
                 self.tell_marks();
                 Rest::Over
             }
-            Cause::Connection(connection) => {
-                self.accept(connection);
+            Cause::Arrival(arrival) => {
+                self.arrived(arrival);
                 Rest::Over
             }
             Cause::Due => Rest::Over,
@@ -263,6 +274,7 @@ impl Loop {
 
     fn signalled(&mut self, signal: Signal) {
         match signal {
+            Signal::End("SIGHUP") if self.hosting.reloads() => {}
             Signal::End(name) => {
                 self.handle_event(Event::Shutdown(ShutdownCause::Signal(name)));
             }
@@ -318,56 +330,6 @@ impl Loop {
         }
     }
 
-    /// Carries out all effects of the core.
-    fn run_effects(&mut self) {
-        while let Some(effect) = self.bridge.poll_effect() {
-            match effect {
-                Effect::ToClient { client, lane, frame } => self.clients.send(client, lane, frame),
-                Effect::Fence { client, lane } => self.clients.fence(client, lane),
-                Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
-                Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
-                Effect::Spawn { channel, agent, origin, cwd } => {
-                    let from = self.origins.starting_point(agent, &origin, &cwd);
-                    if let Some(event) = from.and_then(|from| self.spawn(channel, from)) {
-                        self.bridge.handle(self.clock.now(), event);
-                    }
-                }
-                Effect::DropClient { client, last } => {
-                    self.clients.drop_client(client, last, &mut self.tasks);
-                }
-                Effect::LookForEditor(client) => {
-                    let lives = self.editors.lives(client);
-                    self.bridge.handle(self.clock.now(), Event::EditorSeen { client, lives });
-                }
-                Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
-                Effect::NoteFiles(channel) => self.children.note_files(channel),
-                Effect::Keep { .. } | Effect::Forget { .. } => {}
-                Effect::CloseStdin(channel) => self.children.close_stdin(channel),
-                Effect::Terminate(channel) => self.children.terminate(channel),
-                Effect::Kill(channel) => self.children.kill(channel),
-                Effect::Pause(channel) => self.children.set_paused(channel, true),
-                Effect::Resume(channel) => self.children.set_paused(channel, false),
-                Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
-                Effect::NoAgent { client, sentence, cause } => {
-                    self.without_agent(client, sentence, cause);
-                }
-                Effect::Publish(notice) => tell::tell(notice, &self.children),
-                Effect::Exit { survivors } => {
-                    self.outcome = Some(match self.no_agent.take() {
-                        Some(sentence) => Outcome::NoAgent(sentence),
-                        None if survivors.is_empty() => Outcome::Clean,
-                        None => Outcome::Survivors,
-                    });
-                }
-            }
-        }
-    }
-
-    fn spawn(&mut self, channel: ChannelId, from: StartingPoint) -> Option<Event> {
-        let StartingPoint { agent, of_client, home, cwd } = from;
-        self.children.spawn(channel, agent, of_client, (home, cwd), &mut self.tasks)
-    }
-
     /// Writes the queued messages, as far as the peers take them at once.
     fn flush(&mut self) {
         // The agents come first: a client that wakes up may take the processor from the bridge.
@@ -379,7 +341,7 @@ impl Loop {
 
     /// Gives the editor [`LAST_WORDS`] to take the last answers, and logs the counters.
     async fn last_words(&mut self) {
-        self.clients.end();
+        self.clients.end(&Control::why(WhyKind::ShuttingDown, "The daemon was ended."));
         let deadline = tokio::time::sleep(LAST_WORDS);
         tokio::pin!(deadline);
         while !self.clients.are_done() {

@@ -8,10 +8,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
@@ -72,6 +72,14 @@ impl Directory {
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let opened = open(parent.unwrap_or(Path::new(".")), TO_DIRECTORY, Mode::empty())?;
         Ok((Directory { file: opened.into(), trust: Trust::NamedFiles }, name))
+    }
+
+    /// A second handle of the same directory.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn again(&self) -> io::Result<Directory> {
+        Ok(Directory { file: self.file.try_clone()?, trust: self.trust })
     }
 
     /// Opens a directory of the user in this one, or makes it.
@@ -164,6 +172,22 @@ impl Directory {
         Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
+    /// A path to a name in the directory, through its descriptor: it stays short, and leads
+    /// there whatever the path of the directory leads to by now. On Linux only.
+    pub fn way_to(&self, name: &OsStr) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd())).join(name)
+    }
+
+    /// Whether a name in the directory leads to a socket of the user.
+    ///
+    /// # Errors
+    /// If it leads nowhere, or those of the system.
+    pub fn is_own_socket(&self, name: &OsStr) -> io::Result<bool> {
+        let found = fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+        Ok(kind == SFlag::S_IFSOCK && found.st_uid == geteuid().as_raw())
+    }
+
     /// The names in the directory.
     ///
     /// # Errors
@@ -227,7 +251,6 @@ mod tests {
     use std::fs;
     use std::io::Write;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::PathBuf;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use drawbridge::bridge::config::{AgentConfig, Limits, Share};
 use drawbridge::logs::{LogFile, LogSettings, Logs};
 use drawbridge::own_process;
 use drawbridge::processes::Spare;
-use drawbridge::runtime::{AgentSetup, Connection, Setup, run_for_connections};
+use drawbridge::runtime::{AgentSetup, Arrival, Connection, Host, Setup, run_for_many};
 use tokio::sync::mpsc;
 
 /// The limit of the outbox of one client or agent, in bytes.
@@ -29,32 +29,37 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
         agents: vec![AgentSetup {
             config: AgentConfig { share, ..AgentConfig::default() },
             command: vec![env::current_exe()?.into(), "agent".into()],
+            program: None,
             passing: EnvironmentRules::default(),
             spare: Spare::default(),
         }],
         max_frame_bytes: 64 << 20,
         outbox_bytes: OUTBOX,
         outbox_total_bytes: 4 * OUTBOX,
+        descriptor_limit: None,
+        trees: None,
         keeper: false,
         state: None,
         log: logs.place(),
         stderr: logs.stderr(),
     };
     let listener = UnixListener::bind(socket)?;
-    let (connections, to_bridge) = mpsc::channel(64);
+    let (connections, arrivals) = mpsc::channel(64);
+    let (orders, _orders) = mpsc::channel(1);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            if connections.blocking_send(connection(stream)).is_err() {
+            let arrival = Arrival::Client(Box::new(connection(stream)));
+            if connections.blocking_send(arrival).is_err() {
                 return;
             }
         }
     });
-    let outcome = run_for_connections(setup, to_bridge);
+    let outcome = run_for_many(setup, Host { arrivals, orders, reloads_on_hangup: false });
     logs.flush(Duration::from_millis(200));
     outcome.map(drop)
 }
 
 fn connection(stream: UnixStream) -> Connection {
     let (directory, variables) = (PathBuf::from("/"), env::vars_os().collect());
-    Connection { stream, agent: 0, variables, directory, editor: None }
+    Connection { stream, agent: 0, variables, umask: None, directory, editor: None, link: None }
 }

@@ -195,6 +195,11 @@ pub enum Refusal {
         /// The length of the answer, in bytes.
         length: u64,
     },
+    /// The daemon is gone that the request was sent to.
+    DaemonLost {
+        /// The session that was lost with it, if the request names one.
+        session: Option<String>,
+    },
     /// Towards an agent: there is no client that can answer its question.
     NobodyToAsk {
         /// The method.
@@ -214,7 +219,9 @@ impl Refusal {
             | Refusal::Reinitialize => -32600,
             Refusal::NoRoute { .. } => -32601,
             Refusal::MissingField { .. } | Refusal::StaleCursor => -32602,
-            Refusal::UnknownSession { .. } | Refusal::SessionEnded { .. } => -32002,
+            Refusal::UnknownSession { .. }
+            | Refusal::SessionEnded { .. }
+            | Refusal::DaemonLost { session: Some(_) } => -32002,
             Refusal::Cancelled | Refusal::SessionClosing | Refusal::ShuttingDown => -32800,
             _ => -32603,
         }
@@ -233,7 +240,8 @@ impl Refusal {
             Refusal::MissingField { .. } => "missing_field",
             Refusal::StaleCursor => "stale_cursor",
             Refusal::UnknownSession { .. } => "unknown_session",
-            Refusal::SessionEnded { reason: LossReason::DaemonLost, .. } => "daemon_lost",
+            Refusal::SessionEnded { reason: LossReason::DaemonLost, .. }
+            | Refusal::DaemonLost { .. } => "daemon_lost",
             Refusal::SessionEnded { .. } => "session_closed",
             Refusal::Cancelled => "cancelled",
             Refusal::SessionClosing => "session_closing",
@@ -280,7 +288,9 @@ impl Refusal {
     /// The time after which the request may be tried again (ms), in `data.retryAfterMs`.
     pub const fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Refusal::SessionFenced { .. } | Refusal::AgentNotReading { .. } => Some(1_000),
+            Refusal::SessionFenced { .. }
+            | Refusal::AgentNotReading { .. }
+            | Refusal::DaemonLost { session: None } => Some(1_000),
             Refusal::RestartLimit { retry_after_ms, .. } => Some(*retry_after_ms),
             _ => None,
         }

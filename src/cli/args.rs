@@ -1,6 +1,7 @@
 //! The command line: subcommands by hand, options from the table.
 
 use std::ffi::{OsStr, OsString};
+use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -11,6 +12,7 @@ use clap::{
 use clap_complete::Shell;
 
 use super::kinds::Bare;
+use super::mode::Mode;
 use super::near::nearest;
 use super::options::{LOGS, OPTIONS, Opt, variable};
 
@@ -54,9 +56,22 @@ pub(super) enum Subcommands {
         after_help = PRECEDENCE
     )]
     Run(RunArgs),
+    /// Run the daemon, on whose agents the editors that use connect work together
+    #[command(next_line_help = true, after_help = PRECEDENCE)]
+    Serve(ServeArgs),
+    /// Connect an editor on stdin and stdout with the daemon, which is started if there is none
+    #[command(
+        next_line_help = true,
+        override_usage = "drawbridge connect [OPTIONS] -- AGENT [ARGS]...\n       \
+                          drawbridge connect [OPTIONS] --agent NAME [ARGS]...",
+        after_help = PRECEDENCE
+    )]
+    Connect(ConnectArgs),
+    /// Make the daemon read its configuration file again
+    Reload(ReloadArgs),
     /// Print the value of every option and its origin
     #[command(next_line_help = true, after_help = PRECEDENCE)]
-    Config(Flags),
+    Config(FlagsOf<OfRun>),
     /// Show a conversation with a built-in agent
     Demo,
     /// Print a completion script for a shell
@@ -72,7 +87,7 @@ pub(super) enum Subcommands {
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: FlagsOf<OfRun>,
     /// Serve as a bridge also if stdin and stdout are terminals. Otherwise drawbridge runs the
     /// agent in its own place there, so that a person can log in [default: off]
     #[arg(long, help_heading = "Messages")]
@@ -80,6 +95,38 @@ pub(super) struct RunArgs {
     /// The agent's command and its arguments; with --agent, more arguments
     #[arg(last = true, value_name = "AGENT")]
     pub(super) rest: Vec<OsString>,
+}
+
+/// The arguments of `connect`.
+#[derive(Args, Debug)]
+pub(super) struct ConnectArgs {
+    #[command(flatten)]
+    pub(super) flags: FlagsOf<OfConnect>,
+    /// Serve an editor also if stdin and stdout are terminals. Otherwise drawbridge runs the
+    /// agent in its own place there, so that a person can log in [default: off]
+    #[arg(long, help_heading = "Messages")]
+    pub(super) acp: bool,
+    /// The agent's command and its arguments; with --agent, more arguments
+    #[arg(last = true, value_name = "AGENT")]
+    pub(super) rest: Vec<OsString>,
+}
+
+/// The arguments of `serve`.
+#[derive(Args, Debug)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub(super) flags: FlagsOf<OfServe>,
+    /// Say on stdout when the socket is there, and let go of stdio: for the start by `connect`
+    #[arg(long, hide = true)]
+    pub(super) for_connect: bool,
+}
+
+/// The arguments of `reload`.
+#[derive(Args, Debug)]
+pub(super) struct ReloadArgs {
+    /// The socket of the daemon [default: auto, that of the user]
+    #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
+    pub(super) socket: Option<OsString>,
 }
 
 /// The flags of a command line: options of [`OPTIONS`], and the configuration file.
@@ -116,13 +163,44 @@ impl Flags {
         self.given.iter().map(|(index, value)| (*index, value.as_os_str()))
     }
 
+    /// Those of them that a command has.
+    pub(super) fn of(&self, mode: Mode) -> Flags {
+        let mut flags = self.clone();
+        flags.given.retain(|(index, _)| OPTIONS[*index].modes.have(mode));
+        flags
+    }
+
     /// The configuration file that `--config` names.
     pub(super) fn config_file(&self) -> Option<&OsStr> {
         self.config_file.as_deref()
     }
 }
 
-impl Args for Flags {
+/// The command that flags belong to, as a type.
+pub(super) trait OfMode: Clone + std::fmt::Debug + Default {
+    /// The command.
+    const MODE: Mode;
+}
+
+macro_rules! of_mode {
+    ($($name:ident => $mode:ident),*) => {$(
+        /// The command of this name.
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct $name;
+
+        impl OfMode for $name {
+            const MODE: Mode = Mode::$mode;
+        }
+    )*};
+}
+
+of_mode!(OfRun => Run, OfServe => Serve, OfConnect => Connect);
+
+/// The flags of one command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FlagsOf<M>(pub(super) Flags, PhantomData<M>);
+
+impl<M: OfMode> Args for FlagsOf<M> {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new("config")
             .long("config")
@@ -144,7 +222,9 @@ impl Args for Flags {
                 "Agent of this name in the configuration file, in place of a command. The last \
                  option: all that follows are more arguments of the agent [default: none]",
             );
-        command.args(OPTIONS.iter().map(argument)).arg(config).arg(agent)
+        let command = command.args(OPTIONS.iter().map(|option| argument(option, M::MODE)));
+        // A daemon serves every agent.
+        command.arg(config).args((M::MODE != Mode::Serve).then_some(agent))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -152,9 +232,9 @@ impl Args for Flags {
     }
 }
 
-impl FromArgMatches for Flags {
+impl<M: OfMode> FromArgMatches for FlagsOf<M> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Flags::default();
+        let mut flags = FlagsOf::default();
         flags.update_from_arg_matches(matches)?;
         Ok(flags)
     }
@@ -165,14 +245,16 @@ impl FromArgMatches for Flags {
         let is_flag = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
         let value = |name| matches.get_one::<OsString>(Some(name).filter(is_flag)?).cloned();
         let given = OPTIONS.iter().enumerate();
-        self.given = given.filter_map(|(index, o)| Some((index, value(o.name)?))).collect();
-        (self.config_file, self.agent) = (value("config"), value("agent"));
+        self.0.given = given.filter_map(|(index, o)| Some((index, value(o.name)?))).collect();
+        self.0.config_file = value("config");
+        self.0.agent = if M::MODE == Mode::Serve { None } else { value("agent") };
         Ok(())
     }
 }
 
-/// The flag of an option.
-fn argument(option: &'static Opt) -> Arg {
+/// The flag of an option, for a command. One that has no effect there is hidden, and refused with
+/// a better reason than that it is unknown.
+fn argument(option: &'static Opt, mode: Mode) -> Arg {
     let face = (option.face)();
     let argument = Arg::new(option.name)
         .long(option.name)
@@ -181,7 +263,8 @@ fn argument(option: &'static Opt) -> Arg {
         .hide_env_values(true)
         .value_name(face.value_name)
         .help_heading(option.heading)
-        .help(format!("{} [default: {}]", option.help, option.default()))
+        .help(format!("{} [default: {}]", option.help, option.default(mode)))
+        .hide(!option.modes.have(mode))
         .hide_possible_values(true)
         .action(ArgAction::Set)
         // A negative number reaches `ValueKind::read`, whose error says what is accepted.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::mode::Mode;
 use super::near::nearest;
 
 /// Where a value came from.
@@ -123,6 +124,14 @@ pub enum ConfigError {
         /// Advice behind `what`, such as a near name, with its punctuation; may be empty.
         hint: String,
     },
+    /// A flag of another command.
+    #[error("--{name} has no effect on drawbridge {}{}", .mode.command(), of_daemon(*.mode))]
+    NoEffect {
+        /// The name of the flag, without its dashes.
+        name: &'static str,
+        /// The command.
+        mode: Mode,
+    },
     /// A name that no agent of the configuration file has.
     #[error("--agent: there is no agent {name}{}", agents_of(.name, .known, .file.as_deref()))]
     UnknownAgent {
@@ -140,6 +149,17 @@ pub enum ConfigError {
          or name one of the configuration file with --agent; see drawbridge --help"
     )]
     NoAgent,
+}
+
+/// Where a limit belongs that is no option of a command.
+fn of_daemon(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Connect => {
+            ": the daemon has the limits, for all editors; put it into [defaults] of the \
+             configuration file (and run drawbridge reload), or give it to drawbridge serve"
+        }
+        Mode::Run | Mode::Serve => "; it belongs to another command",
+    }
 }
 
 /// What can be done about an unknown name.

@@ -2,6 +2,8 @@
 
 /// This process cannot do its work at all.
 pub(super) const UNUSABLE: u8 = 1;
+/// Another daemon serves already.
+pub(super) const SERVED: u8 = 3;
 /// There was no agent for the editor.
 pub(super) const NO_AGENT: u8 = 1;
 /// The command line or the configuration is refused.

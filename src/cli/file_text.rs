@@ -15,7 +15,7 @@ use super::near::nearest;
 use super::options::{OPTIONS, find};
 
 /// One key of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FileEntry {
     /// The option, as an index of [`OPTIONS`].
     pub(super) option: usize,

@@ -5,7 +5,6 @@
 //! where the text came from and puts that in front.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -13,7 +12,6 @@ use tracing_subscriber::filter::LevelFilter;
 use super::near::nearest;
 use super::numbers::{count, millis, spell_bytes};
 use crate::bridge::time::{Limit, spelled};
-use crate::logs::LogFile;
 use crate::processes::Spare;
 
 /// The facts about a kind that the help, the completions and the configuration file use.
@@ -293,34 +291,6 @@ impl ValueKind for Filter {
 
     fn face(&self) -> Face {
         Face { value_name: "FILTER", bare: Bare::Nothing, words: Vec::new() }
-    }
-}
-
-/// The place of the log file: a path, `auto` or `off`.
-pub(super) struct LogPath;
-
-impl ValueKind for LogPath {
-    type Value = LogFile;
-
-    fn read(&self, text: &OsStr) -> Result<LogFile, String> {
-        match text.to_str() {
-            Some("") => Err("give a path, auto or off".to_owned()),
-            Some("auto") => Ok(LogFile::Auto),
-            Some("off") => Ok(LogFile::Off),
-            _ => Ok(LogFile::At(PathBuf::from(text))),
-        }
-    }
-
-    fn write(&self, value: &LogFile) -> String {
-        match value {
-            LogFile::Auto => "auto".to_owned(),
-            LogFile::Off => "off".to_owned(),
-            LogFile::At(path) => path.display().to_string(),
-        }
-    }
-
-    fn face(&self) -> Face {
-        Face { value_name: "PATH", bare: Bare::Nothing, words: Vec::new() }
     }
 }
 

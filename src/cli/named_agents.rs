@@ -16,7 +16,7 @@ use crate::agent_environment::Assignments;
 const OWN_KEYS: [&str; 3] = ["command", "args", "env"];
 
 /// An agent that has a name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct NamedAgent {
     /// The name.
     pub(super) name: String,

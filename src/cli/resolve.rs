@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::args::Flags;
 use super::error::{ConfigError, Origin};
 use super::file::{self, Contents, LoadError, Unusable};
+use super::mode::Mode;
 use super::named_agents::NamedAgent;
 use super::near::nearest;
 use super::options::{OPTIONS, Opt, PREFIX, find, variable};
@@ -29,6 +30,8 @@ pub(super) struct Resolved {
     pub(super) origins: Vec<Origin>,
     /// The agents that have names.
     pub(super) agents: Vec<NamedAgent>,
+    /// The settings for each of them, if all are served.
+    pub(super) served: Vec<(String, Settings)>,
     /// The configuration file, if there is a place for one.
     pub(super) file: Option<ConfigFile>,
     /// The parts of the configuration that are left out.
@@ -63,26 +66,24 @@ pub(super) enum Presence {
 /// A configuration file that cannot be used, the first value that does not parse, an agent
 /// that the file does not have, or values that exclude each other.
 pub(super) fn resolve(
+    mode: Mode,
     flags: &Flags,
     environment: &ProcessEnvironment,
 ) -> Result<Resolved, ConfigError> {
-    let (settings, warnings) = (Settings::default(), unknown_variables(environment));
+    let (settings, warnings) = (Settings::of(mode), unknown_variables(environment));
     let (origins, agents) = (vec![Origin::Default; OPTIONS.len()], Vec::new());
-    let mut draft = Draft { settings, origins, agents, warnings };
+    let mut draft = Draft { mode, settings, origins, agents, warnings };
     draft.settings.log.directory = environment.log_directory();
     let file = draft.read_file(flags, environment)?;
-    let named = flags.agent().map(|name| draft.read_agent(name, file.as_ref())).transpose()?;
-    draft.read_environment(environment)?;
-    draft.read_flags(flags)?;
-    draft.read_rust_log(environment);
-    draft.check()?;
-    let Draft { mut settings, origins, agents, warnings } = draft;
-    if let Some(agent) = named.and_then(|place| agents.get(place)) {
-        settings.agent = agent.command.clone();
-        settings.agent_name.get_or_insert_with(|| agent.name.clone());
-        settings.passing.set = settings.passing.set.or(&agent.environment);
-    }
-    Ok(Resolved { settings, origins, agents, file, warnings })
+    // A daemon serves every agent of the file.
+    let served = match mode {
+        Mode::Serve => draft.every_agent(flags, environment)?,
+        Mode::Run | Mode::Connect => Vec::new(),
+    };
+    let named = flags.agent().map(|name| draft.find_agent(name, file.as_ref())).transpose()?;
+    let Draft { settings, origins, agents, warnings, .. } =
+        draft.with_agent(named, flags, environment)?;
+    Ok(Resolved { settings, origins, agents, served, file, warnings })
 }
 
 fn unknown_variables(environment: &ProcessEnvironment) -> Vec<ConfigWarning> {
@@ -100,7 +101,9 @@ fn unknown_variables(environment: &ProcessEnvironment) -> Vec<ConfigWarning> {
 }
 
 /// The settings and origins while they are still being read.
+#[derive(Clone)]
 struct Draft {
+    mode: Mode,
     settings: Settings,
     origins: Vec<Origin>,
     agents: Vec<NamedAgent>,
@@ -146,28 +149,52 @@ impl Draft {
         Ok(Some(ConfigFile { path, origin, presence }))
     }
 
-    /// Reads the options of the agent with this name; returns its place among all.
-    fn read_agent(
-        &mut self,
-        name: &OsStr,
-        file: Option<&ConfigFile>,
-    ) -> Result<usize, ConfigError> {
-        let found = self.agents.iter().position(|agent| name == agent.name.as_str());
-        let Some(place) = found else {
-            let name = name.to_string_lossy().into_owned();
-            let known = self.agents.iter().map(|agent| agent.name.clone()).collect();
-            let file = file.map(|file| file.path.clone());
-            return Err(ConfigError::UnknownAgent { name, known, file });
+    /// The settings for each agent of the file.
+    fn every_agent(
+        &self,
+        flags: &Flags,
+        environment: &ProcessEnvironment,
+    ) -> Result<Vec<(String, Settings)>, ConfigError> {
+        let all = self.agents.iter().enumerate();
+        let settings = |(place, agent): (usize, &NamedAgent)| {
+            let draft = self.clone().with_agent(Some(place), flags, environment)?;
+            Ok((agent.name.clone(), draft.settings))
         };
-        let entries: Vec<_> = self.agents[place]
-            .entries
-            .iter()
-            .map(|entry| (entry.option, entry.value.clone(), entry.origin.clone()))
-            .collect();
-        for (option, value, origin) in entries {
-            self.set(option, &value, origin)?;
+        all.map(settings).collect()
+    }
+
+    /// Reads what overrules the file, for the agent at this place among all, or for none.
+    fn with_agent(
+        mut self,
+        place: Option<usize>,
+        flags: &Flags,
+        environment: &ProcessEnvironment,
+    ) -> Result<Draft, ConfigError> {
+        let agent = place.and_then(|place| self.agents.get(place)).cloned();
+        for entry in agent.iter().flat_map(|agent| &agent.entries) {
+            self.set(entry.option, &entry.value, entry.origin.clone())?;
         }
-        Ok(place)
+        self.read_environment(environment)?;
+        self.read_flags(flags)?;
+        self.read_rust_log(environment);
+        self.check()?;
+        if let Some(agent) = agent {
+            self.settings.agent = agent.command;
+            self.settings.agent_name.get_or_insert(agent.name);
+            let set = std::mem::take(&mut self.settings.passing.set);
+            self.settings.passing.set = set.or(&agent.environment);
+        }
+        Ok(self)
+    }
+
+    /// The place of the agent with this name among all.
+    fn find_agent(&self, name: &OsStr, file: Option<&ConfigFile>) -> Result<usize, ConfigError> {
+        let found = self.agents.iter().position(|agent| name == agent.name.as_str());
+        found.ok_or_else(|| ConfigError::UnknownAgent {
+            name: name.to_string_lossy().into_owned(),
+            known: self.agents.iter().map(|agent| agent.name.clone()).collect(),
+            file: file.map(|file| file.path.clone()),
+        })
     }
 
     fn read_environment(&mut self, environment: &ProcessEnvironment) -> Result<(), ConfigError> {
@@ -181,6 +208,10 @@ impl Draft {
             if let Some((_, origin)) = given.next() {
                 return Err(ConfigError::Twice { origin, other });
             }
+            if !option.modes.have(self.mode) {
+                let (name, command) = (other.to_string(), self.mode.command());
+                self.warnings.push(ConfigWarning::NoEffect { name, command });
+            }
             self.set(index, value, other)?;
         }
         Ok(())
@@ -188,6 +219,10 @@ impl Draft {
 
     fn read_flags(&mut self, flags: &Flags) -> Result<(), ConfigError> {
         for (index, value) in flags.given() {
+            let option = &OPTIONS[index];
+            if !option.modes.have(self.mode) {
+                return Err(ConfigError::NoEffect { name: option.name, mode: self.mode });
+            }
             self.set(index, value, Origin::Flag(OPTIONS[index].name))?;
         }
         Ok(())
@@ -207,25 +242,40 @@ impl Draft {
     }
 
     fn set(&mut self, index: usize, value: &OsStr, origin: Origin) -> Result<(), ConfigError> {
-        read(&mut self.settings, index, value, &origin)?;
-        self.origins[index] = origin;
+        if OPTIONS[index].modes.count_for(self.mode) {
+            read(&mut self.settings, index, value, &origin)?;
+            self.origins[index] = origin;
+            return Ok(());
+        }
+        // It is checked all the same: it counts for another command.
+        read(&mut self.settings.clone(), index, value, &origin)
+    }
+
+    /// Refuses values that exclude each other. A default gives way to what was set.
+    fn check(&mut self) -> Result<(), ConfigError> {
+        let is_default = |name| *self.origin(name) == Origin::Default;
+        let defaults = (is_default("max-channels"), is_default("max-sessions"));
+        let config = &mut self.settings.config;
+        let limits = &mut config.limits;
+        let (channels, sessions) = (limits.max_channels, limits.max_sessions);
+        if config.agent.share == Share::Session && channels != 0 && channels < sessions {
+            match defaults {
+                (true, _) => limits.max_channels = sessions,
+                (false, true) => limits.max_sessions = channels,
+                (false, false) => return self.too_few_channels(channels, sessions),
+            }
+        }
         Ok(())
     }
 
-    /// Refuses values that exclude each other.
-    fn check(&self) -> Result<(), ConfigError> {
-        let config = &self.settings.config;
-        let (channels, sessions) = (config.limits.max_channels, config.limits.max_sessions);
-        if config.agent.share == Share::Session && channels != 0 && channels < sessions {
-            return Err(ConfigError::TooFewChannels {
-                channels,
-                channels_origin: self.origin("max-channels"),
-                sessions,
-                sessions_origin: self.origin("max-sessions"),
-                share_origin: self.origin("share"),
-            });
-        }
-        Ok(())
+    fn too_few_channels(&self, channels: usize, sessions: usize) -> Result<(), ConfigError> {
+        Err(ConfigError::TooFewChannels {
+            channels,
+            channels_origin: self.origin("max-channels"),
+            sessions,
+            sessions_origin: self.origin("max-sessions"),
+            share_origin: self.origin("share"),
+        })
     }
 
     fn origin(&self, name: &str) -> Box<Origin> {
@@ -266,7 +316,7 @@ mod tests {
 
     fn from_environment(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let environment = ProcessEnvironment::of(variables);
-        resolve(&Flags::default(), &environment)
+        resolve(Mode::Run, &Flags::default(), &environment)
             .map(|resolved| resolved.settings)
             .map_err(|error| error.to_string())
     }

@@ -1,16 +1,13 @@
 //! `drawbridge -- AGENT…`: the embedded mode.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::exit_code::{NO_AGENT, SURVIVORS, UNUSABLE};
 use super::print::failure;
 use super::settings::Settings;
+use super::startup_line;
 use super::warning::ConfigWarning;
-use crate::bridge::Limit;
-use crate::bridge::config::{Config, IdlePolicy};
-use crate::bridge::time::spelled;
 use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{AgentSetup, Outcome, Setup, run_embedded};
@@ -31,7 +28,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
             return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
         }
     };
-    tracing::info!("{}", startup_line(&settings.config, logs.file().as_deref()));
+    tracing::info!("{}", startup_line::embedded(&settings.config, logs.file().as_deref()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -41,6 +38,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         agents: vec![AgentSetup {
             config: settings.config.agent,
             command: settings.agent,
+            program: None,
             passing: settings.passing,
             spare: settings.spare,
         }],
@@ -48,6 +46,8 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         outbox_bytes: settings.outbox_bytes,
         // The sum is that of one client and its agents.
         outbox_total_bytes: usize::MAX,
+        descriptor_limit: None,
+        trees: None,
         keeper: !settings.no_keeper,
         log: logs.place(),
         stderr: logs.stderr(),
@@ -60,45 +60,5 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         // The last line on stderr: some editors show that one.
         Ok(Outcome::NoAgent(sentence)) => failure(&sentence, NO_AGENT),
         Err(error) => failure(&format_args!("the bridge cannot run: {error}"), UNUSABLE),
-    }
-}
-
-/// The first line of the log: the version, the agent, the times after which sessions and
-/// channels are closed for being idle, and the log file.
-fn startup_line(config: &Config, log: Option<&Path>) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let agent = &config.agent.name;
-    let sessions = idle_sessions(config);
-    let channel = match config.agent.channel_idle_timeout {
-        Limit::After(0) => "an agent without work stops at once".to_owned(),
-        Limit::After(millis) => format!("an agent without work stops after {}", spelled(millis)),
-        Limit::Never => "an agent without work keeps running".to_owned(),
-    };
-    let log = log
-        .map_or_else(|| "no log file".to_owned(), |path| format!("log file: {}", path.display()));
-    format!("drawbridge {version} in front of `{agent}`; {sessions}; {channel}; {log}")
-}
-
-fn idle_sessions(config: &Config) -> String {
-    let none = |option| format!("no session is closed for being idle ({option})");
-    let interval = config.limits.session_reap_interval.zero_is_never();
-    let detached = config.agent.session_idle_timeout.zero_is_never();
-    let attached = match config.agent.idle_policy {
-        IdlePolicy::Detached => Limit::Never,
-        IdlePolicy::All => config.agent.attached_idle_timeout.zero_is_never(),
-    };
-    let closed = |idle| match idle {
-        Limit::After(millis) => format!("after {}", spelled(millis)),
-        Limit::Never => "never".to_owned(),
-    };
-    match (interval, detached, attached) {
-        (Limit::Never, ..) => none("--session-reap-interval-ms"),
-        (_, Limit::Never, _) => none("--session-idle-timeout-ms"),
-        (Limit::After(interval), ..) => format!(
-            "idle sessions are closed {} without a client, {} with a client (checked every {})",
-            closed(detached),
-            closed(attached),
-            spelled(interval)
-        ),
     }
 }

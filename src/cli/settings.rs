@@ -1,11 +1,14 @@
 //! The settings of one run, with their defaults.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::error::ConfigError;
+use super::mode::Mode;
 use crate::agent_command;
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::Config;
+use crate::bridge::config::{Limits, Share};
 use crate::logs::LogSettings;
 use crate::processes::Spare;
 
@@ -18,6 +21,12 @@ pub struct Settings {
     pub max_frame_bytes: usize,
     /// The limit of a peer's outbox, in bytes.
     pub outbox_bytes: usize,
+    /// The limit of all outboxes of a daemon together, in bytes.
+    pub outbox_total_bytes: usize,
+    /// The socket of the daemon; `None`: that of the user.
+    pub socket: Option<PathBuf>,
+    /// Whether the daemon lets in processes that live in other namespaces.
+    pub allow_foreign_namespaces: bool,
     /// Whether agents run without keepers.
     pub no_keeper: bool,
     /// Processes that are left alone when the tree of an agent is ended.
@@ -38,6 +47,9 @@ impl Default for Settings {
             config: Config::default(),
             max_frame_bytes: 64 << 20,
             outbox_bytes: 64 << 20,
+            outbox_total_bytes: 256 << 20,
+            socket: None,
+            allow_foreign_namespaces: false,
             no_keeper: false,
             spare: Spare::default(),
             passing: EnvironmentRules::default(),
@@ -49,6 +61,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The defaults of a command.
+    pub(super) fn of(mode: Mode) -> Settings {
+        let mut settings = Settings::default();
+        if mode == Mode::Serve {
+            settings.config.limits = Limits::for_many_clients();
+            settings.config.agent.share = Share::Cwd;
+        }
+        settings
+    }
+
     /// The settings with an agent to run: the one that was named and these arguments more, or
     /// this command.
     ///

@@ -1,14 +1,27 @@
 //! `drawbridge config`: every option and every named agent, its value, and where that came from.
 
+use super::mode::Mode;
 use super::options::OPTIONS;
 use super::resolve::{Presence, Resolved};
 use crate::secrets::Secrets;
 
-/// The table of all options, one line each, in aligned columns.
-pub(super) fn table(resolved: &Resolved) -> String {
+/// The table of all options in aligned columns: a line with the value for `run`, and one with that
+/// for `serve` where it differs.
+pub(super) fn table(resolved: &Resolved, served: &Resolved) -> String {
     let mut rows = vec![["OPTION".to_owned(), "VALUE".to_owned(), "FROM".to_owned()]];
-    for (option, origin) in OPTIONS.iter().zip(&resolved.origins) {
-        rows.push([option.name.to_owned(), (option.get)(&resolved.settings), origin.short()]);
+    let origins = resolved.origins.iter().zip(&served.origins);
+    for (option, (origin, served_origin)) in OPTIONS.iter().zip(origins) {
+        let (run, serve) = ((option.get)(&resolved.settings), (option.get)(&served.settings));
+        let (is_run, is_served) = (option.modes.have(Mode::Run), option.modes.have(Mode::Serve));
+        let differs = is_run && is_served && run != serve;
+        if is_run {
+            rows.push([option.name.to_owned(), run, origin.short()]);
+        }
+        if differs || !is_run {
+            let name =
+                if differs { format!("{} (serve)", option.name) } else { option.name.into() };
+            rows.push([name, serve, served_origin.short()]);
+        }
     }
     for agent in &resolved.agents {
         let words: Vec<_> = agent.command.iter().map(|word| word.to_string_lossy()).collect();

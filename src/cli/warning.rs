@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// A part of the configuration that is left out.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(super) enum ConfigWarning {
     /// An environment variable with the prefix of the options that is no option: it may be
     /// misspelled, or belong to a newer version.
@@ -15,6 +15,20 @@ pub(super) enum ConfigWarning {
         name: String,
         /// The variable that may have been meant.
         near: Option<String>,
+    },
+    /// An environment variable of an option that another command has.
+    #[error("the variable {name} has no effect on drawbridge {command}")]
+    NoEffect {
+        /// The variable.
+        name: String,
+        /// The command.
+        command: &'static str,
+    },
+    /// There is no daemon for the editor.
+    #[error("this editor is served without the daemon: {reason}")]
+    NoDaemon {
+        /// Why there is none.
+        reason: String,
     },
     /// A part of `RUST_LOG`, which other programs read too, that is no filter.
     #[error("RUST_LOG: \"{directive}\" is left out, since it is no filter")]

@@ -1,6 +1,5 @@
 //! The start of the agent, with the stdio that the bridge has made for it.
 
-use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +11,7 @@ use nix::unistd::{self, Pid};
 
 use super::message::{Report, StartFault};
 use super::task::Task;
+use crate::own_process;
 
 /// Starts the agent in a session of its own. `mask` is the signal mask that it
 /// gets: the keeper's own blocks the signals that the keeper waits for.
@@ -55,13 +55,7 @@ pub(super) fn start(task: &Task, mask: SigSet) -> Result<Pid, Report> {
 /// Puts `/dev/null` in place of the agent's stdio, so that the keeper keeps none of
 /// the pipes open when the agent closes its ends.
 pub(super) fn let_go_of_stdio() {
-    let replaced = File::options().read(true).write(true).open("/dev/null").and_then(|null| {
-        unistd::dup2_stdin(&null)?;
-        unistd::dup2_stdout(&null)?;
-        unistd::dup2_stderr(&null)?;
-        Ok(())
-    });
-    if replaced.is_err() {
+    if own_process::let_go_of_stdio().is_err() {
         close_stdio();
     }
 }

@@ -9,7 +9,10 @@ use crate::logs::{LogFilePath, LogFormat, LogPlace};
 use crate::processes::Spare;
 
 /// The number of arguments behind the agent's command.
-const BEHIND_COMMAND: usize = 12;
+const BEHIND_COMMAND: usize = 13;
+
+/// The number in place of a descriptor of the daemon's process trees.
+const NO_TREES: RawFd = -1;
 
 /// The word in place of the format where there is no log file.
 const NO_LOG: &str = "none";
@@ -23,6 +26,8 @@ const NAMED_LOG: &str = "named";
 pub struct Task {
     /// The descriptor of the keeper's end of the lifeline.
     pub lifeline: RawFd,
+    /// The descriptor of the lock of the daemon's process trees; `None`: there is no daemon.
+    pub trees: Option<RawFd>,
     /// The graces of the keeper's own ladder.
     pub graces: Graces,
     /// The processes that are left alone when the tree is ended.
@@ -65,6 +70,7 @@ impl Task {
     pub fn arguments(&self) -> impl Iterator<Item = OsString> {
         let numbers = [
             self.lifeline.to_string(),
+            self.trees.unwrap_or(NO_TREES).to_string(),
             self.graces.stdin.as_millis().to_string(),
             self.graces.term.as_millis().to_string(),
         ];
@@ -82,6 +88,7 @@ impl Task {
         let mut arguments = command.split_off(rest).into_iter();
         let mut next = || arguments.next()?.into_string().ok();
         let lifeline = next()?.parse().ok()?;
+        let trees = Some(next()?.parse().ok()?).filter(|number| *number != NO_TREES);
         let stdin = Duration::from_millis(next()?.parse().ok()?);
         let term = Duration::from_millis(next()?.parse().ok()?);
         let spare = Spare::of(&next()?);
@@ -90,7 +97,7 @@ impl Task {
         let bridge = arguments.next()?.into_string().ok()?.parse().ok()?;
         let log = read_log([arguments.next()?, arguments.next()?, arguments.next()?]);
         let graces = Graces { stdin, term };
-        Some(Task { lifeline, graces, spare, cookie, cwd, program, command, bridge, log })
+        Some(Task { lifeline, trees, graces, spare, cookie, cwd, program, command, bridge, log })
     }
 
     /// The name under which the agent's program is started, and its arguments.
@@ -130,6 +137,7 @@ mod tests {
     fn what_is_written_is_read() {
         let task = Task {
             lifeline: 7,
+            trees: Some(8),
             graces: Graces { stdin: Duration::from_millis(5), term: Duration::ZERO },
             spare: Spare::of("tmux,ssh"),
             cookie: ("MARK".into(), "a=b".into()),
@@ -150,7 +158,7 @@ mod tests {
         };
         let own = Task { log: Some(own), ..task.clone() };
         assert_eq!(Task::read(own.arguments()), Some(own));
-        let bare = Task { spare: Spare::of(""), log: None, ..task };
+        let bare = Task { spare: Spare::of(""), log: None, trees: None, ..task };
         assert_eq!(Task::read(bare.arguments()), Some(bare.clone()));
         assert_eq!(Task::read(bare.arguments().skip(3)), None, "no command");
         assert_eq!(Task::read(std::iter::empty()), None);

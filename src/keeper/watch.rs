@@ -4,7 +4,7 @@
 //! The agent's group is signalled only while the agent is not reaped: until then
 //! the system does not use its process id again.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -25,6 +25,9 @@ use crate::processes::dead::{self, Dead};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// A tree that is not gone this long after SIGKILL is stuck.
+const STUCK: Duration = Duration::from_secs(2);
+
 /// How far the agent is down the ladder, as far as the keeper knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LadderState {
@@ -43,6 +46,9 @@ enum LadderState {
 pub(super) struct Watch<'a> {
     /// `None`: the bridge is gone.
     lifeline: Option<&'a Lifeline>,
+    /// The lock of the daemon's process trees, held for as long as this one may hold
+    /// conversations.
+    trees: Option<OwnedFd>,
     signals: SignalFd,
     /// The id of the agent's process and group; `None`: the agent is reaped.
     agent: Option<Pid>,
@@ -60,12 +66,14 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(
         lifeline: &'a Lifeline,
+        trees: Option<OwnedFd>,
         signals: SignalFd,
         agent: Pid,
         task: &'a Task,
     ) -> Self {
         Watch {
             lifeline: Some(lifeline),
+            trees,
             signals,
             agent: Some(agent),
             state: LadderState::Serving,
@@ -215,7 +223,12 @@ impl<'a> Watch<'a> {
                 self.due = after(self.graces.term);
             }
             LadderState::Terminated | LadderState::EndingRest => self.kill(),
-            LadderState::Serving | LadderState::Killed => self.due = None,
+            LadderState::Serving => self.due = None,
+            LadderState::Killed => {
+                // What is left does not die. It must not hold up a later daemon for ever.
+                self.trees = None;
+                self.due = None;
+            }
         }
     }
 
@@ -232,7 +245,7 @@ impl<'a> Watch<'a> {
         if self.state < LadderState::Killed {
             self.signal_group(Signal::SIGKILL);
             self.enter(LadderState::Killed);
-            self.due = None;
+            self.due = after(STUCK);
         }
     }
 

@@ -5,11 +5,15 @@ use std::io;
 use std::path::Path;
 
 use super::Loop;
-use super::connection::Connection;
+use super::connection::{Arrival, Connection, Link};
 use super::hosting::{EDITOR, Hosting};
+use super::setup::AgentSetup;
 use super::stdio::{Sink, Source};
-use crate::agent_environment::{self, Variables};
-use crate::bridge::{AgentId, ClientId, Event, Look, Moment, ShutdownCause};
+use super::surroundings::Surroundings;
+use crate::agent_environment;
+use crate::bridge::config::Limits;
+use crate::bridge::{AgentId, ClientId, Event, Lane, Look, Moment, Outdated, ShutdownCause};
+use crate::link::control::{Control, WhyKind};
 use crate::wire::{Frame, Malformed};
 
 impl Loop {
@@ -19,14 +23,35 @@ impl Loop {
         self.clients.connect(EDITOR, stdin, stdout, &mut self.tasks);
         let variables = agent_environment::of_process();
         let directory = env::current_dir().unwrap_or_else(|_| "/".into());
-        self.introduce(EDITOR, AgentId(0), variables, &directory);
+        let surroundings = Surroundings { variables, umask: None };
+        self.introduce(EDITOR, AgentId(0), surroundings, &directory);
         Ok(())
+    }
+
+    /// Handles what has come through the door.
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Agent(agent) => {
+                let agent = agent.for_many_clients();
+                self.bridge.add_agent(agent.config.clone());
+                self.origins.add_agent(agent);
+            }
+            Arrival::Client(connection) => self.accept(*connection),
+            Arrival::EarlierBridges(earlier) => self.handle_event(Event::EarlierBridges(earlier)),
+            Arrival::Superseded => self.handle_event(Event::Superseded),
+            Arrival::Reconfigured { limits, agents } => self.reconfigured(limits, agents),
+            Arrival::Holds(answer) => {
+                let held = self.bridge.held_ids().into_iter().map(String::from).collect();
+                // Who asked may be gone.
+                let _ = answer.send(held);
+            }
+        }
     }
 
     /// Connects a client that has come by a socket. One whose stream cannot be used, or that
     /// wants an agent that is not there, is let go.
-    pub(super) fn accept(&mut self, connection: Connection) {
-        let Connection { stream, agent, variables, directory, editor } = connection;
+    fn accept(&mut self, connection: Connection) {
+        let Connection { stream, agent, variables, umask, directory, editor, link } = connection;
         let streams = stream.try_clone().and_then(|again| {
             stream.set_nonblocking(true)?;
             Ok((Source::of_socket(again.into())?, Sink::of_socket(stream.into())?))
@@ -43,23 +68,54 @@ impl Loop {
             self.editors.add(client, editor);
         }
         self.clients.connect(client, source, sink, &mut self.tasks);
-        self.introduce(client, AgentId(agent), variables, &directory);
+        let surroundings = Surroundings { variables, umask };
+        if !self.introduce(client, AgentId(agent), surroundings, &directory) {
+            return;
+        }
+        if let Some(Link { welcome, lost_sessions: sessions, place }) = link {
+            self.clients.link(client, place);
+            self.clients.say(client, Lane::Bridge, &Control::Welcome(welcome));
+            if !sessions.is_empty() {
+                self.handle_event(Event::Adopted { client, sessions });
+            }
+        }
     }
 
+    /// Changes the limits and the agents. Processes of an agent whose command has changed are
+    /// replaced, as those of one that was updated.
+    fn reconfigured(&mut self, limits: Box<Limits>, agents: Vec<(usize, AgentSetup)>) {
+        let agents: Vec<_> =
+            agents.into_iter().map(|(number, agent)| (number, agent.for_many_clients())).collect();
+        let configs =
+            agents.iter().map(|(number, agent)| (AgentId(*number), agent.config.clone())).collect();
+        self.handle_event(Event::Reconfigured { limits, agents: configs });
+        for (number, agent) in agents {
+            for channel in self.origins.change_agent(AgentId(number), agent, &self.children) {
+                let what = Outdated::Updated { file: "its command in the configuration".into() };
+                self.handle_event(Event::ChannelOutdated { channel, what });
+            }
+        }
+    }
+
+    /// Introduces a client to the core; `false`: there is no such agent, and the client is let go.
     fn introduce(
         &mut self,
         client: ClientId,
         agent: AgentId,
-        variables: Variables,
+        surroundings: Surroundings,
         directory: &Path,
-    ) {
-        match self.origins.connected(client, agent, variables, directory) {
+    ) -> bool {
+        match self.origins.connected(client, agent, surroundings, directory) {
             Some(event) => self.handle_event(event),
-            None => return self.clients.remove(client),
+            None => {
+                self.clients.remove(client);
+                return false;
+            }
         }
         if self.bridge.wants_preheat() {
             self.handle_event(Event::Preheat { client });
         }
+        true
     }
 
     /// Hands in a message of a client, after the look that is due before it.
@@ -71,8 +127,9 @@ impl Loop {
     ) {
         let look = frame.as_ref().ok().and_then(|frame| self.bridge.look_before(client, frame));
         if let Some(Look { channels, handles_of }) = look {
-            let handles_of = handles_of.map(|id| self.origins.variables(id));
-            for (channel, what) in self.children.outdated(&channels, handles_of.as_deref()) {
+            let handles_of = handles_of.map(|id| self.origins.environment(id));
+            let handles_of = handles_of.as_deref().map(|row| &row.variables);
+            for (channel, what) in self.children.outdated(&channels, handles_of) {
                 self.handle_at(now, Event::ChannelOutdated { channel, what });
             }
         }
@@ -83,8 +140,12 @@ impl Loop {
     pub(super) fn client_gone(&mut self, client: ClientId, sign: ShutdownCause) {
         match self.hosting {
             Hosting::Editor => self.handle_event(Event::Shutdown(sign)),
-            Hosting::Connections(_) => {
-                self.clients.remove(client);
+            Hosting::Many(_) => {
+                match sign {
+                    // Whoever has closed one direction may still read the other.
+                    ShutdownCause::StdinEnded => self.clients.let_go(client, &mut self.tasks),
+                    _ => self.clients.remove(client),
+                }
                 self.handle_event(Event::ClientGone { client });
             }
         }
@@ -102,7 +163,12 @@ impl Loop {
                 self.no_agent = Some(sentence);
                 self.bridge.handle(self.clock.now(), Event::Shutdown(cause));
             }
-            Hosting::Connections(_) => self.clients.end_one(client),
+            Hosting::Many(_) => {
+                let why = Control::why(WhyKind::NoAgent, sentence);
+                self.clients.say(client, Lane::Bridge, &why);
+                self.clients.let_go(client, &mut self.tasks);
+                self.bridge.handle(self.clock.now(), Event::ClientGone { client });
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ use super::flow::{Crowd, Flow};
 use super::input::Input;
 use super::outbox::{Outbox, OutboxSum};
 use super::setup::AgentSetup;
-use crate::agent_environment::Variables;
+use super::surroundings::Surroundings;
 use crate::bridge::{ChannelId, Event, Exit, ExitStatus, Lane};
 use crate::logs::StderrSink;
 use crate::secrets::Secrets;
@@ -55,6 +55,8 @@ pub(super) struct StartSetup {
     pub(super) outbox_bytes: usize,
     /// All write queues together.
     pub(super) sum: OutboxSum,
+    /// The limit on open descriptors that agents get; `None`: that of the bridge.
+    pub(super) descriptor_limit: Option<u64>,
     /// The ledger of the agents that have no keeper.
     pub(super) ledger: Ledger,
     /// The starter of keepers; `None`: agents run without keepers.
@@ -110,7 +112,7 @@ impl Children {
         &mut self,
         channel: ChannelId,
         agent: Rc<AgentSetup>,
-        of_client: Rc<Variables>,
+        of_client: Rc<Surroundings>,
         (home, cwd): (PathBuf, PathBuf),
         tasks: &mut JoinSet<()>,
     ) -> Option<Event> {
@@ -118,7 +120,8 @@ impl Children {
         if cwd.as_encoded_bytes().contains(&0) || cwd.len() > LONGEST_PATH {
             return Some(Event::SpawnFailed { channel, error: no_directory(&cwd) });
         }
-        let start = Start { agent, of_client, home, cwd, cookie };
+        let descriptor_limit = self.setup.descriptor_limit;
+        let start = Start { agent, of_client, home, cwd, cookie, descriptor_limit };
         #[cfg(target_os = "linux")]
         match self.spawn_keeper(channel, &start, tasks) {
             Ok(true) => return None,
@@ -357,6 +360,12 @@ impl Children {
     /// have ended or had time enough. Each exit is given out once.
     pub(super) fn next_exit(&mut self) -> Option<(ChannelId, Exit)> {
         self.exits.pop_front()
+    }
+
+    /// The channels whose processes were started for this agent.
+    pub(super) fn of_agent(&self, agent: &Rc<AgentSetup>) -> Vec<ChannelId> {
+        let is_its = |row: &Row| Rc::ptr_eq(&row.start.agent, agent);
+        self.rows.iter().filter(|(_, row)| is_its(row)).map(|(id, _)| *id).collect()
     }
 
     /// The longest write queue of an agent.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::flow::{Crowd, Flow, Reader};
@@ -13,6 +13,7 @@ use super::input::Input;
 use super::outbox::{Outbox, OutboxSum};
 use super::stdio::{Sink, Source};
 use crate::bridge::{ClientId, Lane};
+use crate::link::control::{Control, WhyKind};
 use crate::wire::OutgoingFrame;
 
 /// How long a client that is dropped may take to read why.
@@ -38,6 +39,9 @@ struct Row {
     outbox: Outbox,
     /// The tasks of its streams.
     tasks: [AbortHandle; 2],
+    /// Its place among the clients that the daemon takes at once, if a shim is at the other end,
+    /// which reads control lines.
+    link: Option<OwnedSemaphorePermit>,
 }
 
 impl Clients {
@@ -71,7 +75,32 @@ impl Clients {
         let wrap = move |batch| Input::FromClient(client, batch);
         let ended = move |half_line| Input::ClientEnded(client, half_line);
         let read = tasks.spawn_local(reader.run(wrap, ended));
-        self.rows.insert(client, Row { outbox, tasks: [write, read] });
+        self.rows.insert(client, Row { outbox, tasks: [write, read], link: None });
+    }
+
+    /// Notes that a shim is at the other end of a client's connection.
+    pub(super) fn link(&mut self, client: ClientId, place: OwnedSemaphorePermit) {
+        if let Some(row) = self.rows.get_mut(&client) {
+            row.link = Some(place);
+        }
+    }
+
+    /// Says a control line to the shim of a client, if there is one.
+    pub(super) fn say(&self, client: ClientId, lane: Lane, line: &Control) {
+        if self.rows.get(&client).is_some_and(|row| row.link.is_some()) {
+            self.send(client, lane, OutgoingFrame::ready(line.line()));
+        }
+    }
+
+    /// Ends the stream of a client that says nothing more, behind the messages that are queued.
+    /// If it does not read them within [`LAST_CHANCE`], its stream is closed without them.
+    pub(super) fn let_go(&mut self, client: ClientId, tasks: &mut JoinSet<()>) {
+        let Some(Row { outbox, tasks: [write, read], .. }) = self.rows.remove(&client) else {
+            return;
+        };
+        read.abort();
+        outbox.end();
+        close_later(outbox, write, tasks);
     }
 
     /// Closes the streams of a client that is gone.
@@ -91,21 +120,17 @@ impl Clients {
         last: Vec<OutgoingFrame>,
         tasks: &mut JoinSet<()>,
     ) {
-        let Some(Row { outbox, tasks: [write, read] }) = self.rows.remove(&client) else { return };
+        let Some(Row { outbox, tasks: [write, read], link }) = self.rows.remove(&client) else {
+            return;
+        };
         read.abort();
-        outbox.end_with(last);
-        tasks.spawn_local(async move {
-            tokio::time::sleep(LAST_CHANCE).await;
-            write.abort();
-            outbox.abandon();
-        });
-    }
-
-    /// Ends the stream of a client behind the messages that are queued.
-    pub(super) fn end_one(&self, client: ClientId) {
-        if let Some(row) = self.rows.get(&client) {
-            row.outbox.end();
-        }
+        let why = Control::why(
+            WhyKind::ClientTooSlow,
+            "The editor did not read for too long, and its connection was ended.",
+        );
+        let why = link.map(|_| OutgoingFrame::ready(why.line()));
+        outbox.end_with(last.into_iter().chain(why).collect());
+        close_later(outbox, write, tasks);
     }
 
     pub(super) fn send(&self, client: ClientId, lane: Lane, frame: OutgoingFrame) {
@@ -158,9 +183,12 @@ impl Clients {
         self.outboxes().map(|(_, outbox)| outbox).max_by_key(|outbox| outbox.waiting())
     }
 
-    /// Ends every client's stream behind the messages that are queued.
-    pub(super) fn end(&self) {
-        self.outboxes().for_each(|(_, outbox)| outbox.end());
+    /// Ends every client's stream behind the messages that are queued; shims are told why.
+    pub(super) fn end(&self, why: &Control) {
+        for (client, row) in &self.rows {
+            self.say(*client, Lane::Bridge, why);
+            row.outbox.end();
+        }
     }
 
     /// Whether every outbox is empty, or its client gone.
@@ -173,4 +201,13 @@ impl Clients {
         let alive = self.outboxes().filter(|(_, outbox)| !outbox.is_broken());
         alive.map(|(_, outbox)| outbox.waiting()).sum()
     }
+}
+
+/// Closes the stream of a client after [`LAST_CHANCE`], if it has not ended by then.
+fn close_later(outbox: Outbox, write: AbortHandle, tasks: &mut JoinSet<()>) {
+    tasks.spawn_local(async move {
+        tokio::time::sleep(LAST_CHANCE).await;
+        write.abort();
+        outbox.abandon();
+    });
 }

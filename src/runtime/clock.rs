@@ -1,6 +1,6 @@
 //! The one clock of the bridge.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -62,4 +62,11 @@ fn milliseconds(clock: ClockId) -> u64 {
         let millis = time.tv_sec().saturating_mul(1_000) + time.tv_nsec() / 1_000_000;
         u64::try_from(millis).unwrap_or_default()
     })
+}
+
+/// The milliseconds since 1970, for numbers that no earlier process has used.
+#[allow(clippy::disallowed_methods)] // a name, not a measurement
+pub(super) fn since_epoch() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or_default()
 }

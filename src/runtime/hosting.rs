@@ -4,7 +4,7 @@ use std::future::pending;
 
 use tokio::sync::mpsc;
 
-use super::connection::Connection;
+use super::connection::{Arrival, DoorOrder};
 use crate::bridge::ClientId;
 
 /// The one client of embedded mode: the editor that has started the bridge.
@@ -14,18 +14,49 @@ pub(super) const EDITOR: ClientId = ClientId(1);
 pub(super) enum Hosting {
     /// The editor at its own stdio, without which the bridge ends.
     Editor,
-    /// Those that connect, any number of them.
-    Connections(mpsc::Receiver<Connection>),
+    /// Those that come through a door, any number of them.
+    Many(Host),
+}
+
+/// The door of a bridge for many clients, as the loop sees it.
+#[derive(Debug)]
+pub struct Host {
+    /// What comes through the door.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Orders to the door.
+    pub orders: mpsc::Sender<DoorOrder>,
+    /// Whether SIGHUP means that the configuration has changed, and not the end of a terminal.
+    pub reloads_on_hangup: bool,
 }
 
 impl Hosting {
-    /// The next client that connects.
-    pub(super) async fn next(&mut self) -> Connection {
-        if let Hosting::Connections(connections) = self
-            && let Some(connection) = connections.recv().await
+    /// The next thing that comes through the door.
+    pub(super) async fn next(&mut self) -> Arrival {
+        if let Hosting::Many(host) = self
+            && let Some(arrival) = host.arrivals.recv().await
         {
-            return connection;
+            return arrival;
         }
         pending().await
+    }
+
+    /// Makes the door read the configuration again, if that is what SIGHUP asks for.
+    pub(super) fn reloads(&self) -> bool {
+        let Hosting::Many(host) = self else { return false };
+        // One that waits already is as good.
+        host.reloads_on_hangup && {
+            let _ = host.orders.try_send(DoorOrder::Reload);
+            true
+        }
+    }
+
+    /// Lets nobody in any more.
+    pub(super) fn close_door(&mut self) {
+        if let Hosting::Many(host) = self {
+            let _ = host.orders.try_send(DoorOrder::Close);
+            // Who is in the queue gets no answer, and looks for another daemon.
+            host.arrivals.close();
+            while host.arrivals.try_recv().is_ok() {}
+        }
     }
 }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use self::environments::Environments;
+use super::children::Children;
 use super::setup::AgentSetup;
-use crate::agent_environment::Variables;
+use super::surroundings::Surroundings;
 use crate::bridge::environment::Origin;
-use crate::bridge::{AgentId, ClientId, EnvironmentId, Event};
+use crate::bridge::{AgentId, ChannelId, ClientId, EnvironmentId, Event};
 
 /// The agents, the environments and the directories.
 pub(super) struct Origins {
@@ -24,7 +25,7 @@ pub(super) struct Origins {
 /// The files and values that a process is started from.
 pub(super) struct StartingPoint {
     pub(super) agent: Rc<AgentSetup>,
-    pub(super) of_client: Rc<Variables>,
+    pub(super) of_client: Rc<Surroundings>,
     pub(super) home: PathBuf,
     pub(super) cwd: PathBuf,
 }
@@ -35,16 +36,37 @@ impl Origins {
         Origins { agents, environments: Environments::default(), odd: BTreeMap::new() }
     }
 
+    /// Adds an agent behind the others.
+    pub(super) fn add_agent(&mut self, agent: AgentSetup) {
+        self.agents.push(Rc::new(agent));
+    }
+
+    /// Changes an agent, and returns its channels if its processes are started in another way
+    /// now.
+    pub(super) fn change_agent(
+        &mut self,
+        id: AgentId,
+        agent: AgentSetup,
+        children: &Children,
+    ) -> Vec<ChannelId> {
+        let Some(row) = self.agents.get_mut(id.0) else { return Vec::new() };
+        let before = std::mem::replace(row, Rc::new(agent));
+        match before.starts_like(row) {
+            true => Vec::new(),
+            false => children.of_agent(&before),
+        }
+    }
+
     /// The event that a client has connected; `None`: there is no such agent.
     pub(super) fn connected(
         &mut self,
         client: ClientId,
         agent: AgentId,
-        variables: Variables,
+        surroundings: Surroundings,
         directory: &Path,
     ) -> Option<Event> {
         let setup = self.agents.get(agent.0)?;
-        let environment = self.environments.add(variables, setup, directory);
+        let environment = self.environments.add(surroundings, setup, directory);
         let cwd = self.name_of(directory);
         Some(Event::ClientConnected { client, agent, environment, cwd })
     }
@@ -64,8 +86,8 @@ impl Origins {
         })
     }
 
-    /// The variables of an environment.
-    pub(super) fn variables(&self, id: EnvironmentId) -> Rc<Variables> {
+    /// An environment.
+    pub(super) fn environment(&self, id: EnvironmentId) -> Rc<Surroundings> {
         self.environments.get(id)
     }
 

@@ -26,11 +26,21 @@ use crate::bridge::ClientId;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
 /// A task that tells the loop when the process is gone that has started this one, as the
-/// parent of `client`. Without a parent that can be watched it waits for ever.
+/// parent of `client`.
 pub(super) fn watch(
     client: ClientId,
     to_loop: mpsc::UnboundedSender<Input>,
 ) -> impl Future<Output = ()> {
+    let gone = gone();
+    async move {
+        gone.await;
+        let _ = to_loop.send(Input::ParentGone(client));
+    }
+}
+
+/// Waits until the process is gone that has started this one. Without a parent that can be
+/// watched it waits for ever.
+pub(crate) fn gone() -> impl Future<Output = ()> {
     let parent = getppid();
     // Opened before the process is asked again: its id may be given away meanwhile.
     let end = End::of(parent);
@@ -43,7 +53,6 @@ pub(super) fn watch(
         while getppid() == parent {
             end.wait().await;
         }
-        let _ = to_loop.send(Input::ParentGone(client));
     }
 }
 

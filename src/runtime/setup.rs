@@ -1,6 +1,7 @@
 //! The settings that a bridge is started with, and how it ended.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 
 use crate::agent_command::Runs;
@@ -25,6 +26,10 @@ pub struct Setup {
     pub outbox_total_bytes: usize,
     /// Whether agents get keepers, where the system supports that.
     pub keeper: bool,
+    /// The limit on open descriptors that agents get; `None`: that of the bridge.
+    pub descriptor_limit: Option<u64>,
+    /// The lock of a daemon's process trees, which keepers inherit; `None`: this is no daemon.
+    pub trees: Option<File>,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
     pub state: Option<PathBuf>,
     /// The log file, for keepers that outlive the bridge.
@@ -40,6 +45,9 @@ pub struct AgentSetup {
     pub config: AgentConfig,
     /// Its command and arguments.
     pub command: Vec<OsString>,
+    /// The path of its program, if that is what tells the agent from others; `None`: the program
+    /// is found at each start.
+    pub program: Option<PathBuf>,
     /// Which variables its processes get.
     pub passing: EnvironmentRules,
     /// The processes that are left alone when the tree of one of its processes is ended.
@@ -51,6 +59,11 @@ pub struct AgentSetup {
 const PACKAGE_AGE: u64 = 24 * 60 * 60 * 1000;
 
 impl AgentSetup {
+    /// Whether another agent is started in the same way.
+    pub(super) fn starts_like(&self, other: &AgentSetup) -> bool {
+        (&self.command, &self.passing) == (&other.command, &other.passing)
+    }
+
     /// The same for a bridge with many clients, which goes on for days.
     pub(super) fn for_many_clients(mut self) -> AgentSetup {
         let runs_package = matches!(Runs::of(&self.command), Some(Runs::Package(_)));

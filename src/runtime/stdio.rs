@@ -15,7 +15,7 @@ use std::sync::mpsc as blocking;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use nix::sys::stat::{SFlag, fstat};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
@@ -30,7 +30,7 @@ const CHUNK: usize = 256 * 1024;
 const LARGEST_STEP: usize = 1024 * 1024;
 
 /// A stream that is read.
-pub(super) enum Source {
+pub(crate) enum Source {
     Pipe(pipe::Receiver),
     /// A socket, and memory for one read, since `recv` needs initialised memory.
     Socket(AsyncFd<OwnedFd>, Box<[u8]>),
@@ -39,7 +39,7 @@ pub(super) enum Source {
 
 impl Source {
     /// The bridge's own stdin.
-    pub(super) fn own() -> io::Result<Source> {
+    pub(crate) fn own() -> io::Result<Source> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
         match kind(&fd) {
             // A named pipe whose writers are gone: opened anew, it would not show its end,
@@ -55,13 +55,13 @@ impl Source {
     }
 
     /// One direction of a socket.
-    pub(super) fn of_socket(fd: OwnedFd) -> io::Result<Source> {
+    pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Source> {
         let room = vec![0; CHUNK].into_boxed_slice();
         Ok(Source::Socket(watched(fd, Interest::READABLE)?, room))
     }
 
     /// The reading end of a pipe from an agent.
-    pub(super) fn of_child(fd: OwnedFd) -> io::Result<Source> {
+    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Source> {
         Ok(Source::Pipe(pipe::Receiver::from_owned_fd(fd)?))
     }
 
@@ -82,7 +82,7 @@ impl Source {
 
     /// Waits until there is something to read, or the end. Does not wait if a thread
     /// reads.
-    pub(super) async fn ready(&self) -> io::Result<()> {
+    pub(crate) async fn ready(&self) -> io::Result<()> {
         match self {
             Source::Pipe(pipe) => poll_fn(|context| pipe.poll_read_ready(context)).await,
             Source::Socket(socket, _) => {
@@ -95,7 +95,7 @@ impl Source {
 
     /// Waits until the peer has closed its end, even if bytes are still to be read;
     /// for ever where the system does not tell that before the bytes are read.
-    pub(super) async fn hung_up(&self) {
+    pub(crate) async fn hung_up(&self) {
         #[cfg(target_os = "linux")]
         match self {
             // No urgent data ever comes, so this waits for the end alone.
@@ -108,7 +108,7 @@ impl Source {
 
     /// Appends the bytes that are there to `buffer`, and waits for the first. Takes at most
     /// `longest` of a pipe or socket. Returns their number; 0: the end.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &mut self,
         buffer: &mut BytesMut,
         longest: usize,
@@ -141,7 +141,7 @@ impl Source {
 }
 
 /// A stream that is written.
-pub(super) enum Sink {
+pub(crate) enum Sink {
     Pipe(pipe::Sender),
     Socket(AsyncFd<OwnedFd>),
     Thread(ThreadSink),
@@ -149,7 +149,7 @@ pub(super) enum Sink {
 
 /// A thread that writes. It confirms each piece, so that the outbox counts the bytes
 /// that are not written yet.
-pub(super) struct ThreadSink {
+pub(crate) struct ThreadSink {
     pieces: blocking::SyncSender<Bytes>,
     written: RefCell<mpsc::Receiver<()>>,
     /// A pipe that the bridge may not open anew, because it belongs to another user.
@@ -158,7 +158,7 @@ pub(super) struct ThreadSink {
 
 impl Sink {
     /// The bridge's own stdout.
-    pub(super) fn own() -> io::Result<Sink> {
+    pub(crate) fn own() -> io::Result<Sink> {
         let fd = io::stdout().as_fd().try_clone_to_owned()?;
         match kind(&fd) {
             SFlag::S_IFIFO => match pipe::OpenOptions::new().open_sender("/proc/self/fd/1") {
@@ -174,12 +174,12 @@ impl Sink {
     }
 
     /// One direction of a socket.
-    pub(super) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
+    pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
         Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?))
     }
 
     /// The writing end of a pipe to an agent.
-    pub(super) fn of_child(fd: OwnedFd) -> io::Result<Sink> {
+    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Sink> {
         Ok(Sink::Pipe(pipe::Sender::from_owned_fd(fd)?))
     }
 
@@ -198,8 +198,16 @@ impl Sink {
         Ok(Sink::Thread(ThreadSink { pieces, written: written.into(), pipe }))
     }
 
+    /// Ends the writing direction of a socket.
+    pub(crate) fn end_socket(&self) {
+        if let Sink::Socket(socket) = self {
+            // The peer may have ended it first.
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        }
+    }
+
     /// Writes all `pieces`, waiting for the peer to take them.
-    pub(super) async fn write_all(&self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+    pub(crate) async fn write_all(&self, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
         // Removes empty pieces at the front.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
@@ -228,7 +236,7 @@ impl Sink {
 
     /// Waits until nobody reads the stream any more; for ever where the system does not tell
     /// that before a write.
-    pub(super) async fn reader_gone(&self) {
+    pub(crate) async fn reader_gone(&self) {
         #[cfg(target_os = "linux")]
         {
             // Neither comes for a stream that is read: the end of the readers of a pipe is an
@@ -248,7 +256,7 @@ impl Sink {
 
     /// Writes as much as the peer takes at once, and returns the number of bytes;
     /// `WouldBlock`: none.
-    pub(super) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Sink::Pipe(pipe) => match pieces {
                 [piece] => pipe.try_write(piece),
@@ -279,7 +287,7 @@ fn first<'a>(pieces: &'a [IoSlice<'_>]) -> &'a [u8] {
 }
 
 /// Registers a descriptor with tokio, which tells when it is ready.
-pub(super) fn watched<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(crate) fn watched<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: the descriptor is owned by what is registered, is never replaced
     // in it, and so stays open and the same for as long as it is registered.
     #[allow(unsafe_code)] // the safe constructor is deprecated in favour of this one

@@ -1,5 +1,6 @@
 //! The commands that only print.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::Home;
@@ -8,20 +9,26 @@ use super::Home;
 fn help_lists_every_option_within_100_columns() -> io::Result<()> {
     let home = Home::new()?;
     let config = home.run(&["config"], &[])?;
-    for arguments in [&["--help"][..], &["-h"], &["run", "--help"], &["config", "--help"]] {
+    let mut listed = BTreeSet::new();
+    let run = [&["--help"][..], &["-h"], &["run", "--help"], &["config", "--help"]];
+    for arguments in run.into_iter().chain([&["serve", "--help"][..], &["connect", "--help"]]) {
         let help = home.run(arguments, &[])?;
         assert_eq!(help.code, Some(0), "{help:?}");
-        for [option, ..] in config.rows() {
-            let flag = format!("--{option}");
-            let listed = help
-                .stdout
-                .lines()
-                .any(|line| line.trim_start().split([' ', '[']).next() == Some(flag.as_str()));
-            assert!(listed, "{flag} is missing in {arguments:?}");
-        }
         for line in help.stdout.lines() {
             assert!(line.chars().count() <= 100, "{line:?}");
         }
+        let flags =
+            help.stdout.lines().filter_map(|line| line.trim_start().split([' ', '[']).next());
+        let flags: BTreeSet<String> =
+            flags.filter_map(|flag| Some(flag.strip_prefix("--")?.into())).collect();
+        let of_run = ["max-sessions", "agent-name", "preheat"];
+        assert_eq!(of_run.iter().all(|flag| flags.contains(*flag)), run.contains(&arguments));
+        assert!(flags.contains("log"), "{arguments:?}");
+        listed.extend(flags);
+    }
+    for [option, ..] in config.rows() {
+        let option = option.trim_end_matches(" (serve)");
+        assert!(listed.contains(option), "{option} is missing");
     }
     Ok(())
 }
@@ -30,12 +37,19 @@ fn help_lists_every_option_within_100_columns() -> io::Result<()> {
 fn help_gives_every_default() -> io::Result<()> {
     let home = Home::new()?;
     let config = home.run(&["config"], &[])?;
-    let help = home.run(&["--help"], &[])?;
     // A text is indented deeper than its flag, and broken anywhere between words.
-    let joined = help.stdout.replace("\n          ", " ");
+    let joined = |arguments: &[&str]| -> io::Result<String> {
+        Ok(home.run(arguments, &[])?.stdout.replace("\n          ", " "))
+    };
+    let (run, serve) = (joined(&["--help"])?, joined(&["serve", "--help"])?);
     for [option, value, _] in config.rows().into_iter().filter(|[option, ..]| *option != "config") {
-        let flag = format!("--{option}");
-        let entry = joined
+        let (name, is_served) = match option.strip_suffix(" (serve)") {
+            Some(name) => (name, true),
+            None => (option, !run.contains(&format!(" --{option}"))),
+        };
+        let flag = format!("--{name}");
+        let help = if is_served { &serve } else { &run };
+        let entry = help
             .lines()
             .map(str::trim_start)
             .find(|line| line.strip_prefix(&flag).is_some_and(|rest| rest.starts_with([' ', '['])));

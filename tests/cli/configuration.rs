@@ -42,8 +42,11 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() -> io::Result<()> 
 #[test]
 fn every_option_is_a_flag_a_variable_and_a_key() -> io::Result<()> {
     let plain = Home::new()?.run(&["config"], &[])?;
-    let options: Vec<_> =
-        plain.rows().into_iter().filter(|[option, ..]| *option != "config").collect();
+    let options: Vec<_> = plain
+        .rows()
+        .into_iter()
+        .filter(|[option, ..]| *option != "config" && !option.contains(' '))
+        .collect();
     assert!(options.len() > 30, "{plain:?}");
     for [option, value, _] in options {
         // The default, said again, is a value that the option takes.

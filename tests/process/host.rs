@@ -26,7 +26,9 @@ use drawbridge::bridge::config::{AgentConfig, Limits, Share};
 use drawbridge::bridge::time::Limit;
 use drawbridge::logs::{LogFile, LogSettings, Logs};
 use drawbridge::processes::{ProcessIdentity, Spare};
-use drawbridge::runtime::{AgentSetup, Connection, Outcome, Setup, run_for_connections};
+use drawbridge::runtime::{
+    AgentSetup, Arrival, Connection, DoorOrder, Host, Outcome, Setup, run_for_many,
+};
 use drawbridge::{keeper, own_process};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -52,24 +54,27 @@ fn main() -> ExitCode {
         max_frame_bytes: 64 << 20,
         outbox_bytes: outbox("outbox_bytes", 64 << 20),
         outbox_total_bytes: outbox("outbox_total_bytes", 256 << 20),
+        descriptor_limit: None,
+        trees: None,
         keeper: true,
         state: None,
         log: logs.place(),
         stderr: logs.stderr(),
     };
     let listener = UnixListener::bind(word("socket")).expect("a socket");
-    let (connections, to_bridge) = mpsc::channel(64);
+    let (connections, arrivals) = mpsc::channel(64);
+    let (orders, _orders): (_, mpsc::Receiver<DoorOrder>) = mpsc::channel(1);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let connections = connections.clone();
             std::thread::spawn(move || {
                 if let Some(connection) = introduced(stream.expect("a client")) {
-                    let _ = connections.blocking_send(connection);
+                    let _ = connections.blocking_send(Arrival::Client(Box::new(connection)));
                 }
             });
         }
     });
-    let outcome = run_for_connections(setup, to_bridge);
+    let outcome = run_for_many(setup, Host { arrivals, orders, reloads_on_hangup: false });
     logs.flush(Duration::from_millis(200));
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
@@ -131,6 +136,7 @@ fn agent(words: &Value, settings: &Value) -> AgentSetup {
             ..default
         },
         command: words.map(|word| word.as_str().expect("a word").into()).collect(),
+        program: None,
         passing: EnvironmentRules::default(),
         spare: Spare::default(),
     }
@@ -151,6 +157,8 @@ fn introduced(mut stream: UnixStream) -> Option<Connection> {
         agent: hello["agent"].as_u64().unwrap_or_default() as usize,
         variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         directory: PathBuf::from(hello["directory"].as_str().expect("a directory")),
+        umask: None,
+        link: None,
         editor: hello["editor"].as_u64().and_then(|pid| ProcessIdentity::of(pid as u32)),
     })
 }

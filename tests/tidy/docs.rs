@@ -11,10 +11,19 @@ fn doc(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join("docs").join(name)).unwrap()
 }
 
+/// The help of all commands that have options of the table.
+fn help() -> String {
+    let of = |command: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_drawbridge");
+        let help = Command::new(program).args(command).arg("--help").output().unwrap();
+        String::from_utf8(help.stdout).unwrap()
+    };
+    [of(&[]), of(&["serve"]), of(&["connect"]), of(&["reload"])].concat()
+}
+
 #[test]
 fn every_option_is_documented_and_every_documented_option_exists() {
-    let help = Command::new(env!("CARGO_BIN_EXE_drawbridge")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
+    let help = help();
     let operations = doc("operations.md");
     let in_help: Vec<&str> =
         flags(&help).filter(|flag| !["--help", "--version"].contains(flag)).collect();
@@ -51,8 +60,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
 
 #[test]
 fn operations_and_the_help_explain_each_option_in_the_same_words() {
-    let help = Command::new(env!("CARGO_BIN_EXE_drawbridge")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
+    let help = help();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let rows = doc("operations.md").replace('`', "");
     let rows: Vec<Vec<&str>> = rows

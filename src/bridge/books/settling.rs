@@ -112,6 +112,8 @@ impl Books {
         if self.limits.daemon_idle_timeout != Limit::Never || self.tenure.is_superseded {
             let is_unused = self.clients.is_empty() && self.sessions.is_empty();
             self.tenure.set_unused(is_unused, now);
+            let is_quiet = self.sessions.values().all(|session| !session.is_busy());
+            self.tenure.set_left(self.clients.is_empty() && is_quiet, now);
             self.watch(Due::Tenure);
         }
     }

@@ -91,16 +91,9 @@ impl Books {
         if self.is_ending() {
             return None;
         }
-        if self.tenure.is_superseded && self.may_be_left() {
-            return Some(Moment::START);
-        }
-        self.not_in_pause(self.tenure.unused_until(self.limits.daemon_idle_timeout)?)
-    }
-
-    /// Whether nobody would lose a turn or a question with the bridge: there is no client, and
-    /// in no session is anything under way.
-    fn may_be_left(&self) -> bool {
-        self.clients.is_empty() && self.sessions.values().all(|session| !session.is_busy())
+        let unused = self.tenure.unused_until(self.limits.daemon_idle_timeout);
+        let unused = unused.and_then(|at| self.not_in_pause(at));
+        unused.into_iter().chain(self.tenure.left_since()).min()
     }
 
     /// The moment `at`, or the end of the pause after the host stood still, in which clients

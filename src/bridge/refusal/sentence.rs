@@ -168,6 +168,15 @@ impl Refusal {
             Refusal::AnswerTooLong { length } => format!(
                 "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),
+            Refusal::DaemonLost { session: None } => {
+                "The drawbridge daemon was lost while the request was open, or cannot be reached; \
+                 try again."
+                    .to_owned()
+            }
+            Refusal::DaemonLost { session: Some(id) } => format!(
+                "The session `{id}` is not open any more, because the drawbridge daemon that \
+                 served it is gone; load or resume it, or open a new one."
+            ),
             Refusal::NobodyToAsk { method } => {
                 format!("No client is there that could answer `{method}`.")
             }

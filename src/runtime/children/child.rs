@@ -99,7 +99,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        lead_a_session(&mut command);
+        lead_a_session(&mut command, start.preparation());
         let mut process =
             command.spawn().map_err(|error| not_started(name, Some(program), &error))?;
         let stdios = Stdios::of(&mut process).map_err(|error| error.to_string())?;
@@ -201,15 +201,19 @@ impl Drop for Child {
 }
 
 /// Makes the process lead a new process session (`setsid`), and on Linux get SIGTERM when
-/// the bridge dies.
-fn lead_a_session(command: &mut Command) {
-    let prepare = || {
+/// the bridge dies, after further preparation.
+fn lead_a_session(
+    command: &mut Command,
+    prepare_more: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) {
+    let prepare = move || {
         nix::unistd::setsid()?;
+        prepare_more()?;
         #[cfg(target_os = "linux")]
         nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
         Ok(())
     };
-    // SAFETY: between fork and exec only two system calls are made, both of
+    // SAFETY: between fork and exec only system calls are made, all of
     // which are async-signal-safe; nothing is allocated.
     #[allow(unsafe_code)] // the standard library has no safe way to call setsid
     unsafe {

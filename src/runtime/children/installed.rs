@@ -139,6 +139,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::setup::AgentSetup;
+    use crate::runtime::surroundings::Surroundings;
 
     /// A directory with files; it is removed when it is dropped.
     struct Place(PathBuf);
@@ -163,10 +164,14 @@ mod tests {
             let path = self.0.join("bin").into_os_string();
             Start {
                 agent: Rc::new(AgentSetup { command, ..AgentSetup::default() }),
-                of_client: Rc::new(vec![("PATH".into(), path)]),
+                of_client: Rc::new(Surroundings {
+                    variables: vec![("PATH".into(), path)],
+                    umask: None,
+                }),
                 home: self.0.clone(),
                 cwd: self.0.join("project").into_os_string(),
                 cookie: String::new(),
+                descriptor_limit: None,
             }
         }
 

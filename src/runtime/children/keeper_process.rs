@@ -5,8 +5,9 @@
 //! however it comes, closes the lifeline, and the keeper ends the tree by itself.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -36,6 +37,8 @@ pub(in crate::runtime) struct KeeperStarter {
     /// The bound of a shutdown (ms).
     shutdown_timeout: u64,
     log: Option<LogPlace>,
+    /// The lock of the daemon's process trees, which keepers inherit.
+    trees: Option<File>,
 }
 
 impl KeeperStarter {
@@ -45,12 +48,13 @@ impl KeeperStarter {
         is_wanted: bool,
         shutdown_timeout: u64,
         log: Option<LogPlace>,
+        trees: Option<File>,
     ) -> Option<KeeperStarter> {
         if !is_wanted {
             return None;
         }
         match Image::of_process() {
-            Ok(image) => Some(KeeperStarter { image, shutdown_timeout, log }),
+            Ok(image) => Some(KeeperStarter { image, shutdown_timeout, log, trees }),
             Err(error) => {
                 tell_refused(&error.to_string());
                 None
@@ -67,6 +71,7 @@ impl KeeperStarter {
         let number = its_lifeline.as_raw_fd();
         let task = Task {
             lifeline: number,
+            trees: self.trees.as_ref().map(File::as_raw_fd),
             graces: self.graces(&start.agent.config),
             spare: start.agent.spare.clone(),
             cookie: (COOKIE.to_owned(), start.cookie.clone()),
@@ -86,14 +91,22 @@ impl KeeperStarter {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let (prepare_more, trees) = (start.preparation(), task.trees);
         let prepare = move || {
             // In a session of its own before a signal to the bridge's group can reach it.
             unistd::setsid()?;
             fcntl(its_lifeline.descriptor(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+            if let Some(trees) = trees {
+                // SAFETY: the descriptor is open for as long as the bridge has keepers to start.
+                #[allow(unsafe_code)] // the flag of a descriptor that this process owns
+                let trees = unsafe { BorrowedFd::borrow_raw(trees) };
+                fcntl(trees, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            }
+            prepare_more()?;
             Ok(())
         };
-        // SAFETY: between fork and exec only two system calls are made, both of
-        // which are async-signal-safe; nothing is allocated.
+        // SAFETY: between fork and exec only system calls are made, all of which are
+        // async-signal-safe; nothing is allocated.
         #[allow(unsafe_code)] // the standard library has no safe way to pass a descriptor
         unsafe {
             command.pre_exec(prepare);

@@ -2,13 +2,18 @@
 //! configuration.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use nix::sys::stat::{Mode, umask};
 
 use super::program::resolve;
 use super::start_fault::not_started;
 use crate::agent_environment::Variables;
+use crate::own_process::set_descriptor_limit;
 use crate::runtime::setup::AgentSetup;
+use crate::runtime::surroundings::Surroundings;
 
 /// The longest path that the system takes, in bytes.
 pub(super) const LONGEST_PATH: usize = 4096;
@@ -21,20 +26,22 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(super) struct Start {
     /// The agent that is started.
     pub(super) agent: Rc<AgentSetup>,
-    /// The environment of the client that causes the start.
-    pub(super) of_client: Rc<Variables>,
+    /// The surroundings of the client that causes the start.
+    pub(super) of_client: Rc<Surroundings>,
     /// The directory of that client, by which a relative command is found.
     pub(super) home: PathBuf,
     /// The directory in which the agent starts.
     pub(super) cwd: OsString,
     /// The cookie of its channel.
     pub(super) cookie: String,
+    /// The limit on open descriptors that it gets; `None`: that of the bridge.
+    pub(super) descriptor_limit: Option<u64>,
 }
 
 impl Start {
     /// The environment of the agent, without the cookie of its channel and `PWD`.
     pub(super) fn environment(&self) -> Variables {
-        self.agent.passing.apply(&self.of_client)
+        self.agent.passing.apply(&self.of_client.variables)
     }
 
     /// The absolute path of the agent's program.
@@ -42,7 +49,7 @@ impl Start {
     /// # Errors
     /// The message that says why it cannot be run.
     pub(super) fn program(&self) -> Result<PathBuf, String> {
-        program(&self.agent, &self.of_client, &self.home)
+        program(&self.agent, &self.of_client.variables, &self.home)
     }
 
     /// The absolute path of a program that the agent's own may run.
@@ -50,7 +57,7 @@ impl Start {
     /// # Errors
     /// The message that says why it cannot be run.
     pub(super) fn program_named(&self, name: &OsStr) -> Result<PathBuf, String> {
-        located(name, &self.agent, &self.of_client, &self.home)
+        located(name, &self.agent, &self.of_client.variables, &self.home)
     }
 
     /// Whether the files of this start are found as those of another are.
@@ -58,6 +65,19 @@ impl Start {
         Rc::ptr_eq(&self.agent, &other.agent)
             && Rc::ptr_eq(&self.of_client, &other.of_client)
             && (&self.home, &self.cwd) == (&other.home, &other.cwd)
+    }
+
+    /// The preparation of a forked process that is about to be the agent or its keeper: it gets
+    /// the limits of the client, not those of the bridge. It allocates nothing.
+    pub(super) fn preparation(&self) -> impl Fn() -> io::Result<()> + Send + Sync + use<> {
+        let mask = self.of_client.umask.map(|bits| Mode::from_bits_truncate(bits as _));
+        let descriptor_limit = self.descriptor_limit;
+        move || {
+            if let Some(mask) = mask {
+                umask(mask);
+            }
+            descriptor_limit.map_or(Ok(()), set_descriptor_limit)
+        }
     }
 
     /// The program as the command names it.
@@ -71,11 +91,10 @@ impl Start {
 ///
 /// # Errors
 /// The message that says why it cannot be run.
-pub(in crate::runtime) fn program(
-    agent: &AgentSetup,
-    of_client: &Variables,
-    home: &Path,
-) -> Result<PathBuf, String> {
+pub fn program(agent: &AgentSetup, of_client: &Variables, home: &Path) -> Result<PathBuf, String> {
+    if let Some(program) = &agent.program {
+        return located(program.as_os_str(), agent, of_client, home);
+    }
     match agent.command.first() {
         Some(name) => located(name, agent, of_client, home),
         None => Err("no command was given".to_owned()),

@@ -14,6 +14,7 @@ use crate::bridge::EnvironmentId;
 use crate::bridge::environment::{Environment, Variable};
 use crate::runtime::children::start::program;
 use crate::runtime::setup::AgentSetup;
+use crate::runtime::surroundings::Surroundings;
 
 /// The name under which the path of the agent's program is compared.
 const PROGRAM: &str = "the path of the agent's program";
@@ -24,7 +25,7 @@ const PASSING: [&str; 4] = ["/tmp", "/var/tmp", "/run/user", "/dev/shm"];
 /// All environments.
 #[derive(Default)]
 pub(super) struct Environments {
-    rows: BTreeMap<EnvironmentId, Rc<Variables>>,
+    rows: BTreeMap<EnvironmentId, Rc<Surroundings>>,
     last: u64,
     /// The key of the hashes that the core gets: a value cannot be guessed from one.
     hasher: RandomState,
@@ -35,23 +36,23 @@ impl Environments {
     /// returns it as the core knows it.
     pub(super) fn add(
         &mut self,
-        variables: Variables,
+        surroundings: Surroundings,
         agent: &AgentSetup,
         home: &Path,
     ) -> Environment {
-        let identity = self.identity(&variables, agent, home);
-        let known = self.rows.iter().find(|(_, row)| ***row == variables).map(|(id, _)| *id);
+        let identity = self.identity(&surroundings.variables, agent, home);
+        let known = self.rows.iter().find(|(_, row)| ***row == surroundings).map(|(id, _)| *id);
         let id = known.unwrap_or_else(|| {
             self.last += 1;
             let id = EnvironmentId(self.last);
-            self.rows.insert(id, Rc::new(variables));
+            self.rows.insert(id, Rc::new(surroundings));
             id
         });
         Environment { id, identity: identity.into() }
     }
 
-    /// The variables of an environment; empty if it was forgotten.
-    pub(super) fn get(&self, id: EnvironmentId) -> Rc<Variables> {
+    /// An environment; empty if it was forgotten.
+    pub(super) fn get(&self, id: EnvironmentId) -> Rc<Surroundings> {
         self.rows.get(&id).cloned().unwrap_or_default()
     }
 
@@ -98,8 +99,9 @@ fn lasting(path: &OsStr) -> OsString {
 mod tests {
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> Variables {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    fn surroundings(pairs: &[(&str, &str)]) -> Surroundings {
+        let pair = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        Surroundings { variables: pairs.iter().map(pair).collect(), umask: None }
     }
 
     fn agent() -> AgentSetup {
@@ -111,20 +113,20 @@ mod tests {
         let mut all = Environments::default();
         let home = Path::new("/");
         let [one, same, other] = [("A", "1"), ("A", "1"), ("A", "2")]
-            .map(|pair| all.add(variables(&[pair]), &agent(), home));
+            .map(|pair| all.add(surroundings(&[pair]), &agent(), home));
         assert_eq!(one, same);
         assert!(!one.is_like(&other) && one.differences(&other) == ["A"]);
-        assert_eq!((all.rows.len(), &*all.get(one.id)), (2, &variables(&[("A", "1")])));
+        assert_eq!((all.rows.len(), &*all.get(one.id)), (2, &surroundings(&[("A", "1")])));
         all.forget(one.id);
-        assert!(all.get(one.id).is_empty());
-        assert_ne!(all.add(variables(&[("A", "1")]), &agent(), home).id, one.id);
+        assert!(all.get(one.id).variables.is_empty());
+        assert_ne!(all.add(surroundings(&[("A", "1")]), &agent(), home).id, one.id);
     }
 
     #[test]
     fn clients_are_told_apart_by_what_they_want_and_not_by_where_they_sit() {
         let mut all = Environments::default();
         let mut differences = |a: &[(&str, &str)], b: &[(&str, &str)]| {
-            let [a, b] = [a, b].map(|row| all.add(variables(row), &agent(), Path::new("/")));
+            let [a, b] = [a, b].map(|row| all.add(surroundings(row), &agent(), Path::new("/")));
             a.differences(&b).join(",")
         };
         assert_eq!(differences(&[("TERM", "a")], &[("TERM", "b")]), "");
@@ -141,7 +143,7 @@ mod tests {
         let mut all = Environments::default();
         let mut at = |command: &str| {
             let agent = AgentSetup { command: vec![command.into()], ..AgentSetup::default() };
-            all.add(variables(&[("PATH", "/bin:/usr/bin")]), &agent, Path::new("/"))
+            all.add(surroundings(&[("PATH", "/bin:/usr/bin")]), &agent, Path::new("/"))
         };
         let (short, long, other) = (at("sh"), at(&resolved("sh")), at("cat"));
         assert!(short.is_like(&long));
@@ -150,7 +152,7 @@ mod tests {
 
     fn resolved(name: &str) -> String {
         let agent = AgentSetup { command: vec![name.into()], ..AgentSetup::default() };
-        let path = variables(&[("PATH", "/bin:/usr/bin")]);
-        program(&agent, &path, Path::new("/")).unwrap().display().to_string()
+        let path = surroundings(&[("PATH", "/bin:/usr/bin")]);
+        program(&agent, &path.variables, Path::new("/")).unwrap().display().to_string()
     }
 }

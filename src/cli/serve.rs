@@ -1,0 +1,166 @@
+//! `drawbridge serve`: the daemon.
+
+use std::env;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::stat::{Mode as FileMode, umask};
+
+use super::args::{Flags, ServeArgs};
+use super::error::ConfigError;
+use super::exit_code::{SERVED, SURVIVORS, UNUSABLE, USAGE};
+use super::mode::Mode;
+use super::print::failure;
+use super::process_environment::ProcessEnvironment;
+use super::resolve::{self, Resolved};
+use super::settings::Settings;
+use super::startup_line;
+use crate::daemon::{Configuration, DaemonSetup, NoSocket, Socket, serve as serve_socket};
+use crate::link::peer::Namespaces;
+use crate::link::place::Place;
+use crate::logs::Logs;
+use crate::own_process;
+use crate::runtime::{AgentSetup, Outcome, Setup};
+use crate::shim::start::READY;
+
+/// The time that the log's writers get at the exit.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// The files that a daemon makes are the user's alone. Agents get the mask of their editor.
+const OWN_FILES: FileMode = FileMode::S_IRWXG.union(FileMode::S_IRWXO);
+
+/// Runs the daemon until its end.
+pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
+    own_process::fit();
+    own_process::withhold_inherited_descriptors();
+    if let Err(reason) = own_process::check_free_descriptors() {
+        return failure(&format_args!("the daemon cannot run: {reason}"), UNUSABLE);
+    }
+    umask(OWN_FILES);
+    own_process::set_name(c"drawbridge");
+    let flags = arguments.flags.0;
+    let resolved = match resolved(&flags) {
+        Ok(resolved) => resolved,
+        Err(error) => return failure(&error, USAGE),
+    };
+    let socket = match take_socket(&resolved.settings) {
+        Ok(socket) => socket,
+        // Another `connect` was faster.
+        Err(NoSocket::Served(_)) if arguments.for_connect => {
+            let _ = announce();
+            return ExitCode::SUCCESS;
+        }
+        Err(error @ NoSocket::Served(_)) => return failure(&error, SERVED),
+        Err(error) => return failure(&error, UNUSABLE),
+    };
+    let logs = match Logs::start(&resolved.settings.log) {
+        Ok(logs) => logs,
+        Err(error) => {
+            return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
+        }
+    };
+    // A working directory keeps its file system from being unmounted.
+    let _ = env::set_current_dir("/");
+    let descriptor_limit = own_process::raise_descriptor_limit();
+    tracing::info!(
+        "{}",
+        startup_line::served(&resolved.settings.config, &socket.path(), logs.file().as_deref())
+    );
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    let served = configuration(&resolved);
+    let settings = resolved.settings;
+    let bridge = Setup {
+        state: settings.log.directory,
+        limits: settings.config.limits,
+        agents: Vec::new(),
+        max_frame_bytes: settings.max_frame_bytes,
+        outbox_bytes: settings.outbox_bytes,
+        outbox_total_bytes: settings.outbox_total_bytes,
+        descriptor_limit,
+        trees: None,
+        keeper: !settings.no_keeper,
+        log: logs.place(),
+        stderr: logs.stderr(),
+    };
+    let namespaces = match settings.allow_foreign_namespaces {
+        true => Namespaces::Any,
+        false => Namespaces::Own,
+    };
+    let reload = Box::new(move || {
+        resolved_again(&flags).map(|again| configuration(&again)).map_err(|error| error.to_string())
+    });
+    let setup = DaemonSetup { bridge, configuration: served, reload, namespaces };
+    let outcome = serve_socket(setup, socket, || {
+        if arguments.for_connect {
+            let _ = announce();
+        }
+    });
+    logs.flush(LAST_LINES);
+    match outcome {
+        Ok(Outcome::Clean | Outcome::NoAgent(_)) => ExitCode::SUCCESS,
+        Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),
+        Err(error) => failure(&format_args!("the daemon cannot run: {error}"), UNUSABLE),
+    }
+}
+
+fn resolved(flags: &Flags) -> Result<Resolved, ConfigError> {
+    resolve::resolve(Mode::Serve, flags, &ProcessEnvironment::of_process())
+}
+
+/// The same after a change of the file, which is said in the log.
+fn resolved_again(flags: &Flags) -> Result<Resolved, ConfigError> {
+    let resolved = resolved(flags)?;
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(resolved)
+}
+
+fn take_socket(settings: &Settings) -> Result<Socket, NoSocket> {
+    let named = settings.socket.as_deref();
+    let place = match named {
+        Some(path) => Place::named(path),
+        None => Place::of_user(),
+    };
+    let name = named.map_or_else(|| "its default place".to_owned(), |it| it.display().to_string());
+    Socket::take(place.map_err(|error| NoSocket::Refused(name, error))?)
+}
+
+fn configuration(resolved: &Resolved) -> Configuration {
+    let agent = |settings: &Settings| AgentSetup {
+        config: settings.config.agent.clone(),
+        command: settings.agent.clone(),
+        program: None,
+        passing: settings.passing.clone(),
+        spare: settings.spare.clone(),
+    };
+    let named = resolved.served.iter().map(|(name, settings)| {
+        let mut named = agent(settings);
+        named.config.name = settings.agent_name.clone().unwrap_or_else(|| name.clone());
+        (name.clone(), named)
+    });
+    let mut limits = resolved.settings.config.limits.clone();
+    // An agent that needs a channel for each session may need more of them.
+    let of_agents = resolved.served.iter().map(|(_, settings)| settings.config.limits.max_channels);
+    limits.max_channels = match limits.max_channels {
+        0 => 0,
+        own => of_agents.fold(own, usize::max),
+    };
+    Configuration {
+        limits,
+        named: named.collect(),
+        pattern: agent(&resolved.settings),
+        file: resolved.file.as_ref().map(|file| PathBuf::from(&file.path)),
+    }
+}
+
+/// Says on stdout that the socket is there, and lets go of stdio.
+fn announce() -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let said = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
+    said.and(own_process::let_go_of_stdio())
+}

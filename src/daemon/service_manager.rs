@@ -1,0 +1,80 @@
+//! The service manager, if it has started this process: the socket that it has bound, and the
+//! news that it waits for.
+
+pub(super) use self::system::{listener, tell};
+
+/// The news for the service manager.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Readiness {
+    /// The daemon can be connected to.
+    Ready,
+    /// It reads its configuration again.
+    Reloading,
+    /// It ends.
+    Stopping,
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::io;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::os::unix::net::UnixListener;
+
+    use nix::sys::socket::{SockType, UnixAddr, getsockname, getsockopt, sockopt};
+    use sd_notify::NotifyState;
+
+    use super::Readiness;
+
+    /// The socket that the service manager has bound; `None`: it has bound none.
+    ///
+    /// # Errors
+    /// If it has bound something else than one Unix socket for streams.
+    pub(in crate::daemon) fn listener() -> io::Result<Option<UnixListener>> {
+        let mut given = sd_notify::listen_fds()?;
+        let wrong = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        match (given.next(), given.next()) {
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(wrong("the service manager has given more than one socket")),
+            (Some(number), None) => {
+                // SAFETY: the service manager has opened the descriptor for this process, which has
+                // not used it yet.
+                #[allow(unsafe_code)] // an inherited descriptor has no owner yet
+                let fd = unsafe { OwnedFd::from_raw_fd(number) };
+                let is_stream = getsockopt(&fd, sockopt::SockType) == Ok(SockType::Stream);
+                let is_unix = getsockname::<UnixAddr>(number).is_ok();
+                let listens = getsockopt(&fd, sockopt::AcceptConn) == Ok(true);
+                if !(is_stream && is_unix && listens) {
+                    return Err(wrong("the service manager has given no listening Unix socket"));
+                }
+                Ok(Some(UnixListener::from(fd)))
+            }
+        }
+    }
+
+    /// Tells the service manager, if it waits for that.
+    pub(in crate::daemon) fn tell(readiness: Readiness) {
+        let told = match readiness {
+            Readiness::Ready => sd_notify::notify(&[NotifyState::Ready]),
+            Readiness::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+            Readiness::Reloading => NotifyState::monotonic_usec_now()
+                .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
+        };
+        if let Err(error) = told {
+            tracing::warn!("the service manager cannot be told of the daemon's state: {error}");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+    use std::os::unix::net::UnixListener;
+
+    use super::Readiness;
+
+    pub(in crate::daemon) fn listener() -> io::Result<Option<UnixListener>> {
+        Ok(None)
+    }
+
+    pub(in crate::daemon) fn tell(_: Readiness) {}
+}

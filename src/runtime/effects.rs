@@ -1,0 +1,66 @@
+//! The effects of the core, carried out.
+
+use super::origins::StartingPoint;
+use super::{Loop, Outcome, tell};
+use crate::bridge::{ChannelId, Effect, Event};
+use crate::link::control::{Control, Kept};
+
+impl Loop {
+    /// Carries out all effects of the core.
+    pub(super) fn run_effects(&mut self) {
+        while let Some(effect) = self.bridge.poll_effect() {
+            match effect {
+                Effect::ToClient { client, lane, frame } => self.clients.send(client, lane, frame),
+                Effect::Fence { client, lane } => self.clients.fence(client, lane),
+                Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
+                Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
+                Effect::Spawn { channel, agent, origin, cwd } => {
+                    let from = self.origins.starting_point(agent, &origin, &cwd);
+                    if let Some(event) = from.and_then(|from| self.spawn(channel, from)) {
+                        self.bridge.handle(self.clock.now(), event);
+                    }
+                }
+                Effect::DropClient { client, last } => {
+                    self.clients.drop_client(client, last, &mut self.tasks);
+                }
+                Effect::LookForEditor(client) => {
+                    let lives = self.editors.lives(client);
+                    self.bridge.handle(self.clock.now(), Event::EditorSeen { client, lives });
+                }
+                Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
+                Effect::NoteFiles(channel) => self.children.note_files(channel),
+                Effect::Keep { client, lane, session } => {
+                    // Until sessions can be revived, their ids are all that can be kept of them.
+                    let (session, blob) = (session.to_string(), session.into());
+                    let line = Control::Keep(Kept { session, blob });
+                    self.clients.say(client, lane, &line);
+                }
+                Effect::Forget { client, lane, session } => {
+                    self.clients.say(client, lane, &Control::Forget(session.into()));
+                }
+                Effect::CloseStdin(channel) => self.children.close_stdin(channel),
+                Effect::Terminate(channel) => self.children.terminate(channel),
+                Effect::Kill(channel) => self.children.kill(channel),
+                Effect::Pause(channel) => self.children.set_paused(channel, true),
+                Effect::Resume(channel) => self.children.set_paused(channel, false),
+                Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
+                Effect::NoAgent { client, sentence, cause } => {
+                    self.without_agent(client, sentence, cause);
+                }
+                Effect::Publish(notice) => tell::tell(notice, &self.children),
+                Effect::Exit { survivors } => {
+                    self.outcome = Some(match self.no_agent.take() {
+                        Some(sentence) => Outcome::NoAgent(sentence),
+                        None if survivors.is_empty() => Outcome::Clean,
+                        None => Outcome::Survivors,
+                    });
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self, channel: ChannelId, from: StartingPoint) -> Option<Event> {
+        let StartingPoint { agent, of_client, home, cwd } = from;
+        self.children.spawn(channel, agent, of_client, (home, cwd), &mut self.tasks)
+    }
+}

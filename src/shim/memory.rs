@@ -1,0 +1,248 @@
+//! The memory of a shim: what must be said to the editor and to a later daemon when the daemon is
+//! lost. It is pure: lines go in, and what follows for them comes out.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use crate::bridge::Refusal;
+use crate::bridge::lines;
+use crate::link::control::Kept;
+use crate::wire::{Frame, FrameKind, Method, OutgoingFrame, Token};
+
+/// The id under which a later daemon gets the editor's `initialize`, which is answered already.
+const AGAIN: &[u8] = b"\"drawbridge-connect\"";
+
+/// What a shim remembers.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The last `initialize` of the editor.
+    initialize: Option<Frame>,
+    /// The open requests of the editor, in their order, each with the session that it names.
+    pending: IndexMap<Token, Option<String>>,
+    /// The questions that the daemon has put to the editor, by number, and whether each was
+    /// withdrawn.
+    questions: BTreeMap<u64, bool>,
+    /// The sessions of the editor, each with what a later daemon needs of it.
+    kept: IndexMap<String, String>,
+}
+
+/// What happens to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes on.
+    Passes,
+    /// It ends here.
+    Dropped,
+}
+
+impl Memory {
+    /// Handles a message of the editor that goes to the daemon.
+    pub(super) fn note_of_editor(&mut self, frame: &Frame) -> Fate {
+        match frame.kind {
+            FrameKind::Request => {
+                if frame.method == Method::Initialize {
+                    self.initialize = Some(frame.detached());
+                }
+                let session = frame.session().map(|id| id.into_owned());
+                self.pending.insert(frame.id(), session);
+                Fate::Passes
+            }
+            FrameKind::Notification => Fate::Passes,
+            // An answer to a question of a lost daemon must not meet a new one.
+            FrameKind::Success | FrameKind::Failure => {
+                let number = frame.id().as_number();
+                match number.and_then(|number| self.questions.remove(&number)) {
+                    Some(_) => Fate::Passes,
+                    None => Fate::Dropped,
+                }
+            }
+        }
+    }
+
+    /// Handles a message of the daemon that goes to the editor.
+    pub(super) fn note_of_daemon(&mut self, frame: &Frame) -> Fate {
+        match frame.kind {
+            FrameKind::Request => {
+                if let Some(number) = frame.id().as_number() {
+                    self.questions.insert(number, false);
+                }
+            }
+            FrameKind::Notification => {
+                let withdrawn = frame.request().map(|(token, _)| token);
+                let number = withdrawn.filter(|_| frame.method == Method::CancelRequest);
+                let number = number.and_then(|token| token.as_number());
+                if let Some(is_withdrawn) = number.and_then(|id| self.questions.get_mut(&id)) {
+                    *is_withdrawn = true;
+                }
+            }
+            FrameKind::Success | FrameKind::Failure => {
+                if frame.id().as_bytes() == AGAIN {
+                    return Fate::Dropped;
+                }
+                self.pending.shift_remove(&frame.id());
+            }
+        }
+        Fate::Passes
+    }
+
+    /// Keeps a session.
+    pub(super) fn keep(&mut self, kept: Kept) {
+        self.kept.insert(kept.session, kept.blob);
+    }
+
+    /// Forgets a session.
+    pub(super) fn forget(&mut self, session: &str) {
+        self.kept.shift_remove(session);
+    }
+
+    /// Whether no request and no question is open.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.pending.is_empty() && self.questions.is_empty()
+    }
+
+    /// Handles the loss of the daemon: the open questions are withdrawn, and the open requests
+    /// answered, but for `initialize`, which a later daemon answers. Returns the messages for the
+    /// editor.
+    pub(super) fn lost(&mut self) -> Vec<OutgoingFrame> {
+        let questions = std::mem::take(&mut self.questions).into_iter();
+        let open = questions.filter(|(_, is_withdrawn)| !is_withdrawn);
+        let withdrawn = open.map(|(number, _)| lines::cancel_request(number));
+        let (kept, initialize) = (&self.kept, self.initialize.as_ref().map(Frame::id));
+        let mut answered = Vec::new();
+        self.pending.retain(|token, session| {
+            if initialize.as_ref() == Some(token) {
+                return true;
+            }
+            answered.push(lines::failure(token, &refusal(kept, session.as_deref())));
+            false
+        });
+        withdrawn.chain(answered).collect()
+    }
+
+    /// The answer to a message of the editor while there is no daemon; `None`: it gets none.
+    pub(super) fn refused(&self, frame: &Frame) -> Option<OutgoingFrame> {
+        let is_request = frame.kind == FrameKind::Request;
+        let session = frame.session();
+        let refusal = refusal(&self.kept, session.as_deref());
+        is_request.then(|| lines::failure(&frame.id(), &refusal))
+    }
+
+    /// What a later daemon needs of the sessions.
+    pub(super) fn blobs(&self) -> Vec<String> {
+        self.kept.values().cloned().collect()
+    }
+
+    /// The first message for a later daemon: the editor's `initialize`. If it is answered
+    /// already, it goes under another id, and its answer is dropped.
+    pub(super) fn introduction(&self) -> Option<Bytes> {
+        let initialize = self.initialize.as_ref()?;
+        Some(match self.pending.contains_key(&initialize.id()) {
+            true => initialize.bytes().clone(),
+            false => initialize.with_id(Token::new(AGAIN)).to_bytes(),
+        })
+    }
+}
+
+/// Why a request has no answer: the daemon is lost, and with it this session, if the request
+/// names one of the editor's.
+fn refusal(kept: &IndexMap<String, String>, session: Option<&str>) -> Refusal {
+    let session = session.filter(|id| kept.contains_key(*id)).map(str::to_owned);
+    Refusal::DaemonLost { session }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(line: &str) -> Frame {
+        Frame::parse(line.to_owned().into()).unwrap()
+    }
+
+    fn says(memory: &mut Memory, line: &str) -> Fate {
+        memory.note_of_editor(&frame(line))
+    }
+
+    fn gets(memory: &mut Memory, line: &str) -> Fate {
+        memory.note_of_daemon(&frame(line))
+    }
+
+    fn texts(lines: &[OutgoingFrame]) -> Vec<String> {
+        lines.iter().map(|line| String::from_utf8(line.to_bytes().to_vec()).unwrap()).collect()
+    }
+
+    /// An editor with the session `s`, whose `initialize` is answered.
+    fn introduced() -> Memory {
+        let mut memory = Memory::default();
+        says(&mut memory, r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#);
+        gets(&mut memory, r#"{"jsonrpc":"2.0","id":0,"result":{}}"#);
+        memory.keep(Kept { session: "s".to_owned(), blob: "b".to_owned() });
+        memory
+    }
+
+    #[test]
+    fn what_is_open_at_a_loss_is_answered_once() {
+        let mut memory = introduced();
+        for line in [
+            r#"{"id":1,"method":"session/prompt","params":{"sessionId":"s"}}"#,
+            r#"{"id":"2","method":"session/new","params":{}}"#,
+            r#"{"id":3,"method":"session/load","params":{"sessionId":"t"}}"#,
+        ] {
+            assert_eq!(says(&mut memory, line), Fate::Passes);
+        }
+        assert_eq!(gets(&mut memory, r#"{"id":3,"result":null}"#), Fate::Passes);
+        assert!(!memory.is_quiet());
+        let lines = texts(&memory.lost());
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains(r#""id":1,"#) && lines[0].contains("-32002"), "{lines:?}");
+        assert!(lines[1].contains(r#""id":"2","#) && lines[1].contains("-32603"), "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains("daemon_lost") && line.contains("details")));
+        assert!(memory.is_quiet() && memory.lost().is_empty());
+        assert_eq!(memory.blobs(), ["b"]);
+    }
+
+    #[test]
+    fn an_answer_reaches_only_the_daemon_that_asked() {
+        let mut memory = introduced();
+        gets(&mut memory, r#"{"id":7,"method":"session/request_permission","params":{}}"#);
+        gets(&mut memory, r#"{"id":8,"method":"fs/read_text_file","params":{}}"#);
+        gets(&mut memory, r#"{"id":9,"method":"fs/read_text_file","params":{}}"#);
+        let withdrawn = r#"{"method":"$/cancel_request","params":{"requestId":9}}"#;
+        gets(&mut memory, withdrawn);
+        assert_eq!(says(&mut memory, r#"{"id":8.0,"result":{}}"#), Fate::Passes);
+        let lines = texts(&memory.lost());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("$/cancel_request") && lines[0].contains(r#""requestId":7"#));
+        for late in [7, 8, 9] {
+            let line = format!(r#"{{"id":{late},"result":{{}}}}"#);
+            assert_eq!(says(&mut memory, &line), Fate::Dropped, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_later_daemon_gets_initialize_and_the_editor_one_answer() {
+        let mut memory = Memory::default();
+        let line = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"a":1.0}}"#;
+        says(&mut memory, line);
+        assert!(memory.lost().is_empty(), "it is answered by the later daemon");
+        assert_eq!(memory.introduction().unwrap(), line);
+        assert_eq!(gets(&mut memory, r#"{"id":0,"result":{}}"#), Fate::Passes);
+        let again = memory.introduction().unwrap();
+        assert_eq!(
+            again,
+            r#"{"jsonrpc":"2.0","id":"drawbridge-connect","method":"initialize","params":{"a":1.0}}"#
+        );
+        let answer = r#"{"id":"drawbridge-connect","result":{}}"#;
+        assert_eq!(gets(&mut memory, answer), Fate::Dropped);
+    }
+
+    #[test]
+    fn without_a_daemon_requests_are_refused_and_the_rest_is_dropped() {
+        let memory = introduced();
+        let prompt = frame(r#"{"id":1,"method":"session/prompt","params":{"sessionId":"s"}}"#);
+        assert!(memory.refused(&prompt).is_some());
+        let cancel = frame(r#"{"method":"session/cancel","params":{"sessionId":"s"}}"#);
+        assert!(memory.refused(&cancel).is_none());
+    }
+}
