@@ -21,6 +21,7 @@ use self::door::Door;
 pub use self::roster::Configuration;
 use self::roster::Roster;
 use self::service_manager::Readiness;
+pub use self::service_manager::listener as given_listener;
 pub use self::socket::{NoSocket, Socket};
 use crate::link::peer::Namespaces;
 use crate::runtime::{Host, Outcome, Setup, run_for_many};

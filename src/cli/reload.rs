@@ -35,7 +35,8 @@ fn ask(socket: Option<OsString>) -> Result<(), String> {
     let mut stream = place.connect().map_err(failed)?;
     check_user(&stream).map_err(|stranger| stranger.message().to_owned())?;
     stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
-    stream.write_all(&Control::Reload.whole_line()).map_err(failed)?;
+    // A daemon that refuses this process reads nothing, and has said why.
+    let _ = stream.write_all(&Control::Reload.whole_line());
     let mut line = Vec::new();
     let limited = std::io::Read::take(&stream, LONGEST as u64);
     BufReader::new(limited).read_until(b'\n', &mut line).map_err(failed)?;

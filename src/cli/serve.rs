@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use super::process_environment::ProcessEnvironment;
 use super::resolve::{self, Resolved};
 use super::settings::Settings;
 use super::startup_line;
-use crate::daemon::{Configuration, DaemonSetup, NoSocket, Socket, serve as serve_socket};
+use crate::daemon::{
+    Configuration, DaemonSetup, NoSocket, Socket, given_listener, serve as serve_socket,
+};
 use crate::link::peer::Namespaces;
 use crate::link::place::Place;
 use crate::logs::Logs;
@@ -33,6 +36,11 @@ const OWN_FILES: FileMode = FileMode::S_IRWXG.union(FileMode::S_IRWXO);
 
 /// Runs the daemon until its end.
 pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
+    // First of all: its number may be that of the next descriptor.
+    let given = match given_listener() {
+        Ok(given) => given,
+        Err(error) => return failure(&format_args!("the daemon cannot run: {error}"), UNUSABLE),
+    };
     own_process::fit();
     own_process::withhold_inherited_descriptors();
     if let Err(reason) = own_process::check_free_descriptors() {
@@ -45,7 +53,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         Ok(resolved) => resolved,
         Err(error) => return failure(&error, USAGE),
     };
-    let socket = match take_socket(&resolved.settings) {
+    let socket = match take_socket(&resolved.settings, given) {
         Ok(socket) => socket,
         // Another `connect` was faster.
         Err(NoSocket::Served(_)) if arguments.for_connect => {
@@ -120,14 +128,14 @@ fn resolved_again(flags: &Flags) -> Result<Resolved, ConfigError> {
     Ok(resolved)
 }
 
-fn take_socket(settings: &Settings) -> Result<Socket, NoSocket> {
+fn take_socket(settings: &Settings, given: Option<UnixListener>) -> Result<Socket, NoSocket> {
     let named = settings.socket.as_deref();
     let place = match named {
         Some(path) => Place::named(path),
         None => Place::of_user(),
     };
     let name = named.map_or_else(|| "its default place".to_owned(), |it| it.display().to_string());
-    Socket::take(place.map_err(|error| NoSocket::Refused(name, error))?)
+    Socket::take(place.map_err(|error| NoSocket::Refused(name, error))?, given)
 }
 
 fn configuration(resolved: &Resolved) -> Configuration {

@@ -1,7 +1,8 @@
 //! The service manager, if it has started this process: the socket that it has bound, and the
 //! news that it waits for.
 
-pub(super) use self::system::{listener, tell};
+pub use self::system::listener;
+pub(super) use self::system::tell;
 
 /// The news for the service manager.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,7 @@ pub(super) enum Readiness {
 #[cfg(target_os = "linux")]
 mod system {
     use std::io;
-    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
     use std::os::unix::net::UnixListener;
 
     use nix::sys::socket::{SockType, UnixAddr, getsockname, getsockopt, sockopt};
@@ -25,27 +26,31 @@ mod system {
 
     use super::Readiness;
 
-    /// The socket that the service manager has bound; `None`: it has bound none.
+    /// The socket that the service manager has bound; `None`: it has bound none. To be called
+    /// before this process opens any descriptor.
     ///
     /// # Errors
     /// If it has bound something else than one Unix socket for streams.
-    pub(in crate::daemon) fn listener() -> io::Result<Option<UnixListener>> {
+    pub fn listener() -> io::Result<Option<UnixListener>> {
         let mut given = sd_notify::listen_fds()?;
         let wrong = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         match (given.next(), given.next()) {
             (None, _) => Ok(None),
             (Some(_), Some(_)) => Err(wrong("the service manager has given more than one socket")),
             (Some(number), None) => {
-                // SAFETY: the service manager has opened the descriptor for this process, which has
-                // not used it yet.
-                #[allow(unsafe_code)] // an inherited descriptor has no owner yet
-                let fd = unsafe { OwnedFd::from_raw_fd(number) };
+                // SAFETY: the descriptor is open, as the call above has made sure.
+                #[allow(unsafe_code)] // it has no owner yet
+                let fd = unsafe { BorrowedFd::borrow_raw(number) };
                 let is_stream = getsockopt(&fd, sockopt::SockType) == Ok(SockType::Stream);
                 let is_unix = getsockname::<UnixAddr>(number).is_ok();
                 let listens = getsockopt(&fd, sockopt::AcceptConn) == Ok(true);
                 if !(is_stream && is_unix && listens) {
                     return Err(wrong("the service manager has given no listening Unix socket"));
                 }
+                // SAFETY: the service manager has opened the descriptor for this process, which
+                // has opened none of its own yet.
+                #[allow(unsafe_code)] // an inherited descriptor has no owner yet
+                let fd = unsafe { OwnedFd::from_raw_fd(number) };
                 Ok(Some(UnixListener::from(fd)))
             }
         }
@@ -72,7 +77,7 @@ mod system {
 
     use super::Readiness;
 
-    pub(in crate::daemon) fn listener() -> io::Result<Option<UnixListener>> {
+    pub fn listener() -> io::Result<Option<UnixListener>> {
         Ok(None)
     }
 

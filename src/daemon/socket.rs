@@ -6,7 +6,6 @@ use std::os::unix::net::UnixListener;
 
 use nix::fcntl::Flock;
 
-use super::service_manager;
 use crate::link::place::Place;
 
 /// The socket of a daemon, which nobody else serves.
@@ -32,17 +31,16 @@ pub enum NoSocket {
 }
 
 impl Socket {
-    /// Takes over the socket that the service manager has bound, or binds the one at this place.
+    /// Takes over the socket that the service manager has given, or binds the one at this place.
     ///
     /// # Errors
     /// If another daemon serves there, or if the socket cannot be bound.
-    pub fn take(place: Place) -> Result<Socket, NoSocket> {
+    pub fn take(place: Place, given: Option<UnixListener>) -> Result<Socket, NoSocket> {
         let name = place.socket().display().to_string();
         let refused = |error| NoSocket::Refused(name.clone(), error);
         let Some(lock) = place.lock().map_err(refused)? else {
             return Err(NoSocket::Served(name));
         };
-        let given = service_manager::listener().map_err(refused)?;
         let is_bound = given.is_none();
         let listener = match given {
             Some(listener) => listener,

@@ -176,6 +176,22 @@ fn the_connection_of_a_client_knows_its_sessions() {
 }
 
 #[test]
+fn at_the_end_of_the_bridge_its_connection_keeps_what_it_had() {
+    let mut world = daemon();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "a");
+    world.shutdown(ShutdownCause::Signal("SIGTERM"));
+    world.expect_died(editor, "a", "shutdown", "");
+    let number = world.expect_request(channel, "session/close", &session("a"));
+    world.answer(channel, number, "{}");
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.expect_exit(&[]);
+    let kept: Vec<bool> = world.kept.iter().map(|(_, _, is_kept)| *is_kept).collect();
+    assert_eq!(kept, [true]);
+}
+
+#[test]
 fn changed_limits_count_for_what_is_there() {
     let mut world = daemon();
     let (editor, channel) = world.start();

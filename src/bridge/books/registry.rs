@@ -20,7 +20,6 @@ use crate::bridge::books::restarts::Start;
 use crate::bridge::books::session::{Audience, Session};
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::AgentConfig;
-use crate::bridge::effect::Effect;
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, PoolId, SessionKey};
 use crate::bridge::refusal::Refusal;
@@ -306,9 +305,7 @@ impl Books {
         for client in session.clients() {
             let row = self.clients.get_mut(client);
             if row.is_some_and(|row| row.sessions.remove(&key)) {
-                let (client, lane) = (*client, session.channel.into());
-                let session = session.id.clone();
-                self.touched.attachments.push(Effect::Forget { client, lane, session });
+                self.touched.detached(*client, &session, self.phase);
             }
         }
         let owner = self.owner_of(&session);
@@ -367,8 +364,7 @@ impl Books {
         }
         let channel = session.channel;
         if row.sessions.insert(key) {
-            let (lane, session) = (channel.into(), session.id.clone());
-            self.touched.attachments.push(Effect::Keep { client, lane, session });
+            self.touched.attached(client, session);
         }
         row.ended.forget(&session.id);
         self.touched.sessions.insert(key);
@@ -388,10 +384,9 @@ impl Books {
             }
         }
         let channel = session.channel;
-        if was_attached {
-            let (lane, session) = (channel.into(), session.id.clone());
-            self.touched.attachments.push(Effect::Forget { client, lane, session });
-        }
         self.touched.channels.insert(channel);
+        if was_attached && let Some(session) = self.sessions.get(&key) {
+            self.touched.detached(client, session, self.phase);
+        }
     }
 }

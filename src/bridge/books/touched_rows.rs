@@ -3,6 +3,8 @@
 
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::phase::Phase;
+use crate::bridge::books::session::Session;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
 
@@ -30,4 +32,21 @@ pub struct Touched {
     /// Rows that need no settling, but have a deadline: calls, questions, the shutdown.
     /// Some of these rows may be gone meanwhile.
     pub rows: Vec<Due>,
+}
+
+impl Touched {
+    /// Notes that a client was attached to a session.
+    pub fn attached(&mut self, client: ClientId, session: &Session) {
+        let (lane, session) = (session.channel.into(), session.id.clone());
+        self.attachments.push(Effect::Keep { client, lane, session });
+    }
+
+    /// Notes that a client was detached from a session. At the end of the bridge its connection
+    /// keeps the session: a later bridge can say what has become of it.
+    pub fn detached(&mut self, client: ClientId, session: &Session, phase: Phase) {
+        if phase == Phase::Running {
+            let (lane, session) = (session.channel.into(), session.id.clone());
+            self.attachments.push(Effect::Forget { client, lane, session });
+        }
+    }
 }

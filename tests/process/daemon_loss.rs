@@ -1,0 +1,196 @@
+//! The loss of a daemon: what is open is answered once, no agent survives, no conversation is
+//! opened while an old agent may hold it, and one new daemon serves the editors.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::client::{parsed, refusal};
+use crate::processes::{self, eventually};
+use crate::site::{Editor, Site};
+
+/// A place whose agents are ended within a second, and live on without a session.
+fn site() -> Site {
+    Site::new("shutdown-timeout = '1s'\n")
+}
+
+/// Kills the daemon; no agent of it survives.
+fn kill_daemon(site: &Site) -> u32 {
+    let daemon = site.daemon();
+    processes::send_signal(daemon, Signal::SIGKILL);
+    eventually("its end", || !processes::is_alive(daemon));
+    daemon
+}
+
+#[test]
+fn what_is_open_is_answered_once_and_an_old_answer_reaches_nobody() {
+    let site = site();
+    let store = site.scratch.directory("store").display().to_string();
+    let mut editor = site.editor(&["--state-dir", &store]);
+    let mut other = site.editor(&["--state-dir", &store]);
+    let (session, others) = (editor.new_session(), other.new_session());
+    let prompt = editor.prompt(&session, "ask-permission");
+    let question = editor.message("session/request_permission");
+    let old = site.agents();
+    let killed = kill_daemon(&site);
+
+    let answer = editor.answer(prompt);
+    assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}");
+    assert!(answer["error"]["data"]["details"].is_string(), "{answer}");
+    let withdrawn = editor.message("$/cancel_request");
+    assert_eq!(withdrawn["params"]["requestId"], question["id"]);
+
+    // The sessions of the lost daemon are said to be lost, by the next one.
+    for (client, lost) in [(&mut editor, &session), (&mut other, &others)] {
+        let answer = client.call_about("session/set_mode", lost);
+        assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}\n{site}");
+    }
+    let daemon = site.daemon();
+    assert_ne!(daemon, killed);
+    eventually("the end of the old agents", || !old.iter().any(|pid| processes::is_alive(*pid)));
+
+    // A late "allow" meets no question of the new daemon, whatever its number.
+    let answer = editor.restore("session/load", &session);
+    assert!(answer["result"].is_object(), "{answer}\n{site}");
+    let prompt = editor.prompt(&session, "ask-permission");
+    let asked = editor.message("session/request_permission");
+    assert_ne!(asked["id"], question["id"]);
+    let allow = json!({ "outcome": { "outcome": "selected", "optionId": "allow" } });
+    editor.reply(&question, &allow);
+    let reject = json!({ "outcome": { "outcome": "selected", "optionId": "reject" } });
+    editor.reply(&asked, &reject);
+    assert!(editor.answer(prompt)["result"].is_object());
+    assert!(editor.said(&session).concat().contains("reject"), "{site}");
+
+    // Everything was answered once.
+    for client in [&mut editor, &mut other] {
+        client.new_session();
+        let ids = client.leftovers().into_iter().map(|line| parsed(&line));
+        let answers: Vec<_> = ids.filter(|frame| frame["method"].is_null()).collect();
+        assert!(answers.is_empty(), "{answers:?}");
+    }
+    assert_eq!(site.daemon(), daemon);
+    editor.leave();
+    other.leave();
+    site.end();
+}
+
+#[test]
+fn no_conversation_is_opened_while_the_old_agent_may_hold_it() {
+    let site = site();
+    let store = site.scratch.directory("store").display().to_string();
+    let flags = ["--state-dir", &*store, "--lock-sessions", "--deaf-stdin", "--deaf-term"];
+    let mut editor = site.editor(&flags);
+    let session = editor.new_session();
+    editor.turn(&session, "say hello");
+    let old = editor.pid_of(&session);
+    kill_daemon(&site);
+    // A new session does not wait.
+    let begun = Instant::now();
+    eventually("a new session", || editor.call("session/new", &new(&site))["result"].is_object());
+    assert!(processes::is_alive(old), "after {:?}: the old one is deaf", begun.elapsed());
+    let answer = editor.restore("session/load", &session);
+    assert!(!processes::is_alive(old), "the old one was waited for");
+    assert!(answer["result"].is_object(), "{answer}\n{site}");
+    site.logs("restores wait for them");
+    editor.leave();
+    site.end();
+}
+
+fn new(site: &Site) -> serde_json::Value {
+    json!({ "cwd": site.scratch.path(), "mcpServers": [] })
+}
+
+#[test]
+fn nothing_but_whole_lines_reaches_an_editor_when_the_daemon_dies_in_the_middle() {
+    let site = site();
+    let mut editor = site.editor(&[]);
+    let session = editor.new_session();
+    let prompt = editor.prompt(&session, "stream 400 100000");
+    for _ in 0..20 {
+        editor.incoming();
+    }
+    kill_daemon(&site);
+    loop {
+        // Every line is read as JSON.
+        let frame = parsed(&editor.incoming());
+        if frame["id"] == prompt {
+            assert_eq!(refusal(&frame), (-32002, "daemon_lost"));
+            break;
+        }
+    }
+    editor.new_session();
+    editor.leave();
+    site.end();
+}
+
+#[test]
+fn an_editor_that_waits_for_initialize_gets_the_answer_of_the_next_daemon() {
+    let site = site();
+    let started = site.scratch.file("started");
+    let script = site.scratch.file("agent");
+    let stub = crate::bridge::stub().display().to_string();
+    // The first process of this agent answers nothing.
+    crate::scratch::write_script(
+        &script,
+        &format!(
+            "#!/bin/sh\nif [ -e {0} ]; then exec {stub}; fi\ntouch {0}\nexec cat > /dev/null\n",
+            started.display()
+        ),
+    );
+    let mut shim = site.command("connect");
+    shim.arg("--").arg(&script);
+    let mut editor = Editor::start(shim);
+    let asked = editor.ask_to_initialize();
+    eventually("its agent", || Path::new(&started).exists());
+    kill_daemon(&site);
+    assert_eq!(editor.answer(asked)["result"]["protocolVersion"], 1, "{site}");
+    editor.new_session();
+    assert!(editor.leftovers().is_empty());
+    editor.leave();
+    site.end();
+}
+
+#[test]
+fn after_an_end_in_order_the_next_daemon_waits_for_the_editor() {
+    let site = site();
+    let mut editor = site.editor(&[]);
+    let session = editor.new_session();
+    processes::send_signal(site.daemon(), Signal::SIGTERM);
+    let died = editor.message("_drawbridge/session_died");
+    assert_eq!(died["params"]["sessionId"], session);
+    eventually("its end", || site.daemons().is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(site.daemons().is_empty(), "nobody has asked for another one");
+    let answer = editor.call_about("session/set_mode", &session);
+    assert_eq!(refusal(&answer).0, -32002, "{answer}");
+    site.daemon();
+    editor.new_session();
+    editor.leave();
+    site.end();
+}
+
+#[test]
+fn while_no_daemon_can_be_started_requests_are_refused_and_it_is_tried_again() {
+    let site = site();
+    let mut editor = site.editor(&[]);
+    let session = editor.new_session();
+    let config = site.scratch.file("config.toml");
+    let text = fs::read_to_string(&config).expect("the configuration");
+    fs::write(&config, "this is no configuration").expect("it is written");
+    kill_daemon(&site);
+    eventually("a refusal", || {
+        let answer = editor.call("session/new", &new(&site));
+        refusal(&answer).1 == "daemon_lost"
+    });
+    let answer = editor.call_about("session/set_mode", &session);
+    assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}");
+    site.logs("no daemon can be reached");
+    fs::write(&config, text).expect("it is written");
+    eventually("another daemon", || editor.call("session/new", &new(&site))["result"].is_object());
+    editor.leave();
+    site.end();
+}
