@@ -116,7 +116,8 @@ pub(super) struct ConnectArgs {
 pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) flags: FlagsOf<OfServe>,
-    /// Say on stdout when the socket is there, and let go of stdio: for the start by `connect`
+    /// Started by `connect`: say on stdout when the socket is there, let go of stdio, and end when
+    /// nobody uses the daemon for a while
     #[arg(long, hide = true)]
     pub(super) for_connect: bool,
 }

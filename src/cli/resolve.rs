@@ -38,6 +38,13 @@ pub(super) struct Resolved {
     pub(super) warnings: Vec<ConfigWarning>,
 }
 
+impl Resolved {
+    /// Whether an option is set nowhere.
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        find(name).is_some_and(|index| self.origins[index] == Origin::Default)
+    }
+}
+
 /// The configuration file that was looked for.
 pub(super) struct ConfigFile {
     /// Its path.

@@ -18,6 +18,7 @@ use super::process_environment::ProcessEnvironment;
 use super::resolve::{self, Resolved};
 use super::settings::Settings;
 use super::startup_line;
+use crate::bridge::Limit;
 use crate::daemon::{
     Configuration, DaemonSetup, NoSocket, Socket, given_listener, serve as serve_socket,
 };
@@ -30,6 +31,9 @@ use crate::shim::start::READY;
 
 /// The time that the log's writers get at the exit.
 const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// The time without use after which a daemon ends that `connect` has started.
+const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
 
 /// The files that a daemon makes are the user's alone. Agents get the mask of their editor.
 const OWN_FILES: FileMode = FileMode::S_IRWXG.union(FileMode::S_IRWXO);
@@ -48,15 +52,15 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     }
     umask(OWN_FILES);
     own_process::set_name(c"drawbridge");
-    let flags = arguments.flags.0;
-    let resolved = match resolved(&flags) {
+    let (flags, for_connect) = (arguments.flags.0, arguments.for_connect);
+    let resolved = match resolved(&flags, for_connect) {
         Ok(resolved) => resolved,
         Err(error) => return failure(&error, USAGE),
     };
     let socket = match take_socket(&resolved.settings, given) {
         Ok(socket) => socket,
         // Another `connect` was faster.
-        Err(NoSocket::Served(_)) if arguments.for_connect => {
+        Err(NoSocket::Served(_)) if for_connect => {
             let _ = announce();
             return ExitCode::SUCCESS;
         }
@@ -99,11 +103,13 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         false => Namespaces::Own,
     };
     let reload = Box::new(move || {
-        resolved_again(&flags).map(|again| configuration(&again)).map_err(|error| error.to_string())
+        resolved_again(&flags, for_connect)
+            .map(|again| configuration(&again))
+            .map_err(|error| error.to_string())
     });
     let setup = DaemonSetup { bridge, configuration: served, reload, namespaces };
     let outcome = serve_socket(setup, socket, || {
-        if arguments.for_connect {
+        if for_connect {
             let _ = announce();
         }
     });
@@ -115,13 +121,18 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     }
 }
 
-fn resolved(flags: &Flags) -> Result<Resolved, ConfigError> {
-    resolve::resolve(Mode::Serve, flags, &ProcessEnvironment::of_process())
+fn resolved(flags: &Flags, for_connect: bool) -> Result<Resolved, ConfigError> {
+    let mut resolved = resolve::resolve(Mode::Serve, flags, &ProcessEnvironment::of_process())?;
+    // Nobody has asked for a daemon that stays.
+    if for_connect && resolved.is_default("daemon-idle-timeout-ms") {
+        resolved.settings.config.limits.daemon_idle_timeout = IDLE_FOR_CONNECT;
+    }
+    Ok(resolved)
 }
 
 /// The same after a change of the file, which is said in the log.
-fn resolved_again(flags: &Flags) -> Result<Resolved, ConfigError> {
-    let resolved = resolved(flags)?;
+fn resolved_again(flags: &Flags, for_connect: bool) -> Result<Resolved, ConfigError> {
+    let resolved = resolved(flags, for_connect)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }

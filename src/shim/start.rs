@@ -26,8 +26,8 @@ pub const STARTER: &str = "start-daemon";
 /// The line on the daemon's stdout that says that it serves.
 pub const READY: &str = "ready";
 
-/// A daemon that was started for a shim ends after this time without use.
-const IDLE_TIMEOUT: &str = "--daemon-idle-timeout=15m";
+/// The flag of a daemon that was started for a shim.
+const FOR_CONNECT: &str = "--for-connect";
 
 /// The time for the service manager, and for a daemon to say that it serves.
 const MANAGER: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 
 /// The properties of the daemon's unit, as in `contrib/systemd/drawbridge.service`.
-const PROPERTIES: [&str; 6] = [
+pub const PROPERTIES: [&str; 6] = [
     "Type=notify",
     "KillMode=process",
     "OOMPolicy=continue",
@@ -79,7 +79,7 @@ fn arguments(socket: Option<&Path>, config: Option<&OsStr>) -> Vec<OsString> {
     let socket = socket.and_then(|path| std::path::absolute(path).ok());
     let socket = socket.iter().flat_map(|path| pair("--socket", path.as_os_str()));
     let config = config.iter().flat_map(|path| pair("--config", path));
-    [OsString::from("serve"), IDLE_TIMEOUT.into()].into_iter().chain(socket).chain(config).collect()
+    [OsString::from("serve"), FOR_CONNECT.into()].into_iter().chain(socket).chain(config).collect()
 }
 
 /// The environment of the daemon: nothing in it is the client's.
@@ -181,7 +181,7 @@ fn start_daemon(arguments: &[OsString]) -> io::Result<Vec<u8>> {
     let (reader, writer) = io::pipe()?;
     #[allow(clippy::disallowed_methods)] // the one place that starts a daemon
     let mut command = Command::new(image);
-    command.arg0("drawbridge").args(arguments).arg("--for-connect");
+    command.arg0("drawbridge").args(arguments);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let prepare = || {
         setsid()?;
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_daemon_gets_only_where_it_is_and_what_it_reads() {
         let words = arguments(Some(Path::new("/a/s")), Some(OsStr::new("/c.toml")));
-        assert_eq!(words, ["serve", IDLE_TIMEOUT, "--socket", "/a/s", "--config", "/c.toml"]);
-        assert_eq!(arguments(None, None), ["serve", IDLE_TIMEOUT]);
+        assert_eq!(words, ["serve", FOR_CONNECT, "--socket", "/a/s", "--config", "/c.toml"]);
+        assert_eq!(arguments(None, None), ["serve", FOR_CONNECT]);
     }
 }

@@ -69,6 +69,39 @@ async fn typescript_client_to_rust_agent() {
     }
 }
 
+/// The client of an official SDK, which knows nothing of a daemon, through `connect`.
+#[tokio::test]
+async fn rust_client_through_the_daemon() {
+    let daemon = Daemon::new("rust");
+    let seen = limited(async |marked: &Marked| {
+        let shim = AcpAgentConfig::new(BRIDGE).args(daemon.connect()).arg("--").arg(rust_agent());
+        rust_client::converse(shim.env(MARK, &marked.mark), env!("CARGO_MANIFEST_DIR"))
+            .await
+            .expect("the conversation goes through")
+    })
+    .await;
+    assert_eq!(seen, expected("rust-agent"));
+    daemon.served();
+}
+
+#[tokio::test]
+async fn typescript_client_through_the_daemon() {
+    if !node_is_ready() {
+        return;
+    }
+    let daemon = Daemon::new("typescript");
+    let output = limited(async |marked: &Marked| {
+        let mut client = Command::new("node");
+        client.arg(node("client.mjs")).arg(BRIDGE).args(daemon.connect()).arg("--");
+        client.args(typescript_agent());
+        run(client, "", marked).await
+    })
+    .await;
+    let seen: Value = serde_json::from_slice(&output.stdout).expect("the client prints its report");
+    assert_eq!(seen, expected("typescript-agent"));
+    daemon.served();
+}
+
 /// The bridge offers `session/close` for an agent that does not know it.
 #[tokio::test]
 async fn close_without_the_agent() {
@@ -146,6 +179,50 @@ fn expected(agent: &str) -> Value {
         "again": { "stop": "end_turn", "seen": ["agent: heard still there?"] },
         "refused": -32002,
     })
+}
+
+/// A place for a daemon, which ends soon after its last client.
+struct Daemon(std::path::PathBuf);
+
+impl Daemon {
+    fn new(name: &str) -> Daemon {
+        let name = format!("drawbridge-interop-{}-{name}", std::process::id());
+        let place = std::env::temp_dir().join(name);
+        std::fs::create_dir(&place).unwrap();
+        let log = place.join("log").display().to_string();
+        let text = format!(
+            "[defaults]\nlog-file = '{log}'\nlost-client-timeout = 0\nchannel-idle-timeout = 0\n\
+             daemon-idle-timeout = '100ms'\n"
+        );
+        std::fs::write(place.join("config.toml"), text).unwrap();
+        Daemon(place)
+    }
+
+    /// The arguments of the bridge in front of the agent's command.
+    fn connect(&self) -> Vec<String> {
+        let file = |name: &str| self.0.join(name).display().to_string();
+        let words = ["connect", "--socket", &file("socket"), "--config", &file("config.toml")];
+        words.map(str::to_owned).into()
+    }
+
+    /// Looks whether a daemon has served, and waits for its end.
+    fn served(&self) {
+        let log = std::fs::read_to_string(self.0.join("log")).unwrap();
+        assert!(log.contains("connects an editor") && !log.contains("served without"), "{log}");
+        for _ in 0..1000 {
+            if !self.0.join("socket").exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the daemon has not ended: {log}");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The report of the Rust client, run here.

@@ -244,3 +244,31 @@ fn a_file_that_others_can_write_is_fatal_if_it_was_named() {
     assert!(said.contains("other users may write to it"), "{said}");
     site.end();
 }
+
+/// Where the tool is there that reads units as the service manager does.
+#[test]
+fn the_units_are_sound() {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd");
+    let scratch = crate::scratch::Scratch::new();
+    for name in ["drawbridge.service", "drawbridge.socket"] {
+        let text = fs::read_to_string(units.join(name)).expect("a unit");
+        let text = text.replace("%h/.cargo/bin/drawbridge", crate::site::DRAWBRIDGE);
+        fs::write(scratch.file(name), text).expect("a unit");
+    }
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["--user", "verify"]).arg(scratch.file("drawbridge.socket"));
+    verify.arg(scratch.file("drawbridge.service")).env("XDG_RUNTIME_DIR", scratch.path());
+    match verify.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let of_ours: Vec<&str> = said.lines().filter(|it| it.contains("drawbridge")).collect();
+            assert!(output.status.success() && of_ours.is_empty(), "{said}");
+        }
+        Err(error) => eprintln!("skipped: there is no systemd-analyze: {error}"),
+    }
+    // What connect asks the service manager for is what the unit says.
+    let unit = fs::read_to_string(units.join("drawbridge.service")).expect("the unit");
+    for property in drawbridge::shim::start::PROPERTIES {
+        assert!(unit.lines().any(|line| line == property), "{property}");
+    }
+}
