@@ -7,6 +7,7 @@ mod ancestors;
 mod meeting;
 mod memory;
 mod orphan;
+mod plain;
 mod relay;
 pub mod start;
 

@@ -7,6 +7,7 @@
 //! | `bench relay -- CMD…` | copies bytes between its client and a command |
 //! | `bench host SOCKET SHARE` | a bridge for many clients, in front of a raw agent |
 //! | `bench fairness` | round trips beside floods, alone: quick to look at |
+//! | `bench speed` | round trips and floods on every path, alone: quick to look at |
 //! | `bench core` | what an event costs in the core, alone: for a profiler to look at |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
 //! | `bench soak` | a long run with faults at random; looks at what is left, not at time |
@@ -53,6 +54,7 @@ usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH]
        bench host SOCKET SHARE
        bench core [ROUNDS]
        bench fairness
+       bench speed
        bench allocations [--write]
        bench soak [SECONDS [SEED]]";
 
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         ["relay", "--", ..] => relay::run(&arguments[2..]),
         ["host", socket, share] => host::run(socket, share),
         ["fairness"] => fairness(),
+        ["speed"] => speed(),
         ["core"] => measure::core::look(1_000),
         ["core", rounds] => number(rounds).and_then(measure::core::look),
         ["allocations"] => allocations::run(false),
@@ -94,6 +97,15 @@ fn fairness() -> io::Result<()> {
     println!("{:#?}", measure::crowd::measure(&lab)?);
     println!("{:#?}", measure::fairness::measure(&lab)?);
     println!("{:#?}", measure::many::measure(&lab)?);
+    Ok(())
+}
+
+/// Prints the round trips and floods on every path.
+fn speed() -> io::Result<()> {
+    let programs = Programs::find(None, None)?;
+    machine::pin()?;
+    let lab = Lab { programs, effort: Effort::Quick };
+    println!("{:#?}", measure::speed::measure(&lab)?);
     Ok(())
 }
 

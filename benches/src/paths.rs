@@ -5,12 +5,16 @@ use std::fmt;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 /// The version of the official process in the middle that we compare with.
 const CONDUCTOR_VERSION: &str = "5.0.0";
 /// The name of the conductor's crate and of its binary.
 pub const CONDUCTOR: &str = "agent-client-protocol-conductor";
+
+/// The name of the configuration file of the daemon.
+const DAEMON: &str = "daemon.toml";
 
 /// A way from the client to the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,13 +25,16 @@ pub enum Path {
     Relay,
     /// drawbridge with its defaults.
     Drawbridge,
+    /// drawbridge connect, and the daemon behind it.
+    Connect,
     /// The official process in the middle.
     Conductor,
 }
 
 impl Path {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Path; 4] = [Path::Direct, Path::Relay, Path::Drawbridge, Path::Conductor];
+    pub const ALL: [Path; 5] =
+        [Path::Direct, Path::Relay, Path::Drawbridge, Path::Connect, Path::Conductor];
 }
 
 impl fmt::Display for Path {
@@ -36,6 +43,7 @@ impl fmt::Display for Path {
             Path::Direct => "direct",
             Path::Relay => "bare relay",
             Path::Drawbridge => "drawbridge",
+            Path::Connect => "connect",
             Path::Conductor => "conductor",
         })
     }
@@ -67,6 +75,12 @@ impl Programs {
         let scratch = env::temp_dir().join(format!("drawbridge-bench-{}", std::process::id()));
         fs::create_dir_all(&scratch)?;
         let conductor = conductor.or_else(installed_conductor);
+        let log = scratch.join("daemon.log").display().to_string();
+        let text = format!(
+            "[defaults]\nlog-file = '{log}'\nlost-client-timeout = 0\nmax-sessions = 0\n\
+             daemon-idle-timeout = '200ms'\n"
+        );
+        fs::write(scratch.join(DAEMON), text)?;
         Ok(Programs { bench, drawbridge, conductor, scratch })
     }
 
@@ -86,6 +100,7 @@ impl Programs {
                 command
             }
             Path::Drawbridge => self.drawbridge(&[], &[]),
+            Path::Connect => self.connect("socket-of-daemon"),
             Path::Conductor => {
                 let mut agent = self.bench.clone().into_os_string();
                 agent.push(" agent");
@@ -111,6 +126,22 @@ impl Programs {
         (command, socket)
     }
 
+    /// drawbridge connect, with a daemon at the socket of this name, which ends soon after its
+    /// last client.
+    pub fn connect(&self, socket: &str) -> Command {
+        let mut command = Command::new(&self.drawbridge);
+        command.arg("connect").arg("--socket").arg(self.scratch.join(socket));
+        command.arg("--config").arg(self.scratch.join(DAEMON)).arg("--");
+        command.arg(&self.bench).arg("agent");
+        self.clean(&mut command);
+        command
+    }
+
+    /// Whether a daemon is at the socket of this name.
+    pub fn has_daemon(&self, socket: &str) -> bool {
+        self.scratch.join(socket).exists()
+    }
+
     /// drawbridge with `options`, in front of a raw agent with `agent_options`.
     ///
     /// Its log is written as by default, but into the scratch folder; the user's
@@ -118,16 +149,28 @@ impl Programs {
     pub fn drawbridge(&self, options: &[&str], agent_options: &[&str]) -> Command {
         let mut command = Command::new(&self.drawbridge);
         command.args(options).arg("--").arg(&self.bench).arg("agent").args(agent_options);
+        self.clean(&mut command);
+        command
+    }
+
+    fn clean(&self, command: &mut Command) {
         for (name, _) in env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
         command.env("XDG_STATE_HOME", &self.scratch).env("XDG_CONFIG_HOME", &self.scratch);
-        command
     }
 }
 
 impl Drop for Programs {
     fn drop(&mut self) {
+        // The daemon has its socket there for as long as it lives.
+        let sockets = ["socket-of-daemon", "socket-of-start"];
+        for _ in 0..100 {
+            if !sockets.iter().any(|socket| self.has_daemon(socket)) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
         // If this fails, a few kilobytes of logs stay in the system's temporary folder.
         let _ = fs::remove_dir_all(&self.scratch);
     }

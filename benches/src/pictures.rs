@@ -20,6 +20,7 @@ fn colour(path: Path) -> &'static str {
         Path::Direct => "#8c959f",
         Path::Relay => "#1a7f37",
         Path::Drawbridge => "#0969da",
+        Path::Connect => "#8250df",
         Path::Conductor => "#bc4c00",
     }
 }

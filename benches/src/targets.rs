@@ -3,7 +3,7 @@
 use crate::host;
 use crate::measure::speed::{LARGE, LONG, PIPE, SHORT, Speed};
 use crate::measure::{Figures, PerPath, core, crowd, life, memory};
-use crate::paths::Path::{self, Conductor, Direct, Drawbridge, Relay};
+use crate::paths::Path::{self, Conductor, Connect, Direct, Drawbridge, Relay};
 use crate::payload::Style;
 use crate::units::{bytes, bytes_a_second, rate, time, times};
 
@@ -132,7 +132,9 @@ fn round_trip(speed: &Speed, lines: &mut Vec<TargetRow>) {
             ..line
         }
     }));
-    later("the same through connect and the daemon", "≤ 2 × bare relay", lines);
+    let what = "the same through connect and the daemon, p50";
+    let by_daemon = p50(Connect);
+    lines.push(at_most(what, time(by_daemon), by_daemon / p50(Relay), 2.0, "bare relay"));
     let opening = &speed.opening;
     let added = (opening[&Drawbridge].p50 - opening[&Direct].p50).max(0.0);
     let target = "direct + ≤ 100 µs".to_owned();
@@ -147,6 +149,9 @@ fn floods(speed: &Speed, lines: &mut Vec<TargetRow>) {
         lines.push(at_least(&what, rate(ours), ours / rates[&Relay], 0.62, "bare relay"));
     }
     let rates = &speed.floods[&SHORT];
+    let by_daemon = rates[&Connect];
+    let what = "flood of small updates through connect and the daemon";
+    lines.push(at_least(what, rate(by_daemon), by_daemon / rates[&Relay], 0.45, "bare relay"));
     let ours = rates[&Drawbridge];
     let what = "flood of small updates";
     lines.push(beside_conductor(what, "≥ 50 × conductor", rates, |conductor| {
@@ -198,6 +203,8 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
     let mib = |count: f64| count * f64::from(1 << 20);
     let idle = figures.idle as f64;
     lines.push(within("memory of an idle bridge", idle, mib(6.0), bytes, of(mib(6.0), "≤")));
+    let shim = figures.shim as f64;
+    lines.push(within("memory of an idle shim", shim, mib(4.0), bytes, of(mib(4.0), "≤")));
     match figures.keeper {
         None => lines.push(TargetRow::missing("keeper of a channel", "≤ 2 MiB PSS", "none here")),
         Some(keeper) => {
@@ -257,14 +264,21 @@ fn life(figures: &Figures, lines: &mut Vec<TargetRow>) {
     let life = &figures.life;
     let watched = life.watched.as_secs();
     let what = format!("wake-ups of an idle bridge in {watched} s");
-    let woken = life.wake_ups as f64;
-    lines.push(TargetRow {
-        figure: life.wake_ups.to_string(),
-        ratio: "–".to_owned(),
-        ..within(&what, woken, 0.0, rate, "0".to_owned())
-    });
+    let of_shim = format!("wake-ups of an idle shim in {watched} s");
+    for (what, woken) in [(what, life.wake_ups), (of_shim, life.wake_ups_of_shim)] {
+        lines.push(TargetRow {
+            figure: woken.to_string(),
+            ratio: "–".to_owned(),
+            ..within(&what, woken as f64, 0.0, rate, "0".to_owned())
+        });
+    }
     let start = life.start[&Drawbridge];
     lines.push(within("start to first byte out", start, 5e-3, time, "≤ 5 ms".to_owned()));
+    let start = life.start[&Connect];
+    let what = "connect to first byte out, with a daemon";
+    lines.push(within(what, start, 10e-3, time, "≤ 10 ms".to_owned()));
+    let what = "connect to first byte out, which starts a daemon";
+    lines.push(within(what, life.first_start, 100e-3, time, "≤ 100 ms".to_owned()));
     let added = (life.last_close - life.exit).max(0.0);
     let target = format!("agent's own exit ({}) + ≤ 50 ms", time(life.exit));
     lines.push(within("last close to tree gone, added", added, 50e-3, time, target));

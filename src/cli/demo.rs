@@ -4,6 +4,7 @@
 //! in front of the stub agent, with short idle times, and prints what happens.
 
 mod editor;
+mod place;
 #[cfg(target_os = "linux")]
 mod sight;
 
@@ -19,6 +20,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use self::editor::Editor;
+use self::place::Place;
 #[cfg(target_os = "linux")]
 use self::sight::Sight;
 use super::print::failure;
@@ -67,7 +69,56 @@ fn play() -> io::Result<()> {
     quit(&mut editor)?;
     #[cfg(target_os = "linux")]
     kill_the_bridge()?;
-    Ok(())
+    let place = Place::new()?;
+    let shown = two_editors(&place);
+    drop(place);
+    shown
+}
+
+/// Shows two editors on one agent by a daemon of their own, and kills the first one.
+fn two_editors(place: &Place) -> io::Result<()> {
+    say("\n8. Two editors, each in front of `drawbridge connect`. The first one starts a daemon:")?;
+    let (socket, config) = (place.file("socket"), place.file("config.toml"));
+    let options = ["connect", "--socket", &socket, "--config", &config];
+    let mut first = Editor::start(&options, &[])?;
+    introduce_silently(&mut first)?;
+    let session = open(&mut first)?;
+    let mut second = Editor::start(&options, &[])?;
+    introduce_silently(&mut second)?;
+    let other = open(&mut second)?;
+    let agents = [agent_of(&mut first, &session)?, agent_of(&mut second, &other)?];
+    say(&format!("   {session} is served by process {}, {other} by {}.", agents[0], agents[1]))?;
+    if agents[0] != agents[1] {
+        // As where an agent runs the demonstration.
+        return say("   No daemon may be used here, so each is served alone (the log says why).");
+    }
+    say("   Two editors, one agent. The first editor and its connect are killed:")?;
+    first.kill()?;
+    let id = prompt(&mut second, &other, "say I am still here.")?;
+    for text in heard(&mut second, id)? {
+        say(&format!("   {other} says   {text}"))?;
+    }
+    second.quit()?;
+    place.wait_for_the_end()?;
+    say("   Then the second one quits. Shortly after, the agent and the daemon are gone.")
+}
+
+/// The process that serves a session.
+fn agent_of(editor: &mut Editor, session: &str) -> io::Result<String> {
+    let id = prompt(editor, session, "pid")?;
+    Ok(heard(editor, id)?.concat())
+}
+
+/// The texts of an agent until the answer to a prompt.
+fn heard(editor: &mut Editor, prompt: u64) -> io::Result<Vec<String>> {
+    let mut said = Vec::new();
+    loop {
+        let message = editor.next()?;
+        if message["id"] == prompt {
+            return Ok(said);
+        }
+        said.extend(chunk(&message));
+    }
 }
 
 /// Quits the editor in order, with an agent that runs, and looks at what is left.
@@ -150,20 +201,10 @@ fn prompt(editor: &mut Editor, session: &str, script: &str) -> io::Result<u64> {
 
 /// Asks both sessions for the process that serves them, and returns its id.
 fn share(editor: &mut Editor, first: &str, second: &str) -> io::Result<i32> {
-    let mut said = Vec::new();
-    for session in [first, second] {
-        let id = prompt(editor, session, "pid")?;
-        loop {
-            let message = editor.next()?;
-            if message["id"] == id {
-                break;
-            }
-            said.extend(chunk(&message));
-        }
-    }
+    let said = [agent_of(editor, first)?, agent_of(editor, second)?];
     say("\n2. Each session is asked for the process that serves it:")?;
-    say(&format!("   {first} says {}, {second} says {}", said[0], said[said.len() - 1]))?;
-    if said[0] != said[said.len() - 1] {
+    say(&format!("   {first} says {}, {second} says {}", said[0], said[1]))?;
+    if said[0] != said[1] {
         return Err(io::Error::other("two sessions should share one process"));
     }
     say("   Two conversations, one process.")?;

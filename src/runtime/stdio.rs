@@ -127,6 +127,10 @@ impl Source {
                     .try_io(|socket| Ok(recv(socket.as_raw_fd(), room, MsgFlags::MSG_DONTWAIT)?));
                 if let Ok(read) = read {
                     let read = read?;
+                    if read < room.len() {
+                        // It is empty now: a further look would only say so. Its end is kept.
+                        guard.clear_ready();
+                    }
                     buffer.extend_from_slice(&room[..read]);
                     return Ok(read);
                 }
@@ -173,9 +177,10 @@ impl Sink {
         }
     }
 
-    /// One direction of a socket.
+    /// One direction of a socket. It is not watched for room: the system would tell that after
+    /// each message which the peer has read, and each time wake this process for nothing.
     pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
-        Ok(Sink::Socket(watched(fd, Interest::WRITABLE)?))
+        Ok(Sink::Socket(watched(fd, Interest::PRIORITY | Interest::ERROR)?))
     }
 
     /// The writing end of a pipe to an agent.
@@ -228,7 +233,10 @@ impl Sink {
             }
             match self {
                 Sink::Pipe(pipe) => pipe.writable().await?,
-                Sink::Socket(socket) => socket.writable().await?.retain_ready(),
+                Sink::Socket(socket) => {
+                    let again = watched(socket.get_ref().try_clone()?, Interest::WRITABLE)?;
+                    again.writable().await?.retain_ready();
+                }
                 Sink::Thread(thread) => return thread.write(first(pieces)).await,
             }
         }
@@ -263,9 +271,9 @@ impl Sink {
                 pieces => pipe.try_write_vectored(pieces),
             },
             // A write to a peer that is gone is an error only: Rust ignores SIGPIPE.
-            Sink::Socket(socket) => socket.try_io(Interest::WRITABLE, |socket| {
+            Sink::Socket(socket) => {
                 Ok(send(socket.as_raw_fd(), first(pieces), MsgFlags::MSG_DONTWAIT)?)
-            }),
+            }
             Sink::Thread(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

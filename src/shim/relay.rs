@@ -11,15 +11,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use memchr::{memchr, memrchr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use super::meeting::{Meeting, NoDaemon, descriptor};
 use super::memory::{Fate, Memory};
 use super::orphan::{Heard, orphaned};
+use super::plain::PlainLines;
 use crate::bridge::{Limit, Refusal, lines};
-use crate::link::control::{Control, LONGEST, SIGN, Why, WhyKind};
+use crate::link::control::{Control, SIGN, Why, WhyKind};
 use crate::own_process::is_ignored;
 use crate::runtime::parent;
 use crate::runtime::stdio::{Sink, Source};
@@ -52,7 +54,6 @@ pub enum End {
 pub(super) struct Relay {
     meeting: Arc<Meeting>,
     orphan_timeout: Limit,
-    limit: usize,
     editor: EditorLines,
     stdout: Sink,
     memory: RefCell<Memory>,
@@ -110,7 +111,6 @@ impl Relay {
         Ok(Relay {
             meeting,
             orphan_timeout,
-            limit,
             editor: EditorLines { source, lines, reader },
             stdout: Sink::own()?,
             memory: RefCell::default(),
@@ -121,8 +121,7 @@ impl Relay {
 
     /// Serves the editor, by this daemon first.
     pub(super) async fn run(self, daemon: UnixStream) -> io::Result<End> {
-        let Relay { meeting, orphan_timeout, limit, mut editor, stdout, memory, heard, signals } =
-            self;
+        let Relay { meeting, orphan_timeout, mut editor, stdout, memory, heard, signals } = self;
         let is_quiet = || memory.borrow().is_quiet();
         let parent_gone = parent::gone();
         let gone = async {
@@ -133,7 +132,8 @@ impl Relay {
             }
         };
         let mut gone = pin!(gone);
-        let shared = Shared { limit, stdout: &stdout, memory: &memory, heard: &heard };
+        let plain = PlainLines::new();
+        let shared = Shared { plain, stdout: &stdout, memory: &memory, heard: &heard };
         let mut daemon = Some(daemon);
         loop {
             let parted = match daemon.take() {
@@ -171,7 +171,7 @@ impl Relay {
 
 /// What both directions have in common.
 struct Shared<'a> {
-    limit: usize,
+    plain: PlainLines,
     stdout: &'a Sink,
     memory: &'a RefCell<Memory>,
     heard: &'a Heard,
@@ -261,39 +261,51 @@ impl Shared<'_> {
 
     /// Carries lines from the daemon to the editor, until the daemon is gone.
     async fn down(&self, mut from: Source) -> io::Result<Option<Why>> {
-        // A message of the daemon is as long as it lets one be, and a little longer.
-        let mut lines = LineSplitter::new(self.limit.saturating_mul(2).saturating_add(LONGEST));
+        let (mut read, mut out, mut why) = (BytesMut::new(), BytesMut::new(), None);
         let mut reader = FrameReader::default();
-        let (mut out, mut why) = (BytesMut::new(), None);
         loop {
             // What is cut off at the end of the stream is dropped.
-            let read = from.read(lines.buffer(), READ).await.unwrap_or(0);
-            while let Some(line) = lines.next_line() {
-                let Line::Whole(bytes) = line else { continue };
-                if bytes.first() == Some(&SIGN) {
-                    match Control::read(&bytes) {
-                        Some(Control::Keep(kept)) => self.memory.borrow_mut().keep(kept),
-                        Some(Control::Forget(id)) => self.memory.borrow_mut().forget(&id),
-                        Some(Control::Why(said)) => why = Some(said),
-                        // A newer daemon may say more.
-                        _ => {}
-                    }
-                    continue;
+            let fresh = from.read(&mut read, READ).await.unwrap_or(0);
+            if fresh == 0 {
+                return Ok(why);
+            }
+            // The rest of a line that has come in part has no line end.
+            let Some(end) = memrchr(b'\n', &read[read.len() - fresh..]) else { continue };
+            let lines = read.split_to(read.len() - fresh + end + 1);
+            if self.plain.is_plain(&lines) {
+                self.stdout.write_all(&mut [IoSlice::new(&lines)]).await?;
+                continue;
+            }
+            let mut lines = lines.freeze();
+            while let Some(end) = memchr(b'\n', &lines) {
+                let line = lines.split_to(end + 1);
+                if line.first() == Some(&SIGN) {
+                    why = self.heed(&line).or(why);
+                } else if self.passes(&mut reader, line.slice(..end)) {
+                    out.put_slice(&line);
                 }
-                if let Ok(frame) = reader.read(bytes.clone())
-                    && self.memory.borrow_mut().note_of_daemon(&frame) == Fate::Dropped
-                {
-                    continue;
-                }
-                out.put_slice(&bytes);
-                out.put_u8(b'\n');
             }
             self.stdout.write_all(&mut [IoSlice::new(&out)]).await?;
             out.clear();
-            if read == 0 {
-                return Ok(why);
-            }
         }
+    }
+
+    /// Heeds a control line of the daemon; returns why it ends the connection, if it says that.
+    fn heed(&self, line: &[u8]) -> Option<Why> {
+        match Control::read(line.trim_ascii_end()) {
+            Some(Control::Keep(kept)) => self.memory.borrow_mut().keep(kept),
+            Some(Control::Forget(id)) => self.memory.borrow_mut().forget(&id),
+            Some(Control::Why(why)) => return Some(why),
+            // A newer daemon may say more.
+            _ => {}
+        }
+        None
+    }
+
+    /// Notes a message of the daemon; `false`: it does not go to the editor.
+    fn passes(&self, reader: &mut FrameReader, line: Bytes) -> bool {
+        let frame = reader.read(line);
+        frame.map_or(true, |frame| self.memory.borrow_mut().note_of_daemon(&frame) == Fate::Passes)
     }
 
     /// Looks for another daemon, which is started if there is none; `None`: the editor is gone.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub struct Life {
     /// From the start of the path to the first byte of the answer to a line that is no message.
     /// drawbridge answers itself; on the other paths the agent does.
     pub start: PerPath<f64>,
+    /// The same for `drawbridge connect` that has to start a daemon.
+    pub first_start: f64,
     /// The agent's own exit, from the end of its stdin.
     pub exit: f64,
     /// From the last close to the end of the agent, with an idle timeout of 0.
@@ -32,6 +35,8 @@ pub struct Life {
     pub all_stuck: f64,
     /// The context switches of an idle bridge during `watched`.
     pub wake_ups: u64,
+    /// The same of an idle shim.
+    pub wake_ups_of_shim: u64,
     /// How long the idle bridge was watched.
     pub watched: Duration,
     /// The size of the binary, in bytes.
@@ -53,11 +58,13 @@ pub fn measure(lab: &Lab) -> io::Result<Life> {
     }
     Ok(Life {
         start: starts(lab)?,
+        first_start: first_start(lab)?,
         exit: median(&exits),
         last_close: median(&closes),
         one_stuck: median(&ones),
         all_stuck: median(&alls),
-        wake_ups: wake_ups(lab, watched)?,
+        wake_ups: wake_ups(lab, Path::Drawbridge, watched)?,
+        wake_ups_of_shim: wake_ups(lab, Path::Connect, watched)?,
         watched,
         size: std::fs::metadata(&lab.programs.drawbridge)?.len(),
     })
@@ -65,17 +72,36 @@ pub fn measure(lab: &Lab) -> io::Result<Life> {
 
 fn starts(lab: &Lab) -> io::Result<PerPath<f64>> {
     let mut starts: PerPath<Vec<f64>> = BTreeMap::new();
+    let with_daemon = Client::connect(lab.programs.command(Path::Connect))?;
     for _ in 0..lab.effort.of(10, 30) {
         // What the conductor does with such a line is not comparable.
-        for path in [Path::Direct, Path::Relay, Path::Drawbridge] {
-            let start = Instant::now();
-            let mut client = Client::start(lab.programs.command(path))?;
-            client.send(b"this is no message\n")?;
-            client.output.fill()?;
-            starts.entry(path).or_default().push(start.elapsed().as_secs_f64());
+        for path in [Path::Direct, Path::Relay, Path::Drawbridge, Path::Connect] {
+            starts.entry(path).or_default().push(first_byte(lab.programs.command(path))?);
         }
     }
+    drop(with_daemon);
     Ok(starts.into_iter().map(|(path, each)| (path, median(&each))).collect())
+}
+
+fn first_byte(command: Command) -> io::Result<f64> {
+    let start = Instant::now();
+    let mut client = Client::start(command)?;
+    client.send(b"this is no message\n")?;
+    client.output.fill()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn first_start(lab: &Lab) -> io::Result<f64> {
+    const SOCKET: &str = "socket-of-start";
+    let mut starts = Vec::new();
+    for _ in 0..REPETITIONS {
+        starts.push(first_byte(lab.programs.connect(SOCKET))?);
+        // The daemon ends soon after its only client.
+        while lab.programs.has_daemon(SOCKET) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(median(&starts))
 }
 
 fn exit(lab: &Lab) -> io::Result<f64> {
@@ -112,8 +138,8 @@ fn stuck(lab: &Lab, agents: usize) -> io::Result<f64> {
     Ok(took)
 }
 
-fn wake_ups(lab: &Lab, watched: Duration) -> io::Result<u64> {
-    let mut client = Client::connect(lab.programs.command(Path::Drawbridge))?;
+fn wake_ups(lab: &Lab, path: Path, watched: Duration) -> io::Result<u64> {
+    let mut client = Client::connect(lab.programs.command(path))?;
     let session = client.open()?;
     client.ping(&session)?;
     // The survey after the turn is over by then.

@@ -31,6 +31,8 @@ pub struct MemoryFigures {
     pub idle: u64,
     /// The keeper of its agent; `None` where there is none.
     pub keeper: Option<Shared>,
+    /// The memory of a shim, in bytes.
+    pub shim: u64,
     /// The number of sessions, and the memory of each.
     pub per_session: Vec<(usize, f64)>,
     /// A client that does not read, with the default and a small outbox.
@@ -69,6 +71,7 @@ pub fn measure(lab: &Lab) -> io::Result<MemoryFigures> {
     Ok(MemoryFigures {
         idle,
         keeper: keeper(lab)?,
+        shim: shim(lab)?,
         per_session,
         stalled_clients,
         stalled_agent: stalled_agent(lab, OUTBOXES[1])?,
@@ -83,6 +86,14 @@ fn keeper(lab: &Lab) -> io::Result<Option<Shared>> {
     client.ping(&session)?;
     let named = children(client.pid())?.into_iter().find(|(_, name)| name == "channel-keeper");
     named.map(|(pid, _)| shared(pid)).transpose()
+}
+
+/// The memory of a shim that has served a turn, in bytes.
+fn shim(lab: &Lab) -> io::Result<u64> {
+    let mut client = Client::connect(lab.programs.command(Path::Connect))?;
+    let session = client.open()?;
+    client.ping(&session)?;
+    Ok(wait_until_calm(client.pid(), CALM, PATIENCE)?.resident)
 }
 
 fn sessions(lab: &Lab) -> io::Result<(u64, Vec<(usize, f64)>)> {

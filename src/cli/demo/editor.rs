@@ -91,7 +91,6 @@ impl Editor {
     }
 
     /// Kills the bridge.
-    #[cfg(target_os = "linux")]
     pub(super) fn kill(mut self) -> io::Result<()> {
         self.bridge.kill()?;
         self.bridge.wait().map(drop)
