@@ -11,6 +11,7 @@
 //! | `bench core` | what an event costs in the core, alone: for a profiler to look at |
 //! | `bench allocations` | counts what a frame costs on the hot path, and compares |
 //! | `bench soak` | a long run with faults at random; looks at what is left, not at time |
+//! | `bench town` | the same for the daemon: very many editors, and deaths of all kinds |
 //!
 //! It is never shipped. `docs/performance.md` says how it is measured.
 
@@ -35,6 +36,7 @@ mod stand;
 mod stats;
 mod targets;
 mod text;
+mod town;
 mod units;
 
 use std::env;
@@ -56,7 +58,8 @@ usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH]
        bench fairness
        bench speed
        bench allocations [--write]
-       bench soak [SECONDS [SEED]]";
+       bench soak [SECONDS [SEED]]
+       bench town [SECONDS [SEED]]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -76,6 +79,11 @@ fn main() -> ExitCode {
         ["soak", seconds] => number(seconds).and_then(|seconds| soak::run(seconds, 1)),
         ["soak", seconds, seed] => {
             number(seconds).and_then(|seconds| soak::run(seconds, number(seed)?))
+        }
+        ["town"] => town::run(300, 1),
+        ["town", seconds] => number(seconds).and_then(|seconds| town::run(seconds, 1)),
+        ["town", seconds, seed] => {
+            number(seconds).and_then(|seconds| town::run(seconds, number(seed)?))
         }
         ["run", ..] => Options::read(&arguments[1..]).and_then(|options| options.run()),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, USAGE)),

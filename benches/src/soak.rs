@@ -4,7 +4,7 @@
 //! once? Is no process left? Has the bridge as many descriptors as before, and
 //! about as much memory? It fails if one of the answers is no.
 
-mod chance;
+pub mod chance;
 mod client;
 mod deeds;
 

@@ -135,6 +135,15 @@ const RECIPES: &[Recipe] = &[
         variables: &[],
     },
     Recipe {
+        name: "town",
+        about: "five minutes with 200 editors of one daemon, in which editors, agents and daemons die",
+        work: Work::Steps(&[
+            &["cargo", "build", "--release", "--workspace"],
+            &["cargo", "run", "--release", "--package", "bench", "--", "town"],
+        ]),
+        variables: &[],
+    },
+    Recipe {
         name: "lint",
         about: "format and lints, warnings denied",
         work: Work::Steps(&[
