@@ -39,6 +39,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
+use self::arrivals::Earlier;
 #[cfg(target_os = "linux")]
 use self::children::keeper_process::KeeperStarter;
 use self::children::ledger::Ledger;
@@ -56,7 +57,7 @@ use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
-use crate::bridge::{Bridge, Config, Event, Moment, ShutdownCause};
+use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
 use crate::link::control::{Control, WhyKind};
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
@@ -121,6 +122,7 @@ struct Loop {
     origins: Origins,
     editors: Editors,
     hosting: Hosting,
+    earlier: Earlier,
     /// The number of the client that connected last.
     last_client: u64,
     marks: Rc<Notify>,
@@ -138,6 +140,7 @@ impl Loop {
         let clock = Clock::new();
         let marks = Rc::new(Notify::new());
         let (inputs, to_loop, clients_to_loop) = Inputs::new();
+        let swept = clients_to_loop.clone();
         let mut tasks = JoinSet::new();
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
@@ -157,9 +160,14 @@ impl Loop {
             own_crowd,
         );
 
-        if let Some(state) = setup.state.clone() {
+        let state = setup.state.clone().filter(|state| children::ledger::may_be_in(state));
+        let is_sweeping = state.is_some();
+        if let Some(state) = state {
             let spare = setup.agents.first().map(|agent| agent.spare.clone()).unwrap_or_default();
-            tasks.spawn_local(children::sweeps::sweep_ledgers(state, spare));
+            tasks.spawn_local(async move {
+                children::sweeps::sweep_ledgers(state, spare).await;
+                let _ = swept.send(Input::LedgersSwept);
+            });
         }
         let shutdown_timeout = setup.limits.shutdown_timeout;
         let starts = StartSetup {
@@ -185,6 +193,7 @@ impl Loop {
             origins: Origins::new(setup.agents),
             editors: Editors::default(),
             hosting,
+            earlier: Earlier { daemons: EarlierBridges::default(), is_sweeping },
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
@@ -202,8 +211,9 @@ impl Loop {
     }
 
     async fn run(mut self) -> io::Result<Outcome> {
-        if let Hosting::Editor = self.hosting {
-            self.connect_editor()?;
+        match self.hosting {
+            Hosting::Editor => self.connect_editor()?,
+            Hosting::Many(_) => self.tell_earlier(),
         }
         loop {
             self.run_effects();
@@ -294,6 +304,10 @@ impl Loop {
                     tracing::debug!(bytes = half_line, "the editor's input ended within a line");
                 }
                 self.client_gone(client, ShutdownCause::StdinEnded);
+            }
+            Input::LedgersSwept => {
+                self.earlier.is_sweeping = false;
+                self.tell_earlier();
             }
             Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {

@@ -12,11 +12,28 @@ use super::stdio::{Sink, Source};
 use super::surroundings::Surroundings;
 use crate::agent_environment;
 use crate::bridge::config::Limits;
-use crate::bridge::{AgentId, ClientId, Event, Lane, Look, Moment, Outdated, ShutdownCause};
+use crate::bridge::{
+    AgentId, ClientId, EarlierBridges, Event, Lane, Look, Moment, Outdated, ShutdownCause,
+};
 use crate::link::control::{Control, WhyKind};
 use crate::wire::{Frame, Malformed};
 
+/// The bridges before this one that may still hold conversations.
+pub(super) struct Earlier {
+    /// Those whose agents have keepers.
+    pub(super) daemons: EarlierBridges,
+    /// Whether agents without keepers, that killed bridges have left, are being ended.
+    pub(super) is_sweeping: bool,
+}
+
 impl Loop {
+    /// Tells the core what earlier bridges may hold.
+    pub(super) fn tell_earlier(&mut self) {
+        let mut earlier = self.earlier.daemons.clone();
+        earlier.are_ending |= self.earlier.is_sweeping;
+        self.handle_event(Event::EarlierBridges(earlier));
+    }
+
     /// Connects the client at the bridge's own stdio.
     pub(super) fn connect_editor(&mut self) -> io::Result<()> {
         let (stdout, stdin) = (Sink::own()?, Source::own()?);
@@ -37,7 +54,10 @@ impl Loop {
                 self.origins.add_agent(agent);
             }
             Arrival::Client(connection) => self.accept(*connection),
-            Arrival::EarlierBridges(earlier) => self.handle_event(Event::EarlierBridges(earlier)),
+            Arrival::EarlierBridges(daemons) => {
+                self.earlier.daemons = daemons;
+                self.tell_earlier();
+            }
             Arrival::Superseded => self.handle_event(Event::Superseded),
             Arrival::Reconfigured { limits, agents } => self.reconfigured(limits, agents),
             Arrival::Holds(answer) => {

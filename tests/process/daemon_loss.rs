@@ -194,3 +194,28 @@ fn while_no_daemon_can_be_started_requests_are_refused_and_it_is_tried_again() {
     editor.leave();
     site.end();
 }
+
+#[test]
+fn agents_without_keepers_are_ended_before_anything_is_restored() {
+    let mut site = Site::new("shutdown-timeout = '1s'\nno-keeper = true\n");
+    let store = site.scratch.directory("store").display().to_string();
+    // One that a shim has started would keep its ledger in the home of the user's record.
+    site.serve(&[]);
+    let flags = ["--state-dir", &*store, "--lock-sessions", "--deaf-stdin", "--deaf-term"];
+    let mut editor = site.editor(&flags);
+    let session = editor.new_session();
+    editor.turn(&session, "say hello");
+    let old = editor.pid_of(&session);
+    editor.leave();
+    kill_daemon(&site);
+    site.ended();
+    assert!(processes::is_alive(old), "nobody ends it");
+    fs::remove_file(site.socket()).expect("it is left");
+    site.serve(&[]);
+    let mut editor = site.editor(&flags);
+    let answer = editor.restore("session/load", &session);
+    assert!(!processes::is_alive(old), "the old one was ended first");
+    assert!(answer["result"].is_object(), "{answer}\n{site}");
+    editor.leave();
+    site.end();
+}

@@ -29,7 +29,7 @@ use crate::user_files::Directory;
 const NAMES: u32 = 64;
 
 /// Whether there may be ledgers in a state directory.
-pub(super) fn may_be_in(state: &Path) -> bool {
+pub(in crate::runtime) fn may_be_in(state: &Path) -> bool {
     state.join(FOLDER).is_dir()
 }
 

@@ -42,9 +42,6 @@ impl Children {
 /// Ends the agents and trees that killed bridges have left, as listed in the ledgers of
 /// this state directory.
 pub(in crate::runtime) async fn sweep_ledgers(state: PathBuf, spare: Spare) {
-    if !ledger::may_be_in(&state) {
-        return;
-    }
     let swept = spawn_blocking(move || ledger::sweep::sweep(&state, &spare)).await;
     tell_swept("a bridge that was killed", &swept.unwrap_or_default());
 }
