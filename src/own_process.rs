@@ -21,12 +21,18 @@ const LEAST_FREE: usize = 26;
 /// of a client and the credentials of a login, is shown to no other process and left in no
 /// file, and a limit on the size of files is an error of the write, not the end of everything.
 pub fn fit() {
-    #[cfg(target_os = "linux")]
-    {
-        // It cannot fail with this argument.
-        let _ = nix::sys::prctl::set_dumpable(false);
-    }
+    show_memory(false);
     outlive_file_size_limit();
+}
+
+/// Shows the memory of this process to other processes of the user, or to none. While it does not,
+/// they cannot see its namespaces either.
+pub fn show_memory(is_shown: bool) {
+    #[cfg(target_os = "linux")]
+    // It cannot fail with these arguments.
+    let _ = nix::sys::prctl::set_dumpable(is_shown);
+    #[cfg(not(target_os = "linux"))]
+    let _ = is_shown;
 }
 
 /// Makes a write over the limit on the size of files fail. A handler, not `SIG_IGN`: the system

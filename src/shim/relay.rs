@@ -22,7 +22,7 @@ use super::orphan::{Heard, orphaned};
 use super::plain::PlainLines;
 use crate::bridge::{Limit, Refusal, lines};
 use crate::link::control::{Control, SIGN, Why, WhyKind};
-use crate::own_process::is_ignored;
+use crate::own_process::{self, is_ignored};
 use crate::runtime::parent;
 use crate::runtime::stdio::{Sink, Source};
 use crate::wire::line::{Line, LineSplitter};
@@ -322,7 +322,14 @@ impl Shared<'_> {
         let mut pause = FIRST_PAUSE;
         loop {
             let (meeting, adopted) = (meeting.clone(), self.memory.borrow().blobs());
-            let met = spawn_blocking(move || meeting.meet(ATTEMPT, &adopted)).await;
+            let met = spawn_blocking(move || {
+                // The daemon looks at this process before it says anything.
+                own_process::show_memory(true);
+                let met = meeting.meet(ATTEMPT, &adopted);
+                own_process::show_memory(false);
+                met
+            });
+            let met = met.await;
             match met.unwrap_or_else(|error| Err(NoDaemon::lost(&error))) {
                 Ok((daemon, welcome)) => {
                     tracing::info!("connected to the daemon {}", welcome.pid);

@@ -219,3 +219,23 @@ fn agents_without_keepers_are_ended_before_anything_is_restored() {
     editor.leave();
     site.end();
 }
+
+/// Root may look into any process; an ordinary user may not look into a shim that hides its memory.
+#[test]
+fn a_shim_of_an_ordinary_user_is_let_in_again() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let site = site().of_user(65_534);
+    let mut editor = site.editor(&[]);
+    editor.new_session();
+    let daemon = kill_daemon(&site);
+    eventually(&format!("another daemon\n{site}"), || {
+        editor.call("session/new", &new(&site))["result"].is_object()
+    });
+    assert_ne!(site.daemon(), daemon);
+    let owner = fs::metadata(format!("/proc/{}/environ", editor.pid())).expect("the shim");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0, "its memory is hidden again");
+    editor.leave();
+    site.end();
+}

@@ -3,6 +3,8 @@
 
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +31,8 @@ pub(crate) struct Site {
     mark: String,
     /// Daemons that the test has started itself.
     served: Vec<Child>,
+    /// The user that everything here is started as, if not this one.
+    user: Option<u32>,
     is_checked: bool,
 }
 
@@ -37,9 +41,24 @@ impl Site {
     pub(crate) fn new(defaults: &str) -> Site {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("site-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let site = Site { scratch: Scratch::new(), mark, served: Vec::new(), is_checked: false };
+        let site = Site {
+            scratch: Scratch::new(),
+            mark,
+            served: Vec::new(),
+            user: None,
+            is_checked: false,
+        };
         site.configure(defaults);
         site
+    }
+
+    /// Makes everything here belong to another user, as which it is started. Only root may.
+    pub(crate) fn of_user(mut self, user: u32) -> Site {
+        for path in [self.scratch.path(), &self.scratch.file("config.toml")] {
+            chown(path, Some(user), Some(user)).expect("root may");
+        }
+        self.user = Some(user);
+        self
     }
 
     /// Writes the configuration file: these defaults, and the stub as the agent `stub`.
@@ -74,6 +93,9 @@ impl Site {
         program.arg(command).arg("--socket").arg(socket);
         if command != "reload" {
             program.arg("--config").arg(config);
+        }
+        if let Some(user) = self.user {
+            program.uid(user).gid(user);
         }
         program
     }
