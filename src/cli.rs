@@ -4,6 +4,7 @@
 //! [`Settings`]. Nothing here touches the protocol.
 
 mod args;
+mod config_file;
 mod connect;
 pub mod demo;
 mod error;

@@ -77,7 +77,7 @@ pub fn serve(setup: DaemonSetup, socket: Socket, ready: impl FnOnce()) -> io::Re
     ready();
     service_manager::tell(Readiness::Ready);
     let reloads_on_hangup = !has_terminal();
-    let outcome = run_for_many(bridge, Host { arrivals, orders: to_door, reloads_on_hangup });
+    let outcome = run_for_many(bridge, Host::new(arrivals, to_door, reloads_on_hangup));
     service_manager::tell(Readiness::Stopping);
     // The loop has let go of the door, which has removed the socket.
     let place = door.join();

@@ -148,11 +148,10 @@ pub struct Swept {
     pub spared: Vec<String>,
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn this_process_is_below_its_parent() {
         let parent = std::os::unix::process::parent_id();

@@ -39,7 +39,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use self::alarm::Alarm;
-use self::arrivals::Earlier;
 #[cfg(target_os = "linux")]
 use self::children::keeper_process::KeeperStarter;
 use self::children::ledger::Ledger;
@@ -51,7 +50,7 @@ pub use self::connection::{Arrival, Connection, DoorOrder, Link};
 use self::editors::Editors;
 use self::flow::{Crowd, Rest};
 pub use self::hosting::Host;
-use self::hosting::{EDITOR, Hosting};
+use self::hosting::{EDITOR, Earlier, Hosting};
 use self::input::{Input, Inputs};
 use self::origins::Origins;
 use self::outbox::OutboxSum;
@@ -169,14 +168,18 @@ impl Loop {
                 let _ = swept.send(Input::LedgersSwept);
             });
         }
-        let shutdown_timeout = setup.limits.shutdown_timeout;
         let starts = StartSetup {
             ledger: Ledger::in_state(setup.state.as_deref()),
             outbox_bytes: setup.outbox_bytes,
             sum: sum.clone(),
             descriptor_limit: setup.descriptor_limit,
             #[cfg(target_os = "linux")]
-            keepers: KeeperStarter::wanted(setup.keeper, shutdown_timeout, setup.log, setup.trees),
+            keepers: KeeperStarter::wanted(
+                setup.keeper,
+                setup.limits.shutdown_timeout,
+                setup.log,
+                setup.trees,
+            ),
         };
         let mut agents = setup.agents.iter().map(|agent| agent.config.clone());
         let first = agents.next().unwrap_or_default();

@@ -10,6 +10,7 @@ mod orphan;
 mod plain;
 mod relay;
 pub mod start;
+mod to_editor;
 
 use std::io;
 use std::os::unix::net::UnixStream;

@@ -54,7 +54,7 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
             }
         }
     });
-    let outcome = run_for_many(setup, Host { arrivals, orders, reloads_on_hangup: false });
+    let outcome = run_for_many(setup, Host::new(arrivals, orders, false));
     logs.flush(Duration::from_millis(200));
     outcome.map(drop)
 }

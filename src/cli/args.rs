@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
+use std::path::Path;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -169,6 +170,12 @@ impl Flags {
         let mut flags = self.clone();
         flags.given.retain(|(index, _)| OPTIONS[*index].modes.have(mode));
         flags
+    }
+
+    /// The same flags with this configuration file.
+    pub(super) fn reading(mut self, file: &Path) -> Flags {
+        self.config_file = Some(file.into());
+        self
     }
 
     /// The configuration file that `--config` names.

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use nix::sys::stat::{Mode as FileMode, umask};
 use super::args::ConnectArgs;
 use super::exit_code::{NO_AGENT, UNUSABLE, USAGE};
 use super::print::failure;
-use super::resolve::Resolved;
+use super::process_environment::default_config_file;
+use super::resolve::{Presence, Resolved};
 use super::run;
 use super::settings::Settings;
 use super::warning::ConfigWarning;
@@ -33,10 +34,12 @@ const LAST_LINES: Duration = Duration::from_millis(200);
 /// Connects the editor with the daemon, or serves it embedded where there is none for it.
 pub(super) fn connect(resolved: Resolved, arguments: ConnectArgs) -> ExitCode {
     own_process::withhold_inherited_descriptors();
-    let Resolved { settings, mut warnings, .. } = resolved;
+    let Resolved { settings, mut warnings, file, .. } = resolved;
     let named = arguments.flags.0.agent().map(|name| name.to_string_lossy().into_owned());
-    let config = arguments.flags.0.config_file().map(OsString::from);
-    let config = config.or_else(|| env::var_os("DRAWBRIDGE_CONFIG"));
+    // A daemon finds the default file of the user's record, and has to be told of any other.
+    let file = file.filter(|file| file.presence != Presence::Absent).map(|file| file.path);
+    let config = file.filter(|path| Some(path) != default_config_file().as_ref());
+    let config = config.map(PathBuf::into_os_string);
     let rest = arguments.rest.clone();
     let settings = match settings.with_agent(arguments.rest) {
         Ok(settings) => settings,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{User, geteuid};
 
+use super::options::PREFIX;
 use crate::user_files::belongs_to_another;
 
 /// The environment variables and the home directory.
@@ -23,6 +24,13 @@ impl ProcessEnvironment {
     /// The environment of this process.
     pub(super) fn of_process() -> Self {
         ProcessEnvironment { variables: env::vars_os().collect(), home: home() }
+    }
+
+    /// The same without the variables of options.
+    pub(super) fn without_options(mut self) -> Self {
+        let is_option = |name: &OsString| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        self.variables.retain(|name, _| !is_option(name));
+        self
     }
 
     /// The value of a variable; `None`: it is not set.
@@ -63,6 +71,13 @@ impl ProcessEnvironment {
             .filter(|path| path.is_absolute())
             .or_else(|| self.home.as_ref().map(|home| home.join(under_home)))
     }
+}
+
+/// The default path of the configuration file for a process whose environment names no other:
+/// that in the home of the user's record.
+pub(super) fn default_config_file() -> Option<PathBuf> {
+    let home = User::from_uid(geteuid()).ok()?.map(|user| user.dir);
+    ProcessEnvironment { variables: BTreeMap::new(), home }.config_file()
 }
 
 /// The user's home directory: that of `HOME`, unless it belongs to another user, as under

@@ -6,9 +6,10 @@
 //! the filter.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 
 use super::args::Flags;
+use super::config_file::file_to_read;
+pub(super) use super::config_file::{ConfigFile, Presence};
 use super::error::{ConfigError, Origin};
 use super::file::{self, Contents, LoadError, Unusable};
 use super::mode::Mode;
@@ -43,27 +44,6 @@ impl Resolved {
     pub(super) fn is_default(&self, name: &str) -> bool {
         find(name).is_some_and(|index| self.origins[index] == Origin::Default)
     }
-}
-
-/// The configuration file that was looked for.
-pub(super) struct ConfigFile {
-    /// Its path.
-    pub(super) path: PathBuf,
-    /// The place where it was named.
-    pub(super) origin: Origin,
-    /// Whether the file is there.
-    pub(super) presence: Presence,
-}
-
-/// Whether a file is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
-    /// The file was read.
-    Read,
-    /// The file does not exist, and need not exist.
-    Absent,
-    /// The file need not be read, and cannot be used.
-    Unusable,
 }
 
 /// The settings that `flags`, `environment` and the file ask for.
@@ -301,19 +281,6 @@ fn read(
         let value = value.to_string_lossy().into_owned();
         ConfigError::Value { origin: origin.clone(), value, reason }
     })
-}
-
-/// The path of the configuration file, and where it was named. `None`: it is named
-/// nowhere, and there is no default path.
-fn file_to_read(flags: &Flags, environment: &ProcessEnvironment) -> Option<(PathBuf, Origin)> {
-    let name = variable("config");
-    if let Some(path) = flags.config_file() {
-        Some((PathBuf::from(path), Origin::Flag("config")))
-    } else if let Some(path) = environment.get(&name) {
-        Some((PathBuf::from(path), Origin::Variable(name)))
-    } else {
-        environment.config_file().map(|path| (path, Origin::Default))
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::stat::{Mode as FileMode, umask};
 
 use super::args::{Flags, ServeArgs};
-use super::error::ConfigError;
+use super::error::{ConfigError, Origin};
 use super::exit_code::{SERVED, SURVIVORS, UNUSABLE, USAGE};
 use super::mode::Mode;
 use super::print::failure;
@@ -22,7 +22,7 @@ use crate::bridge::Limit;
 use crate::daemon::{
     Configuration, DaemonSetup, NoSocket, Socket, given_listener, serve as serve_socket,
 };
-use crate::link::peer::Namespaces;
+use crate::link::peer::{Namespaces, runs_inside_agent};
 use crate::link::place::Place;
 use crate::logs::Logs;
 use crate::own_process;
@@ -57,6 +57,15 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         Ok(resolved) => resolved,
         Err(error) => return failure(&error, USAGE),
     };
+    // It is read again from another directory.
+    let named = resolved.file.as_ref().filter(|file| file.origin != Origin::Default);
+    let flags = match named {
+        Some(file) => flags.reading(&file.path),
+        None => flags,
+    };
+    if for_connect && runs_inside_agent() {
+        return failure(&"a daemon must not run inside of the process tree of an agent", UNUSABLE);
+    }
     let socket = match take_socket(&resolved.settings, given) {
         Ok(socket) => socket,
         // Another `connect` was faster.
@@ -73,6 +82,8 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
             return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
         }
     };
+    // A relative path of the log is one in the present directory.
+    let log = logs.place();
     // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
     let descriptor_limit = own_process::raise_descriptor_limit();
@@ -95,7 +106,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         descriptor_limit,
         trees: None,
         keeper: !settings.no_keeper,
-        log: logs.place(),
+        log,
         stderr: logs.stderr(),
     };
     let namespaces = match settings.allow_foreign_namespaces {
@@ -122,7 +133,11 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
 }
 
 fn resolved(flags: &Flags, for_connect: bool) -> Result<Resolved, ConfigError> {
-    let mut resolved = resolve::resolve(Mode::Serve, flags, &ProcessEnvironment::of_process())?;
+    let environment = ProcessEnvironment::of_process();
+    // The options of a daemon that nobody has started by hand are those of the file alone: the
+    // environment may be that of some login.
+    let environment = if for_connect { environment.without_options() } else { environment };
+    let mut resolved = resolve::resolve(Mode::Serve, flags, &environment)?;
     // Nobody has asked for a daemon that stays.
     if for_connect && resolved.is_default("daemon-idle-timeout-ms") {
         resolved.settings.config.limits.daemon_idle_timeout = IDLE_FOR_CONNECT;

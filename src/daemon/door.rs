@@ -63,7 +63,12 @@ impl Door {
             let runtime =
                 Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             runtime
-                .and_then(|runtime| runtime.block_on(self.run()))
+                .and_then(|runtime| {
+                    let kept = runtime.block_on(self.run());
+                    // A lock of an earlier daemon may still be waited for.
+                    runtime.shutdown_background();
+                    kept
+                })
                 .inspect_err(|error| tracing::error!("the daemon lets nobody in: {error}"))
                 .ok()
         })
@@ -77,6 +82,10 @@ impl Door {
         let mut watches = JoinSet::new();
         self.watch_earlier(&mut watches).await;
         let mut identity = self.socket.identity();
+        if watch.is_program_replaced() {
+            // A shim from before an update has started it.
+            self.tell(Arrival::Superseded).await;
+        }
         loop {
             let cause = tokio::select! {
                 biased;

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::link::WIRE;
-use crate::link::control::{Control, Hello, LONGEST, Text, WhyKind};
+use crate::link::control::{Control, Hello, LONGEST, MOST_ADOPTED, Text, WhyKind};
 use crate::link::peer::{self, Namespaces, Stranger};
 
 /// The time for the first lines.
@@ -22,9 +22,8 @@ const LAST_LINE: Duration = Duration::from_secs(1);
 const MOST_VARIABLES: usize = 4096;
 const LARGEST_ENVIRONMENT: usize = 2 << 20;
 
-/// The most words of a command, and the most sessions that are taken over.
+/// The most words of a command.
 const MOST_WORDS: usize = 4096;
-const MOST_ADOPTED: usize = 1024;
 
 /// A connection, with what it wants.
 pub(super) struct Introduced {

@@ -77,6 +77,10 @@ mod system {
 
     use super::Readiness;
 
+    /// There is no socket of a service manager here.
+    ///
+    /// # Errors
+    /// None.
     pub fn listener() -> io::Result<Option<UnixListener>> {
         Ok(None)
     }

@@ -24,7 +24,7 @@ use crate::link::place::Place;
 use crate::processes::ProcessIdentity;
 use crate::runtime::Arrival;
 
-/// The most files of earlier daemons that are looked at.
+/// The most earlier daemons that are watched.
 const MOST: usize = 64;
 
 /// How often a daemon that goes on is asked what it holds.
@@ -81,8 +81,8 @@ impl EarlierDaemons {
         let own = own_name(place);
         let names = place.names_of_trees().unwrap_or_default();
         let others = names.into_iter().filter(|name| *name != own);
-        let held = others.take(MOST).filter_map(|name| Earlier::held(place, name));
-        EarlierDaemons(held.collect())
+        let held = others.filter_map(|name| Earlier::held(place, name));
+        EarlierDaemons(held.take(MOST).collect())
     }
 
     pub(super) fn is_empty(&self) -> bool {

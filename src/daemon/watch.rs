@@ -48,11 +48,11 @@ impl Watch {
 }
 
 impl Program {
-    /// `None`: it is not known, or it was replaced before.
+    /// `None`: it is not known.
     fn own() -> Option<Program> {
         let path = fs::read_link("/proc/self/exe").ok()?;
-        let own = identity(Path::new("/proc/self/exe"))?;
-        (identity(&path) == Some(own)).then_some(Program { path, identity: own })
+        let identity = identity(Path::new("/proc/self/exe"))?;
+        Some(Program { path, identity })
     }
 }
 

@@ -16,6 +16,9 @@ pub const SIGN: u8 = b'#';
 /// The longest control line, in bytes: an environment of 2 MiB that is no UTF-8 fits in.
 pub const LONGEST: usize = 16 << 20;
 
+/// The most sessions that a daemon takes over from one editor.
+pub const MOST_ADOPTED: usize = 1024;
+
 /// One control line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -105,11 +105,25 @@ pub fn admit(stream: &impl AsFd, _: Namespaces) -> Result<(), Stranger> {
     check_user(stream)
 }
 
+/// Whether this process itself was started by an agent, as far as that can be told.
+#[cfg(target_os = "linux")]
+pub fn runs_inside_agent() -> bool {
+    process::is_inside_agent(std::process::id()) != Some(false)
+}
+
+/// Whether this process itself was started by an agent: the system does not show that.
+#[cfg(not(target_os = "linux"))]
+pub fn runs_inside_agent() -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 mod process {
     use std::fs;
     use std::os::fd::AsFd;
 
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::getsockopt;
     use nix::sys::socket::sockopt::{PeerCredentials, PeerPidfd};
 
@@ -129,9 +143,13 @@ mod process {
     const TRIES: usize = 4;
 
     pub(super) fn admit(stream: &impl AsFd, namespaces: Namespaces) -> Result<(), Stranger> {
-        // While it is held, the process id of the peer means nobody else. Older kernels have
-        // none; then the birth of the process is compared.
-        let _held = getsockopt(stream, PeerPidfd);
+        // A handle of the peer, which shows at the end that it was the peer that was looked at.
+        // Older kernels have none; then the birth of the process is compared.
+        let handle = match getsockopt(stream, PeerPidfd) {
+            Ok(handle) => Some(handle),
+            Err(Errno::ENOPROTOOPT) => None,
+            Err(_) => return Err(Stranger::NotSeen),
+        };
         let peer = getsockopt(stream, PeerCredentials).map_err(|_| Stranger::NotSeen)?;
         let pid = match u32::try_from(peer.pid()) {
             // No process of this namespace has that number.
@@ -158,7 +176,11 @@ mod process {
             return Err(Stranger::InsideAgent);
         }
         // Otherwise another process was looked at.
-        if before.lives() { Ok(()) } else { Err(Stranger::NotSeen) }
+        let has_ended = handle.is_some_and(|handle| {
+            let mut end = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+            poll(&mut end, PollTimeout::ZERO) != Ok(0)
+        });
+        if before.lives() && !has_ended { Ok(()) } else { Err(Stranger::NotSeen) }
     }
 
     /// Whether a process or one of its ancestors was started by an agent; `None`: one of them
@@ -166,7 +188,7 @@ mod process {
     ///
     /// An agent with a keeper cannot get a process out of its tree, since the keeper adopts
     /// orphans; one without has left its cookie in the environment of what it starts.
-    fn is_inside_agent(pid: u32) -> Option<bool> {
+    pub(super) fn is_inside_agent(pid: u32) -> Option<bool> {
         let mut next = pid;
         for _ in 0..GENERATIONS {
             let entry = processes::at(next)?;

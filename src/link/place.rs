@@ -107,9 +107,13 @@ impl Place {
     /// If the directory cannot be read.
     pub fn names_of_trees(&self) -> io::Result<Vec<OsString>> {
         let family = with(&self.family, ".").to_string_lossy().into_owned();
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
         let is_one = |name: &OsString| {
             let name = name.to_string_lossy();
-            name.starts_with(&family) && name.ends_with(".trees")
+            let of = name.strip_prefix(&family).and_then(|rest| rest.strip_suffix(".trees"));
+            // Another place in the same directory may have a longer name.
+            let of = of.and_then(|of| of.split_once('.'));
+            of.is_some_and(|(pid, born)| is_number(pid) && is_number(born))
         };
         Ok(self.directory.names()?.into_iter().filter(is_one).collect())
     }

@@ -25,11 +25,10 @@ impl ProcessIdentity {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_process_lives_that_has_the_same_id_and_the_same_birth() {
         let own = ProcessIdentity::of(std::process::id()).unwrap();

@@ -12,19 +12,9 @@ use super::stdio::{Sink, Source};
 use super::surroundings::Surroundings;
 use crate::agent_environment;
 use crate::bridge::config::Limits;
-use crate::bridge::{
-    AgentId, ClientId, EarlierBridges, Event, Lane, Look, Moment, Outdated, ShutdownCause,
-};
+use crate::bridge::{AgentId, ClientId, Event, Lane, Look, Moment, Outdated, ShutdownCause};
 use crate::link::control::{Control, WhyKind};
 use crate::wire::{Frame, Malformed};
-
-/// The bridges before this one that may still hold conversations.
-pub(super) struct Earlier {
-    /// Those whose agents have keepers.
-    pub(super) daemons: EarlierBridges,
-    /// Whether agents without keepers, that killed bridges have left, are being ended.
-    pub(super) is_sweeping: bool,
-}
 
 impl Loop {
     /// Tells the core what earlier bridges may hold.

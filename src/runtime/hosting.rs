@@ -5,7 +5,7 @@ use std::future::pending;
 use tokio::sync::mpsc;
 
 use super::connection::{Arrival, DoorOrder};
-use crate::bridge::ClientId;
+use crate::bridge::{ClientId, EarlierBridges};
 
 /// The one client of embedded mode: the editor that has started the bridge.
 pub(super) const EDITOR: ClientId = ClientId(1);
@@ -22,22 +22,39 @@ pub(super) enum Hosting {
 #[derive(Debug)]
 pub struct Host {
     /// What comes through the door.
-    pub arrivals: mpsc::Receiver<Arrival>,
+    arrivals: mpsc::Receiver<Arrival>,
     /// Orders to the door.
-    pub orders: mpsc::Sender<DoorOrder>,
+    orders: mpsc::Sender<DoorOrder>,
     /// Whether SIGHUP means that the configuration has changed, and not the end of a terminal.
-    pub reloads_on_hangup: bool,
+    reloads_on_hangup: bool,
+    /// Whether nothing comes any more.
+    is_closed: bool,
+}
+
+impl Host {
+    /// A door that is open.
+    pub fn new(
+        arrivals: mpsc::Receiver<Arrival>,
+        orders: mpsc::Sender<DoorOrder>,
+        reloads_on_hangup: bool,
+    ) -> Host {
+        Host { arrivals, orders, reloads_on_hangup, is_closed: false }
+    }
 }
 
 impl Hosting {
     /// The next thing that comes through the door.
     pub(super) async fn next(&mut self) -> Arrival {
-        if let Hosting::Many(host) = self
-            && let Some(arrival) = host.arrivals.recv().await
-        {
-            return arrival;
+        let Hosting::Many(host) = self else { return pending().await };
+        match host.arrivals.recv().await {
+            Some(arrival) => arrival,
+            None if host.is_closed => pending().await,
+            None => {
+                // Nobody keeps the door any more.
+                host.is_closed = true;
+                Arrival::Superseded
+            }
         }
-        pending().await
     }
 
     /// Makes the door read the configuration again, if that is what SIGHUP asks for.
@@ -55,8 +72,17 @@ impl Hosting {
         if let Hosting::Many(host) = self {
             let _ = host.orders.try_send(DoorOrder::Close);
             // Who is in the queue gets no answer, and looks for another daemon.
+            host.is_closed = true;
             host.arrivals.close();
             while host.arrivals.try_recv().is_ok() {}
         }
     }
+}
+
+/// The bridges before this one that may still hold conversations.
+pub(super) struct Earlier {
+    /// Those whose agents have keepers.
+    pub(super) daemons: EarlierBridges,
+    /// Whether agents without keepers, that killed bridges have left, are being ended.
+    pub(super) is_sweeping: bool,
 }

@@ -81,15 +81,14 @@ impl Meeting {
         within: Duration,
         adopted: &[String],
     ) -> Result<(UnixStream, Welcome), NoDaemon> {
-        let until = Instant::now() + within;
+        let until = Deadline(Instant::now() + within);
         let name = self.place.socket().display().to_string();
         let unusable = |error| NoDaemon::Unusable(name.clone(), error);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if until.left().is_err() {
                 return Err(NoDaemon::Silent(name));
             }
-            match self.attempt(left, adopted)? {
+            match self.attempt(until, adopted)? {
                 Attempt::Welcome(stream, welcome) => return Ok((stream, welcome)),
                 Attempt::Busy => sleep(PAUSE),
                 Attempt::None => {
@@ -98,12 +97,12 @@ impl Meeting {
                         sleep(PAUSE);
                         continue;
                     };
-                    match self.attempt(left, adopted)? {
+                    match self.attempt(until, adopted)? {
                         Attempt::Welcome(stream, welcome) => return Ok((stream, welcome)),
                         Attempt::Busy => sleep(PAUSE),
                         Attempt::None => {
                             let config = self.hello.config.clone().map(OsString::from);
-                            let left = until.saturating_duration_since(Instant::now());
+                            let left = until.left().unwrap_or_default();
                             start::start(self.socket.as_deref(), config.as_deref(), left)
                                 .map_err(|why| NoDaemon::NotStarted(name.clone(), why))?;
                         }
@@ -113,7 +112,7 @@ impl Meeting {
         }
     }
 
-    fn attempt(&self, left: Duration, adopted: &[String]) -> Result<Attempt, NoDaemon> {
+    fn attempt(&self, until: Deadline, adopted: &[String]) -> Result<Attempt, NoDaemon> {
         let name = || self.place.socket().display().to_string();
         let stream = match self.place.connect() {
             Ok(stream) => stream,
@@ -127,7 +126,7 @@ impl Meeting {
         if check_user(&stream).is_err() {
             return Err(NoDaemon::Foreign(name()));
         }
-        match self.greet(&stream, left, adopted) {
+        match self.greet(&stream, until, adopted) {
             Ok(Some(Control::Welcome(welcome))) => Ok(Attempt::Welcome(stream, welcome)),
             // It is about to end.
             Ok(Some(Control::Why(Why { kind: WhyKind::ShuttingDown, .. })) | None) => {
@@ -148,24 +147,23 @@ impl Meeting {
     fn greet(
         &self,
         stream: &UnixStream,
-        left: Duration,
+        until: Deadline,
         adopted: &[String],
     ) -> io::Result<Option<Control>> {
-        stream.set_read_timeout(Some(left))?;
-        stream.set_write_timeout(Some(left))?;
         let adopts = !adopted.is_empty();
         let hello = Control::Hello(Box::new(Hello { adopts, ..self.hello.clone() }));
         let mut lines = hello.whole_line();
         if adopts {
             lines.extend(Control::Adopt(adopted.to_vec()).whole_line());
         }
-        let mut stream = stream;
         // One that refuses the connection reads nothing, and has said why.
-        let said = stream.write_all(&lines);
+        let said = write_all(stream, &lines, until);
+        let mut stream = stream;
         let mut line = Vec::new();
         let mut byte = [0];
         // What stands behind the first line is ACP, and is read later.
         while line.len() < LONGEST_ANSWER {
+            stream.set_read_timeout(Some(until.left()?))?;
             match stream.read(&mut byte)? {
                 0 => break,
                 _ if byte == *b"\n" => return Ok(Control::read(&line)),
@@ -174,6 +172,36 @@ impl Meeting {
         }
         said.map(|()| None)
     }
+}
+
+/// The end of the time for a meeting.
+#[derive(Clone, Copy)]
+struct Deadline(Instant);
+
+impl Deadline {
+    /// The time that is left.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[allow(clippy::disallowed_methods)] // a bound for blocking calls, before there is a clock
+    fn left(self) -> io::Result<Duration> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+/// Writes everything before the deadline, however slowly it is read.
+fn write_all(mut stream: &UnixStream, mut bytes: &[u8], until: Deadline) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(until.left()?))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A descriptor of a stream for the relay.

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use crate::bridge::Refusal;
 use crate::bridge::lines;
-use crate::link::control::Kept;
+use crate::link::control::{Kept, MOST_ADOPTED};
 use crate::wire::{Frame, FrameKind, Method, OutgoingFrame, Token};
 
 /// The id under which a later daemon gets the editor's `initialize`, which is answered already.
@@ -19,6 +19,8 @@ const AGAIN: &[u8] = b"\"drawbridge-connect\"";
 pub(super) struct Memory {
     /// The last `initialize` of the editor.
     initialize: Option<Frame>,
+    /// Whether it has no answer yet.
+    is_introducing: bool,
     /// The open requests of the editor, in their order, each with the session that it names.
     pending: IndexMap<Token, Option<String>>,
     /// The questions that the daemon has put to the editor, by number, and whether each was
@@ -43,7 +45,8 @@ impl Memory {
         match frame.kind {
             FrameKind::Request => {
                 if frame.method == Method::Initialize {
-                    self.initialize = Some(frame.detached());
+                    self.introduces(frame);
+                    return Fate::Passes;
                 }
                 let session = frame.session().map(|id| id.into_owned());
                 self.pending.insert(frame.id(), session);
@@ -81,10 +84,36 @@ impl Memory {
                 if frame.id().as_bytes() == AGAIN {
                     return Fate::Dropped;
                 }
+                let answers_initialize =
+                    self.initialize.as_ref().map(Frame::id) == Some(frame.id());
+                if self.is_introducing && answers_initialize {
+                    // A daemon that ends leaves the answer to the next one.
+                    let kind = frame.find_text(&["data", "kind"]);
+                    self.is_introducing = kind.as_deref() == Some(Refusal::ShuttingDown.kind());
+                    return if self.is_introducing { Fate::Dropped } else { Fate::Passes };
+                }
                 self.pending.shift_remove(&frame.id());
             }
         }
         Fate::Passes
+    }
+
+    fn introduces(&mut self, initialize: &Frame) {
+        self.initialize = Some(initialize.detached());
+        self.is_introducing = true;
+    }
+
+    /// Whether the editor waits for the answer to its `initialize`.
+    pub(super) fn is_introducing(&self) -> bool {
+        self.is_introducing
+    }
+
+    /// The answer to an `initialize` that no daemon can answer now. A later daemon gets it all the
+    /// same.
+    pub(super) fn refuse_introduction(&mut self) -> Option<OutgoingFrame> {
+        let is_waiting = std::mem::take(&mut self.is_introducing);
+        let initialize = self.initialize.as_ref().filter(|_| is_waiting)?;
+        Some(lines::failure(&initialize.id(), &Refusal::DaemonLost { session: None }))
     }
 
     /// Keeps a session.
@@ -99,7 +128,8 @@ impl Memory {
 
     /// Whether no request and no question is open.
     pub(super) fn is_quiet(&self) -> bool {
-        self.pending.is_empty() && self.questions.is_empty()
+        let no_question = self.questions.values().all(|is_withdrawn| *is_withdrawn);
+        self.pending.is_empty() && !self.is_introducing && no_question
     }
 
     /// Handles the loss of the daemon: the open questions are withdrawn, and the open requests
@@ -109,36 +139,37 @@ impl Memory {
         let questions = std::mem::take(&mut self.questions).into_iter();
         let open = questions.filter(|(_, is_withdrawn)| !is_withdrawn);
         let withdrawn = open.map(|(number, _)| lines::cancel_request(number));
-        let (kept, initialize) = (&self.kept, self.initialize.as_ref().map(Frame::id));
-        let mut answered = Vec::new();
-        self.pending.retain(|token, session| {
-            if initialize.as_ref() == Some(token) {
-                return true;
-            }
-            answered.push(lines::failure(token, &refusal(kept, session.as_deref())));
-            false
-        });
+        let kept = &self.kept;
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let answered = pending
+            .map(|(token, session)| lines::failure(&token, &refusal(kept, session.as_deref())));
         withdrawn.chain(answered).collect()
     }
 
     /// The answer to a message of the editor while there is no daemon; `None`: it gets none.
-    pub(super) fn refused(&self, frame: &Frame) -> Option<OutgoingFrame> {
+    pub(super) fn refused(&mut self, frame: &Frame) -> Option<OutgoingFrame> {
         let is_request = frame.kind == FrameKind::Request;
+        if is_request && frame.method == Method::Initialize {
+            // The next daemon answers it, or the next attempt that fails.
+            self.introduces(frame);
+            return None;
+        }
         let session = frame.session();
         let refusal = refusal(&self.kept, session.as_deref());
         is_request.then(|| lines::failure(&frame.id(), &refusal))
     }
 
-    /// What a later daemon needs of the sessions.
+    /// What a later daemon needs of the sessions: of the last ones, if they are too many.
     pub(super) fn blobs(&self) -> Vec<String> {
-        self.kept.values().cloned().collect()
+        let too_many = self.kept.len().saturating_sub(MOST_ADOPTED);
+        self.kept.values().skip(too_many).cloned().collect()
     }
 
     /// The first message for a later daemon: the editor's `initialize`. If it is answered
     /// already, it goes under another id, and its answer is dropped.
     pub(super) fn introduction(&self) -> Option<Bytes> {
         let initialize = self.initialize.as_ref()?;
-        Some(match self.pending.contains_key(&initialize.id()) {
+        Some(match self.is_introducing {
             true => initialize.bytes().clone(),
             false => initialize.with_id(Token::new(AGAIN)).to_bytes(),
         })
@@ -238,8 +269,26 @@ mod tests {
     }
 
     #[test]
+    fn an_initialize_is_never_forgotten_and_answered_once() {
+        let mut memory = Memory::default();
+        let line = r#"{"id":0,"method":"initialize","params":{}}"#;
+        assert!(memory.refused(&frame(line)).is_none());
+        assert!(memory.is_introducing() && !memory.is_quiet());
+        // A daemon that ends does not answer it.
+        let ends =
+            r#"{"id":0,"error":{"code":-32800,"message":"","data":{"kind":"shutting_down"}}}"#;
+        assert_eq!(gets(&mut memory, ends), Fate::Dropped);
+        assert_eq!(memory.introduction().unwrap(), line);
+        assert!(memory.refuse_introduction().is_some() && memory.refuse_introduction().is_none());
+        assert!(memory.introduction().unwrap().starts_with(br#"{"id":"drawbridge-connect""#));
+        // Its id may be used again.
+        says(&mut memory, r#"{"id":0,"method":"session/prompt","params":{"sessionId":"s"}}"#);
+        assert_eq!(memory.lost().len(), 1);
+    }
+
+    #[test]
     fn without_a_daemon_requests_are_refused_and_the_rest_is_dropped() {
-        let memory = introduced();
+        let mut memory = introduced();
         let prompt = frame(r#"{"id":1,"method":"session/prompt","params":{"sessionId":"s"}}"#);
         assert!(memory.refused(&prompt).is_some());
         let cancel = frame(r#"{"method":"session/cancel","params":{"sessionId":"s"}}"#);

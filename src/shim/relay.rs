@@ -20,13 +20,14 @@ use super::meeting::{Meeting, NoDaemon, descriptor};
 use super::memory::{Fate, Memory};
 use super::orphan::{Heard, orphaned};
 use super::plain::PlainLines;
+use super::to_editor::ToEditor;
 use crate::bridge::{Limit, Refusal, lines};
 use crate::link::control::{Control, SIGN, Why, WhyKind};
 use crate::own_process::{self, is_ignored};
 use crate::runtime::parent;
 use crate::runtime::stdio::{Sink, Source};
 use crate::wire::line::{Line, LineSplitter};
-use crate::wire::{Frame, FrameReader, Glimpse, OutgoingFrame};
+use crate::wire::{Frame, FrameReader, Glimpse};
 
 /// The time of one attempt to reach a daemon again.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -121,7 +122,7 @@ impl Relay {
 
     /// Serves the editor, by this daemon first.
     pub(super) async fn run(self, daemon: UnixStream) -> io::Result<End> {
-        let Relay { meeting, orphan_timeout, mut editor, stdout, memory, heard, signals } = self;
+        let Relay { meeting, orphan_timeout, editor, stdout, memory, heard, signals } = self;
         let is_quiet = || memory.borrow().is_quiet();
         let parent_gone = parent::gone();
         let gone = async {
@@ -131,20 +132,43 @@ impl Relay {
                 () = orphaned(parent_gone, orphan_timeout, heard.clone(), is_quiet) => {}
             }
         };
-        let mut gone = pin!(gone);
+        let to_editor = ToEditor::default();
+        let mut write = pin!(to_editor.write(&stdout));
         let plain = PlainLines::new();
-        let shared = Shared { plain, stdout: &stdout, memory: &memory, heard: &heard };
-        let mut daemon = Some(daemon);
+        let shared =
+            Shared { plain, to_editor: &to_editor, memory: &memory, heard: &heard, meeting };
+        let end = tokio::select! {
+            biased;
+            () = gone => return Ok(End::EditorGone),
+            end = shared.serve(editor, daemon) => end?,
+            // The editor takes nothing any more.
+            failed = &mut write => return failed.map(|()| End::EditorGone),
+        };
+        let emptied = tokio::time::timeout(LAST_LINES, to_editor.emptied());
+        tokio::select! {
+            _ = emptied => {}
+            _ = write => {}
+        }
+        Ok(end)
+    }
+}
+
+/// What both directions have in common.
+struct Shared<'a> {
+    plain: PlainLines,
+    to_editor: &'a ToEditor,
+    memory: &'a RefCell<Memory>,
+    heard: &'a Heard,
+    meeting: Arc<Meeting>,
+}
+
+impl Shared<'_> {
+    /// Serves the editor by one daemon after the other, until the editor is gone or a daemon has
+    /// ended the connection for good.
+    async fn serve(&self, mut editor: EditorLines, first: UnixStream) -> io::Result<End> {
+        let mut daemon = first;
         loop {
-            let parted = match daemon.take() {
-                Some(daemon) => tokio::select! {
-                    biased;
-                    () = &mut gone => return Ok(End::EditorGone),
-                    parted = shared.relay(&mut editor, daemon) => parted?,
-                },
-                None => Parted::DaemonGone(None),
-            };
-            let why = match parted {
+            let why = match self.relay(&mut editor, daemon).await? {
                 Parted::EditorGone => return Ok(End::EditorGone),
                 Parted::DaemonGone(why) => why,
             };
@@ -155,34 +179,12 @@ impl Relay {
                 return Ok(End::Ended(message));
             }
             tracing::warn!("the daemon is gone; another one is looked for");
-            let answers = memory.borrow_mut().lost();
-            shared.say(&answers).await?;
-            daemon = tokio::select! {
-                biased;
-                () = &mut gone => return Ok(End::EditorGone),
-                daemon = shared.look_for_another(&mut editor, &meeting, kind) => daemon?,
-            };
-            if daemon.is_none() {
-                return Ok(End::EditorGone);
+            self.memory.borrow_mut().lost().iter().for_each(|answer| self.to_editor.say(answer));
+            match self.look_for_another(&mut editor, kind).await? {
+                Some(other) => daemon = other,
+                None => return Ok(End::EditorGone),
             }
         }
-    }
-}
-
-/// What both directions have in common.
-struct Shared<'a> {
-    plain: PlainLines,
-    stdout: &'a Sink,
-    memory: &'a RefCell<Memory>,
-    heard: &'a Heard,
-}
-
-impl Shared<'_> {
-    /// Writes messages of the shim itself to the editor.
-    async fn say(&self, messages: &[OutgoingFrame]) -> io::Result<()> {
-        let mut text = BytesMut::new();
-        messages.iter().for_each(|message| message.write_line_to(&mut text));
-        self.stdout.write_all(&mut [IoSlice::new(&text)]).await
     }
 
     async fn relay(&self, editor: &mut EditorLines, daemon: UnixStream) -> io::Result<Parted> {
@@ -208,14 +210,13 @@ impl Shared<'_> {
 
     /// Carries lines from the editor to the daemon, until the editor ends its stream.
     async fn up(&self, editor: &mut EditorLines, to: &Sink) -> io::Result<()> {
-        let (mut out, mut refused) = (BytesMut::new(), Vec::new());
+        let mut out = BytesMut::new();
         let mut is_over = false;
         loop {
             while let Some(line) = editor.next(is_over) {
                 self.heard.note();
-                self.take(&mut editor.reader, line, &mut out, &mut refused);
+                self.take(&mut editor.reader, line, &mut out);
             }
-            self.say(&std::mem::take(&mut refused)).await?;
             if to.write_all(&mut [IoSlice::new(&out)]).await.is_err() {
                 // The other direction brings the last lines of the daemon, and then its end.
                 return pending().await;
@@ -229,23 +230,8 @@ impl Shared<'_> {
     }
 
     /// Takes a line of the editor: it goes to the daemon, or is dropped, or answered here.
-    fn take(
-        &self,
-        reader: &mut FrameReader,
-        line: Line,
-        out: &mut BytesMut,
-        refused: &mut Vec<OutgoingFrame>,
-    ) {
-        let bytes = match line {
-            Line::Whole(bytes) => bytes,
-            Line::TooLong { beginning, end, length } => {
-                // The daemon would refuse it, too.
-                if let Glimpse::Request(token) = Frame::glimpse(&beginning, &end) {
-                    refused.push(lines::failure(&token, &Refusal::TooLong { length }));
-                }
-                return;
-            }
-        };
+    fn take(&self, reader: &mut FrameReader, line: Line, out: &mut BytesMut) {
+        let Some(bytes) = self.whole(line) else { return };
         if bytes.first() == Some(&SIGN) {
             // No editor says control lines: it is what is wrong with the line that counts.
             out.put_u8(b' ');
@@ -259,9 +245,22 @@ impl Shared<'_> {
         out.put_u8(b'\n');
     }
 
+    /// The bytes of a line of the editor; one that is too long is refused as the daemon would.
+    fn whole(&self, line: Line) -> Option<Bytes> {
+        match line {
+            Line::Whole(bytes) => Some(bytes),
+            Line::TooLong { beginning, end, length } => {
+                if let Glimpse::Request(token) = Frame::glimpse(&beginning, &end) {
+                    self.to_editor.say(&lines::failure(&token, &Refusal::TooLong { length }));
+                }
+                None
+            }
+        }
+    }
+
     /// Carries lines from the daemon to the editor, until the daemon is gone.
     async fn down(&self, mut from: Source) -> io::Result<Option<Why>> {
-        let (mut read, mut out, mut why) = (BytesMut::new(), BytesMut::new(), None);
+        let (mut read, mut why) = (BytesMut::new(), None);
         let mut reader = FrameReader::default();
         loop {
             // What is cut off at the end of the stream is dropped.
@@ -272,8 +271,9 @@ impl Shared<'_> {
             // The rest of a line that has come in part has no line end.
             let Some(end) = memrchr(b'\n', &read[read.len() - fresh..]) else { continue };
             let lines = read.split_to(read.len() - fresh + end + 1);
+            self.to_editor.room().await;
             if self.plain.is_plain(&lines) {
-                self.stdout.write_all(&mut [IoSlice::new(&lines)]).await?;
+                self.to_editor.push(&lines);
                 continue;
             }
             let mut lines = lines.freeze();
@@ -282,11 +282,9 @@ impl Shared<'_> {
                 if line.first() == Some(&SIGN) {
                     why = self.heed(&line).or(why);
                 } else if self.passes(&mut reader, line.slice(..end)) {
-                    out.put_slice(&line);
+                    self.to_editor.push(&line);
                 }
             }
-            self.stdout.write_all(&mut [IoSlice::new(&out)]).await?;
-            out.clear();
         }
     }
 
@@ -313,15 +311,15 @@ impl Shared<'_> {
     async fn look_for_another(
         &self,
         editor: &mut EditorLines,
-        meeting: &Arc<Meeting>,
         why: Option<WhyKind>,
     ) -> io::Result<Option<UnixStream>> {
-        if why == Some(WhyKind::ShuttingDown) && editor.fill().await == 0 {
+        let is_introducing = self.memory.borrow().is_introducing();
+        if why == Some(WhyKind::ShuttingDown) && !is_introducing && editor.fill().await == 0 {
             return Ok(None);
         }
         let mut pause = FIRST_PAUSE;
         loop {
-            let (meeting, adopted) = (meeting.clone(), self.memory.borrow().blobs());
+            let (meeting, adopted) = (self.meeting.clone(), self.memory.borrow().blobs());
             let met = spawn_blocking(move || {
                 // The daemon looks at this process before it says anything.
                 own_process::show_memory(true);
@@ -329,37 +327,38 @@ impl Shared<'_> {
                 own_process::show_memory(false);
                 met
             });
-            let met = met.await;
-            match met.unwrap_or_else(|error| Err(NoDaemon::lost(&error))) {
+            match met.await.unwrap_or_else(|error| Err(NoDaemon::lost(&error))) {
                 Ok((daemon, welcome)) => {
                     tracing::info!("connected to the daemon {}", welcome.pid);
                     return Ok(Some(daemon));
                 }
                 Err(error) => tracing::warn!("no daemon can be reached: {error}"),
             }
+            // An editor that waits for its first answer is told, and may try again.
+            let introduction = self.memory.borrow_mut().refuse_introduction();
+            introduction.iter().for_each(|answer| self.to_editor.say(answer));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                ended = self.refuse_all(editor) => return ended.map(|()| None),
+                () = self.refuse_all(editor) => return Ok(None),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Refuses what the editor asks, until it ends its stream.
-    async fn refuse_all(&self, editor: &mut EditorLines) -> io::Result<()> {
+    /// Refuses what the editor asks, until it ends its stream. It may be given up at any time.
+    async fn refuse_all(&self, editor: &mut EditorLines) {
         loop {
-            let mut refused = Vec::new();
             while let Some(line) = editor.next(false) {
                 self.heard.note();
-                if let Line::Whole(bytes) = line
+                if let Some(bytes) = self.whole(line)
                     && let Ok(frame) = editor.reader.read(bytes)
+                    && let Some(answer) = self.memory.borrow_mut().refused(&frame)
                 {
-                    refused.extend(self.memory.borrow().refused(&frame));
+                    self.to_editor.say(&answer);
                 }
             }
-            self.say(&refused).await?;
             if editor.fill().await == 0 {
-                return Ok(());
+                return;
             }
         }
     }

@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{User, geteuid, setsid};
 
 use crate::agent_environment::COOKIE;
+use crate::link::peer;
 use crate::user_files::belongs_to_another;
 
 /// The hidden command of the process in between.
@@ -32,6 +33,9 @@ const FOR_CONNECT: &str = "--for-connect";
 /// The time for the service manager, and for a daemon to say that it serves.
 const MANAGER: Duration = Duration::from_secs(1);
 const SERVES: Duration = Duration::from_secs(5);
+
+/// The most that a daemon may say before it serves, in bytes.
+const LONGEST_TALE: usize = 256 * 1024;
 
 /// The pause between two looks at a process.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -60,15 +64,17 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 pub(super) fn start(
     socket: Option<&Path>,
     config: Option<&OsStr>,
-    within: Duration,
+    mut within: Duration,
 ) -> Result<(), String> {
     let arguments = arguments(socket, config);
-    if let Some(program) = manager_may_start()
-        && by_manager(&program, &arguments, within.min(MANAGER))
-    {
-        return Ok(());
+    let for_manager = within.min(MANAGER);
+    if let Some(program) = manager_may_start() {
+        if by_manager(&program, &arguments, for_manager) {
+            return Ok(());
+        }
+        within = within.saturating_sub(for_manager);
     }
-    if env::var_os(COOKIE).is_some() {
+    if env::var_os(COOKIE).is_some() || peer::runs_inside_agent() {
         return Err("an agent has started this process, and its daemon would be the agent's".into());
     }
     by_starter(&arguments, within).map_err(|error| error.to_string())
@@ -121,6 +127,8 @@ fn by_manager(program: &Path, arguments: &[OsString], within: Duration) -> bool 
     let mut command = Command::new(SYSTEMD_RUN);
     command.args(["--user", "--collect", "--quiet"]);
     command.args(PROPERTIES.map(|property| format!("--property={property}")));
+    // The manager may have imported these from a login.
+    command.arg("--property=UnsetEnvironment=LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT RUST_LOG");
     command.arg("--").arg(program).args(arguments);
     command.env_clear().envs(environment()).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -215,16 +223,18 @@ fn read_until_ready(mut from: impl Read + std::os::fd::AsFd, within: Duration) -
             _ => break,
         }
         match from.read(&mut room) {
-            Ok(length @ 1..) if said.len() < room.len() => said.extend_from_slice(&room[..length]),
+            Ok(length @ 1..) if said.len() < LONGEST_TALE => {
+                said.extend_from_slice(&room[..length]);
+            }
             _ => break,
         }
     }
     said
 }
 
-/// Whether the last line says that the daemon serves.
+/// Whether one of the lines says that the daemon serves; others may be warnings.
 fn is_ready(said: &[u8]) -> bool {
-    said.strip_suffix(b"\n").is_some_and(|said| said.ends_with(READY.as_bytes()))
+    said.split_inclusive(|byte| *byte == b'\n').any(|line| line == b"ready\n")
 }
 
 /// The path of the running program for a child, and what must stay open for it: the file at its
@@ -253,9 +263,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_line_says_that_a_daemon_serves() {
+    fn a_whole_line_says_that_a_daemon_serves() {
+        assert_eq!(READY, "ready");
         assert!(is_ready(b"ready\n") && is_ready(b"warning: x\nready\n"));
-        assert!(!is_ready(b"ready") && !is_ready(b"ready\nerror\n") && !is_ready(b""));
+        assert!(is_ready(b"ready\nwarning: x\n") && is_ready(b"x\nready\nwarn"));
+        assert!(!is_ready(b"ready") && !is_ready(b"not ready\n") && !is_ready(b""));
     }
 
     #[test]

@@ -330,3 +330,30 @@ fn a_line_that_looks_like_a_control_line_is_an_ordinary_mistake() {
     editor.leave();
     site.end();
 }
+
+#[test]
+fn the_daemon_reads_the_configuration_that_its_first_editor_has() {
+    let site = Site::new(SHORT);
+    let directory = site.scratch.directory("config/drawbridge");
+    let text = fs::read_to_string(site.scratch.file("config.toml")).expect("the configuration");
+    fs::write(
+        directory.join("config.toml"),
+        format!("{text}\n[agents.mine]\ncommand = '{}'\n", stub().display()),
+    )
+    .expect("the configuration");
+    let usual = site.connect(&[]);
+    let mut shim = Command::new(usual.get_program());
+    usual.get_envs().for_each(|(name, value)| {
+        value.map(|value| shim.env(name, value));
+    });
+    // It is named by the environment alone.
+    shim.env("XDG_CONFIG_HOME", site.scratch.file("config")).current_dir(site.scratch.path());
+    shim.arg("connect").arg("--socket").arg(site.socket()).args(["--agent", "mine"]);
+    let mut editor = Editor::start(shim);
+    editor.initialize();
+    editor.new_session();
+    assert!(!site.log().contains("served without"), "{site}");
+    site.daemon();
+    editor.leave();
+    site.end();
+}

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -163,7 +163,7 @@ fn after_an_end_in_order_the_next_daemon_waits_for_the_editor() {
     let died = editor.message("_drawbridge/session_died");
     assert_eq!(died["params"]["sessionId"], session);
     eventually("its end", || site.daemons().is_empty());
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     assert!(site.daemons().is_empty(), "nobody has asked for another one");
     let answer = editor.call_about("session/set_mode", &session);
     assert_eq!(refusal(&answer).0, -32002, "{answer}");
@@ -237,5 +237,58 @@ fn a_shim_of_an_ordinary_user_is_let_in_again() {
     let owner = fs::metadata(format!("/proc/{}/environ", editor.pid())).expect("the shim");
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0, "its memory is hidden again");
     editor.leave();
+    site.end();
+}
+
+#[test]
+fn a_daemon_that_waits_for_old_agents_ends_when_it_is_told_to() {
+    let slow = "shutdown-timeout = '20s'\nstdin-grace = '10s'\nterm-grace = '10s'\n";
+    let site = Site::new(slow);
+    let mut editor = site.editor(&["--deaf-stdin", "--deaf-term"]);
+    let session = editor.new_session();
+    let old = editor.pid_of(&session);
+    kill_daemon(&site);
+    eventually("a new session", || editor.call("session/new", &new(&site))["result"].is_object());
+    let daemon = site.daemon();
+    editor.leave();
+    let begun = Instant::now();
+    processes::send_signal(daemon, Signal::SIGTERM);
+    // Its own agent is deaf, too, and gets its graces; the lock of the old one is no reason to wait.
+    eventually("its end", || !site.socket().exists());
+    for pid in site.agents() {
+        processes::send_signal(pid, Signal::SIGKILL);
+    }
+    eventually("its end", || !processes::is_alive(daemon));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(!processes::is_alive(old));
+    site.end();
+}
+
+#[test]
+fn an_editor_that_does_not_read_while_there_is_no_daemon_loses_no_answer() {
+    const REQUESTS: u64 = 3000;
+    let site = site();
+    let mut shim = Editor::start_unread(site.connect(&[]));
+    let asked = shim.ask_to_initialize();
+    eventually("a daemon", || !site.daemons().is_empty() && !site.agents().is_empty());
+    let config = site.scratch.file("config.toml");
+    let text = fs::read_to_string(&config).expect("the configuration");
+    fs::write(&config, "this is no configuration").expect("it is written");
+    kill_daemon(&site);
+    site.logs("no daemon can be reached");
+    let ids: Vec<u64> = (0..REQUESTS).map(|_| shim.request("session/new", &new(&site))).collect();
+    std::thread::sleep(Duration::from_millis(1500));
+    shim.read_from_now_on();
+    shim.answer(asked);
+    for id in ids {
+        // Every line is whole, and every request is answered, in order.
+        assert_eq!(refusal(&shim.answer(id)).1, "daemon_lost");
+    }
+    fs::write(&config, text).expect("it is written");
+    shim.leave();
+    for daemon in site.daemons() {
+        processes::send_signal(daemon, Signal::SIGTERM);
+    }
+    let _ = fs::remove_file(site.socket());
     site.end();
 }

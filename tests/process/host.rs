@@ -74,7 +74,7 @@ fn main() -> ExitCode {
             });
         }
     });
-    let outcome = run_for_many(setup, Host { arrivals, orders, reloads_on_hangup: false });
+    let outcome = run_for_many(setup, Host::new(arrivals, orders, false));
     logs.flush(Duration::from_millis(200));
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -284,3 +284,39 @@ fn no_environment_is_in_the_log_or_in_the_memory_that_others_can_see() {
     editor.leave();
     site.end();
 }
+
+#[test]
+fn no_daemon_is_started_inside_of_an_agent() {
+    let site = Site::new(SHORT);
+    let (answer, script) = (site.scratch.file("answer"), site.scratch.file("agent"));
+    let inner = format!(
+        "env -i {DRAWBRIDGE} connect --socket {} --config {} -- {}",
+        site.socket().display(),
+        site.scratch.file("config.toml").display(),
+        stub().display()
+    );
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}"#;
+    let text = format!(
+        "#!/bin/sh\n(echo '{hello}'; sleep 1) | {inner} > {}\nexec {}\n",
+        answer.display(),
+        stub().display()
+    );
+    write_script(&script, &text);
+    // This one has no daemon either.
+    let mut run = site.command("connect");
+    run.arg("--").arg(&script);
+    let mut bridge = Command::new(DRAWBRIDGE);
+    bridge.args(["--log-file"]).arg(site.scratch.file("log")).arg("--").arg(&script);
+    run.get_envs().for_each(|(name, value)| {
+        value.map(|value| bridge.env(name, value));
+    });
+    bridge.current_dir(site.scratch.path());
+    let mut editor = Editor::start(bridge);
+    editor.initialize();
+    let text = fs::read_to_string(&answer).expect("its answer");
+    assert!(text.contains(r#""protocolVersion":1"#), "{text}\n{site}");
+    assert!(site.daemons().is_empty());
+    site.logs("its daemon would be the agent's");
+    editor.leave();
+    site.end();
+}

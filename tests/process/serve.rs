@@ -272,3 +272,38 @@ fn the_units_are_sound() {
         assert!(unit.lines().any(|line| line == property), "{property}");
     }
 }
+
+#[test]
+fn a_place_with_a_longer_name_in_the_same_directory_is_another_one() {
+    let mut site = Site::new(SHORT);
+    let other = site.scratch.file("socket.work");
+    let mut work = site.command_with("serve", &other, &site.scratch.file("config.toml"));
+    let mut work = work.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it is started");
+    eventually("its socket", || other.exists());
+    site.serve(&[]);
+    let mut editor = site.editor(&[]);
+    let answer = editor.restore("session/load", "stored");
+    assert!(answer["error"].is_object(), "it does not wait: {answer}");
+    assert!(work.try_wait().expect("our child").is_none(), "{site}");
+    editor.leave();
+    processes::send_signal(work.id(), Signal::SIGTERM);
+    assert!(work.wait().expect("our child").success());
+    site.end();
+}
+
+#[test]
+fn a_relative_configuration_file_is_found_again() {
+    let mut site = Site::new(SHORT);
+    let daemon = site.command_with("serve", &site.socket(), Path::new("config.toml"));
+    let mut daemon = daemon;
+    daemon.stdin(Stdio::null()).stdout(Stdio::null());
+    site.serve_by(daemon);
+    let output = site.command("reload").output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    // The same file under another path is the same file.
+    let mut editor = site.editor(&[]);
+    editor.new_session();
+    assert!(!site.log().contains("config_differs"), "{site}");
+    editor.leave();
+    site.end();
+}

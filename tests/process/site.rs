@@ -271,13 +271,25 @@ impl DerefMut for Editor {
 
 impl Editor {
     /// Starts a process.
-    pub(crate) fn start(mut command: Command) -> Editor {
+    pub(crate) fn start(command: Command) -> Editor {
+        let mut editor = Editor::start_unread(command);
+        editor.read_from_now_on();
+        editor
+    }
+
+    /// Begins to read what the process says.
+    pub(crate) fn read_from_now_on(&mut self) {
+        let stdout = self.child.stdout.take().expect("its stdout, which nobody reads yet");
+        self.client.read_from(stdout);
+    }
+
+    /// Starts a process that nobody reads yet.
+    pub(crate) fn start_unread(mut command: Command) -> Editor {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it is started");
         let cwd = command.get_current_dir().expect("a directory");
         let mut client = Client::unconnected(cwd);
         client.write_to(child.stdin.take().expect("its stdin"));
-        client.read_from(child.stdout.take().expect("its stdout"));
         let said = Arc::new(Mutex::new(String::new()));
         let (mut stderr, gathered) = (child.stderr.take().expect("its stderr"), said.clone());
         thread::spawn(move || {

@@ -47,7 +47,6 @@ enum ChildState {
     /// Its group got SIGTERM.
     Terminated,
     /// It has ended, and is not reaped.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "it is reaped at once"))]
     Ended,
     /// It is reaped: its id may be that of another process.
     Reaped,

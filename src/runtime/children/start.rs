@@ -81,6 +81,7 @@ impl Start {
     }
 
     /// The program as the command names it.
+    #[cfg(target_os = "linux")]
     pub(super) fn name(&self) -> &OsStr {
         self.agent.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
