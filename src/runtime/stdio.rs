@@ -181,8 +181,9 @@ impl Sink {
     /// One direction of a socket. It is not watched for room: the system would tell that after
     /// each message which the peer has read, and each time wake this process for nothing.
     pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
+        // Errors are always told, and asking for them would ask for what can be read, too.
         #[cfg(target_os = "linux")]
-        let end = Interest::PRIORITY | Interest::ERROR;
+        let end = Interest::PRIORITY;
         #[cfg(not(target_os = "linux"))]
         let end = Interest::WRITABLE;
         Ok(Sink::Socket(watched(fd, end)?))

@@ -56,7 +56,7 @@ pub(super) struct Relay {
     meeting: Arc<Meeting>,
     orphan_timeout: Limit,
     editor: EditorLines,
-    stdout: Sink,
+    to_editor: ToEditor,
     memory: RefCell<Memory>,
     heard: Heard,
     signals: [Option<Signal>; 3],
@@ -113,7 +113,7 @@ impl Relay {
             meeting,
             orphan_timeout,
             editor: EditorLines { source, lines, reader },
-            stdout: Sink::own()?,
+            to_editor: ToEditor::new(Sink::own()?),
             memory: RefCell::default(),
             heard: Heard::default(),
             signals,
@@ -122,18 +122,17 @@ impl Relay {
 
     /// Serves the editor, by this daemon first.
     pub(super) async fn run(self, daemon: UnixStream) -> io::Result<End> {
-        let Relay { meeting, orphan_timeout, editor, stdout, memory, heard, signals } = self;
+        let Relay { meeting, orphan_timeout, editor, to_editor, memory, heard, signals } = self;
         let is_quiet = || memory.borrow().is_quiet();
         let parent_gone = parent::gone();
         let gone = async {
             tokio::select! {
                 () = signalled(signals) => {}
-                () = stdout.reader_gone() => {}
+                () = to_editor.reader_gone() => {}
                 () = orphaned(parent_gone, orphan_timeout, heard.clone(), is_quiet) => {}
             }
         };
-        let to_editor = ToEditor::default();
-        let mut write = pin!(to_editor.write(&stdout));
+        let mut write = pin!(to_editor.write());
         let plain = PlainLines::new();
         let shared =
             Shared { plain, to_editor: &to_editor, memory: &memory, heard: &heard, meeting };
@@ -274,6 +273,7 @@ impl Shared<'_> {
             self.to_editor.room().await;
             if self.plain.is_plain(&lines) {
                 self.to_editor.push(&lines);
+                self.to_editor.flush();
                 continue;
             }
             let mut lines = lines.freeze();
@@ -285,6 +285,7 @@ impl Shared<'_> {
                     self.to_editor.push(&line);
                 }
             }
+            self.to_editor.flush();
         }
     }
 

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::sync::Notify;
 
 use crate::runtime::stdio::Sink;
@@ -13,9 +13,9 @@ use crate::wire::OutgoingFrame;
 /// With more than this in the buffer, in bytes, no more is read from the daemon.
 const FULL: usize = 1 << 20;
 
-/// The buffer.
-#[derive(Default)]
+/// The buffer, and the editor's end of it.
 pub(super) struct ToEditor {
+    stdout: Sink,
     lines: RefCell<BytesMut>,
     /// Whether a piece is being written.
     is_writing: Cell<bool>,
@@ -26,10 +26,35 @@ pub(super) struct ToEditor {
 }
 
 impl ToEditor {
-    /// Appends whole lines.
+    pub(super) fn new(stdout: Sink) -> ToEditor {
+        let (lines, is_writing) = (RefCell::default(), Cell::default());
+        ToEditor { stdout, lines, is_writing, more: Notify::new(), written: Notify::new() }
+    }
+
+    /// Waits until the editor reads no more.
+    pub(super) async fn reader_gone(&self) {
+        self.stdout.reader_gone().await;
+    }
+
+    /// Appends whole lines, which [`ToEditor::flush`] sends on their way.
     pub(super) fn push(&self, lines: &[u8]) {
         self.lines.borrow_mut().put_slice(lines);
-        self.more.notify_one();
+    }
+
+    /// Writes what the editor takes at once, without a turn of the writer, which gets the rest.
+    pub(super) fn flush(&self) {
+        let mut lines = self.lines.borrow_mut();
+        if lines.is_empty() {
+            return;
+        }
+        if !self.is_writing.get()
+            && let Ok(written) = self.stdout.write_now(&[IoSlice::new(&lines)])
+        {
+            lines.advance(written);
+        }
+        if !lines.is_empty() {
+            self.more.notify_one();
+        }
     }
 
     /// Appends a message of the shim itself.
@@ -56,7 +81,7 @@ impl ToEditor {
     ///
     /// # Errors
     /// If the editor takes nothing any more.
-    pub(super) async fn write(&self, stdout: &Sink) -> io::Result<()> {
+    pub(super) async fn write(&self) -> io::Result<()> {
         loop {
             let piece = self.lines.borrow_mut().split();
             if piece.is_empty() {
@@ -64,7 +89,7 @@ impl ToEditor {
                 continue;
             }
             self.is_writing.set(true);
-            stdout.write_all(&mut [IoSlice::new(&piece)]).await?;
+            self.stdout.write_all(&mut [IoSlice::new(&piece)]).await?;
             self.is_writing.set(false);
             self.written.notify_waiters();
         }

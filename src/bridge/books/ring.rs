@@ -44,7 +44,6 @@ pub struct Ring {
     bytes: usize,
     /// Whether nothing of the conversation is missing.
     is_complete: bool,
-    /// Whether the turn that runs was too long, so that its rest is not kept either.
     is_skipping: bool,
     /// The sequence number of the last message that was given up or not kept.
     missing_up_to: u64,
@@ -65,6 +64,11 @@ impl Ring {
     /// Whether nothing of the conversation is missing.
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Whether the turn that runs was too long, so that its rest is not kept either.
+    pub fn is_skipping(&self) -> bool {
+        self.is_skipping
     }
 
     /// Notes that a turn begins.

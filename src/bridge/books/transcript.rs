@@ -47,6 +47,15 @@ impl Transcript {
         self.opened.len() + self.state.values().map(|entry| entry.bytes.len()).sum::<usize>()
     }
 
+    /// Whether a message of this part would be kept now.
+    pub fn keeps(&self, part: Part) -> bool {
+        match part {
+            Part::Moment => false,
+            Part::State(_) | Part::Plan => true,
+            Part::History | Part::Other => !self.ring.is_skipping(),
+        }
+    }
+
     /// Adds a message for the clients of the session. `limit`: the most bytes of the ring.
     pub fn add(&mut self, part: Part, entry: Entry, limit: usize) {
         match part {

@@ -72,19 +72,21 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
 /// than the agent's bytes, and keeps it for those that come later.
 fn to_company(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let frame = match session.transcript.is_some() {
+    if let Some(call) = step.books.replay_in(session) {
+        return replayed(step, session.channel, call, &frame.detached());
+    }
+    let part = part_of(&frame);
+    let frame = match session.transcript.as_ref().is_some_and(|row| row.keeps(part)) {
         // A small message must not keep the memory of a whole read for as long as it is kept.
         true => frame.detached(),
         false => frame,
     };
-    if let Some(call) = step.books.replay_in(session) {
-        return replayed(step, session.channel, call, &frame);
-    }
-    let is_own = frame.session().is_some_and(|id| *id == *session.agent_id);
-    if is_own && frame.update_kind().is_some_and(|kind| kind == "user_message_chunk") {
+    if frame.update_kind().is_some_and(|kind| kind == "user_message_chunk")
+        && frame.session().is_some_and(|id| *id == *session.agent_id)
+    {
         learn_echo(step, key);
     }
-    let seq = step.books.record(key, part_of(&frame), frame.bytes());
+    let seq = step.books.record(key, part, frame.bytes());
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     // Without a client attached the notification goes nowhere.
     for client in session.clients().to_vec() {

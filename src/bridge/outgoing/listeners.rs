@@ -79,13 +79,19 @@ fn is_shown(
     frame: &Frame,
     showing: Showing,
 ) -> bool {
-    let (Some(row), Some(kind)) = (books.client(client), frame.update_kind()) else { return true };
-    let gate = update::gate(&kind).filter(|_| !is_own(books, session.channel, client));
+    let Some(row) = books.client(client) else { return true };
+    let is_own = is_own(books, session.channel, client);
+    let sees_all =
+        row.listening.mirror == Mirror::Live || matches!(showing, Showing::Replay { .. });
+    if is_own && sees_all {
+        return true;
+    }
+    let Some(kind) = frame.update_kind() else { return true };
+    let gate = update::gate(&kind).filter(|_| !is_own);
     if gate.is_some_and(|gate| !row.listening.passes(gate)) {
         return false;
     }
-    row.listening.mirror == Mirror::Live
-        || matches!(showing, Showing::Replay { .. })
+    sees_all
         || matches!(update::part(&kind), Part::State(_))
         || !is_turn_of_others(books, session, client)
 }
@@ -105,8 +111,9 @@ fn edits(books: &Books, session: &Session, client: ClientId, frame: &Frame, seq:
         Vec::new()
     };
     edits.extend(foreign_terminals(books, session, client, frame));
-    let is_numbered = seq > 0 && books.client(client).is_some_and(|row| row.listening.numbered);
-    edits.extend(numbering::edits(frame, seq).into_iter().filter(|_| is_numbered));
+    if seq > 0 && books.client(client).is_some_and(|row| row.listening.numbered) {
+        edits.extend(numbering::edits(frame, seq));
+    }
     edits
 }
 
