@@ -180,7 +180,7 @@ impl Books {
             cursors: Table::default(),
             deadlines: Deadlines::default(),
             replay_sum: ReplaySum::default(),
-            tenure: Tenure::new(),
+            tenure: Tenure::default(),
             earlier: EarlierBridges::default(),
             replays: BTreeMap::new(),
             touched: Touched::default(),

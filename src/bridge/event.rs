@@ -143,7 +143,7 @@ pub enum Event {
         /// The ids of the sessions.
         sessions: Vec<String>,
     },
-    /// What is known of earlier bridges has changed.
+    /// The knowledge of earlier bridges has changed.
     EarlierBridges(EarlierBridges),
     /// Another bridge takes the place of this one, which ends as soon as nobody would lose
     /// anything with it.

@@ -224,3 +224,22 @@ fn the_numbers_of_questions_begin_where_they_are_told_to() {
     world.answer(channel, turn, END_TURN);
     world.expect_answer(editor, 1, END_TURN);
 }
+
+#[test]
+fn an_idle_limit_that_comes_later_counts_from_the_last_use() {
+    let mut world = World::new();
+    let (editor, channel) = world.start();
+    world.wait(10 * MINUTE);
+    world.expect(channel, Deed::CloseStdin);
+    world.exits(channel, 0);
+    world.wait(10 * MINUTE);
+    world.gone(editor);
+    world.wait(MINUTE);
+    let daemon_idle_timeout = Limit::After(15 * MINUTE);
+    let limits = Limits { daemon_idle_timeout, ..Limits::default() };
+    world.event(Event::Reconfigured { limits: Box::new(limits), agents: Vec::new() });
+    world.wait(14 * MINUTE - 1);
+    assert!(!world.bridge.is_ending());
+    world.wait(1);
+    world.expect_exit(&[]);
+}

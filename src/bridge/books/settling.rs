@@ -9,7 +9,7 @@ use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::effect::Effect;
 use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, SessionKey};
-use crate::bridge::time::{Limit, Moment};
+use crate::bridge::time::Moment;
 use crate::wire::Frame;
 
 impl Books {
@@ -109,11 +109,14 @@ impl Books {
 
     /// Notes whether the bridge is of use, and watches the end of its tenure.
     pub fn settle_tenure(&mut self, now: Moment) {
-        if self.limits.daemon_idle_timeout != Limit::Never || self.tenure.is_superseded {
-            let is_unused = self.clients.is_empty() && self.sessions.is_empty();
-            self.tenure.set_unused(is_unused, now);
-            let is_quiet = self.sessions.values().all(|session| !session.is_busy());
-            self.tenure.set_left(self.clients.is_empty() && is_quiet, now);
+        let has_clients = !self.clients.is_empty();
+        let is_unused = !has_clients && self.sessions.is_empty();
+        // This is done in every step: the sessions are looked at only where they decide.
+        let may_be_left = self.tenure.is_superseded
+            && !has_clients
+            && self.sessions.values().all(|session| !session.is_busy());
+        self.tenure.settle(is_unused, may_be_left, now);
+        if is_unused || may_be_left {
             self.watch(Due::Tenure);
         }
     }

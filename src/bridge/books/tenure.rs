@@ -4,7 +4,7 @@ use crate::bridge::event::ShutdownCause;
 use crate::bridge::time::{Limit, Moment};
 
 /// The facts that decide whether the bridge ends by itself.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tenure {
     /// Since when there is neither a client nor a session; `None`: there is one.
     unused_since: Option<Moment>,
@@ -17,21 +17,12 @@ pub struct Tenure {
 }
 
 impl Tenure {
-    /// The tenure of a new bridge, which nobody uses yet.
-    pub fn new() -> Tenure {
-        Tenure { unused_since: Some(Moment::START), is_superseded: false, left_since: None }
-    }
-
-    /// Notes whether there is neither a client nor a session now.
-    pub fn set_unused(&mut self, is_unused: bool, now: Moment) {
-        let since = self.unused_since.filter(|_| is_unused);
-        self.unused_since = since.or(is_unused.then_some(now));
-    }
-
-    /// Notes whether nobody would lose anything with the bridge now.
-    pub fn set_left(&mut self, may_be_left: bool, now: Moment) {
-        let since = self.left_since.filter(|_| may_be_left);
-        self.left_since = since.or((may_be_left && self.is_superseded).then_some(now));
+    /// Notes whether there is neither a client nor a session now, and whether the bridge is
+    /// superseded and nobody would lose anything with it.
+    pub fn settle(&mut self, is_unused: bool, may_be_left: bool, now: Moment) {
+        let since = |before: Option<Moment>, holds: bool| holds.then(|| before.unwrap_or(now));
+        self.unused_since = since(self.unused_since, is_unused);
+        self.left_since = since(self.left_since, may_be_left);
     }
 
     /// When a bridge that is superseded ends; `None`: somebody needs it.
