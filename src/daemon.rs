@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use self::door::Door;
+use self::door::{Door, MOST_CLIENTS};
 pub use self::roster::Configuration;
 use self::roster::Roster;
 use self::service_manager::Readiness;
@@ -25,9 +25,6 @@ pub use self::service_manager::listener as given_listener;
 pub use self::socket::{NoSocket, Socket};
 use crate::link::peer::Namespaces;
 use crate::runtime::{Host, Outcome, Setup, run_for_many};
-
-/// The most clients that are taken at once.
-const MOST_CLIENTS: usize = 256;
 
 /// The most arrivals that wait for the loop.
 const ARRIVALS: usize = 64;

@@ -3,6 +3,7 @@
 //!
 //! The rules S1 and S5 of `docs/operations.md` (“Who may use the daemon”) are kept here.
 
+pub mod ask;
 pub mod control;
 pub mod machine;
 pub mod peer;

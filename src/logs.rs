@@ -33,6 +33,9 @@ use self::tee::{Taken, Tee};
 /// The limit of each of the two queues, in bytes.
 const QUEUE_BYTES: usize = 1 << 20;
 
+/// The time that the writers get at the exit.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
 /// The running logs.
 #[derive(Debug)]
 pub struct Logs {
@@ -98,15 +101,15 @@ impl Logs {
         StderrSink { queue: self.stderr.clone() }
     }
 
-    /// Waits until all queued lines are written, but not longer than `timeout` in all.
-    pub fn flush(&self, timeout: Duration) {
+    /// Waits until all queued lines are written, but not longer than 200 ms in all.
+    pub fn flush(&self) {
         // The runtime and its clock may be gone when this is called.
         #[allow(clippy::disallowed_methods)]
         let begun = Instant::now();
         if let Some(file) = &self.file {
-            file.queue.flush(timeout);
+            file.queue.flush(LAST_LINES);
         }
-        self.stderr.flush(timeout.saturating_sub(begun.elapsed()));
+        self.stderr.flush(LAST_LINES.saturating_sub(begun.elapsed()));
     }
 }
 

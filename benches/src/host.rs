@@ -5,7 +5,6 @@ use std::env;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use drawbridge::agent_environment::EnvironmentRules;
 use drawbridge::bridge::config::{AgentConfig, Limits, Share};
@@ -55,7 +54,7 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
         }
     });
     let outcome = run_for_many(setup, Host::new(arrivals, orders, false));
-    logs.flush(Duration::from_millis(200));
+    logs.flush();
     outcome.map(drop)
 }
 

@@ -51,7 +51,7 @@ struct Counts {
     failed: AtomicU64,
 }
 
-/// What all editors of a run share.
+/// The state that all editors of a run share.
 struct Town {
     folder: PathBuf,
     drawbridge: PathBuf,
@@ -116,7 +116,7 @@ pub fn run(seconds: u64, seed: u64) -> io::Result<()> {
         Ok(())
     })?;
     let last = town.daemons()?;
-    // What the editors have left is closed, and the agents are ended.
+    // The sessions that the editors have left are closed, and the agents are ended.
     let begun_to_end = Instant::now();
     while !town.agents()?.is_empty() && begun_to_end.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(50));

@@ -28,9 +28,6 @@ use crate::shim::{self, End, Meeting, ShimSetup};
 /// The time in which a daemon must have welcomed the editor. Otherwise it is served embedded.
 const WELCOME: Duration = Duration::from_secs(4);
 
-/// The time that the log's writers get at the exit.
-const LAST_LINES: Duration = Duration::from_millis(200);
-
 /// Connects the editor with the daemon, or serves it embedded where there is none for it.
 pub(super) fn connect(resolved: Resolved, arguments: ConnectArgs) -> ExitCode {
     own_process::withhold_inherited_descriptors();
@@ -83,7 +80,7 @@ pub(super) fn connect(resolved: Resolved, arguments: ConnectArgs) -> ExitCode {
         max_frame_bytes: settings.max_frame_bytes,
     };
     let end = shim::serve(setup, daemon);
-    logs.flush(LAST_LINES);
+    logs.flush();
     match end {
         Ok(End::EditorGone) => ExitCode::SUCCESS,
         // The last line on stderr: some editors show that one.
@@ -101,10 +98,7 @@ fn meeting(
     rest: &[OsString],
     config: Option<OsString>,
 ) -> Result<Meeting, String> {
-    let place = match &settings.socket {
-        Some(path) => Place::named(path),
-        None => Place::of_user(),
-    };
+    let place = Place::of(settings.socket.as_deref());
     let place = place.map_err(|error| format!("there is no place for its socket: {error}"))?;
     let directory = env::current_dir().unwrap_or_else(|_| "/".into());
     let of_process = agent_environment::of_process();

@@ -1,7 +1,6 @@
 //! `drawbridge -- AGENT…`: the embedded mode.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::exit_code::{NO_AGENT, SURVIVORS, UNUSABLE};
 use super::print::failure;
@@ -11,9 +10,6 @@ use super::warning::ConfigWarning;
 use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{AgentSetup, Outcome, Setup, run_embedded};
-
-/// The time that the log's writers get at the exit.
-const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// Runs a bridge until its end.
 pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
@@ -53,7 +49,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         stderr: logs.stderr(),
     };
     let outcome = run_embedded(setup);
-    logs.flush(LAST_LINES);
+    logs.flush();
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use nix::sys::stat::{Mode as FileMode, umask};
 
@@ -28,9 +27,6 @@ use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{AgentSetup, Outcome, Setup};
 use crate::shim::start::READY;
-
-/// The time that the log's writers get at the exit.
-const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// The time without use after which a daemon ends that `connect` has started.
 const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
@@ -124,7 +120,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
             let _ = announce();
         }
     });
-    logs.flush(LAST_LINES);
+    logs.flush();
     match outcome {
         Ok(Outcome::Clean | Outcome::NoAgent(_)) => ExitCode::SUCCESS,
         Ok(Outcome::Survivors) => ExitCode::from(SURVIVORS),
@@ -156,12 +152,8 @@ fn resolved_again(flags: &Flags, for_connect: bool) -> Result<Resolved, ConfigEr
 
 fn take_socket(settings: &Settings, given: Option<UnixListener>) -> Result<Socket, NoSocket> {
     let named = settings.socket.as_deref();
-    let place = match named {
-        Some(path) => Place::named(path),
-        None => Place::of_user(),
-    };
     let name = named.map_or_else(|| "its default place".to_owned(), |it| it.display().to_string());
-    Socket::take(place.map_err(|error| NoSocket::Refused(name, error))?, given)
+    Socket::take(Place::of(named).map_err(|error| NoSocket::Refused(name, error))?, given)
 }
 
 fn configuration(resolved: &Resolved) -> Configuration {

@@ -22,15 +22,17 @@ use super::trees::EarlierDaemons;
 use super::watch::Watch;
 use crate::agent_environment::Variables;
 use crate::bridge::EarlierBridges;
-use crate::link::control::{Control, EditorProcess, Hello, Welcome, WhyKind};
+use crate::link::control::{Control, Hello, Welcome, WhyKind};
 use crate::link::peer::Namespaces;
 use crate::link::place::Place;
-use crate::processes::ProcessIdentity;
 use crate::runtime::{Arrival, Connection, DoorOrder, Link};
 
 /// The most connections that may not have introduced themselves yet. The oldest gives way to a
 /// newcomer: a shim says its hello at once.
 const MOST_HALF_OPEN: usize = 32;
+
+/// The most clients that are taken at once.
+pub(super) const MOST_CLIENTS: usize = 256;
 
 /// The door.
 pub(super) struct Door {
@@ -228,10 +230,9 @@ impl Door {
             return Err((WhyKind::Retiring, why));
         }
         self.roster.check_file(&hello)?;
-        let place =
-            self.places.clone().try_acquire_owned().map_err(|_| {
-                (WhyKind::TooMany, "The daemon serves 256 editors already.".to_owned())
-            })?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+            (WhyKind::TooMany, format!("The daemon serves {MOST_CLIENTS} editors already."))
+        })?;
         let Hello { agent, directory, environment, umask, editor, .. } = hello;
         let variables: Variables =
             environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -245,14 +246,13 @@ impl Door {
         let welcome = Welcome { version, pid: std::process::id() };
         // Until sessions can be revived, what is kept of one is its id.
         let link = Link { welcome, lost_sessions: adopted, place };
-        let identity = |EditorProcess { pid, born_ticks }| ProcessIdentity { pid, born_ticks };
         let connection = Connection {
             stream,
             agent,
             variables,
             umask: Some(umask),
             directory,
-            editor: editor.map(identity),
+            editor,
             link: Some(link),
         };
         self.tell(Arrival::Client(Box::new(connection))).await;

@@ -31,7 +31,7 @@ pub(super) struct Introduced {
     pub(super) wish: Wish,
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 pub(super) enum Wish {
     /// An editor wants an agent. The texts are those that a lost daemon has given to be kept.
     Agent(Box<Hello>, Vec<String>),
@@ -84,7 +84,7 @@ pub(super) async fn refuse(stream: UnixStream, kind: WhyKind, why: impl Into<Str
 
 /// Says one line, and ends the connection.
 pub(super) async fn say_last(mut stream: UnixStream, line: &Control) {
-    // Who does not read it, does not want to know.
+    // A peer that does not read it is not waited for.
     let _ = timeout(LAST_LINE, stream.write_all(&line.whole_line())).await;
 }
 
@@ -125,7 +125,7 @@ async fn wish(stream: &mut UnixStream) -> Result<Wish, Unread> {
         Some(Control::Holds) => Wish::Holds,
         _ => return Err(bad("The first line is no hello (docs/socket.md).")),
     };
-    // What follows belongs to the bridge, which is not there yet.
+    // Bytes behind the first lines belong to the bridge, which is not there yet.
     if lines.buffer().is_empty() { Ok(wish) } else { Err(bad("Wait for the welcome.")) }
 }
 

@@ -98,7 +98,8 @@ impl Roster {
         variables: &Variables,
         directory: &Path,
     ) -> Result<(usize, Option<AgentSetup>), Refused> {
-        let known = self.identify(wanted, variables, directory)?;
+        let known = self.identify(wanted, variables, directory);
+        let setup = self.setup(&known)?;
         if let Some(place) = self.known.iter().position(|other| other.key == known.key) {
             return Ok((place + 1, None));
         }
@@ -106,25 +107,16 @@ impl Roster {
             let why = format!("The daemon knows {MOST_AGENTS} agents already; restart it.");
             return Err((WhyKind::TooMany, why));
         }
-        let setup = self.setup(&known).ok_or((WhyKind::NoSuchAgent, String::new()))?;
         self.known.push(known);
         Ok((self.known.len(), Some(setup)))
     }
 
-    fn identify(
-        &self,
-        wanted: WantedAgent,
-        variables: &Variables,
-        directory: &Path,
-    ) -> Result<Known, Refused> {
+    fn identify(&self, wanted: WantedAgent, variables: &Variables, directory: &Path) -> Known {
         let texts = |texts: Vec<Text>| texts.into_iter().map(OsString::from).collect::<Vec<_>>();
         match wanted {
             WantedAgent::Named { name, arguments } => {
-                if !self.configuration.named.iter().any(|(other, _)| *other == name) {
-                    return Err((WhyKind::NoSuchAgent, self.no_such_agent(&name)));
-                }
                 let key = Key::Named(name, texts(arguments));
-                Ok(Known { key, command: Vec::new(), name: None })
+                Known { key, command: Vec::new(), name: None }
             }
             WantedAgent::Command { words, name } => {
                 let command = texts(words);
@@ -133,28 +125,29 @@ impl Roster {
                     Ok(program) => Key::Program(program, command[1..].to_vec()),
                     Err(_) => Key::Unfound(command.clone()),
                 };
-                Ok(Known { key, command, name })
+                Known { key, command, name }
             }
         }
     }
 
-    fn no_such_agent(&self, name: &str) -> String {
+    fn no_such_agent(&self, name: &str) -> Refused {
         let file = self.configuration.file.as_deref();
         let file = file.map_or_else(|| "none".to_owned(), |file| file.display().to_string());
-        format!(
+        let why = format!(
             "The configuration of the daemon has no agent {name} (its file: {file}). If the file \
              was changed, `drawbridge reload` makes the daemon read it again."
-        )
+        );
+        (WhyKind::NoSuchAgent, why)
     }
 
-    /// The settings of an agent, as the configuration is now; `None`: it has no such agent any
-    /// more.
-    fn setup(&self, known: &Known) -> Option<AgentSetup> {
+    /// The settings of an agent, as the configuration is now. An error: it has no such agent.
+    fn setup(&self, known: &Known) -> Result<AgentSetup, Refused> {
         let mut setup = match &known.key {
             Key::Named(name, arguments) => {
-                let (_, named) = self.configuration.named.iter().find(|(own, _)| own == name)?;
+                let found = self.configuration.named.iter().find(|(own, _)| own == name);
+                let (_, named) = found.ok_or_else(|| self.no_such_agent(name))?;
                 let command = [named.command.clone(), arguments.clone()].concat();
-                return Some(AgentSetup { command, ..named.clone() });
+                return Ok(AgentSetup { command, ..named.clone() });
             }
             Key::Program(program, _) => {
                 AgentSetup { program: Some(program.clone()), ..self.pattern() }
@@ -163,7 +156,7 @@ impl Roster {
         };
         setup.command = known.command.clone();
         setup.config.name = known.name.clone().unwrap_or_else(|| agent_name(&known.command));
-        Some(setup)
+        Ok(setup)
     }
 
     /// Takes another configuration, and returns the agents with their numbers. Those that it does
@@ -171,7 +164,7 @@ impl Roster {
     pub(super) fn reconfigure(&mut self, configuration: Configuration) -> Vec<(usize, AgentSetup)> {
         self.configuration = configuration;
         let all = self.known.iter().enumerate();
-        all.filter_map(|(place, known)| Some((place + 1, self.setup(known)?))).collect()
+        all.filter_map(|(place, known)| Some((place + 1, self.setup(known).ok()?))).collect()
     }
 
     /// The limits of the bridge as a whole.

@@ -8,7 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::bridge::EarlierBridges;
-use crate::link::control::{Control, LONGEST};
+use crate::link::ask::ask;
+use crate::link::control::Control;
 use crate::link::peer::check_user;
 use crate::link::place::Place;
 use crate::processes::ProcessIdentity;
@@ -147,7 +148,7 @@ impl Earlier {
             return None;
         }
         let (place, socket) = (place.clone(), self.socket.clone());
-        spawn_blocking(move || ask(&place, &socket, &line)).await.ok().flatten()
+        spawn_blocking(move || ask_at(&place, &socket, &line)).await.ok().flatten()
     }
 
     /// `None`: its lock is free, and its file is removed, or it is no such file.
@@ -168,13 +169,8 @@ impl Earlier {
 }
 
 /// Asks the daemon at a socket beside this one; `None`: it gives no answer.
-fn ask(place: &Place, socket: &OsStr, line: &Control) -> Option<Control> {
-    let mut stream = place.connect_to(socket).ok()?;
+fn ask_at(place: &Place, socket: &OsStr, line: &Control) -> Option<Control> {
+    let stream = place.connect_to(socket).ok()?;
     check_user(&stream).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    // One that refuses this process reads nothing.
-    let _ = stream.write_all(&line.whole_line());
-    let mut answer = Vec::new();
-    BufReader::new(stream.take(LONGEST as u64)).read_until(b'\n', &mut answer).ok()?;
-    Control::read(answer.trim_ascii_end())
+    ask(stream, line, ANSWER).ok()?
 }

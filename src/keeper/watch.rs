@@ -225,7 +225,7 @@ impl<'a> Watch<'a> {
             LadderState::Terminated | LadderState::EndingRest => self.kill(),
             LadderState::Serving => self.due = None,
             LadderState::Killed => {
-                // What is left does not die. It must not hold up a later daemon for ever.
+                // The rest of the tree does not die. It must not hold up a later daemon for ever.
                 self.trees = None;
                 self.due = None;
             }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::processes::ProcessIdentity;
 use crate::wire::json::written;
 
 /// The first byte of every control line.
@@ -64,7 +65,7 @@ pub struct Hello {
     /// The file mode creation mask of the editor.
     pub umask: u32,
     /// The program that the person uses; `None`: it is not known.
-    pub editor: Option<EditorProcess>,
+    pub editor: Option<ProcessIdentity>,
     /// The configuration file that the shim was told to use; `None`: none.
     pub config: Option<Text>,
     /// Whether an `adopt` line follows.
@@ -106,15 +107,6 @@ impl WantedAgent {
             WantedAgent::Command { words, .. } => words,
         }
     }
-}
-
-/// A process, told apart from later ones with its id by its birth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EditorProcess {
-    /// Its id.
-    pub pid: u32,
-    /// The time from the machine's start to its start, in clock ticks.
-    pub born_ticks: u64,
 }
 
 /// The answer to `hello`.
@@ -175,7 +167,7 @@ pub enum WhyKind {
 pub struct Kept {
     /// Its id, as the editor knows it.
     pub session: String,
-    /// What a later daemon needs of it; it means nothing to the shim.
+    /// The text that a later daemon needs for it; it means nothing to the shim.
     pub blob: String,
 }
 
@@ -282,7 +274,7 @@ mod tests {
             directory: text(b"/\xfe"),
             environment: vec![(text(b"A"), text(b"1\n#")), (text(b"B\xff"), text(b""))],
             umask: 0o22,
-            editor: Some(EditorProcess { pid: 1, born_ticks: 2 }),
+            editor: Some(ProcessIdentity { pid: 1, born_ticks: 2 }),
             config: None,
             adopts: false,
         };

@@ -36,22 +36,25 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of the user's daemon on this machine.
+    /// The place that the user has named; `None`: that of the user's daemon on this machine.
     ///
     /// # Errors
-    /// If there is no directory for it that is the user's alone.
-    pub fn of_user() -> io::Result<Place> {
+    /// If there is no directory for it that is the user's alone, or if the path ends in no name.
+    pub fn of(socket: Option<&Path>) -> io::Result<Place> {
+        match socket {
+            Some(path) => Place::named(path),
+            None => Place::of_user(),
+        }
+    }
+
+    fn of_user() -> io::Result<Place> {
         let (directory, path) = directory_of_user()?;
         let family = OsString::from(format!("{PREFIX}{}", machine::mark()));
         let name = with(&family, &format!("-{WIRE}.sock"));
         Ok(Place { directory, path, family, name })
     }
 
-    /// The place that the user has named.
-    ///
-    /// # Errors
-    /// If its directory is not there or not the user's alone, or if the path ends in no name.
-    pub fn named(path: &Path) -> io::Result<Place> {
+    fn named(path: &Path) -> io::Result<Place> {
         let path = std::path::absolute(path)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();

@@ -1,9 +1,11 @@
 //! The identity of a process: its id alone may be that of another process later.
 
+use serde::{Deserialize, Serialize};
+
 use super::at;
 
 /// A process, told by its birth from others that have the same process id later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// The process id.
     pub pid: u32,

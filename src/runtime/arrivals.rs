@@ -52,7 +52,7 @@ impl Loop {
             Arrival::Reconfigured { limits, agents } => self.reconfigured(limits, agents),
             Arrival::Holds(answer) => {
                 let held = self.bridge.held_ids().into_iter().map(String::from).collect();
-                // Who asked may be gone.
+                // The one that asked may be gone.
                 let _ = answer.send(held);
             }
         }

@@ -21,7 +21,7 @@ pub(super) enum Hosting {
 /// The door of a bridge for many clients, as the loop sees it.
 #[derive(Debug)]
 pub struct Host {
-    /// What comes through the door.
+    /// The news that come through the door.
     arrivals: mpsc::Receiver<Arrival>,
     /// Orders to the door.
     orders: mpsc::Sender<DoorOrder>,
@@ -71,7 +71,7 @@ impl Hosting {
     pub(super) fn close_door(&mut self) {
         if let Hosting::Many(host) = self {
             let _ = host.orders.try_send(DoorOrder::Close);
-            // Who is in the queue gets no answer, and looks for another daemon.
+            // A client in the queue gets no answer, and looks for another daemon.
             host.is_closed = true;
             host.arrivals.close();
             while host.arrivals.try_recv().is_ok() {}

@@ -16,7 +16,7 @@ pub(super) enum Input {
     /// A client's stream is read to its end; the number is the length of its last line if
     /// that has no line end, in bytes.
     ClientEnded(ClientId, u64),
-    /// What bridges without keepers have left, as their ledgers list it, is ended.
+    /// The processes that bridges without keepers have left, by their ledgers, are ended.
     LedgersSwept,
     /// The process that started a client's connection is gone.
     ParentGone(ClientId),

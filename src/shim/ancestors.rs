@@ -1,8 +1,7 @@
 //! The program that the person uses: the first ancestor that is no shell. If it still lives when
 //! the shim is gone, the chat was closed on purpose.
 
-use crate::link::control::EditorProcess;
-use crate::processes;
+use crate::processes::{self, ProcessIdentity};
 
 /// Programs that start others in their place or for them.
 const SHELLS: [&str; 14] = [
@@ -14,14 +13,14 @@ const SHELLS: [&str; 14] = [
 const GENERATIONS: usize = 32;
 
 /// The program that the person uses; `None`: it is not known.
-pub fn editor() -> Option<EditorProcess> {
+pub fn editor() -> Option<ProcessIdentity> {
     let mut next = processes::at(std::process::id())?.parent;
     for _ in 0..GENERATIONS {
         // The first process of a machine or container is nobody's editor.
         let entry = processes::at(next).filter(|entry| entry.pid > 1)?;
         // A login shell is named with a dash.
         if !SHELLS.contains(&entry.name.trim_start_matches('-')) {
-            return Some(EditorProcess { pid: entry.pid, born_ticks: entry.born_ticks });
+            return Some(ProcessIdentity { pid: entry.pid, born_ticks: entry.born_ticks });
         }
         next = entry.parent;
     }

@@ -161,7 +161,7 @@ impl Meeting {
         let mut stream = stream;
         let mut line = Vec::new();
         let mut byte = [0];
-        // What stands behind the first line is ACP, and is read later.
+        // The bytes behind the first line are ACP, and are read later.
         while line.len() < LONGEST_ANSWER {
             stream.set_read_timeout(Some(until.left()?))?;
             match stream.read(&mut byte)? {

@@ -14,7 +14,7 @@ use crate::wire::{Frame, FrameKind, Method, OutgoingFrame, Token};
 /// The id under which a later daemon gets the editor's `initialize`, which is answered already.
 const AGAIN: &[u8] = b"\"drawbridge-connect\"";
 
-/// What a shim remembers.
+/// The memory.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// The last `initialize` of the editor.
@@ -30,7 +30,7 @@ pub(super) struct Memory {
     kept: IndexMap<String, String>,
 }
 
-/// What happens to a line.
+/// The fate of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It goes on.
@@ -159,7 +159,7 @@ impl Memory {
         is_request.then(|| lines::failure(&frame.id(), &refusal))
     }
 
-    /// What a later daemon needs of the sessions: of the last ones, if they are too many.
+    /// The texts that a later daemon needs for the sessions: for the last ones, if they are too many.
     pub(super) fn blobs(&self) -> Vec<String> {
         let too_many = self.kept.len().saturating_sub(MOST_ADOPTED);
         self.kept.values().skip(too_many).cloned().collect()

@@ -152,7 +152,7 @@ impl Relay {
     }
 }
 
-/// What both directions have in common.
+/// The state that both directions have in common.
 struct Shared<'a> {
     plain: PlainLines,
     to_editor: &'a ToEditor,
@@ -262,7 +262,7 @@ impl Shared<'_> {
         let (mut read, mut why) = (BytesMut::new(), None);
         let mut reader = FrameReader::default();
         loop {
-            // What is cut off at the end of the stream is dropped.
+            // A line that is cut off at the end of the stream is dropped.
             let fresh = from.read(&mut read, READ).await.unwrap_or(0);
             if fresh == 0 {
                 return Ok(why);

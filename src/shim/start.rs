@@ -234,7 +234,8 @@ fn read_until_ready(mut from: impl Read + std::os::fd::AsFd, within: Duration) -
 
 /// Whether one of the lines says that the daemon serves; others may be warnings.
 fn is_ready(said: &[u8]) -> bool {
-    said.split_inclusive(|byte| *byte == b'\n').any(|line| line == b"ready\n")
+    let mut lines = said.split_inclusive(|byte| *byte == b'\n');
+    lines.any(|line| line.strip_suffix(b"\n") == Some(READY.as_bytes()))
 }
 
 /// The path of the running program for a child, and what must stay open for it: the file at its

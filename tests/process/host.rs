@@ -19,7 +19,6 @@ use std::io::Read;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use drawbridge::agent_environment::EnvironmentRules;
 use drawbridge::bridge::config::{AgentConfig, Limits, Share};
@@ -75,7 +74,7 @@ fn main() -> ExitCode {
         }
     });
     let outcome = run_for_many(setup, Host::new(arrivals, orders, false));
-    logs.flush(Duration::from_millis(200));
+    logs.flush();
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         other => {

@@ -266,7 +266,7 @@ fn the_units_are_sound() {
         }
         Err(error) => eprintln!("skipped: there is no systemd-analyze: {error}"),
     }
-    // What connect asks the service manager for is what the unit says.
+    // The properties that connect asks the service manager for are those of the unit.
     let unit = fs::read_to_string(units.join("drawbridge.service")).expect("the unit");
     for property in drawbridge::shim::start::PROPERTIES {
         assert!(unit.lines().any(|line| line == property), "{property}");

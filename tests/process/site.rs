@@ -305,7 +305,7 @@ impl Editor {
         self.child.id()
     }
 
-    /// What the process has said on stderr so far.
+    /// The lines of the process on stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.said.lock().unwrap().clone()
     }
