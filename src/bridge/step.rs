@@ -71,6 +71,10 @@ impl Step<'_> {
     /// Adds the effects of clients that were attached or detached since the last call: the
     /// connection of a client knows of a session before the client gets a message about it.
     pub fn tell_attachments(&mut self) {
+        // Nearly every step has none, and every message comes past here.
+        if !self.books.has_attachments() {
+            return;
+        }
         for effect in self.books.take_attachments() {
             self.effect(effect);
         }

@@ -3,6 +3,8 @@
 //!
 //! The names and the capabilities are those of the Agent Client Protocol.
 
+use crate::wire::Frame;
+
 /// What an update is for a client that comes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -71,35 +73,89 @@ impl Gate {
     }
 }
 
-/// The part that an update of this kind is.
-pub fn part(kind: &str) -> Part {
-    match kind {
-        "user_message_chunk"
-        | "agent_message_chunk"
-        | "agent_thought_chunk"
-        | "tool_call"
-        | "tool_call_update" => Part::History,
-        "plan" => Part::Plan,
-        "plan_update" | "plan_removed" => Part::History,
-        "available_commands_update" => Part::State(StateKind::Commands),
-        "current_mode_update" => Part::State(StateKind::Mode),
-        "config_option_update" => Part::State(StateKind::Options),
-        "session_info_update" => Part::State(StateKind::Info),
-        "usage_update" => Part::State(StateKind::Usage),
-        "notice" => Part::Moment,
-        _ if gate(kind).is_some() => Part::History,
-        _ => Part::Other,
-    }
+/// A kind of update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateKind {
+    /// `user_message_chunk`.
+    UserMessage,
+    /// `agent_message_chunk` and `agent_thought_chunk`.
+    AgentMessage,
+    /// `tool_call` and `tool_call_update`, or another kind whose name begins so.
+    ToolCall {
+        /// Whether the bridge knows the name.
+        is_known: bool,
+    },
+    /// `plan`.
+    Plan,
+    /// `plan_update` and `plan_removed`.
+    PlanOperation,
+    /// One of the kinds of state.
+    State(StateKind),
+    /// `notice`.
+    Notice,
+    /// `compaction_…`.
+    Compaction,
+    /// `subagent_update`.
+    SubAgent,
+    /// `session_message…`.
+    SessionMessage,
+    /// Any other one, or none.
+    Other,
 }
 
-/// The capability that a client must have offered to get an update of this kind.
-pub fn gate(kind: &str) -> Option<Gate> {
-    match kind {
-        "notice" => Some(Gate::Notices),
-        "plan_update" | "plan_removed" => Some(Gate::PlanOperations),
-        "subagent_update" => Some(Gate::SubAgents),
-        _ if kind.starts_with("compaction_") => Some(Gate::Compaction),
-        _ if kind.starts_with("session_message") => Some(Gate::SubAgents),
-        _ => None,
+impl UpdateKind {
+    /// The kind of this notification.
+    pub fn of(frame: &Frame) -> UpdateKind {
+        frame.update_kind().map_or(UpdateKind::Other, |name| UpdateKind::named(&name))
+    }
+
+    /// The kind with this name.
+    fn named(name: &str) -> UpdateKind {
+        match name {
+            "user_message_chunk" => UpdateKind::UserMessage,
+            "agent_message_chunk" | "agent_thought_chunk" => UpdateKind::AgentMessage,
+            "tool_call" | "tool_call_update" => UpdateKind::ToolCall { is_known: true },
+            "plan" => UpdateKind::Plan,
+            "plan_update" | "plan_removed" => UpdateKind::PlanOperation,
+            "available_commands_update" => UpdateKind::State(StateKind::Commands),
+            "current_mode_update" => UpdateKind::State(StateKind::Mode),
+            "config_option_update" => UpdateKind::State(StateKind::Options),
+            "session_info_update" => UpdateKind::State(StateKind::Info),
+            "usage_update" => UpdateKind::State(StateKind::Usage),
+            "notice" => UpdateKind::Notice,
+            "subagent_update" => UpdateKind::SubAgent,
+            _ if name.starts_with("compaction_") => UpdateKind::Compaction,
+            _ if name.starts_with("session_message") => UpdateKind::SessionMessage,
+            _ if name.starts_with("tool_call") => UpdateKind::ToolCall { is_known: false },
+            _ => UpdateKind::Other,
+        }
+    }
+
+    /// The part that an update of this kind is.
+    pub const fn part(self) -> Part {
+        match self {
+            UpdateKind::UserMessage
+            | UpdateKind::AgentMessage
+            | UpdateKind::ToolCall { is_known: true }
+            | UpdateKind::PlanOperation
+            | UpdateKind::Compaction
+            | UpdateKind::SubAgent
+            | UpdateKind::SessionMessage => Part::History,
+            UpdateKind::Plan => Part::Plan,
+            UpdateKind::State(kind) => Part::State(kind),
+            UpdateKind::Notice => Part::Moment,
+            UpdateKind::ToolCall { is_known: false } | UpdateKind::Other => Part::Other,
+        }
+    }
+
+    /// The capability that a client must have offered to get an update of this kind.
+    pub const fn gate(self) -> Option<Gate> {
+        match self {
+            UpdateKind::Notice => Some(Gate::Notices),
+            UpdateKind::PlanOperation => Some(Gate::PlanOperations),
+            UpdateKind::Compaction => Some(Gate::Compaction),
+            UpdateKind::SubAgent | UpdateKind::SessionMessage => Some(Gate::SubAgents),
+            _ => None,
+        }
     }
 }

@@ -333,6 +333,16 @@ impl Channel {
         matches!(self.state, ChannelState::Stopping { .. })
     }
 
+    /// Whether any session id of its agent has an alias, or may come to have one.
+    pub fn has_aliases(&self) -> bool {
+        self.names.has_aliases() || !self.expected.is_empty() || self.tombstones.has_aliases()
+    }
+
+    /// Whether messages of its agent may hold an id that a client knows by another one.
+    pub fn exchanges_ids(&self) -> bool {
+        self.has_aliases() || self.handles.has_aliases()
+    }
+
     /// Whether there may be a reason to retire it: its agent left an open or a close unanswered,
     /// holds husks, or is outdated.
     pub fn may_have_to_retire(&self) -> bool {

@@ -77,9 +77,7 @@ impl Books {
 
     /// Whether any session id of a channel's agent has an alias.
     pub fn has_aliases(&self, channel: ChannelId) -> bool {
-        self.channel(channel).is_some_and(|row| {
-            row.names.has_aliases() || !row.expected.is_empty() || row.tombstones.has_aliases()
-        })
+        self.channel(channel).is_some_and(Channel::has_aliases)
     }
 
     /// The id that a client is to have for a handle of an agent: the agent's own, unless
@@ -100,8 +98,7 @@ impl Books {
     /// Whether messages of a channel's agent may hold an id that a client knows by another
     /// one.
     pub fn exchanges_ids(&self, channel: ChannelId) -> bool {
-        let has_handles = |row: &Channel| row.handles.has_aliases();
-        self.has_aliases(channel) || self.channel(channel).is_some_and(has_handles)
+        self.channel(channel).is_some_and(Channel::exchanges_ids)
     }
 
     /// Whether a request about `agent_id` would reach something else on a channel than what

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::bridge::books::Books;
-use crate::bridge::books::ring::Entry;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{CallId, SessionKey};
@@ -22,11 +21,8 @@ impl Books {
         let Some(session) = self.sessions.get_mut(&key) else { return 0 };
         session.seq += 1;
         let seq = session.seq;
-        if session.transcript.is_some() {
-            let entry = Entry { seq, is_history: part.is_replayed(), bytes: bytes.clone() };
-            let limit = self.limits.replay_bytes;
-            self.change_transcript(key, |row| row.add(part, entry, limit));
-        }
+        let limit = self.limits.replay_bytes;
+        self.change_transcript(key, |row| row.add(part, seq, bytes, limit));
         seq
     }
 
@@ -41,7 +37,7 @@ impl Books {
         let limit = self.limits.replay_bytes;
         if let Some(replay) = self.replays.get_mut(&call).filter(|_| limit > 0) {
             let before = replay.bytes();
-            replay.add_replayed(part, bytes, limit);
+            replay.add(part, 0, bytes, limit);
             // It gives way before the turns of live sessions do.
             let others = self.replay_sum.bytes() - before;
             while others + replay.bytes() > self.limits.replay_total_bytes
@@ -161,6 +157,7 @@ impl Books {
 mod tests {
     use super::*;
     use crate::bridge::books::call::Stage;
+    use crate::bridge::books::ring::Entry;
     use crate::bridge::books::tests::{
         AGENT, ALICE, add_channel, add_prompt, add_session, at, books,
     };

@@ -82,8 +82,7 @@ impl Ring {
     /// Adds a message, and gives up the oldest turns until the ring is within `limit` bytes.
     pub fn push(&mut self, entry: Entry, limit: usize) {
         if self.is_skipping {
-            self.missing_up_to = self.missing_up_to.max(entry.seq);
-            return;
+            return self.skip(entry.seq);
         }
         self.bytes += entry.weight();
         if self.turns.is_empty() {
@@ -96,6 +95,11 @@ impl Ring {
         while self.bytes > limit {
             self.give_up_oldest();
         }
+    }
+
+    /// Notes that the message with this sequence number is not kept.
+    pub fn skip(&mut self, seq: u64) {
+        self.missing_up_to = self.missing_up_to.max(seq);
     }
 
     /// Gives up the oldest turn.

@@ -29,6 +29,12 @@ impl Books {
         Some(id)
     }
 
+    /// Whether a client was attached or detached since the last call of
+    /// [`Books::take_attachments`].
+    pub fn has_attachments(&self) -> bool {
+        !self.touched.attachments.is_empty()
+    }
+
     /// Takes the attachments and detachments of clients since the last call, in their order.
     pub fn take_attachments(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.touched.attachments)

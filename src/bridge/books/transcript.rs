@@ -47,33 +47,26 @@ impl Transcript {
         self.opened.len() + self.state.values().map(|entry| entry.bytes.len()).sum::<usize>()
     }
 
-    /// Whether a message of this part would be kept now.
-    pub fn keeps(&self, part: Part) -> bool {
-        match part {
-            Part::Moment => false,
-            Part::State(_) | Part::Plan => true,
-            Part::History | Part::Other => !self.ring.is_skipping(),
-        }
-    }
-
-    /// Adds a message for the clients of the session. `limit`: the most bytes of the ring.
-    pub fn add(&mut self, part: Part, entry: Entry, limit: usize) {
+    /// Adds a copy of a message for the clients of the session. `seq`: its sequence number; a
+    /// message of the history that the agent replays is older than every one that has a number,
+    /// and its own is 0. `limit`: the most bytes of the ring.
+    pub fn add(&mut self, part: Part, seq: u64, bytes: &[u8], limit: usize) {
+        // A small message must not keep the memory of a whole read for as long as it is kept.
+        let copy = || {
+            let bytes = Bytes::copy_from_slice(bytes);
+            Entry { seq, is_history: part.is_replayed(), bytes }
+        };
         match part {
             Part::Moment => {}
-            Part::State(kind) => self.set_state(kind, entry),
+            Part::State(kind) => self.set_state(kind, copy()),
             Part::Plan => {
+                let entry = copy();
                 self.ring.push(entry.clone(), limit);
                 self.set_state(StateKind::Plan, entry);
             }
-            Part::History | Part::Other => self.ring.push(entry, limit),
+            Part::History | Part::Other if self.ring.is_skipping() => self.ring.skip(seq),
+            Part::History | Part::Other => self.ring.push(copy(), limit),
         }
-    }
-
-    /// Adds a message of the history that the agent replays: it is older than every message
-    /// with a number.
-    pub fn add_replayed(&mut self, part: Part, bytes: &Bytes, limit: usize) {
-        let entry = Entry { seq: 0, is_history: part.is_replayed(), bytes: bytes.clone() };
-        self.add(part, entry, limit);
     }
 
     /// Sets one part of the state; one that is too large is not kept.
@@ -190,7 +183,7 @@ mod tests {
             if *part == Part::Other {
                 transcript.ring.begin_turn();
             }
-            transcript.add(*part, entry(place as u64 + 1, 100), limit);
+            transcript.add(*part, place as u64 + 1, &[b'x'; 100], limit);
             assert!(transcript.is_sound());
         }
         transcript
@@ -219,15 +212,15 @@ mod tests {
     #[test]
     fn the_state_is_bounded() {
         let mut all = transcript(&[], 0);
-        all.add(Part::State(StateKind::Info), entry(1, MAX_STATE), 0);
+        all.add(Part::State(StateKind::Info), 1, &[b'x'; MAX_STATE], 0);
         assert_eq!(all.bytes(), MAX_STATE);
-        all.add(Part::State(StateKind::Mode), entry(2, 1), 0);
+        all.add(Part::State(StateKind::Mode), 2, b"x", 0);
         all.set_opened(Bytes::from_static(b"{}"));
         assert_eq!((seqs(all.updates()), all.opened.len()), (vec![1], 0));
-        all.add(Part::State(StateKind::Info), entry(3, 10), 0);
+        all.add(Part::State(StateKind::Info), 3, &[b'x'; 10], 0);
         all.set_opened(Bytes::from_static(b"{}"));
         assert_eq!((all.bytes(), all.is_sound()), (12, true));
-        all.add(Part::State(StateKind::Info), entry(4, MAX_STATE), 0);
+        all.add(Part::State(StateKind::Info), 4, &[b'x'; MAX_STATE], 0);
         assert_eq!(seqs(all.updates()), [0; 0], "what is not true any more is not told");
     }
 
@@ -242,7 +235,7 @@ mod tests {
     fn the_result_of_the_open_and_the_rest_of_the_state_share_one_bound() {
         let mut all = transcript(&[], 0);
         let half = Bytes::from(vec![b' '; 128 * 1024]);
-        all.add(Part::State(StateKind::Info), entry(1, half.len()), 0);
+        all.add(Part::State(StateKind::Info), 1, &half, 0);
         all.set_opened(half.clone());
         assert_eq!((all.bytes(), all.is_sound()), (256 * 1024, true));
         all.set_opened([&half[..], b" "].concat().into());
@@ -260,7 +253,7 @@ mod tests {
         let (mode, usage) = (Part::State(StateKind::Mode), Part::State(StateKind::Usage));
         let mut all = transcript(&[usage, mode], usize::MAX);
         let mut told = Transcript::new(true, [("", 0); 2]);
-        told.add_replayed(usage, &Bytes::from_static(b"new"), usize::MAX);
+        told.add(usage, 0, b"new", usize::MAX);
         all.adopt_state(&told);
         // The mode that it had counts no more, since the load told none.
         assert_eq!(seqs(all.updates()), [1]);

@@ -3,18 +3,17 @@
 use crate::bridge::books::call::Call;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
-use crate::bridge::effect::Effect;
-use crate::bridge::id::{CallId, ChannelId, ClientId, Lane, PassingKey, SessionKey};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::{passing_ids, translate};
 use crate::bridge::step::Step;
-use crate::bridge::update::{self, Part};
+use crate::bridge::update::UpdateKind;
 use crate::wire::Frame;
 
 /// The child session that an update of a sub-agent announces.
 pub fn announced_child(frame: &Frame) -> Option<Box<str>> {
     let child = frame.child_session()?;
-    (frame.update_kind()? == "subagent_update").then(|| child.into())
+    (UpdateKind::of(frame) == UpdateKind::SubAgent).then(|| child.into())
 }
 
 /// Sends a notification about a live session or a passing id to its clients.
@@ -58,50 +57,47 @@ fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
     }
     let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
     (session.last_seen, session.heard_at) = (now, now);
-    match only {
-        Some(client) => {
-            session.seq += 1;
-            let (lane, frame) = (Lane::Channel(channel), frame.into_whole());
-            step.outgoing.push(Effect::ToClient { client, lane, frame });
-        }
-        None => to_company(step, key, frame),
+    let is_kept = session.transcript.is_some();
+    let Some(client) = only else { return to_company(step, key, &frame) };
+    if is_kept {
+        record(step, key, &frame);
+    } else {
+        session.seq += 1;
     }
+    step.send_to_client(client, channel, frame.into_whole());
 }
 
 /// Sends a notification of a live session to each of several clients, or to one that wants more
 /// than the agent's bytes, and keeps it for those that come later.
-fn to_company(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
+fn to_company(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if let Some(call) = step.books.replay_in(session) {
-        return replayed(step, session.channel, call, &frame.detached());
+        return replayed(step, session.channel, call, frame);
     }
-    let part = part_of(&frame);
-    let frame = match session.transcript.as_ref().is_some_and(|row| row.keeps(part)) {
-        // A small message must not keep the memory of a whole read for as long as it is kept.
-        true => frame.detached(),
-        false => frame,
-    };
-    if frame.update_kind().is_some_and(|kind| kind == "user_message_chunk")
-        && frame.session().is_some_and(|id| *id == *session.agent_id)
-    {
-        learn_echo(step, key);
-    }
-    let seq = step.books.record(key, part, frame.bytes());
+    let seq = record(step, key, frame);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     // Without a client attached the notification goes nowhere.
     for client in session.clients().to_vec() {
-        listeners::send(step, key, client, &frame, Showing::Live { seq });
+        listeners::send(step, key, client, frame, Showing::Live { seq });
     }
 }
 
-/// The part that a notification is for clients that come later.
-pub fn part_of(frame: &Frame) -> Part {
-    frame.update_kind().map_or(Part::Other, |kind| update::part(&kind))
+/// Numbers a notification of an agent about a live session, and keeps it for clients that come
+/// later.
+fn record(step: &mut Step<'_>, key: SessionKey, frame: &Frame) -> u64 {
+    let kind = UpdateKind::of(frame);
+    if kind == UpdateKind::UserMessage
+        && let (Some(session), Some(named)) = (step.books.session(key), frame.session())
+        && *named == *session.agent_id
+    {
+        learn_echo(step, key);
+    }
+    step.books.record(key, kind.part(), frame.bytes())
 }
 
 /// Sends a message of the history that the agent replays to the client that asked for it.
 fn replayed(step: &mut Step<'_>, channel: ChannelId, call: CallId, frame: &Frame) {
-    step.books.record_replayed(call, part_of(frame), frame.bytes());
+    step.books.record_replayed(call, UpdateKind::of(frame).part(), frame.bytes());
     if let Some(client) = step.books.call(call).and_then(Call::client) {
         to_client(step, channel, client, frame);
     }
@@ -120,7 +116,7 @@ fn learn_echo(step: &mut Step<'_>, key: SessionKey) {
 /// Sends the clients of a session a notification that the bridge has written about it, under the
 /// agent's id of the session, and keeps it for those that come later. `but`: a client that knows.
 pub fn own_update(step: &mut Step<'_>, key: SessionKey, frame: &Frame, but: Option<ClientId>) {
-    let seq = step.books.record(key, part_of(frame), frame.bytes());
+    let seq = step.books.record(key, UpdateKind::of(frame).part(), frame.bytes());
     let clients = step.books.session(key).map(|row| row.clients().to_vec()).unwrap_or_default();
     for client in clients.into_iter().filter(|client| Some(*client) != but) {
         listeners::send(step, key, client, frame, Showing::Live { seq });

@@ -15,7 +15,7 @@ use crate::bridge::outgoing::numbering;
 use crate::bridge::outgoing::translate::{self, Edit};
 use crate::bridge::quirks::Mirror;
 use crate::bridge::step::Step;
-use crate::bridge::update::{self, Part};
+use crate::bridge::update::{Part, UpdateKind};
 use crate::wire::{Frame, Span, json};
 
 /// The content in place of a terminal that another client has.
@@ -45,24 +45,28 @@ pub fn send(
     frame: &Frame,
     showing: Showing,
 ) {
+    let kind = UpdateKind::of(frame);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let channel = session.channel;
-    if !is_shown(step.books, session, client, frame, showing) {
+    if !is_shown(step.books, session, client, kind, showing) {
         return;
     }
     let (Showing::Live { seq } | Showing::Replay { seq }) = showing;
-    let outgoing = translate::edited(frame, None, edits(step.books, session, client, frame, seq));
+    let outgoing =
+        translate::edited(frame, None, edits(step.books, session, client, (kind, frame), seq));
     step.send_to_client(client, channel, outgoing);
 }
 
-/// The only client of a session, if it gets the notifications as the agent wrote them and nothing
-/// is kept of them: what every message passes in front of one editor.
+/// The only client of a session, if it gets every notification as the agent wrote it: what nearly
+/// every message passes.
 pub fn plain_client(books: &Books, session: &Session) -> Option<ClientId> {
     let [client] = *session.clients() else { return None };
     let (row, channel) = (books.client(client)?, books.channel(session.channel)?);
-    let is_kept = session.transcript.is_some() || books.replay_in(session).is_some();
-    let is_plain = row.pool == channel.pool && !row.listening.numbered && !is_kept;
-    (is_plain && !books.exchanges_ids(session.channel)).then_some(client)
+    // Where others may have had the session before, a terminal or a turn may be theirs.
+    let may_be_of_others = session.transcript.is_some()
+        && !(row.listening.mirror == Mirror::Live && channel.handles.is_empty());
+    let is_plain = row.pool == channel.pool && !row.listening.numbered && !may_be_of_others;
+    (is_plain && !channel.exchanges_ids() && books.replay_in(session).is_none()).then_some(client)
 }
 
 /// Whether an agent knows what a client offers: it is in the pool of the agent's channel.
@@ -76,7 +80,7 @@ fn is_shown(
     books: &Books,
     session: &Session,
     client: ClientId,
-    frame: &Frame,
+    kind: UpdateKind,
     showing: Showing,
 ) -> bool {
     let Some(row) = books.client(client) else { return true };
@@ -86,14 +90,11 @@ fn is_shown(
     if is_own && sees_all {
         return true;
     }
-    let Some(kind) = frame.update_kind() else { return true };
-    let gate = update::gate(&kind).filter(|_| !is_own);
+    let gate = kind.gate().filter(|_| !is_own);
     if gate.is_some_and(|gate| !row.listening.passes(gate)) {
         return false;
     }
-    sees_all
-        || matches!(update::part(&kind), Part::State(_))
-        || !is_turn_of_others(books, session, client)
+    sees_all || matches!(kind.part(), Part::State(_)) || !is_turn_of_others(books, session, client)
 }
 
 /// Whether a turn runs in a session that another client has begun, and none of this one.
@@ -103,14 +104,22 @@ fn is_turn_of_others(books: &Books, session: &Session, client: ClientId) -> bool
 }
 
 /// The changes of a notification for one client.
-fn edits(books: &Books, session: &Session, client: ClientId, frame: &Frame, seq: u64) -> Vec<Edit> {
+fn edits(
+    books: &Books,
+    session: &Session,
+    client: ClientId,
+    (kind, frame): (UpdateKind, &Frame),
+    seq: u64,
+) -> Vec<Edit> {
     let channel = session.channel;
     let mut edits = if books.exchanges_ids(channel) {
         translate::client_edits(books, channel, client, frame)
     } else {
         Vec::new()
     };
-    edits.extend(foreign_terminals(books, session, client, frame));
+    if let UpdateKind::ToolCall { .. } = kind {
+        edits.extend(foreign_terminals(books, session, client, frame));
+    }
     if seq > 0 && books.client(client).is_some_and(|row| row.listening.numbered) {
         edits.extend(numbering::edits(frame, seq));
     }
@@ -124,10 +133,7 @@ fn foreign_terminals(
     client: ClientId,
     frame: &Frame,
 ) -> Vec<Edit> {
-    let is_tool_call = frame.update_kind().is_some_and(|kind| kind.starts_with("tool_call"));
-    let Some(row) = books.channel(session.channel).filter(|_| is_tool_call) else {
-        return Vec::new();
-    };
+    let Some(row) = books.channel(session.channel) else { return Vec::new() };
     let text = frame.bytes();
     let content = frame.find(&["update", "content"]);
     let elements = content.map(|content| json::elements(text, content)).unwrap_or_default();

@@ -19,6 +19,7 @@ use crate::bridge::sessions::{
     attach, close, open, question, question_end, repeated_login, setting, turn,
 };
 use crate::bridge::step::Step;
+use crate::bridge::update::UpdateKind;
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Malformed, Method};
 
@@ -134,8 +135,6 @@ fn to_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: Fram
 /// Handles a notification about a session that is being opened: it passes at once if the
 /// open restores that session, and is an early frame if the session is new.
 fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Frame) {
-    let kept = step.books.keeps_transcripts().then(|| frame.detached());
-    let frame = kept.as_ref().unwrap_or(frame);
     let stage = step.books.sent_now(channel, step.now);
     let Some(call) = step.books.call_in_passing(open) else { return step.books.absent(open) };
     // The public id of the session that the open restores, where that is another one.
@@ -158,7 +157,7 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     // timeout of the restore begins anew.
     call.stage = stage;
     let client = call.client();
-    step.books.record_replayed(open, deliver::part_of(frame), frame.bytes());
+    step.books.record_replayed(open, UpdateKind::of(frame).part(), frame.bytes());
     let child = deliver::announced_child(frame);
     // The client may be gone: then the notification is dropped, and nobody else is told what
     // the sub-agent that it names says later.
