@@ -151,6 +151,13 @@ impl Bridge {
             }
             Event::SpawnFailed { channel, error } => stop::spawn_failed(step, channel, error),
             Event::ChannelFrame { channel, frame } => from_agent::frame(step, channel, frame),
+            Event::ChannelRun { channel, run } => {
+                if let Some(run) = from_agent::run(step, channel, run) {
+                    return run.frames().for_each(|frame| {
+                        self.handle(now, Event::ChannelFrame { channel, frame });
+                    });
+                }
+            }
             Event::ChannelExited { channel, exit } => stop::exited(step, channel, exit),
             Event::ChannelOutdated { channel, what } => retirement::outdated(step, channel, what),
             Event::ChannelLost { channel } => stop::begin(step, channel, StopReason::StdioClosed),

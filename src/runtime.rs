@@ -58,6 +58,7 @@ pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
 use crate::link::control::{Control, WhyKind};
+use crate::wire::Lines;
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
@@ -300,7 +301,12 @@ impl Loop {
         let mut rest = Rest::Over;
         match input {
             Input::FromClient(client, batch) => {
-                rest = batch.serve(|frame| self.client_says(client, frame, now));
+                rest = batch.serve(|received| match received {
+                    Lines::One(frame) => self.client_says(client, frame, now),
+                    Lines::Run(run) => {
+                        run.frames().for_each(|frame| self.client_says(client, frame, now));
+                    }
+                });
             }
             Input::ClientEnded(client, half_line) => {
                 if half_line > 0 {
@@ -314,8 +320,13 @@ impl Loop {
             }
             Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {
-                rest = batch
-                    .serve(|frame| self.handle_at(now, Event::ChannelFrame { channel, frame }));
+                rest = batch.serve(|received| {
+                    let event = match received {
+                        Lines::One(frame) => Event::ChannelFrame { channel, frame },
+                        Lines::Run(run) => Event::ChannelRun { channel, run },
+                    };
+                    self.handle_at(now, event);
+                });
             }
             Input::PartDone(channel, part, half_line) => {
                 self.children.part_done(channel, part, half_line);

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::BytesMut;
 use drawbridge::bridge::{ChannelId, Config, Effect, Event};
-use drawbridge::wire::line::{Line, LineSplitter};
-use drawbridge::wire::{Frame, OutgoingFrame};
+use drawbridge::wire::line::LineSplitter;
+use drawbridge::wire::{FrameReader, Lines, OutgoingFrame};
 
 use crate::payload::{Style, Update};
 use crate::stand::{CLIENT, Stand};
@@ -64,6 +64,8 @@ const FRAMES: usize = 10_000;
 const ROUND: usize = 500;
 /// Bytes of one read.
 const READ: usize = 64 * 1024;
+/// The most lines that are handed in before their effects are taken.
+const BATCH: usize = 128;
 /// A figure may grow by a tenth.
 const TOLERANCE: f64 = 1.1;
 /// Growth that is allowed beside the tenth, since a tenth of 0 is 0: allocations
@@ -180,21 +182,23 @@ enum From {
 /// Sends `input` in pieces as large as a read, as the runtime does, and counts.
 fn cost(stand: &mut Stand, name: &str, input: &[u8], frames: usize, from: From) -> Cost {
     let mut lines = LineSplitter::new(64 << 20);
+    let mut reader = FrameReader::default();
     let mut waiting: VecDeque<OutgoingFrame> = VecDeque::new();
     let mut burst = BytesMut::new();
     let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
     for piece in input.chunks(READ) {
         lines.buffer().extend_from_slice(piece);
         let mut batch = Vec::new();
-        while let Some(line) = lines.next_line() {
-            if let Line::Whole(line) = line {
-                batch.push(Frame::parse(line));
-            }
+        while let Some(next) = reader.next(&mut lines, BATCH) {
+            batch.push(next);
         }
-        for frame in batch {
-            let event = match from {
-                From::Client => Event::ClientFrame { client: CLIENT, frame },
-                From::Agent(channel) => Event::ChannelFrame { channel, frame },
+        for next in batch {
+            let event = match (from, next) {
+                (From::Client, Lines::One(frame)) => Event::ClientFrame { client: CLIENT, frame },
+                (From::Agent(channel), Lines::One(frame)) => Event::ChannelFrame { channel, frame },
+                (From::Agent(channel), Lines::Run(run)) => Event::ChannelRun { channel, run },
+                // Clients send no updates.
+                (From::Client, Lines::Run(_)) => continue,
             };
             stand.bridge.handle(stand.now, event);
             while let Some(effect) = stand.bridge.poll_effect() {

@@ -5,7 +5,8 @@
 //! exchanging the id changes nothing but the id.
 
 use bytes::Bytes;
-use drawbridge::wire::{Frame, FrameReader, Malformed, Token};
+use drawbridge::wire::line::LineSplitter;
+use drawbridge::wire::{Frame, FrameReader, Lines, Malformed, Run, Token};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -32,6 +33,31 @@ pub fn frames(file: &[u8]) {
         }
         drop(Frame::glimpse(&line[..line.len() / 2], &line[line.len() / 2..]));
     }
+    let mut lines = LineSplitter::new(1 << 20);
+    lines.buffer().extend_from_slice(&file.repeat(3));
+    while let Some(next) = reader.next(&mut lines, 128) {
+        if let Lines::Run(run) = next {
+            assert_eq!(run.frames().count(), run.count(), "a run holds its lines");
+            run.frames().for_each(|frame| is_like_first(&run, frame.as_ref()));
+        }
+    }
+}
+
+/// Every message of a run is about the same as the first.
+fn is_like_first(run: &Run, frame: Result<&Frame, &Malformed>) {
+    let known = |frame: &Frame| {
+        let places = (frame.id_place(), frame.session_place(), frame.request());
+        let (session, kind) = (frame.session().map(String::from), frame.update_kind());
+        (
+            frame.kind,
+            frame.method,
+            places,
+            session,
+            kind.map(String::from),
+            frame.child_session_place(),
+        )
+    };
+    assert_eq!(frame.map(known), Ok(known(run.first())), "a run is of one kind");
 }
 
 /// Everything that a caller can read from a frame, as text to compare.

@@ -6,7 +6,7 @@ use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId};
 use crate::bridge::time::Moment;
-use crate::wire::{Frame, Malformed};
+use crate::wire::{Frame, Malformed, Run};
 
 /// One thing that happened. The runtime reports it; the core decides what it means.
 #[derive(Clone, Debug)]
@@ -68,6 +68,14 @@ pub enum Event {
         channel: ChannelId,
         /// The message, or what is wrong with the line.
         frame: Result<Frame, Malformed>,
+    },
+    /// Updates of one session that an agent wrote one behind the other. Each is handled like a
+    /// [`Event::ChannelFrame`].
+    ChannelRun {
+        /// The channel.
+        channel: ChannelId,
+        /// The messages.
+        run: Run,
     },
     /// A channel's process is reaped. Its output is read to the end and its tree is gone,
     /// unless that takes longer than half a second.

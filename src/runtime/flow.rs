@@ -24,7 +24,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use super::outbox::Outbox;
-use crate::wire::{Frame, Malformed};
+use crate::wire::Lines;
 
 pub(super) use self::reader::Reader;
 
@@ -184,28 +184,28 @@ impl Flow {
     }
 
     /// Makes a batch of these lines. The peer is not read until the batch is served.
-    fn batch(&self, frames: Vec<Result<Frame, Malformed>>, rest: Rest) -> Batch {
+    fn batch(&self, received: Vec<Lines>, rest: Rest) -> Batch {
         self.0.is_served.set(false);
         self.0.crowd.add(self.0.floods.get());
-        Batch { frames, rest, unserved: Unserved(self.clone()) }
+        Batch { received, rest, unserved: Unserved(self.clone()) }
     }
 }
 
 /// The lines of one read, or a part of them, on their way from a reader to the loop.
 #[derive(Debug)]
 pub(super) struct Batch {
-    frames: Vec<Result<Frame, Malformed>>,
+    received: Vec<Lines>,
     rest: Rest,
     unserved: Unserved,
 }
 
 impl Batch {
-    /// Serves every frame of the batch with `serve`. The bytes that are queued for the peer
+    /// Serves every line of the batch with `serve`. The bytes that are queued for the peer
     /// meanwhile are added to its debt. Returns whether the rest of the same read comes next.
-    pub(super) fn serve(self, serve: impl FnMut(Result<Frame, Malformed>)) -> Rest {
+    pub(super) fn serve(self, serve: impl FnMut(Lines)) -> Rest {
         let Flow(state) = &self.unserved.0;
         let queued_before = state.outbox.ever_queued();
-        self.frames.into_iter().for_each(serve);
+        self.received.into_iter().for_each(serve);
         state.debt.set(state.debt.get() + state.outbox.ever_queued() - queued_before);
         match self.rest {
             Rest::Waits if self.unserved.0.may_read() => Rest::Waits,

@@ -15,8 +15,9 @@ use std::sync::mpsc as blocking;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
+use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
 use nix::sys::stat::{SFlag, fstat};
+use rustix::net::{RecvFlags, recv};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe;
@@ -32,8 +33,7 @@ const LARGEST_STEP: usize = 1024 * 1024;
 /// A stream that is read.
 pub(crate) enum Source {
     Pipe(pipe::Receiver),
-    /// A socket, and memory for one read, since `recv` needs initialised memory.
-    Socket(AsyncFd<OwnedFd>, Box<[u8]>),
+    Socket(AsyncFd<OwnedFd>),
     Thread(mpsc::Receiver<Bytes>),
 }
 
@@ -56,8 +56,7 @@ impl Source {
 
     /// One direction of a socket.
     pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Source> {
-        let room = vec![0; CHUNK].into_boxed_slice();
-        Ok(Source::Socket(watched(fd, Interest::READABLE)?, room))
+        Ok(Source::Socket(watched(fd, Interest::READABLE)?))
     }
 
     /// The reading end of a pipe from an agent.
@@ -85,7 +84,7 @@ impl Source {
     pub(crate) async fn ready(&self) -> io::Result<()> {
         match self {
             Source::Pipe(pipe) => poll_fn(|context| pipe.poll_read_ready(context)).await,
-            Source::Socket(socket, _) => {
+            Source::Socket(socket) => {
                 poll_fn(|context| socket.poll_read_ready(context)).await?.retain_ready();
                 Ok(())
             }
@@ -100,7 +99,7 @@ impl Source {
         match self {
             // No urgent data ever comes, so this waits for the end alone.
             Source::Pipe(pipe) => return drop(pipe.ready(Interest::PRIORITY).await),
-            Source::Socket(socket, _) => return drop(socket.ready(Interest::PRIORITY).await),
+            Source::Socket(socket) => return drop(socket.ready(Interest::PRIORITY).await),
             Source::Thread(_) => {}
         }
         pending::<()>().await;
@@ -120,18 +119,15 @@ impl Source {
         match self {
             // tokio takes a read that does not fill the buffer as having emptied the pipe.
             Source::Pipe(pipe) => pipe.read_buf(&mut buffer.limit(longest)).await,
-            Source::Socket(socket, room) => loop {
-                let room = &mut room[..longest.min(CHUNK)];
+            Source::Socket(socket) => loop {
                 let mut guard = socket.readable().await?;
-                let read = guard
-                    .try_io(|socket| Ok(recv(socket.as_raw_fd(), room, MsgFlags::MSG_DONTWAIT)?));
-                if let Ok(read) = read {
-                    let read = read?;
-                    if read < room.len() {
+                if let Ok(read) = guard.try_io(|socket| receive(socket.get_ref(), buffer, longest))
+                {
+                    let (read, is_all) = read?;
+                    if is_all {
                         // It is empty now: a further look would only say so. Its end is kept.
                         guard.clear_ready();
                     }
-                    buffer.extend_from_slice(&room[..read]);
                     return Ok(read);
                 }
             },
@@ -142,6 +138,21 @@ impl Source {
             }
         }
     }
+}
+
+/// Appends at most `longest` bytes of those that a socket has to `buffer`, within its capacity.
+/// Returns their number, and whether there was room for more.
+fn receive(socket: &OwnedFd, buffer: &mut BytesMut, longest: usize) -> io::Result<(usize, bool)> {
+    let free = buffer.spare_capacity_mut();
+    let room = free.len().min(longest);
+    let ((received, _), _) = recv(socket, &mut free[..room], RecvFlags::DONTWAIT)?;
+    let read = received.len();
+    // SAFETY: the first `read` bytes behind the length are initialised, and within the capacity.
+    #[allow(unsafe_code)] // to fill the room with zeros first costs more than the read
+    unsafe {
+        buffer.set_len(buffer.len() + read);
+    }
+    Ok((read, read < room))
 }
 
 /// A stream that is written.

@@ -272,8 +272,7 @@ impl Shared<'_> {
             let lines = read.split_to(read.len() - fresh + end + 1);
             self.to_editor.room().await;
             if self.plain.is_plain(&lines) {
-                self.to_editor.push(&lines);
-                self.to_editor.flush();
+                self.to_editor.pass(&lines);
                 continue;
             }
             let mut lines = lines.freeze();

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 use tokio::sync::Notify;
 
 use crate::runtime::stdio::Sink;
@@ -36,6 +36,19 @@ impl ToEditor {
         self.stdout.reader_gone().await;
     }
 
+    /// Sends whole lines on their way; those that the editor does not take at once are appended.
+    pub(super) fn pass(&self, lines: &[u8]) {
+        let mut before = self.lines.borrow_mut();
+        let written = match before.is_empty() && !self.is_writing.get() {
+            true => self.stdout.write_now(&[IoSlice::new(lines)]).unwrap_or(0),
+            false => 0,
+        };
+        before.put_slice(&lines[written..]);
+        if !before.is_empty() {
+            self.more.notify_one();
+        }
+    }
+
     /// Appends whole lines, which [`ToEditor::flush`] sends on their way.
     pub(super) fn push(&self, lines: &[u8]) {
         self.lines.borrow_mut().put_slice(lines);
@@ -43,18 +56,8 @@ impl ToEditor {
 
     /// Writes what the editor takes at once, without a turn of the writer, which gets the rest.
     pub(super) fn flush(&self) {
-        let mut lines = self.lines.borrow_mut();
-        if lines.is_empty() {
-            return;
-        }
-        if !self.is_writing.get()
-            && let Ok(written) = self.stdout.write_now(&[IoSlice::new(&lines)])
-        {
-            lines.advance(written);
-        }
-        if !lines.is_empty() {
-            self.more.notify_one();
-        }
+        let lines = self.lines.take();
+        self.pass(&lines);
     }
 
     /// Appends a message of the shim itself.

@@ -308,11 +308,6 @@ impl Frame {
         OutgoingFrame::ready(self.bytes.clone())
     }
 
-    /// The message to send on as it came; consumes the frame.
-    pub fn into_whole(self) -> OutgoingFrame {
-        OutgoingFrame::ready(self.bytes)
-    }
-
     /// The message to send on with another id.
     pub fn with_id(&self, token: Token) -> OutgoingFrame {
         match self.places.of(Member::Id) {

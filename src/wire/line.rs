@@ -152,6 +152,42 @@ impl LineSplitter {
         }
     }
 
+    /// The next lines, if two or more are complete that end with `\n` alone, are within the limit,
+    /// and are wanted. `most`: after so many lines, and so many bytes, no more is taken. Returns
+    /// them with one `\n` between two, and their number.
+    pub fn next_lines(
+        &mut self,
+        most: (usize, usize),
+        mut is_wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Option<(Bytes, usize)> {
+        // A lone line, or a long one, is not worth a second look.
+        let near = &self.buffer[..self.buffer.len().min(most.1)];
+        if self.skipping.is_some()
+            || self.is_at_start
+            || memchr::memchr_iter(b'\n', near).nth(1).is_none()
+        {
+            return None;
+        }
+        let (mut end, mut count) = (0, 0);
+        while count < most.0
+            && end < most.1
+            && let rest = &self.buffer[end..]
+            && let Some(length) = memchr::memchr(b'\n', rest)
+            && length <= self.limit
+            && is_wanted(&rest[..length])
+        {
+            end += length + 1;
+            count += 1;
+        }
+        if count < 2 {
+            return None;
+        }
+        let mut lines = self.buffer.split_to(end);
+        self.searched = 0;
+        lines.truncate(end - 1);
+        Some((lines.freeze(), count))
+    }
+
     fn skip(&mut self, mut bytes: BytesMut) {
         match &mut self.skipping {
             Some(skipping) => skipping.more(&bytes),

@@ -140,6 +140,21 @@ impl Walk {
 }
 
 impl Halt {
+    /// Whether the message's session stands before this place.
+    pub(super) fn knows_session(&self) -> bool {
+        self.walk.places.of(Member::Session).is_some()
+    }
+
+    /// Whether all that the bridge must know of a message stands before this place: these are
+    /// the places in the whole message.
+    pub(super) fn tells_all_of(&self, places: &Places) -> bool {
+        // These two end behind everything in them.
+        let is_around =
+            |member: usize| member == Member::Params as usize || member == Member::Update as usize;
+        let pairs = self.walk.places.0.iter().zip(&places.0).enumerate();
+        pairs.filter(|(member, _)| !is_around(*member)).all(|(_, (before, after))| before == after)
+    }
+
     /// Walks over a message from this place on. Up to and including the quote at `at`,
     /// the message must equal the one in which the walk was halted.
     pub(super) fn resume(&self, text: &[u8]) -> Result<Places, NotJson> {

@@ -410,7 +410,10 @@ impl World {
                 Effect::ToChannel { channel, frame } => self.line(channel.into(), frame.to_bytes()),
                 Effect::ToClient { client, lane, frame } => {
                     self.lanes.push((lane, String::from_utf8_lossy(&frame.to_bytes()).into()));
-                    self.line(client.into(), frame.to_bytes());
+                    // It may be several messages.
+                    for line in frame.to_bytes().split(|byte| *byte == b'\n') {
+                        self.line(client.into(), Bytes::copy_from_slice(line));
+                    }
                 }
                 Effect::Conceal { channel, secrets } => {
                     self.got(channel.into(), Got::Concealed(secrets));

@@ -46,6 +46,7 @@ mod questions;
 mod reaper;
 mod repeated_login;
 mod restarts;
+mod runs;
 mod secrets;
 mod sharing;
 mod shutdown;

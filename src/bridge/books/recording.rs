@@ -8,6 +8,7 @@ use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{CallId, SessionKey};
 use crate::bridge::time::Moment;
 use crate::bridge::update::Part;
+use crate::wire::run;
 
 impl Books {
     /// Whether sessions keep a transcript.
@@ -15,15 +16,24 @@ impl Books {
         self.limits.replay_bytes > 0
     }
 
-    /// Numbers a notification for the clients of a session, and keeps it for those that come
-    /// later. Returns its sequence number.
-    pub fn record(&mut self, key: SessionKey, part: Part, bytes: &Bytes) -> u64 {
+    /// Numbers notifications for the clients of a session, and keeps them for those that come
+    /// later. `lines`: how many they are, and their bytes, with one `\n` between two. Returns the
+    /// last sequence number.
+    pub fn record(&mut self, key: SessionKey, part: Part, lines: (usize, &[u8])) -> u64 {
         let Some(session) = self.sessions.get_mut(&key) else { return 0 };
-        session.seq += 1;
-        let seq = session.seq;
+        let before = session.seq;
+        session.seq += lines.0 as u64;
+        let last = session.seq;
         let limit = self.limits.replay_bytes;
-        self.change_transcript(key, |row| row.add(part, seq, bytes, limit));
-        seq
+        self.change_transcript(key, |row| {
+            if row.skips(part) {
+                // Only the last number counts, however many they are.
+                return row.add(part, last, b"", limit);
+            }
+            let each = run::each(lines.0, lines.1).zip(before + 1..);
+            each.for_each(|(line, seq)| row.add(part, seq, line, limit));
+        });
+        last
     }
 
     /// Notes that an agent may replay a history for a call, which is for the client that asked
@@ -180,7 +190,7 @@ mod tests {
 
     fn add_turn(books: &mut Books, key: SessionKey) {
         books.change_transcript(key, |row| row.ring.begin_turn());
-        books.record(key, Part::History, &vec![b'x'; LENGTH].into());
+        books.record(key, Part::History, (1, &[b'x'; LENGTH]));
         assert!(books.transcripts_are_sound());
     }
 
@@ -229,7 +239,7 @@ mod tests {
     fn every_notification_has_a_number_also_where_nothing_is_kept() {
         let (mut books, [key, ..]) = three(0);
         assert_eq!(turns(&books, [key; 3]), [0; 3]);
-        assert_eq!(books.record(key, Part::Moment, &Bytes::new()), 2);
+        assert_eq!(books.record(key, Part::Moment, (1, b"")), 2);
         assert!(books.transcripts_are_sound());
     }
 

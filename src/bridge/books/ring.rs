@@ -6,10 +6,16 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
+
+/// The least and the most memory that is taken at once for the messages of a ring, in bytes; in
+/// between, it is a part of what the ring holds.
+const SMALLEST_BLOCK: usize = 512;
+const LARGEST_BLOCK: usize = 32 * 1024;
+const BLOCK_PART: usize = 8;
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -47,13 +53,16 @@ pub struct Ring {
     is_skipping: bool,
     /// The sequence number of the last message that was given up or not kept.
     missing_up_to: u64,
+    /// The memory for the next messages: so many small ones are not an allocation each.
+    block: BytesMut,
 }
 
 impl Ring {
     /// An empty ring. `is_complete`: the conversation is new, or its history follows.
     pub fn new(is_complete: bool) -> Ring {
         let turns = VecDeque::from([Turn::default()]);
-        Ring { turns, bytes: 0, is_complete, is_skipping: false, missing_up_to: 0 }
+        let block = BytesMut::new();
+        Ring { turns, bytes: 0, is_complete, is_skipping: false, missing_up_to: 0, block }
     }
 
     /// The memory that the ring takes, in bytes.
@@ -79,6 +88,19 @@ impl Ring {
         }
     }
 
+    /// A copy of a message, for [`Ring::push`].
+    pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.len() > self.block.capacity() {
+            let block = (self.bytes / BLOCK_PART).clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
+            if bytes.len() >= block {
+                return Bytes::copy_from_slice(bytes);
+            }
+            self.block = BytesMut::with_capacity(block);
+        }
+        self.block.extend_from_slice(bytes);
+        self.block.split().freeze()
+    }
+
     /// Adds a message, and gives up the oldest turns until the ring is within `limit` bytes.
     pub fn push(&mut self, entry: Entry, limit: usize) {
         if self.is_skipping {
@@ -97,7 +119,7 @@ impl Ring {
         }
     }
 
-    /// Notes that the message with this sequence number is not kept.
+    /// Notes that no message up to this sequence number is kept.
     pub fn skip(&mut self, seq: u64) {
         self.missing_up_to = self.missing_up_to.max(seq);
     }

@@ -52,20 +52,29 @@ impl Transcript {
     /// and its own is 0. `limit`: the most bytes of the ring.
     pub fn add(&mut self, part: Part, seq: u64, bytes: &[u8], limit: usize) {
         // A small message must not keep the memory of a whole read for as long as it is kept.
-        let copy = || {
-            let bytes = Bytes::copy_from_slice(bytes);
-            Entry { seq, is_history: part.is_replayed(), bytes }
-        };
+        let entry = |bytes| Entry { seq, is_history: part.is_replayed(), bytes };
         match part {
             Part::Moment => {}
-            Part::State(kind) => self.set_state(kind, copy()),
+            Part::State(kind) => self.set_state(kind, entry(Bytes::copy_from_slice(bytes))),
             Part::Plan => {
-                let entry = copy();
+                let entry = entry(Bytes::copy_from_slice(bytes));
                 self.ring.push(entry.clone(), limit);
                 self.set_state(StateKind::Plan, entry);
             }
             Part::History | Part::Other if self.ring.is_skipping() => self.ring.skip(seq),
-            Part::History | Part::Other => self.ring.push(copy(), limit),
+            Part::History | Part::Other => {
+                let copy = self.ring.copy(bytes);
+                self.ring.push(entry(copy), limit);
+            }
+        }
+    }
+
+    /// Whether nothing of this part is kept until the next turn begins.
+    pub fn skips(&self, part: Part) -> bool {
+        match part {
+            Part::Moment => true,
+            Part::History | Part::Other => self.ring.is_skipping(),
+            Part::State(_) | Part::Plan => false,
         }
     }
 

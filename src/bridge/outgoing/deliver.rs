@@ -1,14 +1,17 @@
 //! Notifications of agents, for clients.
 
+use bytes::Bytes;
+
 use crate::bridge::books::call::Call;
 use crate::bridge::books::passing::Owner;
+use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::{passing_ids, translate};
 use crate::bridge::step::Step;
 use crate::bridge::update::UpdateKind;
-use crate::wire::Frame;
+use crate::wire::{Frame, OutgoingFrame, Run};
 
 /// The child session that an update of a sub-agent announces.
 pub fn announced_child(frame: &Frame) -> Option<Box<str>> {
@@ -17,7 +20,7 @@ pub fn announced_child(frame: &Frame) -> Option<Box<str>> {
 }
 
 /// Sends a notification about a live session or a passing id to its clients.
-pub fn named(step: &mut Step<'_>, name: Name, frame: Frame) {
+pub fn named(step: &mut Step<'_>, name: Name, frame: &Frame) {
     match name {
         Name::Session(key) => update(step, key, frame),
         Name::Passing(key) => under_passing_id(step, key, frame),
@@ -26,8 +29,8 @@ pub fn named(step: &mut Step<'_>, name: Name, frame: Frame) {
 
 /// Sends a notification of a live session, or about one of its passing ids, to all attached
 /// clients.
-pub fn update(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
-    let child = announced_child(&frame).and_then(|child| {
+pub fn update(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
+    let child = announced_child(frame).and_then(|child| {
         let channel = step.books.session(key)?.channel;
         passing_ids::announced(step, channel, Owner::Session(key), &child)
     });
@@ -43,38 +46,68 @@ pub fn early(step: &mut Step<'_>, key: PassingKey) {
     let (channel, id) = (row.channel, row.agent_id.clone());
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     for frame in row.early.take(&id) {
-        under_passing_id(step, key, frame);
+        under_passing_id(step, key, &frame);
     }
 }
 
-fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: Frame) {
-    let now = step.now;
+/// Sends updates of a live session to its clients, if that is one client that gets them as they
+/// are. Returns them if not.
+pub fn run(step: &mut Step<'_>, key: SessionKey, run: Run) -> Option<Run> {
+    let session = step.books.session(key);
+    let only = session.and_then(|session| listeners::plain_client(step.books, session));
+    let Some(client) = only else { return Some(run) };
+    as_they_are(step, key, client, run.first(), (run.count(), run.bytes()));
+    None
+}
+
+fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    match listeners::plain_client(step.books, session) {
+        Some(client) => as_they_are(step, key, client, frame, (1, frame.bytes())),
+        None => to_company(step, key, frame),
+    }
+}
+
+/// Sends notifications of a live session, of the same kind as the first one, to its only client.
+fn as_they_are(
+    step: &mut Step<'_>,
+    key: SessionKey,
+    client: ClientId,
+    first: &Frame,
+    (count, lines): (usize, &Bytes),
+) {
+    let Some(session) = note_heard(step, key) else { return step.books.absent(key) };
     let channel = session.channel;
-    let only = listeners::plain_client(step.books, session);
-    if !session.calls.is_empty() {
+    if session.transcript.is_none() {
+        session.seq += count as u64;
+    } else {
+        record(step, key, first, (count, lines));
+    }
+    step.send_to_client(client, channel, OutgoingFrame::ready(lines.clone()));
+}
+
+/// Notes that the agent of a live session has written about it.
+fn note_heard<'a>(step: &'a mut Step<'_>, key: SessionKey) -> Option<&'a mut Session> {
+    let now = step.now;
+    if !step.books.session(key)?.calls.is_empty() {
         step.books.renew_reloads(key, now);
     }
-    let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
+    let session = step.books.session_in_passing(key)?;
     (session.last_seen, session.heard_at) = (now, now);
-    let is_kept = session.transcript.is_some();
-    let Some(client) = only else { return to_company(step, key, &frame) };
-    if is_kept {
-        record(step, key, &frame);
-    } else {
-        session.seq += 1;
-    }
-    step.send_to_client(client, channel, frame.into_whole());
+    Some(session)
 }
 
 /// Sends a notification of a live session to each of several clients, or to one that wants more
 /// than the agent's bytes, and keeps it for those that come later.
 fn to_company(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
+    if note_heard(step, key).is_none() {
+        return step.books.absent(key);
+    }
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if let Some(call) = step.books.replay_in(session) {
         return replayed(step, session.channel, call, frame);
     }
-    let seq = record(step, key, frame);
+    let seq = record(step, key, frame, (1, frame.bytes()));
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     // Without a client attached the notification goes nowhere.
     for client in session.clients().to_vec() {
@@ -82,17 +115,17 @@ fn to_company(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
     }
 }
 
-/// Numbers a notification of an agent about a live session, and keeps it for clients that come
-/// later.
-fn record(step: &mut Step<'_>, key: SessionKey, frame: &Frame) -> u64 {
-    let kind = UpdateKind::of(frame);
+/// Numbers notifications of an agent about a live session, of the same kind as the first one, and
+/// keeps them for clients that come later. Returns the last number.
+fn record(step: &mut Step<'_>, key: SessionKey, first: &Frame, lines: (usize, &[u8])) -> u64 {
+    let kind = UpdateKind::of(first);
     if kind == UpdateKind::UserMessage
-        && let (Some(session), Some(named)) = (step.books.session(key), frame.session())
+        && let (Some(session), Some(named)) = (step.books.session(key), first.session())
         && *named == *session.agent_id
     {
         learn_echo(step, key);
     }
-    step.books.record(key, kind.part(), frame.bytes())
+    step.books.record(key, kind.part(), lines)
 }
 
 /// Sends a message of the history that the agent replays to the client that asked for it.
@@ -116,22 +149,22 @@ fn learn_echo(step: &mut Step<'_>, key: SessionKey) {
 /// Sends the clients of a session a notification that the bridge has written about it, under the
 /// agent's id of the session, and keeps it for those that come later. `but`: a client that knows.
 pub fn own_update(step: &mut Step<'_>, key: SessionKey, frame: &Frame, but: Option<ClientId>) {
-    let seq = step.books.record(key, UpdateKind::of(frame).part(), frame.bytes());
+    let seq = step.books.record(key, UpdateKind::of(frame).part(), (1, frame.bytes()));
     let clients = step.books.session(key).map(|row| row.clients().to_vec()).unwrap_or_default();
     for client in clients.into_iter().filter(|client| Some(*client) != but) {
         listeners::send(step, key, client, frame, Showing::Live { seq });
     }
 }
 
-fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: Frame) {
+fn under_passing_id(step: &mut Step<'_>, key: PassingKey, frame: &Frame) {
     let Some(row) = step.books.hear_passing(key) else { return step.books.absent(key) };
     let (channel, owner) = (row.channel, row.owner);
     match owner {
         Owner::Session(parent) => update(step, parent, frame),
         Owner::Client(client) => {
-            let child = announced_child(&frame);
+            let child = announced_child(frame);
             let child = child.and_then(|id| passing_ids::announced(step, channel, owner, &id));
-            to_client(step, channel, client, &frame);
+            to_client(step, channel, client, frame);
             if let Some(child) = child {
                 early(step, child);
             }

@@ -21,7 +21,7 @@ use crate::bridge::sessions::{
 use crate::bridge::step::Step;
 use crate::bridge::update::UpdateKind;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, FrameKind, Malformed, Method};
+use crate::wire::{Frame, FrameKind, Malformed, Method, Run};
 
 /// Handles a line of an agent.
 pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malformed>) {
@@ -44,8 +44,19 @@ pub fn frame(step: &mut Step<'_>, channel: ChannelId, frame: Result<Frame, Malfo
     match frame.kind {
         FrameKind::Success | FrameKind::Failure => answer(step, channel, &frame),
         FrameKind::Request => request(step, channel, &frame),
-        FrameKind::Notification => notification(step, channel, frame),
+        FrameKind::Notification => notification(step, channel, &frame),
     }
+}
+
+/// Handles updates of one session at once, if they are for a client that gets them as they are.
+/// Returns them if each must be handled by itself.
+pub fn run(step: &mut Step<'_>, channel: ChannelId, run: Run) -> Option<Run> {
+    let now = step.now;
+    let row = step.books.channel_in_passing(channel).filter(|row| !row.is_stopping());
+    let Some(row) = row else { return Some(run) };
+    let Some(Name::Session(key)) = row.names.named_in(run.first()) else { return Some(run) };
+    row.clock.heard(now);
+    deliver::run(step, key, run)
 }
 
 fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
@@ -64,49 +75,49 @@ fn request(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     }
 }
 
-fn notification(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
+fn notification(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     if frame.method == Method::CancelRequest {
-        return question_end::withdrawn_by_agent(step, channel, &frame);
+        return question_end::withdrawn_by_agent(step, channel, frame);
     }
     if frame.method != Method::SessionUpdate && frame.method_name().starts_with("_drawbridge/") {
         // Nobody but the bridge speaks for the bridge.
-        return dropped::of_agent(step, channel, &frame, DropReason::OfBridge);
+        return dropped::of_agent(step, channel, frame, DropReason::OfBridge);
     }
     let Some(row) = step.books.channel_in_passing(channel) else {
         return step.books.absent(channel);
     };
     if row.is_stopping() {
-        return dropped::of_agent(step, channel, &frame, DropReason::Late);
+        return dropped::of_agent(step, channel, frame, DropReason::Late);
     }
-    match row.names.named_in(&frame) {
+    match row.names.named_in(frame) {
         Some(Name::Session(key)) => deliver::update(step, key, frame),
         // A channel without multiplexing has no names.
-        _ if step.books.is_passthrough(channel) => to_everyone(step, channel, &frame),
+        _ if step.books.is_passthrough(channel) => to_everyone(step, channel, frame),
         Some(Name::Passing(_)) | None => of_no_session(step, channel, frame),
     }
 }
 
 /// Handles a notification that names no live session.
-fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: Frame) {
-    match step.books.addressee(channel, &frame) {
+fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
+    match step.books.addressee(channel, frame) {
         Addressee::Named(name) => deliver::named(step, name, frame),
-        Addressee::Opening(open) => within_open(step, channel, open, &frame),
+        Addressee::Opening(open) => within_open(step, channel, open, frame),
         Addressee::Closed => {
-            dropped::of_agent(step, channel, &frame, DropReason::Late);
-            if let Some(child) = deliver::announced_child(&frame) {
+            dropped::of_agent(step, channel, frame, DropReason::Late);
+            if let Some(child) = deliver::announced_child(frame) {
                 passing_ids::announced_too_late(step, channel, &child);
             }
         }
         Addressee::Client(client) => to_one(step, channel, client, frame),
         Addressee::Request(call) => {
             if let Some((client, _)) = step.books.asker_on(channel, call) {
-                deliver::to_client(step, channel, client, &frame);
+                deliver::to_client(step, channel, client, frame);
             }
         }
-        Addressee::Everyone => to_everyone(step, channel, &frame),
+        Addressee::Everyone => to_everyone(step, channel, frame),
         Addressee::Nobody => {
-            dropped::of_agent(step, channel, &frame, DropReason::UnknownSession);
-            question::no_addressee(step, channel, &frame);
+            dropped::of_agent(step, channel, frame, DropReason::UnknownSession);
+            question::no_addressee(step, channel, frame);
         }
     }
 }
@@ -123,13 +134,13 @@ fn to_everyone(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
 
 /// Sends a notification to the one client that it can be for. What decided that stays
 /// bound.
-fn to_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: Frame) {
+fn to_one(step: &mut Step<'_>, channel: ChannelId, client: ClientId, frame: &Frame) {
     let passing = frame.session().and_then(|id| passing_ids::bound(step, channel, client, &id));
     if let Some(key) = passing {
         return deliver::named(step, Name::Passing(key), frame);
     }
-    question::bind_handles(step, channel, client, &frame);
-    deliver::to_client(step, channel, client, &frame);
+    question::bind_handles(step, channel, client, frame);
+    deliver::to_client(step, channel, client, frame);
 }
 
 /// Handles a notification about a session that is being opened: it passes at once if the
@@ -208,7 +219,7 @@ pub fn early_is_over(step: &mut Step<'_>, channel: ChannelId) {
             question::adopt(step, channel, &id);
         }
         for frame in frames {
-            notification(step, channel, frame);
+            notification(step, channel, &frame);
         }
     }
     step.books.expect_no_more(channel);

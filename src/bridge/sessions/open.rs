@@ -285,7 +285,7 @@ fn after_opened(step: &mut Step<'_>, key: SessionKey, agent_id: &str, opening: &
     }
     question::adopt(step, channel, agent_id);
     for frame in early {
-        deliver::update(step, key, frame);
+        deliver::update(step, key, &frame);
     }
 }
 

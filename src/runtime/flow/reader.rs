@@ -6,8 +6,8 @@ use super::pace::Pace;
 use super::{Batch, Flow, Rest};
 use crate::runtime::input::Input;
 use crate::runtime::stdio::Source;
-use crate::wire::line::{Line, LineSplitter};
-use crate::wire::{Frame, FrameReader, Malformed};
+use crate::wire::line::LineSplitter;
+use crate::wire::{FrameReader, Lines};
 
 /// The task that reads one peer.
 pub(in crate::runtime) struct Reader {
@@ -49,7 +49,7 @@ impl Reader {
             }
             let mut rest = Rest::Over;
             loop {
-                let first = lines.next_line();
+                let first = reader.next(&mut lines, pace.longest_batch());
                 // After a full batch, whose rest waits, the loop expects another, even if
                 // that is empty.
                 if first.is_none() && rest == Rest::Over {
@@ -60,15 +60,17 @@ impl Reader {
                 pace.let_others_pass().await;
                 let longest = pace.longest_batch();
                 let expected = if rest == Rest::Waits { longest } else { 1 };
-                let mut frames = Vec::with_capacity(expected);
-                frames.extend(first.map(|line| parse(&mut reader, line)));
-                while frames.len() < longest
-                    && let Some(line) = lines.next_line()
+                let mut count = first.as_ref().map_or(0, Lines::count);
+                let mut received = Vec::with_capacity(expected);
+                received.extend(first);
+                while count < longest
+                    && let Some(next) = reader.next(&mut lines, longest - count)
                 {
-                    frames.push(parse(&mut reader, line));
+                    count += next.count();
+                    received.push(next);
                 }
-                rest = if frames.len() == longest { Rest::Waits } else { Rest::Over };
-                if self.to.send(wrap(self.flow.batch(frames, rest))).is_err() {
+                rest = if count >= longest { Rest::Waits } else { Rest::Over };
+                if self.to.send(wrap(self.flow.batch(received, rest))).is_err() {
                     return;
                 }
                 if rest == Rest::Over {
@@ -81,11 +83,12 @@ impl Reader {
             None => 0,
             Some(line) => {
                 let length = line.length();
-                match parse(&mut reader, line) {
+                match reader.read_line(line) {
                     Err(_) => length,
                     Ok(frame) => {
                         self.flow.wait(self.source.hung_up()).await;
-                        let _ = self.to.send(wrap(self.flow.batch(vec![Ok(frame)], Rest::Over)));
+                        let last = vec![Lines::One(Ok(frame))];
+                        let _ = self.to.send(wrap(self.flow.batch(last, Rest::Over)));
                         0
                     }
                 }
@@ -93,14 +96,5 @@ impl Reader {
         };
         // The loop may be gone already.
         let _ = self.to.send(ended(unfinished));
-    }
-}
-
-fn parse(reader: &mut FrameReader, line: Line) -> Result<Frame, Malformed> {
-    match line {
-        Line::Whole(bytes) => reader.read(bytes),
-        Line::TooLong { beginning, end, length } => {
-            Err(Malformed::TooLong { length, glimpse: Frame::glimpse(&beginning, &end) })
-        }
     }
 }

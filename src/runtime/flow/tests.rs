@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::bridge::Lane;
 use crate::runtime::stdio::Sink;
-use crate::wire::OutgoingFrame;
+use crate::wire::{Frame, OutgoingFrame};
 
 /// The limit of the outbox: its low mark is 384, and a debt of 256 is too much.
 const LIMIT: usize = 1024;
@@ -69,8 +69,8 @@ impl Peer {
     }
 }
 
-fn frame() -> Result<Frame, Malformed> {
-    Frame::parse(r#"{"jsonrpc":"2.0","method":"x"}"#.into())
+fn frame() -> Lines {
+    Lines::One(Frame::parse(r#"{"jsonrpc":"2.0","method":"x"}"#.into()))
 }
 
 #[test]
