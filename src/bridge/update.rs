@@ -110,7 +110,7 @@ impl UpdateKind {
     }
 
     /// The kind with this name.
-    fn named(name: &str) -> UpdateKind {
+    pub fn named(name: &str) -> UpdateKind {
         match name {
             "user_message_chunk" => UpdateKind::UserMessage,
             "agent_message_chunk" | "agent_thought_chunk" => UpdateKind::AgentMessage,

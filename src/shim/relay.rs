@@ -40,7 +40,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The most bytes of one read.
-const READ: usize = 256 * 1024;
+const READ: usize = 64 * 1024;
 
 /// How a shim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::runtime::stdio::Sink;
 use crate::wire::OutgoingFrame;
 
 /// With more than this in the buffer, in bytes, no more is read from the daemon.
-const FULL: usize = 1 << 20;
+const FULL: usize = 64 * 1024;
 
 /// The buffer, and the editor's end of it.
 pub(super) struct ToEditor {

@@ -20,7 +20,7 @@ const HEAD: usize = 512;
 const LEAST: usize = 32;
 /// After this many lines with the same beginning, the next one is walked over from its
 /// start, to find out whether they share more.
-const LEARN_EVERY: u32 = 64;
+const LEARN_EVERY: u32 = 256;
 /// The same, as long as nothing shows that these lines may be runs.
 const LEARN_SOON: u32 = 8;
 /// No line is added to a run of so many bytes: a peer with several lanes takes turns of this size.

@@ -8,7 +8,6 @@ use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{CallId, SessionKey};
 use crate::bridge::time::Moment;
 use crate::bridge::update::Part;
-use crate::wire::run;
 
 impl Books {
     /// Whether sessions keep a transcript.
@@ -25,14 +24,7 @@ impl Books {
         session.seq += lines.0 as u64;
         let last = session.seq;
         let limit = self.limits.replay_bytes;
-        self.change_transcript(key, |row| {
-            if row.skips(part) {
-                // Only the last number counts, however many they are.
-                return row.add(part, last, b"", limit);
-            }
-            let each = run::each(lines.0, lines.1).zip(before + 1..);
-            each.for_each(|(line, seq)| row.add(part, seq, line, limit));
-        });
+        self.change_transcript(key, |row| row.add(part, before + 1, lines, limit));
         last
     }
 
@@ -47,7 +39,7 @@ impl Books {
         let limit = self.limits.replay_bytes;
         if let Some(replay) = self.replays.get_mut(&call).filter(|_| limit > 0) {
             let before = replay.bytes();
-            replay.add(part, 0, bytes, limit);
+            replay.add(part, 0, (1, bytes), limit);
             // It gives way before the turns of live sessions do.
             let others = self.replay_sum.bytes() - before;
             while others + replay.bytes() > self.limits.replay_total_bytes
@@ -167,7 +159,7 @@ impl Books {
 mod tests {
     use super::*;
     use crate::bridge::books::call::Stage;
-    use crate::bridge::books::ring::Entry;
+    use crate::bridge::books::ring::{Entry, OVERHEAD};
     use crate::bridge::books::tests::{
         AGENT, ALICE, add_channel, add_prompt, add_session, at, books,
     };
@@ -204,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_session_that_was_used_least_recently_gives_up_its_turns_first() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         let (mut books, keys) = three(3 * one);
         assert_eq!(turns(&books, keys), [1, 1, 1]);
         books.mark_seen(keys[2], at(10));
@@ -221,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_history_that_an_agent_replays_is_within_the_sum_too() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         let (mut books, keys) = three(4 * one);
         let prompt = add_prompt(&mut books, keys[0], ALICE, Stage::sent(at(0), 0));
         books.begin_replay(prompt, Transcript::new(true, [("", 0); 2]));
@@ -257,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_replayed_history_that_just_fits_is_kept_whole_and_takes_nothing_from_others() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         let (mut books, keys, call) = replaying(5 * one, &[LENGTH; 2]);
         assert_eq!((books.replay_sum.bytes(), turns(&books, keys)), (5 * one, [1; 3]));
         assert!(books.take_replay(call).unwrap().ring.is_complete());
@@ -267,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_replayed_state_alone_never_makes_it_wait() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         let (mut books, _, call) = replaying(3 * one, &[]);
         let usage = Part::State(crate::bridge::update::StateKind::Usage);
         books.record_replayed(call, usage, &vec![b'x'; LENGTH].into());
@@ -290,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_session_is_listed_for_as_long_as_it_has_a_turn_to_give_up() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         let (mut books, keys) = three(6 * one);
         for _ in 0..3 {
             add_turn(&mut books, keys[0]);
@@ -306,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_complete_ring_is_not_replaced_by_what_an_agent_replays() {
-        let one = LENGTH + size_of::<Entry>();
+        let one = LENGTH + OVERHEAD;
         for (gives_up, expected) in [(false, 1), (true, 2)] {
             let (mut books, keys, call) = replaying(8 * one, &[LENGTH; 2]);
             if gives_up {
@@ -341,7 +333,7 @@ mod tests {
             let entry = |seq| Entry { seq, is_history: true, bytes: Bytes::new() };
             let before = row.bytes();
             for seq in [9, 8] {
-                row.ring.push(entry(seq), usize::MAX);
+                row.ring.push(entry(seq), 1, usize::MAX);
             }
             let after = row.bytes();
             books.replay_sum.changed(before, after);

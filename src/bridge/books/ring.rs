@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
+use crate::wire::run;
 
 /// The least and the most memory that is taken at once for the messages of a ring, in bytes; in
 /// between, it is a part of what the ring holds.
@@ -28,17 +29,43 @@ pub struct Entry {
     pub bytes: Bytes,
 }
 
-impl Entry {
+/// Messages that came in one piece, which are all history or none.
+#[derive(Clone, Debug)]
+struct Piece {
+    /// The first one, but with the bytes of all, with one `\n` between two. The others have the
+    /// sequence numbers behind its own.
+    first: Entry,
+    count: usize,
+}
+
+/// The memory that a piece takes beside its bytes.
+pub const OVERHEAD: usize = size_of::<Piece>();
+
+impl Piece {
     /// The memory that it takes.
     fn weight(&self) -> usize {
-        self.bytes.len() + size_of::<Entry>()
+        self.first.bytes.len() + OVERHEAD
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.first.seq + self.count as u64 - 1
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        let Entry { seq, is_history, bytes } = &self.first;
+        let lines = run::each(self.count, bytes).zip(*seq..);
+        lines.map(|(line, seq)| Entry {
+            seq,
+            is_history: *is_history,
+            bytes: bytes.slice_ref(line),
+        })
     }
 }
 
 /// A turn, with what came after it until the next one began.
 #[derive(Clone, Debug, Default)]
 struct Turn {
-    entries: Vec<Entry>,
+    pieces: Vec<Piece>,
     bytes: usize,
 }
 
@@ -83,12 +110,12 @@ impl Ring {
     /// Notes that a turn begins.
     pub fn begin_turn(&mut self) {
         self.is_skipping = false;
-        if self.turns.back().is_some_and(|turn| !turn.entries.is_empty()) {
+        if self.turns.back().is_some_and(|turn| !turn.pieces.is_empty()) {
             self.turns.push_back(Turn::default());
         }
     }
 
-    /// A copy of a message, for [`Ring::push`].
+    /// A copy of messages, for [`Ring::push`].
     pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.len() > self.block.capacity() {
             let block = (self.bytes / BLOCK_PART).clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
@@ -101,18 +128,20 @@ impl Ring {
         self.block.split().freeze()
     }
 
-    /// Adds a message, and gives up the oldest turns until the ring is within `limit` bytes.
-    pub fn push(&mut self, entry: Entry, limit: usize) {
+    /// Adds messages, and gives up the oldest turns until the ring is within `limit` bytes.
+    /// `first`: the first of them, but with the bytes of all, with one `\n` between two.
+    pub fn push(&mut self, first: Entry, count: usize, limit: usize) {
+        let piece = Piece { first, count };
         if self.is_skipping {
-            return self.skip(entry.seq);
+            return self.skip(piece.last_seq());
         }
-        self.bytes += entry.weight();
+        self.bytes += piece.weight();
         if self.turns.is_empty() {
             self.turns.push_back(Turn::default());
         }
         if let Some(turn) = self.turns.back_mut() {
-            turn.bytes += entry.weight();
-            turn.entries.push(entry);
+            turn.bytes += piece.weight();
+            turn.pieces.push(piece);
         }
         while self.bytes > limit {
             self.give_up_oldest();
@@ -129,32 +158,36 @@ impl Ring {
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::CutRingInTurn)
             && let Some(turn) = self.turns.front_mut()
-            && turn.entries.len() > 1
+            && turn.pieces.len() > 1
         {
-            let entry = turn.entries.remove(0);
-            (turn.bytes, self.bytes) = (turn.bytes - entry.weight(), self.bytes - entry.weight());
-            (self.is_complete, self.missing_up_to) = (false, entry.seq);
+            let piece = turn.pieces.remove(0);
+            (turn.bytes, self.bytes) = (turn.bytes - piece.weight(), self.bytes - piece.weight());
+            (self.is_complete, self.missing_up_to) = (false, piece.last_seq());
             return;
         }
         let Some(turn) = self.turns.pop_front() else { return };
         self.bytes -= turn.bytes;
-        if let Some(last) = turn.entries.last() {
+        if let Some(last) = turn.pieces.last() {
             self.is_complete = false;
             // A message that an agent has replayed has no number.
-            self.missing_up_to = self.missing_up_to.max(last.seq);
+            self.missing_up_to = self.missing_up_to.max(last.last_seq());
         }
         // It was the one that runs.
         self.is_skipping = self.turns.is_empty();
     }
 
     /// Every message, the oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.turns.iter().flat_map(|turn| &turn.entries)
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.pieces().flat_map(Piece::entries)
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.turns.iter().flat_map(|turn| &turn.pieces)
     }
 
     /// The sequence number of the first message; `None`: there is none.
     pub fn first_seq(&self) -> Option<u64> {
-        self.entries().next().map(|entry| entry.seq)
+        self.pieces().next().map(|piece| piece.first.seq)
     }
 
     /// Whether a message after this sequence number is missing.
@@ -170,7 +203,7 @@ impl Ring {
 
     /// Whether the number of bytes is right, and every turn but the first has messages.
     pub fn is_sound(&self) -> bool {
-        let bytes = |turn: &Turn| turn.entries.iter().map(Entry::weight).sum::<usize>();
+        let bytes = |turn: &Turn| turn.pieces.iter().map(Piece::weight).sum::<usize>();
         let is_right = self.turns.iter().all(|turn| bytes(turn) == turn.bytes);
         let in_order = self.entries().map(|entry| entry.seq).is_sorted();
         is_right && in_order && self.turns.iter().map(bytes).sum::<usize>() == self.bytes
@@ -180,8 +213,6 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const OVERHEAD: usize = size_of::<Entry>();
 
     fn entry(seq: u64, length: usize) -> Entry {
         Entry { seq, is_history: true, bytes: vec![b'x'; length].into() }
@@ -195,7 +226,7 @@ mod tests {
             ring.begin_turn();
             for _ in 0..*turn {
                 seq += 1;
-                ring.push(entry(seq, 100), limit);
+                ring.push(entry(seq, 100), 1, limit);
                 assert!(ring.is_sound() && ring.bytes() <= limit);
             }
         }
@@ -223,11 +254,11 @@ mod tests {
         let limit = 3 * (100 + OVERHEAD);
         let mut ring = ring(&[1, 4], limit);
         assert_eq!((seqs(&ring), ring.bytes()), (vec![], 0));
-        ring.push(entry(6, 100), limit);
+        ring.push(entry(6, 100), 1, limit);
         assert_eq!(seqs(&ring), [0; 0], "its rest is not kept either");
         assert!(ring.has_gap_after(5) && !ring.has_gap_after(6) && ring.is_sound());
         ring.begin_turn();
-        ring.push(entry(7, 100), limit);
+        ring.push(entry(7, 100), 1, limit);
         assert_eq!(seqs(&ring), [7]);
         assert!(!ring.is_complete() && ring.is_sound());
     }
@@ -235,10 +266,10 @@ mod tests {
     #[test]
     fn a_gap_stays_although_what_was_replayed_without_numbers_is_given_up() {
         let mut ring = Ring::new(true);
-        ring.push(entry(0, 100), usize::MAX);
+        ring.push(entry(0, 100), 1, usize::MAX);
         ring.forget_numbers_up_to(500);
         ring.begin_turn();
-        ring.push(entry(501, 100), 100 + OVERHEAD);
+        ring.push(entry(501, 100), 1, 100 + OVERHEAD);
         assert_eq!(seqs(&ring), [501]);
         assert_eq!((ring.has_gap_after(450), ring.has_gap_after(500)), (true, false));
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::bridge::books::ring::{Entry, Ring};
 use crate::bridge::time::Moment;
 use crate::bridge::update::{Part, StateKind};
-use crate::wire::{json, splice};
+use crate::wire::{json, run, splice};
 
 /// The most bytes of state that are kept for one session.
 pub const MAX_STATE: usize = 256 * 1024;
@@ -47,34 +47,36 @@ impl Transcript {
         self.opened.len() + self.state.values().map(|entry| entry.bytes.len()).sum::<usize>()
     }
 
-    /// Adds a copy of a message for the clients of the session. `seq`: its sequence number; a
-    /// message of the history that the agent replays is older than every one that has a number,
-    /// and its own is 0. `limit`: the most bytes of the ring.
-    pub fn add(&mut self, part: Part, seq: u64, bytes: &[u8], limit: usize) {
-        // A small message must not keep the memory of a whole read for as long as it is kept.
-        let entry = |bytes| Entry { seq, is_history: part.is_replayed(), bytes };
+    /// Adds a copy of messages for the clients of the session. `first`: the first sequence number;
+    /// a message of the history that the agent replays is older than every one that has a number,
+    /// and its own is 0. `lines`: how many they are, and their bytes, with one `\n` between two.
+    /// `limit`: the most bytes of the ring.
+    pub fn add(&mut self, part: Part, first: u64, lines: (usize, &[u8]), limit: usize) {
+        let (count, bytes) = lines;
+        let entry = |seq, bytes| Entry { seq, is_history: part.is_replayed(), bytes };
         match part {
             Part::Moment => {}
-            Part::State(kind) => self.set_state(kind, entry(Bytes::copy_from_slice(bytes))),
-            Part::Plan => {
-                let entry = entry(Bytes::copy_from_slice(bytes));
-                self.ring.push(entry.clone(), limit);
-                self.set_state(StateKind::Plan, entry);
+            Part::History | Part::Other if self.ring.is_skipping() => {
+                self.ring.skip(first + count as u64 - 1);
             }
-            Part::History | Part::Other if self.ring.is_skipping() => self.ring.skip(seq),
             Part::History | Part::Other => {
+                // A small message must not keep the memory of a whole read for as long as it is
+                // kept.
                 let copy = self.ring.copy(bytes);
-                self.ring.push(entry(copy), limit);
+                self.ring.push(entry(first, copy), count, limit);
             }
-        }
-    }
-
-    /// Whether nothing of this part is kept until the next turn begins.
-    pub fn skips(&self, part: Part) -> bool {
-        match part {
-            Part::Moment => true,
-            Part::History | Part::Other => self.ring.is_skipping(),
-            Part::State(_) | Part::Plan => false,
+            Part::State(kind) => {
+                for (line, seq) in run::each(count, bytes).zip(first..) {
+                    self.set_state(kind, entry(seq, Bytes::copy_from_slice(line)));
+                }
+            }
+            Part::Plan => {
+                for (line, seq) in run::each(count, bytes).zip(first..) {
+                    let entry = entry(seq, Bytes::copy_from_slice(line));
+                    self.ring.push(entry.clone(), 1, limit);
+                    self.set_state(StateKind::Plan, entry);
+                }
+            }
         }
     }
 
@@ -137,12 +139,13 @@ impl Transcript {
     }
 
     /// Every message after this sequence number that a client has missed, in their order.
-    pub fn missed_after(&self, seq: u64) -> Vec<&Entry> {
+    pub fn missed_after(&self, seq: u64) -> Vec<Entry> {
         let state = self.state.iter().filter(|(kind, _)| **kind != StateKind::Plan);
-        let mut missed: Vec<&Entry> = self.ring.entries().chain(state.map(|(_, e)| e)).collect();
+        let state = state.map(|(_, entry)| entry.clone());
+        let mut missed: Vec<Entry> = self.ring.entries().chain(state).collect();
         let plan = self.state.get(&StateKind::Plan);
         let first = self.ring.first_seq();
-        missed.extend(plan.filter(|plan| first.is_none_or(|first| plan.seq < first)));
+        missed.extend(plan.filter(|plan| first.is_none_or(|first| plan.seq < first)).cloned());
         missed.retain(|entry| entry.seq > seq);
         missed.sort_by_key(|entry| entry.seq);
         missed
@@ -176,14 +179,16 @@ impl Transcript {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Borrow;
+
     use super::*;
 
     fn entry(seq: u64, length: usize) -> Entry {
         Entry { seq, is_history: true, bytes: vec![b'x'; length].into() }
     }
 
-    fn seqs<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u64> {
-        entries.into_iter().map(|entry| entry.seq).collect()
+    fn seqs(entries: impl IntoIterator<Item: Borrow<Entry>>) -> Vec<u64> {
+        entries.into_iter().map(|entry| entry.borrow().seq).collect()
     }
 
     fn transcript(parts: &[Part], limit: usize) -> Transcript {
@@ -192,7 +197,7 @@ mod tests {
             if *part == Part::Other {
                 transcript.ring.begin_turn();
             }
-            transcript.add(*part, place as u64 + 1, &[b'x'; 100], limit);
+            transcript.add(*part, place as u64 + 1, (1, &[b'x'; 100]), limit);
             assert!(transcript.is_sound());
         }
         transcript
@@ -212,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_plan_of_a_turn_that_was_given_up_is_state() {
-        let cut = transcript(&[Part::Plan, Part::Other, Part::History], 300);
+        let cut = transcript(&[Part::Plan, Part::Other, Part::History], 320);
         assert_eq!(seqs(cut.ring.entries()), [2, 3]);
         assert_eq!(seqs(cut.updates_behind_ring()), [1]);
         assert_eq!(seqs(cut.missed_after(0)), [1, 2, 3]);
@@ -221,15 +226,15 @@ mod tests {
     #[test]
     fn the_state_is_bounded() {
         let mut all = transcript(&[], 0);
-        all.add(Part::State(StateKind::Info), 1, &[b'x'; MAX_STATE], 0);
+        all.add(Part::State(StateKind::Info), 1, (1, &[b'x'; MAX_STATE]), 0);
         assert_eq!(all.bytes(), MAX_STATE);
-        all.add(Part::State(StateKind::Mode), 2, b"x", 0);
+        all.add(Part::State(StateKind::Mode), 2, (1, b"x"), 0);
         all.set_opened(Bytes::from_static(b"{}"));
         assert_eq!((seqs(all.updates()), all.opened.len()), (vec![1], 0));
-        all.add(Part::State(StateKind::Info), 3, &[b'x'; 10], 0);
+        all.add(Part::State(StateKind::Info), 3, (1, &[b'x'; 10]), 0);
         all.set_opened(Bytes::from_static(b"{}"));
         assert_eq!((all.bytes(), all.is_sound()), (12, true));
-        all.add(Part::State(StateKind::Info), 4, &[b'x'; MAX_STATE], 0);
+        all.add(Part::State(StateKind::Info), 4, (1, &[b'x'; MAX_STATE]), 0);
         assert_eq!(seqs(all.updates()), [0; 0], "what is not true any more is not told");
     }
 
@@ -244,7 +249,7 @@ mod tests {
     fn the_result_of_the_open_and_the_rest_of_the_state_share_one_bound() {
         let mut all = transcript(&[], 0);
         let half = Bytes::from(vec![b' '; 128 * 1024]);
-        all.add(Part::State(StateKind::Info), 1, &half, 0);
+        all.add(Part::State(StateKind::Info), 1, (1, &half), 0);
         all.set_opened(half.clone());
         assert_eq!((all.bytes(), all.is_sound()), (256 * 1024, true));
         all.set_opened([&half[..], b" "].concat().into());
@@ -252,8 +257,8 @@ mod tests {
         all.opened = [&half[..], b" "].concat().into();
         assert!(!all.is_sound());
         all.opened = Bytes::new();
-        all.ring.push(entry(2, 1), usize::MAX);
-        all.ring.push(entry(1, 1), usize::MAX);
+        all.ring.push(entry(2, 1), 1, usize::MAX);
+        all.ring.push(entry(1, 1), 1, usize::MAX);
         assert!(!all.is_sound());
     }
 
@@ -262,7 +267,7 @@ mod tests {
         let (mode, usage) = (Part::State(StateKind::Mode), Part::State(StateKind::Usage));
         let mut all = transcript(&[usage, mode], usize::MAX);
         let mut told = Transcript::new(true, [("", 0); 2]);
-        told.add(usage, 0, b"new", usize::MAX);
+        told.add(usage, 0, (1, b"new"), usize::MAX);
         all.adopt_state(&told);
         // The mode that it had counts no more, since the load told none.
         assert_eq!(seqs(all.updates()), [1]);

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::bridge::outgoing::messages::{CancelRequestParams, ErrorObject, TextContent};
 use crate::bridge::refusal::Refusal;
-use crate::wire::json::written;
+use crate::bridge::update::UpdateKind;
+use crate::wire::json::{quoted, written};
 use crate::wire::{Frame, Method, OutgoingFrame, Token};
 
 /// A successful answer with this result, as JSON text.
@@ -37,26 +38,41 @@ pub fn notification(method: &str, params: &impl Serialize) -> OutgoingFrame {
     message(&[b"\"method\":", &written(&method), b",\"params\":", &written(params)])
 }
 
+/// A `session/update` that the bridge writes.
+pub struct OwnUpdate {
+    /// Its kind.
+    pub kind: UpdateKind,
+    /// The message.
+    pub bytes: Bytes,
+}
+
+impl OwnUpdate {
+    /// The message, read, for clients that are shown it.
+    pub fn frame(&self) -> Option<Frame> {
+        Frame::parse(self.bytes.clone()).ok()
+    }
+}
+
 /// A `session/update` of this kind, with one member more, whose value is JSON text.
-pub fn update(session_id: &str, kind: &str, (member, value): (&str, &[u8])) -> Option<Frame> {
-    let (session_id, kind, member) = (written(&session_id), written(&kind), written(&member));
-    let params: [&[u8]; 9] = [
+pub fn update(session_id: &str, kind: &str, (member, value): (&str, &[u8])) -> OwnUpdate {
+    let session_id = quoted(session_id);
+    let parts: [&[u8]; 9] = [
         b"\"method\":\"session/update\",\"params\":{\"sessionId\":",
-        &session_id,
-        b",\"update\":{\"sessionUpdate\":",
-        &kind,
-        b",",
-        &member,
-        b":",
+        session_id.as_bytes(),
+        b",\"update\":{\"sessionUpdate\":\"",
+        kind.as_bytes(),
+        b"\",\"",
+        member.as_bytes(),
+        b"\":",
         value,
         b"}}",
     ];
-    Frame::parse(message(&params).to_bytes()).ok()
+    OwnUpdate { kind: UpdateKind::named(kind), bytes: text(&parts) }
 }
 
 /// A remark of the bridge within a conversation, as a text of the agent: clients show nothing
 /// else to the person. Empty lines keep it apart from the agent's own words.
-pub fn remark(session_id: &str, text: &str) -> Option<Frame> {
+pub fn remark(session_id: &str, text: &str) -> OwnUpdate {
     let content = written(&TextContent::of(&format!("\n\n(drawbridge: {text})\n\n")));
     update(session_id, "agent_message_chunk", ("content", &content))
 }
@@ -74,10 +90,15 @@ pub fn cancel_request(number: u64) -> OutgoingFrame {
 }
 
 fn message(parts: &[&[u8]]) -> OutgoingFrame {
-    let mut text = b"{\"jsonrpc\":\"2.0\",".to_vec();
-    for part in parts {
-        text.extend_from_slice(part);
-    }
+    OutgoingFrame::ready(text(parts))
+}
+
+fn text(parts: &[&[u8]]) -> Bytes {
+    const BEGINNING: &[u8] = b"{\"jsonrpc\":\"2.0\",";
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut text = Vec::with_capacity(BEGINNING.len() + length + 1);
+    text.extend_from_slice(BEGINNING);
+    parts.iter().for_each(|part| text.extend_from_slice(part));
     text.push(b'}');
-    OutgoingFrame::ready(Bytes::from(text))
+    Bytes::from(text)
 }

@@ -7,6 +7,7 @@ use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
+use crate::bridge::outgoing::compose::OwnUpdate;
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::{passing_ids, translate};
 use crate::bridge::step::Step;
@@ -148,11 +149,16 @@ fn learn_echo(step: &mut Step<'_>, key: SessionKey) {
 
 /// Sends the clients of a session a notification that the bridge has written about it, under the
 /// agent's id of the session, and keeps it for those that come later. `but`: a client that knows.
-pub fn own_update(step: &mut Step<'_>, key: SessionKey, frame: &Frame, but: Option<ClientId>) {
-    let seq = step.books.record(key, UpdateKind::of(frame).part(), (1, frame.bytes()));
+pub fn own_update(step: &mut Step<'_>, key: SessionKey, update: &OwnUpdate, but: Option<ClientId>) {
+    let seq = step.books.record(key, update.kind.part(), (1, &update.bytes));
     let clients = step.books.session(key).map(|row| row.clients().to_vec()).unwrap_or_default();
-    for client in clients.into_iter().filter(|client| Some(*client) != but) {
-        listeners::send(step, key, client, frame, Showing::Live { seq });
+    let others: Vec<ClientId> = clients.into_iter().filter(|id| Some(*id) != but).collect();
+    // Mostly there is nobody else.
+    let frame = if others.is_empty() { None } else { update.frame() };
+    if let Some(frame) = frame {
+        others.into_iter().for_each(|client| {
+            listeners::send(step, key, client, &frame, Showing::Live { seq });
+        });
     }
 }
 

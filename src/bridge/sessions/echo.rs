@@ -23,9 +23,8 @@ pub fn prompt(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, pr
     let blocks = prompt.find(&["prompt"]).map(|blocks| json::elements(text, blocks));
     for block in blocks.unwrap_or_default() {
         let content = ("content", block.of(text));
-        if let Some(frame) = compose::update(&agent_id, "user_message_chunk", content) {
-            deliver::own_update(step, key, &frame, client);
-        }
+        let update = compose::update(&agent_id, "user_message_chunk", content);
+        deliver::own_update(step, key, &update, client);
     }
 }
 

@@ -118,9 +118,9 @@ fn history(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
     let ring = &transcript.ring;
     let missing = match ring.is_complete() {
         true => None,
-        false => compose::remark(&session.agent_id, MISSING),
+        false => compose::remark(&session.agent_id, MISSING).frame(),
     };
-    let entries: Vec<Entry> = ring.entries().filter(|entry| entry.is_history).cloned().collect();
+    let entries: Vec<Entry> = ring.entries().filter(|entry| entry.is_history).collect();
     if let Some(frame) = missing {
         listeners::send(step, key, client, &frame, Showing::Replay { seq: 0 });
     }
@@ -190,13 +190,13 @@ pub fn by_attach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
         // What was said to nobody has no number where nothing is kept.
         (None, _) => (Vec::new(), true),
         (Some(row), Some(after)) if after <= session.seq => {
-            (row.missed_after(after).into_iter().cloned().collect(), row.ring.has_gap_after(after))
+            (row.missed_after(after), row.ring.has_gap_after(after))
         }
         // A number that was not given yet is one of an earlier life of the session.
         (Some(row), after) => {
             let history = row.ring.entries().filter(|entry| entry.is_history);
-            let all = history.chain(row.updates_behind_ring());
-            (all.cloned().collect::<Vec<Entry>>(), after.is_some() || !row.ring.is_complete())
+            let all = history.chain(row.updates_behind_ring().cloned());
+            (all.collect::<Vec<Entry>>(), after.is_some() || !row.ring.is_complete())
         }
     };
     replayed.iter().for_each(|entry| replay(step, key, client, entry));

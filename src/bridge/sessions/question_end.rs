@@ -222,9 +222,8 @@ fn tell_why(step: &mut Step<'_>, key: SessionKey, id: QuestionId) {
          and it was cancelled"
     );
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    if let Some(frame) = compose::remark(&session.agent_id, &text) {
-        deliver::own_update(step, key, &frame, None);
-    }
+    let remark = compose::remark(&session.agent_id, &text);
+    deliver::own_update(step, key, &remark, None);
 }
 
 /// Handles an agent's `$/cancel_request`: the clients that were asked get it, too; if

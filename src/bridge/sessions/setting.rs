@@ -73,7 +73,6 @@ fn changed(
         return;
     }
     let agent_id = session.agent_id.clone();
-    if let Some(frame) = compose::update(&agent_id, name, (member, &value)) {
-        deliver::own_update(step, key, &frame, client);
-    }
+    let update = compose::update(&agent_id, name, (member, &value));
+    deliver::own_update(step, key, &update, client);
 }
