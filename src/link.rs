@@ -8,6 +8,7 @@ pub mod control;
 pub mod machine;
 pub mod peer;
 pub mod place;
+pub mod streams;
 
 /// The number of the line protocol. A shim and a daemon with different numbers do not understand
 /// each other; their sockets have different names.

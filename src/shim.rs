@@ -13,7 +13,6 @@ pub mod start;
 mod to_editor;
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
@@ -23,6 +22,7 @@ pub use self::meeting::{Meeting, NoDaemon};
 pub use self::relay::End;
 use self::relay::Relay;
 use crate::bridge::Limit;
+use crate::link::streams::Streams;
 
 /// The settings of a shim.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct ShimSetup {
 ///
 /// # Errors
 /// If the stdio or the system's signals cannot be used at all.
-pub fn serve(setup: ShimSetup, daemon: UnixStream) -> io::Result<End> {
+pub fn serve(setup: ShimSetup, daemon: Streams) -> io::Result<End> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let ShimSetup { meeting, orphan_timeout, max_frame_bytes } = setup;
     let end = runtime.block_on(async {

@@ -20,6 +20,7 @@ use crate::agent_environment::{self, EnvironmentRules, OWN_PREFIX, Variables};
 use crate::link::WIRE;
 use crate::link::control::{Hello, Text, WantedAgent};
 use crate::link::place::Place;
+use crate::link::streams::TAKES_PIPES;
 use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{AgentSetup, program_of};
@@ -126,6 +127,7 @@ fn meeting(
         editor: shim::editor(),
         config: config.map(absolute).map(|path| Text::from(path.as_os_str())),
         adopts: false,
+        pipes: TAKES_PIPES,
     };
     Ok(Meeting { place, socket: settings.socket.clone(), hello })
 }

@@ -233,7 +233,7 @@ impl Door {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             (WhyKind::TooMany, format!("The daemon serves {MOST_CLIENTS} editors already."))
         })?;
-        let Hello { agent, directory, environment, umask, editor, .. } = hello;
+        let Hello { agent, directory, environment, umask, editor, pipes, .. } = hello;
         let variables: Variables =
             environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let directory = PathBuf::from(OsString::from(directory));
@@ -245,7 +245,7 @@ impl Door {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let welcome = Welcome { version, pid: std::process::id() };
         // Until sessions can be revived, what is kept of one is its id.
-        let link = Link { welcome, lost_sessions: adopted, place };
+        let link = Link { welcome, takes_pipes: pipes, lost_sessions: adopted, place };
         let connection = Connection {
             stream,
             agent,

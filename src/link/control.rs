@@ -70,6 +70,9 @@ pub struct Hello {
     pub config: Option<Text>,
     /// Whether an `adopt` line follows.
     pub adopts: bool,
+    /// Whether the shim takes pipes in place of the socket.
+    #[serde(default)]
+    pub pipes: bool,
 }
 
 /// An environment may hold secrets: it is in no log.
@@ -277,6 +280,7 @@ mod tests {
             editor: Some(ProcessIdentity { pid: 1, born_ticks: 2 }),
             config: None,
             adopts: false,
+            pipes: false,
         };
         for line in [
             Control::Hello(Box::new(hello)),
@@ -313,6 +317,7 @@ mod tests {
             editor: None,
             config: None,
             adopts: false,
+            pipes: false,
         };
         assert!(!format!("{:?}", Control::Hello(Box::new(hello))).contains("secret"));
     }

@@ -8,12 +8,13 @@ use super::Loop;
 use super::connection::{Arrival, Connection, Link};
 use super::hosting::{EDITOR, Hosting};
 use super::setup::AgentSetup;
-use super::stdio::{Sink, Source};
+use super::stdio::{self, Sink, Source};
 use super::surroundings::Surroundings;
 use crate::agent_environment;
 use crate::bridge::config::Limits;
 use crate::bridge::{AgentId, ClientId, Event, Lane, Look, Moment, Outdated, ShutdownCause};
 use crate::link::control::{Control, WhyKind};
+use crate::link::streams::Streams;
 use crate::wire::{Frame, Malformed};
 
 impl Loop {
@@ -62,11 +63,13 @@ impl Loop {
     /// wants an agent that is not there, is let go.
     fn accept(&mut self, connection: Connection) {
         let Connection { stream, agent, variables, umask, directory, editor, link } = connection;
-        let streams = stream.try_clone().and_then(|again| {
-            stream.set_nonblocking(true)?;
-            Ok((Source::of_socket(again.into())?, Sink::of_socket(stream.into())?))
-        });
-        let (source, sink) = match streams {
+        let streams = match &link {
+            Some(Link { welcome, takes_pipes, .. }) => {
+                Streams::welcome(stream, welcome.clone(), *takes_pipes)
+            }
+            None => Ok(Streams::Socket(stream)),
+        };
+        let (source, sink) = match streams.and_then(stdio::open) {
             Ok(streams) => streams,
             Err(error) => {
                 return tracing::warn!("the stream of a client cannot be used: {error}");
@@ -82,9 +85,8 @@ impl Loop {
         if !self.introduce(client, AgentId(agent), surroundings, &directory) {
             return;
         }
-        if let Some(Link { welcome, lost_sessions: sessions, place }) = link {
+        if let Some(Link { lost_sessions: sessions, place, .. }) = link {
             self.clients.link(client, place);
-            self.clients.say(client, Lane::Bridge, &Control::Welcome(welcome));
             if !sessions.is_empty() {
                 self.handle_event(Event::Adopted { client, sessions });
             }

@@ -69,6 +69,8 @@ pub struct Connection {
 pub struct Link {
     /// The first line for it.
     pub welcome: Welcome,
+    /// Whether it takes pipes in place of the stream.
+    pub takes_pipes: bool,
     /// The sessions that its client had in a daemon that is gone.
     pub lost_sessions: Vec<String>,
     /// The place of the client among those that the daemon takes at once.

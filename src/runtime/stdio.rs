@@ -23,12 +23,26 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use crate::link::streams::Streams;
+
 /// The least free memory in the buffer for one read, in bytes.
 const LEAST_FREE: usize = 64 * 1024;
 /// The memory that is added when there is less, in bytes.
 const CHUNK: usize = 256 * 1024;
 /// The most memory that is added at once for the rest of a long line, in bytes.
 const LARGEST_STEP: usize = 1024 * 1024;
+
+/// The directions of a connection, to be read and written.
+pub(crate) fn open(streams: Streams) -> io::Result<(Source, Sink)> {
+    match streams {
+        Streams::Socket(socket) => {
+            socket.set_nonblocking(true)?;
+            let again = socket.try_clone()?;
+            Ok((Source::of_socket(again.into())?, Sink::of_socket(socket.into())?))
+        }
+        Streams::Pipes { from, to } => Ok((Source::of_pipe(from)?, Sink::of_pipe(to)?)),
+    }
+}
 
 /// A stream that is read.
 pub(crate) enum Source {
@@ -55,12 +69,12 @@ impl Source {
     }
 
     /// One direction of a socket.
-    pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Source> {
+    fn of_socket(fd: OwnedFd) -> io::Result<Source> {
         Ok(Source::Socket(watched(fd, Interest::READABLE)?))
     }
 
-    /// The reading end of a pipe from an agent.
-    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Source> {
+    /// The reading end of a pipe that is the bridge's own.
+    pub(crate) fn of_pipe(fd: OwnedFd) -> io::Result<Source> {
         Ok(Source::Pipe(pipe::Receiver::from_owned_fd(fd)?))
     }
 
@@ -191,7 +205,7 @@ impl Sink {
 
     /// One direction of a socket. It is not watched for room: the system would tell that after
     /// each message which the peer has read, and each time wake this process for nothing.
-    pub(crate) fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
+    fn of_socket(fd: OwnedFd) -> io::Result<Sink> {
         // Errors are always told, and asking for them would ask for what can be read, too.
         #[cfg(target_os = "linux")]
         let end = Interest::PRIORITY;
@@ -200,8 +214,8 @@ impl Sink {
         Ok(Sink::Socket(watched(fd, end)?))
     }
 
-    /// The writing end of a pipe to an agent.
-    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Sink> {
+    /// The writing end of a pipe that is the bridge's own.
+    pub(crate) fn of_pipe(fd: OwnedFd) -> io::Result<Sink> {
         Ok(Sink::Pipe(pipe::Sender::from_owned_fd(fd)?))
     }
 
@@ -220,8 +234,8 @@ impl Sink {
         Ok(Sink::Thread(ThreadSink { pieces, written: written.into(), pipe }))
     }
 
-    /// Ends the writing direction of a socket.
-    pub(crate) fn end_socket(&self) {
+    /// Ends the stream: the peer reads what was written, and then its end.
+    pub(crate) fn end(self) {
         if let Sink::Socket(socket) = self {
             // The peer may have ended it first.
             let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);

@@ -1,7 +1,7 @@
 //! The meeting with the daemon: it is reached or started, and told whose shim this is.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use super::start;
 use crate::link::control::{Control, Hello, Welcome, Why, WhyKind};
 use crate::link::peer::check_user;
 use crate::link::place::Place;
+use crate::link::streams::{Streams, receive};
 
 /// The pause before the next look for a daemon that is being started or ends.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -62,7 +63,7 @@ impl NoDaemon {
 /// The result of one attempt.
 enum Attempt {
     /// It is there.
-    Welcome(UnixStream, Welcome),
+    Welcome(Streams, Welcome),
     /// There is none.
     None,
     /// There is one that takes nobody at this moment.
@@ -80,7 +81,7 @@ impl Meeting {
         &self,
         within: Duration,
         adopted: &[String],
-    ) -> Result<(UnixStream, Welcome), NoDaemon> {
+    ) -> Result<(Streams, Welcome), NoDaemon> {
         let until = Deadline(Instant::now() + within);
         let name = self.place.socket().display().to_string();
         let unusable = |error| NoDaemon::Unusable(name.clone(), error);
@@ -89,7 +90,7 @@ impl Meeting {
                 return Err(NoDaemon::Silent(name));
             }
             match self.attempt(until, adopted)? {
-                Attempt::Welcome(stream, welcome) => return Ok((stream, welcome)),
+                Attempt::Welcome(streams, welcome) => return Ok((streams, welcome)),
                 Attempt::Busy => sleep(PAUSE),
                 Attempt::None => {
                     // One at a time: the others wait for that daemon.
@@ -98,7 +99,7 @@ impl Meeting {
                         continue;
                     };
                     match self.attempt(until, adopted)? {
-                        Attempt::Welcome(stream, welcome) => return Ok((stream, welcome)),
+                        Attempt::Welcome(streams, welcome) => return Ok((streams, welcome)),
                         Attempt::Busy => sleep(PAUSE),
                         Attempt::None => {
                             let config = self.hello.config.clone().map(OsString::from);
@@ -126,8 +127,11 @@ impl Meeting {
         if check_user(&stream).is_err() {
             return Err(NoDaemon::Foreign(name()));
         }
-        match self.greet(&stream, until, adopted) {
-            Ok(Some(Control::Welcome(welcome))) => Ok(Attempt::Welcome(stream, welcome)),
+        let mut pipes = Vec::new();
+        match self.greet(&stream, until, adopted, &mut pipes) {
+            Ok(Some(Control::Welcome(welcome))) => {
+                Ok(Attempt::Welcome(Streams::welcomed(stream, pipes), welcome))
+            }
             // It is about to end.
             Ok(Some(Control::Why(Why { kind: WhyKind::ShuttingDown, .. })) | None) => {
                 Ok(Attempt::Busy)
@@ -144,11 +148,13 @@ impl Meeting {
     }
 
     /// Says hello, and returns the first line of the daemon; `None`: it has ended the connection.
+    /// Descriptors that come with the line are added to `pipes`.
     fn greet(
         &self,
         stream: &UnixStream,
         until: Deadline,
         adopted: &[String],
+        pipes: &mut Vec<OwnedFd>,
     ) -> io::Result<Option<Control>> {
         let adopts = !adopted.is_empty();
         let hello = Control::Hello(Box::new(Hello { adopts, ..self.hello.clone() }));
@@ -158,16 +164,14 @@ impl Meeting {
         }
         // One that refuses the connection reads nothing, and has said why.
         let said = write_all(stream, &lines, until);
-        let mut stream = stream;
         let mut line = Vec::new();
-        let mut byte = [0];
         // The bytes behind the first line are ACP, and are read later.
         while line.len() < LONGEST_ANSWER {
             stream.set_read_timeout(Some(until.left()?))?;
-            match stream.read(&mut byte)? {
-                0 => break,
-                _ if byte == *b"\n" => return Ok(Control::read(&line)),
-                _ => line.push(byte[0]),
+            match receive(stream, pipes)? {
+                None => break,
+                Some(b'\n') => return Ok(Control::read(&line)),
+                Some(byte) => line.push(byte),
             }
         }
         said.map(|()| None)
@@ -202,12 +206,4 @@ fn write_all(mut stream: &UnixStream, mut bytes: &[u8], until: Deadline) -> io::
         }
     }
     Ok(())
-}
-
-/// A descriptor of a stream for the relay.
-pub(super) fn descriptor(stream: UnixStream) -> io::Result<OwnedFd> {
-    stream.set_read_timeout(None)?;
-    stream.set_write_timeout(None)?;
-    stream.set_nonblocking(true)?;
-    Ok(stream.into())
 }

@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::io::{self, IoSlice};
-use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +15,17 @@ use memchr::{memchr, memrchr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
-use super::meeting::{Meeting, NoDaemon, descriptor};
+use super::meeting::{Meeting, NoDaemon};
 use super::memory::{Fate, Memory};
 use super::orphan::{Heard, orphaned};
 use super::plain::PlainLines;
 use super::to_editor::ToEditor;
 use crate::bridge::{Limit, Refusal, lines};
 use crate::link::control::{Control, SIGN, Why, WhyKind};
+use crate::link::streams::Streams;
 use crate::own_process::{self, is_ignored};
 use crate::runtime::parent;
-use crate::runtime::stdio::{Sink, Source};
+use crate::runtime::stdio::{self, Sink, Source};
 use crate::wire::line::{Line, LineSplitter};
 use crate::wire::{Frame, FrameReader, Glimpse};
 
@@ -121,7 +121,7 @@ impl Relay {
     }
 
     /// Serves the editor, by this daemon first.
-    pub(super) async fn run(self, daemon: UnixStream) -> io::Result<End> {
+    pub(super) async fn run(self, daemon: Streams) -> io::Result<End> {
         let Relay { meeting, orphan_timeout, editor, to_editor, memory, heard, signals } = self;
         let is_quiet = || memory.borrow().is_quiet();
         let parent_gone = parent::gone();
@@ -164,7 +164,7 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Serves the editor by one daemon after the other, until the editor is gone or a daemon has
     /// ended the connection for good.
-    async fn serve(&self, mut editor: EditorLines, first: UnixStream) -> io::Result<End> {
+    async fn serve(&self, mut editor: EditorLines, first: Streams) -> io::Result<End> {
         let mut daemon = first;
         loop {
             let why = match self.relay(&mut editor, daemon).await? {
@@ -186,9 +186,8 @@ impl Shared<'_> {
         }
     }
 
-    async fn relay(&self, editor: &mut EditorLines, daemon: UnixStream) -> io::Result<Parted> {
-        let (again, daemon) = (daemon.try_clone()?, descriptor(daemon)?);
-        let (from, to) = (Source::of_socket(descriptor(again)?)?, Sink::of_socket(daemon)?);
+    async fn relay(&self, editor: &mut EditorLines, daemon: Streams) -> io::Result<Parted> {
+        let (from, to) = stdio::open(daemon)?;
         let introduction = self.memory.borrow().introduction();
         if let Some(introduction) = introduction {
             let mut parts = [IoSlice::new(&introduction), IoSlice::new(b"\n")];
@@ -202,7 +201,7 @@ impl Shared<'_> {
             ended = self.up(editor, &to) => ended?,
         }
         // The editor has closed its stdin, and may still read what is on its way.
-        to.end_socket();
+        to.end();
         let _ = tokio::time::timeout(LAST_LINES, down).await;
         Ok(Parted::EditorGone)
     }
@@ -312,7 +311,7 @@ impl Shared<'_> {
         &self,
         editor: &mut EditorLines,
         why: Option<WhyKind>,
-    ) -> io::Result<Option<UnixStream>> {
+    ) -> io::Result<Option<Streams>> {
         let is_introducing = self.memory.borrow().is_introducing();
         if why == Some(WhyKind::ShuttingDown) && !is_introducing && editor.fill().await == 0 {
             return Ok(None);

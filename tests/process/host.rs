@@ -23,16 +23,19 @@ use std::process::ExitCode;
 use drawbridge::agent_environment::EnvironmentRules;
 use drawbridge::bridge::config::{AgentConfig, Limits, Share};
 use drawbridge::bridge::time::Limit;
+#[cfg(target_os = "linux")]
+use drawbridge::keeper;
 use drawbridge::logs::{LogFile, LogSettings, Logs};
+use drawbridge::own_process;
 use drawbridge::processes::{ProcessIdentity, Spare};
 use drawbridge::runtime::{
     AgentSetup, Arrival, Connection, DoorOrder, Host, Outcome, Setup, run_for_many,
 };
-use drawbridge::{keeper, own_process};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
     if keeper::is_called() {
         return keeper::main();
     }

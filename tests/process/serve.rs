@@ -1,17 +1,21 @@
 //! `drawbridge serve`: one daemon for each place, how it is started and told things, and when it
 //! ends by itself.
 
-use std::fs;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use drawbridge::link::streams::{Streams, receive};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{Shutdown, shutdown};
 use nix::unistd::dup2_raw;
+use serde_json::json;
 
 use crate::processes::{self, eventually};
 use crate::scratch::copy_program;
@@ -305,5 +309,52 @@ fn a_relative_configuration_file_is_found_again() {
     editor.new_session();
     assert!(!site.log().contains("config_differs"), "{site}");
     editor.leave();
+    site.end();
+}
+#[test]
+fn a_connection_goes_on_through_its_socket_or_through_pipes_if_they_are_taken() {
+    let mut site = Site::new(SHORT);
+    site.serve(&[]);
+    for takes_pipes in [false, true] {
+        let mut socket = UnixStream::connect(site.socket()).expect("it listens");
+        let hello = json!({"hello": {
+            "wire": 1, "version": "0", "agent": {"named": {"name": "stub", "arguments": []}},
+            "directory": site.scratch.path(), "environment": [["PATH", "/usr/bin:/bin"]],
+            "umask": 18, "editor": null, "config": null, "adopts": false, "pipes": takes_pipes,
+        }});
+        socket.write_all(format!("#{hello}\n").as_bytes()).expect("it is read");
+        let (mut line, mut descriptors) = (String::new(), Vec::new());
+        while let Some(byte) = receive(&socket, &mut descriptors).expect("an answer")
+            && byte != b'\n'
+        {
+            line.push(byte.into());
+        }
+        assert!(line.starts_with("#{\"welcome\":"), "{line}");
+        let is_taken = takes_pipes && cfg!(target_os = "linux");
+        assert_eq!(descriptors.len(), if is_taken { 2 } else { 0 });
+        let (from, mut to): (File, File) = match Streams::welcomed(socket, descriptors) {
+            Streams::Pipes { from, to } => (from.into(), to.into()),
+            Streams::Socket(socket) => {
+                let again = socket.try_clone().expect("a descriptor");
+                (OwnedFd::from(again).into(), OwnedFd::from(socket).into())
+            }
+        };
+        let mut lines = BufReader::new(from).lines().map_while(Result::ok);
+        let cwd = site.scratch.path();
+        for (id, method, params) in [
+            (1, "initialize", json!({"protocolVersion": 1, "clientCapabilities": {}})),
+            (2, "session/new", json!({"cwd": cwd, "mcpServers": []})),
+        ] {
+            let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+            to.write_all(format!("{request}\n").as_bytes()).expect("it is read");
+            let answer = lines.by_ref().find(|line| line.contains(&format!("\"id\":{id}")));
+            assert!(answer.is_some_and(|answer| answer.contains("\"result\"")), "{site}");
+        }
+        // A socket has one end for both directions.
+        let _ = shutdown(to.as_raw_fd(), Shutdown::Write);
+        drop(to);
+        assert_eq!(lines.next(), None, "the daemon ends the connection, too");
+    }
+    eventually("the end of the agents", || site.agents().is_empty());
     site.end();
 }

@@ -36,9 +36,9 @@ impl Wiring {
         tail: Tail,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Vec<AbortHandle>> {
-        let stdin = Sink::of_child(stdios.stdin)?;
-        let stdout = Source::of_child(stdios.stdout)?;
-        let stderr = Source::of_child(stdios.stderr)?;
+        let stdin = Sink::of_pipe(stdios.stdin)?;
+        let stdout = Source::of_pipe(stdios.stdout)?;
+        let stderr = Source::of_pipe(stdios.stderr)?;
         Ok(vec![
             self.write(channel, outbox, stdin, tasks),
             self.read(channel, stdout, flow, tasks),

@@ -162,7 +162,7 @@ fn a_reader_that_waits_is_woken_for_every_reason_that_ends() {
 async fn written_to(peer: &Peer, writer: OwnedFd) -> io::Result<()> {
     let mut wait = pin!(peer.flow.wait(pending()));
     assert!(peer.poll(wait.as_mut()).is_pending(), "it is in debt");
-    let writing = peer.outbox.clone().write_to(Sink::of_child(writer)?);
+    let writing = peer.outbox.clone().write_to(Sink::of_pipe(writer)?);
     let woken = async {
         tokio::select! {
             () = wait.as_mut() => {}

@@ -40,7 +40,7 @@ impl Readers {
         let (reader, writer) = nix::unistd::pipe()?;
         let outbox = Outbox::new(1 << 20, Rc::new(Notify::new()), OutboxSum::new(usize::MAX));
         let reader = Reader {
-            source: Source::of_child(reader)?,
+            source: Source::of_pipe(reader)?,
             limit: 1 << 20,
             to: self.to_loop.clone(),
             flow: Flow::new(outbox, self.crowd.clone()),
