@@ -192,12 +192,13 @@ fn markdown((head, rows): &Table) -> String {
 const INTRODUCTION: &str = "\
 # What a process in the middle costs
 
-Four paths from a client to an agent, measured in one run, side by side: **direct** (two pipes: \
+Five paths from a client to an agent, measured in one run, side by side: **direct** (two pipes: \
 the floor), a **bare relay** (one process that copies bytes and looks at none of them: the limit \
-for any process in the middle), **drawbridge** as it is by default, and **conductor** \
+for any process in the middle), **drawbridge** as it is by default, **connect** (`drawbridge \
+connect` and the daemon behind it: two processes in the middle), and **conductor** \
 (`agent-client-protocol-conductor`, the official process in the middle).
 
-![Prompt round trip over the four paths](pictures/round-trip.svg)
+![Prompt round trip over all paths](pictures/round-trip.svg)
 
 ![Throughput against message size](pictures/throughput.svg)
 
@@ -240,6 +241,8 @@ source with its line ends, quotes and backslashes.
 - Fairness: `--share session`, so that two sessions have an agent each. One floods without a \
 pause, the other is prompted a millisecond after each answer. The floor is the same client \
 reading the same two agents itself.
+- The daemon of the path **connect** keeps transcripts, as by default: what an agent says is \
+also copied for clients that come later.
 - Many clients: the clients of one bridge at a Unix socket, with the limits of a bridge for many \
 clients, prompt in turn, each on its next session. The one that never reads has asked its agent \
 for updates without an end two seconds before; the other one prompts a millisecond after each \

@@ -45,7 +45,7 @@ pub enum Effect {
         client: ClientId,
         /// The lane: order within it is kept.
         lane: Lane,
-        /// The message.
+        /// The message, or several about one session, with one `\n` between two.
         frame: OutgoingFrame,
     },
     /// Send what follows in this lane of a client only behind everything that was sent to the

@@ -99,14 +99,16 @@ pub enum UpdateKind {
     SubAgent,
     /// `session_message…`.
     SessionMessage,
-    /// Any other one, or none.
+    /// Any other one.
     Other,
+    /// None: the notification is no update.
+    Unnamed,
 }
 
 impl UpdateKind {
     /// The kind of this notification.
     pub fn of(frame: &Frame) -> UpdateKind {
-        frame.update_kind().map_or(UpdateKind::Other, |name| UpdateKind::named(&name))
+        frame.update_kind().map_or(UpdateKind::Unnamed, |name| UpdateKind::named(&name))
     }
 
     /// The kind with this name.
@@ -144,7 +146,9 @@ impl UpdateKind {
             UpdateKind::Plan => Part::Plan,
             UpdateKind::State(kind) => Part::State(kind),
             UpdateKind::Notice => Part::Moment,
-            UpdateKind::ToolCall { is_known: false } | UpdateKind::Other => Part::Other,
+            UpdateKind::ToolCall { is_known: false } | UpdateKind::Other | UpdateKind::Unnamed => {
+                Part::Other
+            }
         }
     }
 

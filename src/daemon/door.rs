@@ -243,7 +243,7 @@ impl Door {
         }
         let stream = stream.try_clone().map_err(|error| (WhyKind::Failed, error.to_string()))?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let welcome = Welcome { version, pid: std::process::id() };
+        let welcome = Welcome { version, pid: std::process::id(), pipes: false };
         // Until sessions can be revived, what is kept of one is its id.
         let link = Link { welcome, takes_pipes: pipes, lost_sessions: adopted, place };
         let connection = Connection {

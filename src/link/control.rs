@@ -119,6 +119,9 @@ pub struct Welcome {
     pub version: String,
     /// The process id of the daemon.
     pub pid: u32,
+    /// Whether the descriptors of two pipes come with this line.
+    #[serde(default)]
+    pub pipes: bool,
 }
 
 /// Why a connection ends.

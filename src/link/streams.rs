@@ -34,28 +34,39 @@ impl Streams {
     ///
     /// # Errors
     /// If the shim is gone.
-    pub fn welcome(socket: UnixStream, welcome: Welcome, takes_pipes: bool) -> io::Result<Streams> {
-        let line = Control::Welcome(welcome).whole_line();
-        // Without the descriptors for pipes the socket does.
-        match takes_pipes.then(|| Ok::<_, nix::Error>((pipe()?, pipe()?))) {
-            Some(Ok(((from, its_to), (its_from, to)))) => {
-                send(&socket, &line, &[its_from.as_fd(), its_to.as_fd()])?;
-                Ok(Streams::Pipes { from, to })
-            }
-            Some(Err(_)) | None => {
-                send(&socket, &line, &[])?;
-                Ok(Streams::Socket(socket))
-            }
+    pub fn welcome(
+        socket: UnixStream,
+        welcome: &Welcome,
+        takes_pipes: bool,
+    ) -> io::Result<Streams> {
+        let line = |pipes| Control::Welcome(Welcome { pipes, ..welcome.clone() }).whole_line();
+        // Where descriptors cannot be made, or not be sent, the socket does.
+        if takes_pipes
+            && let (Ok((from, its_to)), Ok((its_from, to))) = (pipe(), pipe())
+            && send(&socket, &line(true), &[its_from.as_fd(), its_to.as_fd()]).is_ok()
+        {
+            return Ok(Streams::Pipes { from, to });
         }
+        send(&socket, &line(false), &[])?;
+        Ok(Streams::Socket(socket))
     }
 
     /// The streams at the end of a shim that has been welcomed on a socket, with these
     /// descriptors.
-    pub fn welcomed(socket: UnixStream, descriptors: Vec<OwnedFd>) -> Streams {
-        match <[OwnedFd; 2]>::try_from(descriptors) {
-            Ok([from, to]) => Streams::Pipes { from, to },
-            Err(_) => Streams::Socket(socket),
+    ///
+    /// # Errors
+    /// If not all descriptors have arrived that were sent.
+    pub fn welcomed(
+        socket: UnixStream,
+        welcome: &Welcome,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<Streams> {
+        if !welcome.pipes {
+            return Ok(Streams::Socket(socket));
         }
+        let pipes = <[OwnedFd; 2]>::try_from(descriptors);
+        let [from, to] = pipes.map_err(|_| io::Error::other("its descriptors do not arrive"))?;
+        Ok(Streams::Pipes { from, to })
     }
 }
 

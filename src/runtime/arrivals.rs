@@ -65,7 +65,7 @@ impl Loop {
         let Connection { stream, agent, variables, umask, directory, editor, link } = connection;
         let streams = match &link {
             Some(Link { welcome, takes_pipes, .. }) => {
-                Streams::welcome(stream, welcome.clone(), *takes_pipes)
+                Streams::welcome(stream, welcome, *takes_pipes)
             }
             None => Ok(Streams::Socket(stream)),
         };

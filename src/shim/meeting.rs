@@ -130,7 +130,9 @@ impl Meeting {
         let mut pipes = Vec::new();
         match self.greet(&stream, until, adopted, &mut pipes) {
             Ok(Some(Control::Welcome(welcome))) => {
-                Ok(Attempt::Welcome(Streams::welcomed(stream, pipes), welcome))
+                let streams = Streams::welcomed(stream, &welcome, pipes);
+                let streams = streams.map_err(|error| NoDaemon::Unusable(name(), error))?;
+                Ok(Attempt::Welcome(streams, welcome))
             }
             // It is about to end.
             Ok(Some(Control::Why(Why { kind: WhyKind::ShuttingDown, .. })) | None) => {

@@ -57,7 +57,9 @@ impl ToEditor {
     /// Writes what the editor takes at once, without a turn of the writer, which gets the rest.
     pub(super) fn flush(&self) {
         let lines = self.lines.take();
-        self.pass(&lines);
+        if !lines.is_empty() {
+            self.pass(&lines);
+        }
     }
 
     /// Appends a message of the shim itself.

@@ -123,10 +123,13 @@ impl FrameReader {
         self.halt = walked.flatten().filter(|halt| halt.at >= LEAST);
         let frame = Frame::walked(line, places);
         let is_update = |frame: &Frame| {
-            let is_it = frame.kind == FrameKind::Notification;
-            is_it && frame.method == Method::SessionUpdate && frame.child_session_place().is_none()
+            frame.kind == FrameKind::Notification
+                && frame.method == Method::SessionUpdate
+                && frame.session_place().is_some()
+                && frame.child_session_place().is_none()
         };
-        self.begins_run = self.halt.as_ref().is_some_and(Halt::knows_session)
+        let halt = self.halt.as_ref().zip(places);
+        self.begins_run = halt.is_some_and(|(halt, places)| halt.tells_all_of(&places))
             && frame.as_ref().is_ok_and(is_update);
         frame
     }

@@ -140,11 +140,6 @@ impl Walk {
 }
 
 impl Halt {
-    /// Whether the message's session stands before this place.
-    pub(super) fn knows_session(&self) -> bool {
-        self.walk.places.of(Member::Session).is_some()
-    }
-
     /// Whether all that the bridge must know of a message stands before this place: these are
     /// the places in the whole message.
     pub(super) fn tells_all_of(&self, places: &Places) -> bool {

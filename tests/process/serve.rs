@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use drawbridge::link::control::Control;
 use drawbridge::link::streams::{Streams, receive};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
@@ -329,10 +330,13 @@ fn a_connection_goes_on_through_its_socket_or_through_pipes_if_they_are_taken() 
         {
             line.push(byte.into());
         }
-        assert!(line.starts_with("#{\"welcome\":"), "{line}");
         let is_taken = takes_pipes && cfg!(target_os = "linux");
         assert_eq!(descriptors.len(), if is_taken { 2 } else { 0 });
-        let (from, mut to): (File, File) = match Streams::welcomed(socket, descriptors) {
+        let Some(Control::Welcome(welcome)) = Control::read(line.as_bytes()) else {
+            panic!("{line}")
+        };
+        let streams = Streams::welcomed(socket, &welcome, descriptors).expect("streams");
+        let (from, mut to): (File, File) = match streams {
             Streams::Pipes { from, to } => (from.into(), to.into()),
             Streams::Socket(socket) => {
                 let again = socket.try_clone().expect("a descriptor");

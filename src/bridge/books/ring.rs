@@ -2,7 +2,7 @@
 //! come later.
 //!
 //! It is bounded in bytes and gives up whole turns, the oldest first, so that what is left
-//! begins with a prompt. The bytes of a message are shared with the write queues.
+//! begins with a prompt. It has copies of the messages, which a replay shares.
 
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use crate::bridge::seeded;
 use crate::wire::run;
 
-/// The least and the most memory that is taken at once for the messages of a ring, in bytes; in
-/// between, it is a part of what the ring holds.
+/// The least and the most memory that is taken at once for the small messages of a ring, in bytes;
+/// in between, it is a part of what the ring holds.
 const SMALLEST_BLOCK: usize = 512;
 const LARGEST_BLOCK: usize = 32 * 1024;
 const BLOCK_PART: usize = 8;
@@ -119,7 +119,8 @@ impl Ring {
     pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.len() > self.block.capacity() {
             let block = (self.bytes / BLOCK_PART).clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
-            if bytes.len() >= block {
+            // The rest of the last block is lost: no more than an eighth of it.
+            if bytes.len() > block / BLOCK_PART {
                 return Bytes::copy_from_slice(bytes);
             }
             self.block = BytesMut::with_capacity(block);

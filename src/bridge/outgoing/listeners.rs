@@ -94,7 +94,10 @@ fn is_shown(
     if gate.is_some_and(|gate| !row.listening.passes(gate)) {
         return false;
     }
-    sees_all || matches!(kind.part(), Part::State(_)) || !is_turn_of_others(books, session, client)
+    sees_all
+        || kind == UpdateKind::Unnamed
+        || matches!(kind.part(), Part::State(_))
+        || !is_turn_of_others(books, session, client)
 }
 
 /// Whether a turn runs in a session that another client has begun, and none of this one.
