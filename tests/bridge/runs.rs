@@ -7,7 +7,7 @@ use drawbridge::wire::{FrameReader, Lines, Run};
 use crate::harness::{INITIALIZE, NEW, World, notification, session, stored, update};
 
 /// Updates of a session, as a peer's reader hands them on.
-fn run(id: &str, texts: &[&str]) -> Run {
+pub fn run(id: &str, texts: &[&str]) -> Run {
     let line = |text: &&str| notification("session/update", &update(id, text)) + "\n";
     let mut lines = LineSplitter::new(1 << 20);
     let mut reader = FrameReader::default();

@@ -144,18 +144,18 @@ impl World {
             return Err(format!("it went to {channel}"));
         }
         row.turn = Some(Turn { seat, client, call, token });
-        self.all_got(id, &text, Some(seat))
+        self.all_got(id, &[text], Some(seat))
     }
 
     /// Every client that is attached, but the one at `but`, got this once, and nobody else.
-    fn all_got(&mut self, id: &str, text: &str, but: Option<u8>) -> Outcome {
+    fn all_got(&mut self, id: &str, texts: &[String], but: Option<u8>) -> Outcome {
         let attached = self.row(id)?.attached.clone();
         for seat in 0..=UNABLE {
             let got = self.updates.remove(&seat).unwrap_or_default();
-            let count = got.iter().filter(|update| update.text == text).count();
             let is_due = attached.contains(&seat) && Some(seat) != but;
-            if count != usize::from(is_due) || got.len() != count {
-                return Err(format!("seat {seat} got {got:?} in place of {text} ({is_due})"));
+            let due = if is_due { texts } else { &[] };
+            if !got.iter().map(|update| &update.text).eq(due) {
+                return Err(format!("seat {seat} got {got:?} in place of {due:?}"));
             }
         }
         Ok(())
@@ -260,19 +260,25 @@ impl World {
         let channel = self.row(id)?.channel;
         match step {
             Step::Says(_) => {
-                let item = Item { text: self.word('t'), is_prompt: false, seq: None };
-                let line = item_line(id, &item);
-                let text = item.text.clone();
-                self.row(id)?.items.push(item);
-                self.agent_says(channel, &line)?;
-                self.all_got(id, &text, None)
+                let item = |text| Item { text, is_prompt: false, seq: None };
+                let mut texts = vec![self.word('t')];
+                if self.words.is_multiple_of(3) {
+                    // Now and then several at once.
+                    texts.extend(['t', 't'].map(|kind| self.word(kind)));
+                }
+                self.row(id)?.items.extend(texts.iter().cloned().map(item));
+                match &texts[..] {
+                    [text] => self.agent_says(channel, &item_line(id, &item(text.clone())))?,
+                    texts => self.agent_streams(channel, id, texts)?,
+                }
+                self.all_got(id, &texts, None)
             }
             Step::State(_) => {
                 let text = self.word('m');
                 let mode = Item { text: text.clone(), is_prompt: false, seq: None };
                 self.row(id)?.mode = Some(mode);
                 self.agent_says(channel, &mode_line(id, &text))?;
-                self.all_got(id, &text, None)
+                self.all_got(id, &[text], None)
             }
             Step::EndTurn(_) => {
                 let row = self.row(id)?;

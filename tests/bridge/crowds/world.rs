@@ -14,6 +14,7 @@ use drawbridge::wire::{Frame, OutgoingFrame};
 use serde_json::{Value, json};
 
 use super::conversation::{Conversation, Item, Turn};
+use crate::runs::run;
 
 pub type Outcome = Result<(), String>;
 
@@ -97,7 +98,8 @@ impl World {
             "protocolVersion": 1,
             "clientCapabilities": {
                 "fs": { "readTextFile": seat != UNABLE },
-                "_meta": { "drawbridge": { "events": true, "seq": true } },
+                // Half of the clients get updates as they are, and so in one piece.
+                "_meta": { "drawbridge": { "events": true, "seq": seat % 2 == 1 } },
             },
         });
         let token = self.request(seat, "initialize", &params)?;
@@ -131,6 +133,12 @@ impl World {
     pub fn agent_says(&mut self, channel: ChannelId, line: &Value) -> Outcome {
         let frame = Frame::parse(line.to_string().into());
         self.event(Event::ChannelFrame { channel, frame })
+    }
+
+    /// An agent says these texts about a conversation, one behind the other.
+    pub fn agent_streams(&mut self, channel: ChannelId, id: &str, texts: &[String]) -> Outcome {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.event(Event::ChannelRun { channel, run: run(id, &texts) })
     }
 
     /// Something happens, and everything that follows from it at once.
@@ -324,7 +332,14 @@ impl World {
 
     /// A client gets a line.
     fn client_hears(&mut self, seat: u8, lane: Lane, frame: &OutgoingFrame) -> Outcome {
-        let line: Value = serde_json::from_slice(&frame.to_bytes()).map_err(|e| e.to_string())?;
+        // It may be several messages.
+        let bytes = frame.to_bytes();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        lines.try_for_each(|line| self.client_hears_line(seat, lane, line))
+    }
+
+    fn client_hears_line(&mut self, seat: u8, lane: Lane, line: &[u8]) -> Outcome {
+        let line: Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         if line["method"].is_null() {
             let token = line["id"].as_u64().ok_or("an answer without an id")?;
             self.answers.insert((seat, token), line);
