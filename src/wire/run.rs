@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run of `count` lines, which `reader` has taken for one.
+    /// A run of `count` lines, the first of which is read.
     pub(super) fn new(first: Frame, bytes: Bytes, count: usize) -> Run {
         Run { first: Box::new(first), bytes, count }
     }

@@ -141,7 +141,7 @@ fn an_editor_that_cannot_show_turns_of_others_gets_its_own_and_the_state() {
     world.rest(picky);
     are_shown(&mut world, channel, &said, &[(opener, true), (picky, false)]);
     are_shown(&mut world, channel, &mode, &both);
-    // What is no update is not a part of the turn.
+    // A notification that is no update is no part of the turn.
     let other = notification("_vendor/x", &session("a"));
     are_shown(&mut world, channel, &other, &both);
     // Its own prompt waits for that turn.

@@ -60,22 +60,27 @@ fn a_tool_of_an_agent_is_refused_however_it_was_forked() {
     site.end();
 }
 
+/// The first line of an editor.
+const HELLO: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}"#;
+
+/// A shell command that stands for an editor of this place.
+fn connects(site: &Site) -> String {
+    let (socket, config) = (site.socket(), site.scratch.file("config.toml"));
+    let (socket, config, stub) = (socket.display(), config.display(), stub());
+    format!("{DRAWBRIDGE} connect --socket {socket} --config {config} -- {}", stub.display())
+}
+
 #[test]
 fn a_chat_inside_of_an_agent_is_served_alone() {
     let mut site = Site::new(SHORT);
     site.serve(&[]);
     let (answer, script) = (site.scratch.file("answer"), site.scratch.file("agent"));
-    let inner = format!(
-        "{DRAWBRIDGE} connect --socket {} --config {} -- {}",
-        site.socket().display(),
-        site.scratch.file("config.toml").display(),
-        stub().display()
-    );
-    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}"#;
+    let inner = connects(&site);
     write_script(
         &script,
         &format!(
-            "#!/bin/sh\n(echo '{hello}'; sleep 1) | {inner} > {}\nexec {}\n",
+            "#!/bin/sh\n(echo '{HELLO}'; sleep 1) | {inner} > {}\nexec {}\n",
             answer.display(),
             stub().display()
         ),
@@ -289,15 +294,9 @@ fn no_environment_is_in_the_log_or_in_the_memory_that_others_can_see() {
 fn no_daemon_is_started_inside_of_an_agent() {
     let site = Site::new(SHORT);
     let (answer, script) = (site.scratch.file("answer"), site.scratch.file("agent"));
-    let inner = format!(
-        "env -i {DRAWBRIDGE} connect --socket {} --config {} -- {}",
-        site.socket().display(),
-        site.scratch.file("config.toml").display(),
-        stub().display()
-    );
-    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}"#;
+    let inner = format!("env -i {}", connects(&site));
     let text = format!(
-        "#!/bin/sh\n(echo '{hello}'; sleep 1) | {inner} > {}\nexec {}\n",
+        "#!/bin/sh\n(echo '{HELLO}'; sleep 1) | {inner} > {}\nexec {}\n",
         answer.display(),
         stub().display()
     );

@@ -152,13 +152,14 @@ fn learn_echo(step: &mut Step<'_>, key: SessionKey) {
 pub fn own_update(step: &mut Step<'_>, key: SessionKey, update: &OwnUpdate, but: Option<ClientId>) {
     let seq = step.books.record(key, update.kind.part(), (1, &update.bytes));
     let clients = step.books.session(key).map(|row| row.clients().to_vec()).unwrap_or_default();
-    let others: Vec<ClientId> = clients.into_iter().filter(|id| Some(*id) != but).collect();
-    // Mostly there is nobody else.
-    let frame = if others.is_empty() { None } else { update.frame() };
-    if let Some(frame) = frame {
-        others.into_iter().for_each(|client| {
-            listeners::send(step, key, client, &frame, Showing::Live { seq });
-        });
+    let mut others = clients.into_iter().filter(|client| Some(*client) != but).peekable();
+    // Mostly there is nobody else, and nobody needs it read.
+    if others.peek().is_none() {
+        return;
+    }
+    let Some(frame) = update.frame() else { return };
+    for client in others {
+        listeners::send(step, key, client, &frame, Showing::Live { seq });
     }
 }
 
