@@ -113,6 +113,7 @@ fn keep(task: &Task, lifeline: &Lifeline, trees: Option<OwnedFd>) -> Result<(), 
     // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
     lifeline.report(&Report::Started(agent.as_raw().cast_unsigned()));
+    own_process::release_file_pages();
     Watch::new(lifeline, trees, signals, agent, task).run();
     Ok(())
 }

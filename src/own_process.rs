@@ -1,5 +1,7 @@
 //! The properties of this process, be it a bridge or a keeper, that the system knows.
 
+mod file_pages;
+
 use std::ffi::CStr;
 use std::fs::{DirEntry, File};
 use std::io;
@@ -10,6 +12,8 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{dup, dup2_stderr, dup2_stdin, dup2_stdout, pipe};
+
+pub use self::file_pages::release_file_pages;
 
 /// The first descriptor after those of stdio.
 const FIRST: i32 = 3;

@@ -25,6 +25,7 @@ mod outbox;
 pub(crate) mod parent;
 mod setup;
 mod signals;
+pub(crate) mod start_over;
 pub(crate) mod stdio;
 mod surroundings;
 mod tell;
@@ -144,6 +145,7 @@ impl Loop {
         let mut tasks = JoinSet::new();
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         tasks.spawn_local(Signals::new()?.tell(to_signals));
+        tasks.spawn_local(start_over::release_memory_of_start());
 
         let limit = setup.max_frame_bytes;
         if let Hosting::Editor = hosting {

@@ -16,6 +16,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::JoinSet;
 
 pub use self::ancestors::editor;
 pub use self::meeting::{Meeting, NoDaemon};
@@ -23,6 +24,7 @@ pub use self::relay::End;
 use self::relay::Relay;
 use crate::bridge::Limit;
 use crate::link::streams::Streams;
+use crate::runtime::start_over::release_memory_of_start;
 
 /// The settings of a shim.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub fn serve(setup: ShimSetup, daemon: Streams) -> io::Result<End> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let ShimSetup { meeting, orphan_timeout, max_frame_bytes } = setup;
     let end = runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_local(release_memory_of_start());
         Relay::new(Arc::new(meeting), orphan_timeout, max_frame_bytes)?.run(daemon).await
     });
     // A thread may still block in a read of stdin; it is not waited for.

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::bridge::{Bridge, Setup};
 use crate::client::refusal;
 use crate::confinement::Keepers;
+use crate::memory::gives_back;
 use crate::processes::{
     below, context_switches, descriptors, eventually, figure, is_alive, is_keeper, may_look_into,
     name, parent, send_signal, session,
@@ -84,6 +85,7 @@ fn an_idle_keeper_does_not_wake_up() {
     let mut bridge = Bridge::ready(&[], &[]);
     let keeper = keeper(&bridge);
     let session = bridge.new_session();
+    gives_back(keeper);
     let before = context_switches(keeper);
     bridge.turn(&session, "stream 100 100");
     sleep(Duration::from_millis(300));

@@ -39,6 +39,7 @@ mod ladder;
 mod ledger;
 mod liveness;
 mod long_lines;
+mod memory;
 mod odd_machines;
 mod peers;
 mod pressure;

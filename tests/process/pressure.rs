@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::bridge::{Bridge, Setup};
 use crate::client::{parsed, refusal};
+use crate::memory::gives_back;
 use crate::processes::{
     context_switches, eventually, is_stopped, may_look_into, peak_memory, send_signal, written,
 };
@@ -236,7 +237,10 @@ fn an_agent_that_writes_and_does_not_read_blocks_only_itself() {
 
 #[test]
 fn an_idle_bridge_does_not_wake_up() {
-    let mut bridge = Bridge::ready(&[], &[]);
+    let mut bridge = Setup::new(&[], &[]).start();
+    // It wakes once to do so.
+    gives_back(bridge.pid());
+    bridge.initialize();
     let session = bridge.new_session();
     bridge.turn(&session, "say something");
     let pid = bridge.pid();
