@@ -23,6 +23,8 @@ pub enum Path {
     Direct,
     /// One process that copies bytes: the limit for any process in the middle.
     Relay,
+    /// Two of them in a row: the limit for any two processes in the middle.
+    TwoRelays,
     /// drawbridge with its defaults.
     Drawbridge,
     /// drawbridge connect, and the daemon behind it.
@@ -33,8 +35,14 @@ pub enum Path {
 
 impl Path {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Path; 5] =
-        [Path::Direct, Path::Relay, Path::Drawbridge, Path::Connect, Path::Conductor];
+    pub const ALL: [Path; 6] = [
+        Path::Direct,
+        Path::Relay,
+        Path::TwoRelays,
+        Path::Drawbridge,
+        Path::Connect,
+        Path::Conductor,
+    ];
 }
 
 impl fmt::Display for Path {
@@ -42,6 +50,7 @@ impl fmt::Display for Path {
         f.pad(match self {
             Path::Direct => "direct",
             Path::Relay => "bare relay",
+            Path::TwoRelays => "two relays",
             Path::Drawbridge => "drawbridge",
             Path::Connect => "connect",
             Path::Conductor => "conductor",
@@ -94,11 +103,8 @@ impl Programs {
     pub fn command(&self, path: Path) -> Command {
         match path {
             Path::Direct => self.agent(),
-            Path::Relay => {
-                let mut command = Command::new(&self.bench);
-                command.args(["relay", "--"]).arg(&self.bench).arg("agent");
-                command
-            }
+            Path::Relay => self.relays(1),
+            Path::TwoRelays => self.relays(2),
             Path::Drawbridge => self.drawbridge(&[], &[]),
             Path::Connect => self.connect("socket-of-daemon"),
             Path::Conductor => {
@@ -109,6 +115,17 @@ impl Programs {
                 command
             }
         }
+    }
+
+    /// So many relays in a row, in front of the agent.
+    fn relays(&self, count: usize) -> Command {
+        let mut command = Command::new(&self.bench);
+        command.args(["relay", "--"]);
+        for _ in 1..count {
+            command.arg(&self.bench).args(["relay", "--"]);
+        }
+        command.arg(&self.bench).arg("agent");
+        command
     }
 
     /// The agent alone.

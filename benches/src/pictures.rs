@@ -19,6 +19,7 @@ fn colour(path: Path) -> &'static str {
     match path {
         Path::Direct => "#8c959f",
         Path::Relay => "#1a7f37",
+        Path::TwoRelays => "#4ac26b",
         Path::Drawbridge => "#0969da",
         Path::Connect => "#8250df",
         Path::Conductor => "#bc4c00",

@@ -192,11 +192,12 @@ fn markdown((head, rows): &Table) -> String {
 const INTRODUCTION: &str = "\
 # What a process in the middle costs
 
-Five paths from a client to an agent, measured in one run, side by side: **direct** (two pipes: \
+Six paths from a client to an agent, measured in one run, side by side: **direct** (two pipes: \
 the floor), a **bare relay** (one process that copies bytes and looks at none of them: the limit \
-for any process in the middle), **drawbridge** as it is by default, **connect** (`drawbridge \
-connect` and the daemon behind it: two processes in the middle), and **conductor** \
-(`agent-client-protocol-conductor`, the official process in the middle).
+for any process in the middle), **two relays** in a row (the limit for any two processes in the \
+middle), **drawbridge** as it is by default, **connect** (`drawbridge connect` and the daemon \
+behind it: two processes in the middle), and **conductor** (`agent-client-protocol-conductor`, \
+the official process in the middle).
 
 ![Prompt round trip over all paths](pictures/round-trip.svg)
 
@@ -230,7 +231,9 @@ near 20 000 messages a second.
 hide on another core. Every hop is a change of process.
 - The client finds every line and looks at its method and its session, as any client must.
 - The bare relay is one thread around `epoll` with reads and writes of up to 64 KiB; two threads \
-with blocking reads, and `poll`, are slower.
+with blocking reads, and `poll`, are slower. Two of them in a row \
+show what a second process in the middle costs, whatever it does: a round trip through connect \
+cannot take less.
 - In every repetition all paths are measured one after the other, then the next repetition \
 begins. Figures are medians of five repetitions; a p99 is the median of five p99s. Memory, \
 wake-ups and sizes are measured once, a shutdown with stuck agents up to three times.
@@ -247,7 +250,9 @@ also copied for clients that come later.
 clients, prompt in turn, each on its next session. The one that never reads has asked its agent \
 for updates without an end two seconds before; the other one prompts a millisecond after each \
 answer, and its floor is the same without the silent one.
-- Memory is `VmRSS`, peaks are `VmHWM`. The stalled client asks for 300 000 updates and reads \
+- Memory is `VmRSS`, peaks are `VmHWM`. An idle bridge is looked at two seconds after its start, \
+and a shim when it has served one more turn then; the memory of a session is that of the second \
+and later ones. The stalled client asks for 300 000 updates and reads \
 nothing until the bridge's memory has stopped growing; then it reads, and checks the number in \
 every update. The stalled agent sleeps while 300 requests of 64 KiB are sent to it; each of them \
 must be answered, by the agent or with a refusal.

@@ -1,7 +1,7 @@
 //! Resident memory: idle, with sessions, and while a peer does not read.
 
-use std::io;
 use std::time::Duration;
+use std::{io, thread};
 
 use super::Lab;
 use super::speed::SMALL;
@@ -19,6 +19,8 @@ pub const UNREAD: Flood = Flood { size: SMALL, style: Style::Plain, count: 300_0
 const OUTBOXES: [u64; 2] = [64 << 20, 1 << 20];
 /// The number of requests to an agent that does not read, and the bytes of each.
 const UNHEARD: (usize, usize) = (300, 64 << 10);
+/// A process has given back by then what only its start has needed.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Memory is final when it has not grown for this time.
 const CALM: Duration = Duration::from_millis(500);
 /// The longest wait for the final memory.
@@ -88,26 +90,32 @@ fn keeper(lab: &Lab) -> io::Result<Option<Shared>> {
     named.map(|(pid, _)| shared(pid)).transpose()
 }
 
-/// The memory of a shim that has served a turn, in bytes.
+/// The memory of a shim that has served turns, in bytes: the last one after its start was over.
 fn shim(lab: &Lab) -> io::Result<u64> {
     let mut client = Client::connect(lab.programs.command(Path::Connect))?;
     let session = client.open()?;
+    client.ping(&session)?;
+    thread::sleep(SETTLED);
     client.ping(&session)?;
     Ok(wait_until_calm(client.pid(), CALM, PATIENCE)?.resident)
 }
 
 fn sessions(lab: &Lab) -> io::Result<(u64, Vec<(usize, f64)>)> {
     let mut client = Client::connect(lab.programs.command(Path::Drawbridge))?;
+    thread::sleep(SETTLED);
     let idle = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
+    // The first session brings the code back that sessions need.
+    client.open()?;
+    let with_one = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
     let mut per_session = Vec::new();
-    let mut open = 0;
+    let mut open = 1;
     for count in SESSIONS {
         while open < count {
             client.open()?;
             open += 1;
         }
         let now = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
-        per_session.push((count, now.saturating_sub(idle) as f64 / count as f64));
+        per_session.push((count, now.saturating_sub(with_one) as f64 / (count - 1) as f64));
     }
     Ok((idle, per_session))
 }
