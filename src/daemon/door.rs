@@ -243,9 +243,9 @@ impl Door {
         }
         let stream = stream.try_clone().map_err(|error| (WhyKind::Failed, error.to_string()))?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let welcome = Welcome { version, pid: std::process::id(), pipes: false };
+        let welcome = Welcome { version, pid: std::process::id(), pipes };
         // Until sessions can be revived, what is kept of one is its id.
-        let link = Link { welcome, takes_pipes: pipes, lost_sessions: adopted, place };
+        let link = Link { welcome, lost_sessions: adopted, place };
         let connection = Connection {
             stream,
             agent,

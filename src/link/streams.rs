@@ -30,18 +30,14 @@ pub enum Streams {
 }
 
 impl Streams {
-    /// Welcomes the shim at the other end of a socket.
+    /// Welcomes the shim at the other end of a socket, by this line: with pipes only if it says so.
     ///
     /// # Errors
     /// If the shim is gone.
-    pub fn welcome(
-        socket: UnixStream,
-        welcome: &Welcome,
-        takes_pipes: bool,
-    ) -> io::Result<Streams> {
+    pub fn welcome(socket: UnixStream, welcome: &Welcome) -> io::Result<Streams> {
         let line = |pipes| Control::Welcome(Welcome { pipes, ..welcome.clone() }).whole_line();
         // Where descriptors cannot be made, or not be sent, the socket does.
-        if takes_pipes
+        if welcome.pipes
             && let (Ok((from, its_to)), Ok((its_from, to))) = (pipe(), pipe())
             && send(&socket, &line(true), &[its_from.as_fd(), its_to.as_fd()]).is_ok()
         {

@@ -64,9 +64,7 @@ impl Loop {
     fn accept(&mut self, connection: Connection) {
         let Connection { stream, agent, variables, umask, directory, editor, link } = connection;
         let streams = match &link {
-            Some(Link { welcome, takes_pipes, .. }) => {
-                Streams::welcome(stream, welcome, *takes_pipes)
-            }
+            Some(Link { welcome, .. }) => Streams::welcome(stream, welcome),
             None => Ok(Streams::Socket(stream)),
         };
         let (source, sink) = match streams.and_then(stdio::open) {

@@ -67,10 +67,8 @@ pub struct Connection {
 /// The part of a connection that concerns the shim at its other end, which reads control lines.
 #[derive(Debug)]
 pub struct Link {
-    /// The first line for it.
+    /// The first line for it, with pipes if it takes them in place of the stream.
     pub welcome: Welcome,
-    /// Whether it takes pipes in place of the stream.
-    pub takes_pipes: bool,
     /// The sessions that its client had in a daemon that is gone.
     pub lost_sessions: Vec<String>,
     /// The place of the client among those that the daemon takes at once.

@@ -312,6 +312,7 @@ fn a_relative_configuration_file_is_found_again() {
     editor.leave();
     site.end();
 }
+
 #[test]
 fn a_connection_goes_on_through_its_socket_or_through_pipes_if_they_are_taken() {
     let mut site = Site::new(SHORT);
