@@ -13,7 +13,7 @@
 //! | this file | the face: which event goes where |
 //! | `settle` | how a step ends: what follows from the rows that it touched |
 //! | `due` | what follows when a row is due |
-//! | `shutdown`, `check` | the end of the bridge; the rules that never break, as code |
+//! | `shutdown`, `operator`, `view`, `check` | the end of the bridge; the wishes of a person; what they see; the rules that never break, as code |
 //! | `routing` | a frame arrives: what happens to each message |
 //! | `channels` | which channel serves a request, how one starts, and how it ends |
 //! | `sessions` | how sessions open and close, turns, questions, who is attached, the reaper |
@@ -52,23 +52,28 @@ mod books;
 mod channels;
 mod check;
 mod due;
+mod operator;
 mod outgoing;
 mod routing;
 mod sessions;
 mod settle;
 mod shutdown;
 mod step;
+mod view;
 
 pub use config::{AgentConfig, Config};
 pub use counters::Counters;
 pub use effect::Effect;
 pub use environment::Environment;
-pub use event::{EarlierBridges, Event, Exit, ExitStatus, Look, Outdated, Process, ShutdownCause};
+pub use event::{
+    EarlierBridges, Event, Exit, ExitStatus, Look, Order, Outdated, Process, ShutdownCause,
+};
 pub use id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane, SessionKey};
 pub use notice::Notice;
 pub use reason::{EndReason, LossReason, StopReason};
 pub use refusal::Refusal;
 pub use time::{Limit, Moment};
+pub use view::View;
 
 use std::collections::BTreeSet;
 
@@ -76,6 +81,7 @@ use books::Books;
 use books::call::OpenKind;
 use books::channel::{Channel, ChannelState};
 use books::phase::Phase;
+use books::tenure::Leaving;
 use channels::{backpressure, liveness, retirement, start, stop};
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
@@ -140,7 +146,7 @@ impl Bridge {
         let step = &mut self.step(now);
         match event {
             Event::ClientConnected { client, agent, environment, cwd } => {
-                step.books.add_client(client, agent, environment, cwd.into());
+                step.books.add_client(client, agent, environment, cwd.into(), step.now);
             }
             Event::ClientFrame { client, frame } => from_client::frame(step, client, frame),
             Event::ParentGone { client } => connection::parent_gone(step, client),
@@ -181,7 +187,9 @@ impl Bridge {
             Event::Preheat { client } => start::preheat(step, client),
             Event::Adopted { client, sessions } => connection::adopted(step, client, &sessions),
             Event::EarlierBridges(earlier) => step.books.set_earlier_bridges(earlier),
-            Event::Superseded => step.books.supersede(),
+            Event::Superseded => step.books.leave(Leaving::Superseded),
+            Event::Operator(order) => operator::obey(step, order),
+            Event::Followed(is_followed) => step.outgoing.is_followed = is_followed,
             Event::Reconfigured { limits, agents } => step.books.reconfigure(*limits, agents),
             Event::Shutdown(cause) => shutdown::asked(step, cause),
         }
@@ -243,6 +251,11 @@ impl Bridge {
     /// The counts of what was thrown away or refused so far, and of strikes.
     pub fn counters(&self) -> Counters {
         self.outgoing.counters
+    }
+
+    /// What the books say about themselves.
+    pub fn view(&self, now: Moment) -> View<'_> {
+        View::of(&self.books, now.max(self.now))
     }
 
     /// Whether a shutdown is under way or over.

@@ -4,8 +4,10 @@
 //! [`Settings`]. Nothing here touches the protocol.
 
 mod args;
+mod commands;
 mod config_file;
 mod connect;
+mod control_socket;
 pub mod demo;
 mod error;
 mod exit_code;
@@ -30,6 +32,7 @@ mod serve;
 mod settings;
 mod show;
 mod startup_line;
+mod tools;
 mod variable_kinds;
 mod warning;
 
@@ -42,7 +45,8 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use nix::unistd::{geteuid, getuid};
 
-use self::args::{CommandLine, ConnectArgs, Flags, RunArgs, Subcommands};
+use self::args::Flags;
+use self::commands::{CommandLine, ConnectArgs, RunArgs, Subcommands};
 pub use self::error::{ConfigError, Origin};
 use self::exit_code::{NOT_FOUND, NOT_RUN, UNUSABLE, USAGE};
 pub use self::login::login_start;
@@ -83,6 +87,7 @@ fn dispatch(line: CommandLine) -> ExitCode {
         Some(Subcommands::Serve(serve)) => serve::serve(serve),
         Some(Subcommands::Connect(connect)) => connect_editor(connect),
         Some(Subcommands::Reload(reload)) => reload::reload(reload.socket),
+        Some(Subcommands::Tool(tool)) => tools::run(tool),
         Some(Subcommands::Config(flags)) => show_config(&flags.0),
         Some(Subcommands::Demo) => demo::run(),
         Some(Subcommands::Completions { shell }) => completions(shell),
@@ -93,16 +98,19 @@ fn dispatch(line: CommandLine) -> ExitCode {
 fn run_agent(run: RunArgs) -> ExitCode {
     let environment = ProcessEnvironment::of_process();
     let resolved = resolve::resolve(Mode::Run, &run.flags.0, &environment).and_then(
-        |Resolved { settings, warnings, .. }| Ok((settings.with_agent(run.rest)?, warnings)),
+        |Resolved { settings, warnings, origins, .. }| {
+            Ok((settings.with_agent(run.rest)?, warnings, origins))
+        },
     );
-    let (settings, warnings) = match resolved {
+    let (settings, warnings, origins) = match resolved {
         Ok(resolved) => resolved,
         Err(error) => return print::failure(&error, USAGE),
     };
     if !run.acp && login::in_terminal() {
         return log_in(&settings);
     }
-    run::run(settings, &warnings)
+    let values = show::values(Mode::Run, &settings, &origins);
+    run::run(settings, &warnings, values)
 }
 
 fn connect_editor(arguments: ConnectArgs) -> ExitCode {
@@ -163,7 +171,7 @@ fn print_manual() -> ExitCode {
 fn explain(error: &clap::Error, first: Option<&OsStr>) -> ExitCode {
     // If the reader has closed the pipe, it has read enough.
     let _ = error.print();
-    if let Some(tip) = args::tip(error, first) {
+    if let Some(tip) = commands::tip(error, first) {
         let _ = io::stderr().lock().write_all(tip.as_bytes());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))

@@ -9,6 +9,7 @@
 //! | room | what is in it | what it does not know |
 //! |---|---|---|
 //! | [`bridge`] | the core: all tables, all decisions | time, I/O, tasks |
+//! | [`api`] | the words of the control API, as structures | everything else |
 //! | [`wire`] | what a frame is: lines, heads, splices | sessions, channels |
 //! | [`runtime`] | the loop that owns the core, processes, streams, signals | the protocol |
 //! | `keeper` | the process that ends an agent's tree | the protocol, the core, the runtime |
@@ -20,6 +21,7 @@
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
 //! | [`secrets`] | what is not to be quoted, by name and by shape | who quotes it |
 //! | [`user_files`] | directories and files of the user alone | what is in them |
+//! | [`control`] | the control socket, for people and their programs | the protocol, the core |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
 //!
 //! Events go into the core, effects come out of it; the core itself does no I/O.
@@ -27,8 +29,10 @@
 
 pub mod agent_command;
 pub mod agent_environment;
+pub mod api;
 pub mod bridge;
 pub mod cli;
+pub mod control;
 pub mod daemon;
 #[cfg(target_os = "linux")]
 pub mod keeper;

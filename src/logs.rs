@@ -25,7 +25,7 @@ pub use self::last_line::LogPlace;
 use self::line_format::LineFormat;
 use self::queue::Queue;
 use self::rotate::RotatingFile;
-use self::settings::LOG_NAME;
+pub use self::settings::LOG_NAME;
 pub use self::settings::{LogFile, LogFilePath, LogFormat, LogSettings};
 use self::stderr::Stderr;
 use self::tee::{Taken, Tee};

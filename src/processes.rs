@@ -16,6 +16,8 @@ mod spare;
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::{SysconfVar, sysconf};
+
 pub use self::identity::ProcessIdentity;
 pub use self::spare::Spare;
 
@@ -39,6 +41,34 @@ pub struct ProcessEntry {
     pub is_zombie: bool,
 }
 
+impl ProcessEntry {
+    /// When it was born, in milliseconds from the machine's start.
+    pub fn born_ms(&self) -> u64 {
+        millis(self.born_ticks)
+    }
+
+    /// The time that it has spent on the processor, with its reaped children (ms).
+    pub fn worked_ms(&self) -> u64 {
+        millis(self.worked_ticks)
+    }
+}
+
+fn millis(ticks: u64) -> u64 {
+    let per_second = configured(SysconfVar::CLK_TCK).filter(|ticks| *ticks > 0);
+    ticks.saturating_mul(1_000) / per_second.unwrap_or(100)
+}
+
+fn configured(variable: SysconfVar) -> Option<u64> {
+    sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok())
+}
+
+/// The resident memory of a process, in bytes; `None`: it is gone.
+pub fn memory(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(place(pid).join("statm")).ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(configured(SysconfVar::PAGE_SIZE)?))
+}
+
 /// Every process in the table.
 pub fn all() -> impl Iterator<Item = ProcessEntry> {
     numbers().filter_map(at)
@@ -56,11 +86,21 @@ pub fn below(ancestor: u32) -> Vec<ProcessEntry> {
 
 /// Like [`below`], but without what is below a process for which `descend` is false;
 /// that process itself is included.
-pub fn below_but(
+pub fn below_but(ancestor: u32, descend: impl FnMut(&ProcessEntry) -> bool) -> Vec<ProcessEntry> {
+    let others = all().collect();
+    descend_in(others, ancestor, descend)
+}
+
+/// Like [`below`], in a table that was read before.
+pub fn below_in(table: &[ProcessEntry], ancestor: u32) -> Vec<ProcessEntry> {
+    descend_in(table.to_vec(), ancestor, |_| true)
+}
+
+fn descend_in(
+    mut others: Vec<ProcessEntry>,
     ancestor: u32,
     mut descend: impl FnMut(&ProcessEntry) -> bool,
 ) -> Vec<ProcessEntry> {
-    let mut others: Vec<ProcessEntry> = all().collect();
     let mut found = Vec::new();
     let mut parents = vec![ancestor];
     while let Some(parent) = parents.pop() {
@@ -72,12 +112,6 @@ pub fn below_but(
         }
     }
     found
-}
-
-/// Every process whose environment holds this pair (`NAME=VALUE`), as far as this
-/// process may read it.
-pub fn with_variable(pair: &[u8]) -> impl Iterator<Item = ProcessEntry> {
-    numbers().filter(move |pid| has_variable(*pid, pair)).filter_map(at)
 }
 
 /// The arguments of a process, the name that it was started under first; empty if it is gone.

@@ -13,11 +13,15 @@ mod children;
 mod clients;
 mod clock;
 mod connection;
+mod control;
 mod editors;
 mod effects;
 mod flow;
+mod followed;
 mod hosting;
 mod input;
+mod inquiry;
+mod last_words;
 mod late;
 mod marks;
 mod origins;
@@ -33,7 +37,6 @@ mod tell;
 use std::io;
 use std::panic::resume_unwind;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
@@ -53,18 +56,17 @@ use self::flow::{Crowd, Rest};
 pub use self::hosting::Host;
 use self::hosting::{EDITOR, Earlier, Hosting};
 use self::input::{Input, Inputs};
+use self::inquiry::Events;
+pub use self::inquiry::{ControlPort, Inquiry, Reply, Snapshot, Trace};
 use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
-use crate::link::control::{Control, WhyKind};
 use crate::wire::Lines;
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
 const SIGNALS: usize = 8;
-/// How long the last answers may take to reach the editor.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Why the loop wakes.
 enum Cause {
@@ -74,6 +76,8 @@ enum Cause {
     Marks,
     /// A client comes by a socket, or other news from there.
     Arrival(Arrival),
+    /// A question or an order from the control socket.
+    Inquiry(Inquiry),
     /// The alarm has rung.
     Due,
 }
@@ -124,6 +128,8 @@ struct Loop {
     editors: Editors,
     hosting: Hosting,
     earlier: Earlier,
+    control: Option<ControlPort>,
+    events: Events,
     /// The number of the client that connected last.
     last_client: u64,
     marks: Rc<Notify>,
@@ -200,6 +206,8 @@ impl Loop {
             editors: Editors::default(),
             hosting,
             earlier: Earlier { daemons: EarlierBridges::default(), is_sweeping },
+            control: setup.control,
+            events: Events::new(),
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
@@ -249,6 +257,7 @@ impl Loop {
             arrival = self.hosting.next() => Cause::Arrival(arrival),
             () = self.marks.notified() => Cause::Marks,
             () = self.alarm.rings() => Cause::Due,
+            inquiry = ControlPort::next(&mut self.control) => Cause::Inquiry(inquiry),
         };
         let now = self.clock.now();
         let rest = match cause {
@@ -263,6 +272,10 @@ impl Loop {
             }
             Cause::Arrival(arrival) => {
                 self.arrived(arrival);
+                Rest::Over
+            }
+            Cause::Inquiry(inquiry) => {
+                self.inquired(inquiry);
                 Rest::Over
             }
             Cause::Due => Rest::Over,
@@ -367,23 +380,5 @@ impl Loop {
         self.clients.flush();
         // Removes the tasks that have ended; their last messages are in the queues.
         while self.tasks.try_join_next().is_some() {}
-    }
-
-    /// Gives the editor [`LAST_WORDS`] to take the last answers, and logs the counters.
-    async fn last_words(&mut self) {
-        self.clients.end(&Control::why(WhyKind::ShuttingDown, "The daemon was ended."));
-        let deadline = tokio::time::sleep(LAST_WORDS);
-        tokio::pin!(deadline);
-        while !self.clients.are_done() {
-            tokio::select! {
-                () = self.marks.notified() => {}
-                () = &mut deadline => break,
-            }
-        }
-        let unread = self.clients.unread();
-        if unread > 0 {
-            tracing::warn!(bytes = unread, "the editor did not read the last answers in time");
-        }
-        tell::counters(&self.bridge.counters());
     }
 }

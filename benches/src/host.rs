@@ -37,6 +37,7 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
         outbox_total_bytes: 4 * OUTBOX,
         descriptor_limit: None,
         trees: None,
+        control: None,
         keeper: false,
         state: None,
         log: logs.place(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::environment::Environment;
-use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId};
+use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, SessionKey};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed, Run};
 
@@ -156,6 +156,10 @@ pub enum Event {
     /// Another bridge takes the place of this one, which ends as soon as nobody would lose
     /// anything with it.
     Superseded,
+    /// A person wants something by the control socket.
+    Operator(Order),
+    /// Whether somebody follows what happens: turns are told only then.
+    Followed(bool),
     /// The configuration has changed.
     Reconfigured {
         /// The limits of the bridge as a whole.
@@ -203,6 +207,22 @@ pub struct EarlierBridges {
     pub held: Vec<String>,
 }
 
+/// The wish of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Close this session.
+    Close(SessionKey),
+    /// Cancel the turn of this session, the prompts that wait behind it, and the questions of its
+    /// agent.
+    CancelTurn(SessionKey),
+    /// Take this channel out of service when its last session is gone.
+    Drain(ChannelId),
+    /// Stop this channel, and end its sessions.
+    Stop(ChannelId),
+    /// End the bridge as soon as no turn and no question is open.
+    EndWhenIdle,
+}
+
 /// Why the bridge is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownCause {
@@ -220,6 +240,8 @@ pub enum ShutdownCause {
     Unused,
     /// Another bridge takes the place of this one.
     Superseded,
+    /// A person asked for that by the control socket.
+    Operator,
     /// The signal of this name: SIGTERM, SIGINT or SIGHUP.
     Signal(&'static str),
 }
@@ -245,6 +267,7 @@ impl ShutdownCause {
             ShutdownCause::Superseded => {
                 "another daemon takes its place, and nothing is under way in this one".into()
             }
+            ShutdownCause::Operator => "it was asked to by drawbridge stop".into(),
             ShutdownCause::Signal(name) => format!("{name} came").into(),
         }
     }

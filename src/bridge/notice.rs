@@ -10,6 +10,7 @@ pub use self::stray::Stray;
 use super::event::{ExitStatus, ShutdownCause};
 use super::id::{ChannelId, ClientId, SessionKey};
 use super::reason::{DropReason, EndReason, StopReason};
+use crate::wire::FrameKind;
 
 /// The level of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,18 @@ pub enum Notice {
         channel: ChannelId,
         reason: EndReason,
         idle_ms: u64,
+    },
+    /// A turn began. Told only while somebody follows.
+    TurnBegan {
+        session: SessionKey,
+        client: Option<ClientId>,
+    },
+    /// A turn ended. Told only while somebody follows. `how`: the kind of the agent's answer;
+    /// `None`: it did not answer in time.
+    TurnEnded {
+        session: SessionKey,
+        how: Option<FrameKind>,
+        after_ms: u64,
     },
     Refused {
         from: String,
@@ -207,6 +220,8 @@ impl Notice {
         use Notice::*;
         match self {
             ChannelSpawning { .. }
+            | TurnBegan { .. }
+            | TurnEnded { .. }
             | CloseRefused { .. }
             | LateOpenClosed { .. }
             | Refused { .. }

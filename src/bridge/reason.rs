@@ -22,6 +22,8 @@ pub enum EndReason {
     Evicted,
     /// A client deleted or archived the session.
     Deleted,
+    /// A person closed it, or stopped its channel, by the control socket.
+    Operator,
     /// Its channel's process ended.
     ChannelClosed,
     /// Its channel was ended by the bridge because of a fault.
@@ -41,6 +43,7 @@ impl EndReason {
             EndReason::Moved => "moved",
             EndReason::Evicted => "evicted",
             EndReason::Deleted => "deleted",
+            EndReason::Operator => "operator",
             EndReason::ChannelClosed => "channel_closed",
             EndReason::Killed => "killed",
             EndReason::Shutdown => "shutdown",
@@ -57,6 +60,7 @@ impl EndReason {
             EndReason::Moved => "a client with another environment has loaded the conversation",
             EndReason::Evicted => "--max-sessions was reached and a new session took its place",
             EndReason::Deleted => "a client deleted or archived it",
+            EndReason::Operator => "it was closed by hand (drawbridge close or retire)",
             EndReason::ChannelClosed => "the agent's process ended",
             EndReason::Killed => "the agent failed and was stopped",
             EndReason::Shutdown => "drawbridge shut down",
@@ -206,6 +210,8 @@ pub enum StopReason {
     SettingsRefused,
     /// The passthrough client of the channel is gone.
     ClientGone,
+    /// A person asked for that by the control socket.
+    Operator,
     /// The bridge ends.
     Shutdown,
     /// The agent closed its stdio and went on running.
@@ -275,6 +281,9 @@ impl fmt::Display for StopReason {
                 f.write_str("the agent refused provider settings that its other processes have")
             }
             StopReason::ClientGone => f.write_str("its client is gone"),
+            StopReason::Operator => {
+                f.write_str("it was retired by hand (drawbridge retire)")
+            }
             StopReason::Shutdown => f.write_str("drawbridge shuts down"),
             StopReason::StdioClosed => {
                 f.write_str("the agent closed its stdin or stdout and still runs")

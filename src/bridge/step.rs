@@ -23,6 +23,8 @@ pub struct Outgoing {
     pub effects: VecDeque<Effect>,
     /// The counters: nothing is thrown away without a count.
     pub counters: Counters,
+    /// Whether somebody follows what happens: turns are told only then.
+    pub is_followed: bool,
 }
 
 impl Outgoing {

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use nix::sys::stat::{Mode as FileMode, umask};
 
-use super::args::ConnectArgs;
+use super::commands::ConnectArgs;
 use super::exit_code::{NO_AGENT, UNUSABLE, USAGE};
+use super::mode::Mode;
 use super::print::failure;
 use super::process_environment::default_config_file;
 use super::resolve::{Presence, Resolved};
 use super::run;
 use super::settings::Settings;
+use super::show;
 use super::warning::ConfigWarning;
 use crate::agent_environment::{self, EnvironmentRules, OWN_PREFIX, Variables};
 use crate::link::WIRE;
@@ -32,7 +34,7 @@ const WELCOME: Duration = Duration::from_secs(4);
 /// Connects the editor with the daemon, or serves it embedded where there is none for it.
 pub(super) fn connect(resolved: Resolved, arguments: ConnectArgs) -> ExitCode {
     own_process::withhold_inherited_descriptors();
-    let Resolved { settings, mut warnings, file, .. } = resolved;
+    let Resolved { settings, mut warnings, file, origins, .. } = resolved;
     let named = arguments.flags.0.agent().map(|name| name.to_string_lossy().into_owned());
     // A daemon finds the default file of the user's record, and has to be told of any other.
     let file = file.filter(|file| file.presence != Presence::Absent).map(|file| file.path);
@@ -51,7 +53,8 @@ pub(super) fn connect(resolved: Resolved, arguments: ConnectArgs) -> ExitCode {
         Ok(met) => met,
         Err(reason) => {
             warnings.push(ConfigWarning::NoDaemon { reason });
-            return run::run(settings, &warnings);
+            let values = show::values(Mode::Run, &settings, &origins);
+            return run::run(settings, &warnings, values);
         }
     };
     // Only now: the daemon has looked at this process.

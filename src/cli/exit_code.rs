@@ -6,6 +6,10 @@ pub(super) const UNUSABLE: u8 = 1;
 pub(super) const SERVED: u8 = 3;
 /// There was no agent for the editor.
 pub(super) const NO_AGENT: u8 = 1;
+/// There is no bridge that a command is about.
+pub(super) const NO_BRIDGE: u8 = 4;
+/// A bridge goes on, because something would be lost.
+pub(super) const UNFINISHED: u8 = 5;
 /// The command line or the configuration is refused.
 pub(super) const USAGE: u8 = 2;
 /// Processes of agents would not die.

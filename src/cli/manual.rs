@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use super::args::{CommandLine, PRECEDENCE};
+use super::commands::{CommandLine, PRECEDENCE};
 
 /// Makes the manual page, in roff.
 ///

@@ -2,17 +2,26 @@
 
 use std::process::ExitCode;
 
+use tokio::sync::watch;
+
+use super::control_socket;
 use super::exit_code::{NO_AGENT, SURVIVORS, UNUSABLE};
+use super::mode::Mode;
 use super::print::failure;
 use super::settings::Settings;
 use super::startup_line;
 use super::warning::ConfigWarning;
+use crate::api::ConfigValue;
 use crate::logs::Logs;
 use crate::own_process;
 use crate::runtime::{AgentSetup, Outcome, Setup, run_embedded};
 
 /// Runs a bridge until its end.
-pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
+pub(super) fn run(
+    settings: Settings,
+    warnings: &[ConfigWarning],
+    values: Vec<ConfigValue>,
+) -> ExitCode {
     own_process::fit();
     own_process::withhold_inherited_descriptors();
     if let Err(reason) = own_process::check_free_descriptors() {
@@ -28,6 +37,9 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let values = watch::Sender::new(values);
+    let (_control, control) =
+        control_socket::open(&settings, Mode::Run, (None, logs.file()), &values);
     let setup = Setup {
         state: settings.log.directory,
         limits: settings.config.limits,
@@ -45,6 +57,7 @@ pub(super) fn run(settings: Settings, warnings: &[ConfigWarning]) -> ExitCode {
         descriptor_limit: None,
         trees: None,
         keeper: !settings.no_keeper,
+        control,
         log: logs.place(),
         stderr: logs.stderr(),
     };

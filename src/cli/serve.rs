@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::sys::stat::{Mode as FileMode, umask};
+use tokio::sync::watch;
 
-use super::args::{Flags, ServeArgs};
+use super::args::Flags;
+use super::commands::ServeArgs;
+use super::control_socket::{self, Values};
 use super::error::{ConfigError, Origin};
 use super::exit_code::{SERVED, SURVIVORS, UNUSABLE, USAGE};
 use super::mode::Mode;
@@ -16,7 +19,9 @@ use super::print::failure;
 use super::process_environment::ProcessEnvironment;
 use super::resolve::{self, Resolved};
 use super::settings::Settings;
+use super::show;
 use super::startup_line;
+use crate::api::ConfigValue;
 use crate::bridge::Limit;
 use crate::daemon::{
     Configuration, DaemonSetup, NoSocket, Socket, given_listener, serve as serve_socket,
@@ -30,6 +35,17 @@ use crate::shim::start::READY;
 
 /// The time without use after which a daemon ends that `connect` has started.
 const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
+
+/// The options that are read at the start only, beside those of the log.
+const FIXED: [&str; 7] = [
+    "socket",
+    "control",
+    "allow-foreign-namespaces",
+    "max-frame-bytes",
+    "outbox-bytes",
+    "outbox-total-bytes",
+    "no-keeper",
+];
 
 /// The files that a daemon makes are the user's alone. Agents get the mask of their editor.
 const OWN_FILES: FileMode = FileMode::S_IRWXG.union(FileMode::S_IRWXO);
@@ -91,6 +107,9 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         tracing::warn!("{warning}");
     }
     let served = configuration(&resolved);
+    let values = watch::Sender::new(values(&resolved));
+    let place = (Some(socket.path()), logs.file());
+    let (_control, control) = control_socket::open(&resolved.settings, Mode::Serve, place, &values);
     let settings = resolved.settings;
     let bridge = Setup {
         state: settings.log.directory,
@@ -102,6 +121,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         descriptor_limit,
         trees: None,
         keeper: !settings.no_keeper,
+        control,
         log,
         stderr: logs.stderr(),
     };
@@ -110,9 +130,9 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         false => Namespaces::Own,
     };
     let reload = Box::new(move || {
-        resolved_again(&flags, for_connect)
-            .map(|again| configuration(&again))
-            .map_err(|error| error.to_string())
+        let again = resolved_again(&flags, for_connect).map_err(|error| error.to_string())?;
+        change(&values, self::values(&again));
+        Ok(configuration(&again))
     });
     let setup = DaemonSetup { bridge, configuration: served, reload, namespaces };
     let outcome = serve_socket(setup, socket, || {
@@ -148,6 +168,23 @@ fn resolved_again(flags: &Flags, for_connect: bool) -> Result<Resolved, ConfigEr
         tracing::warn!("{warning}");
     }
     Ok(resolved)
+}
+
+fn values(resolved: &Resolved) -> Vec<ConfigValue> {
+    show::values(Mode::Serve, &resolved.settings, &resolved.origins)
+}
+
+/// Changes the values that the control socket shows, but for those of options that are read at the
+/// start only.
+fn change(values: &Values, again: Vec<ConfigValue>) {
+    let is_fixed = |name: &str| FIXED.contains(&name) || name.starts_with("log");
+    values.send_modify(|values| {
+        for (value, new) in values.iter_mut().zip(again) {
+            if !is_fixed(&value.name) {
+                *value = new;
+            }
+        }
+    });
 }
 
 fn take_socket(settings: &Settings, given: Option<UnixListener>) -> Result<Socket, NoSocket> {

@@ -27,6 +27,8 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// Whether the daemon lets in processes that live in other namespaces.
     pub allow_foreign_namespaces: bool,
+    /// Whether there is a control socket.
+    pub control: bool,
     /// Whether agents run without keepers.
     pub no_keeper: bool,
     /// Processes that are left alone when the tree of an agent is ended.
@@ -50,6 +52,7 @@ impl Default for Settings {
             outbox_total_bytes: 256 << 20,
             socket: None,
             allow_foreign_namespaces: false,
+            control: true,
             no_keeper: false,
             spare: Spare::default(),
             passing: EnvironmentRules::default(),

@@ -1,8 +1,11 @@
 //! `drawbridge config`: every option and every named agent, its value, and where that came from.
 
+use super::error::Origin;
 use super::mode::Mode;
-use super::options::OPTIONS;
+use super::options::{OPTIONS, Opt};
 use super::resolve::{Presence, Resolved};
+use super::settings::Settings;
+use crate::api::ConfigValue;
 use crate::secrets::Secrets;
 
 /// The table of all options in aligned columns: a line with the value for `run`, and one with that
@@ -39,6 +42,17 @@ pub(super) fn table(resolved: &Resolved, served: &Resolved) -> String {
         rows.push(["config".to_owned(), path, file.origin.short()]);
     }
     aligned(&rows)
+}
+
+/// The values of the options of a command, for the control socket.
+pub(super) fn values(mode: Mode, settings: &Settings, origins: &[Origin]) -> Vec<ConfigValue> {
+    let options = OPTIONS.iter().zip(origins).filter(|(option, _)| option.modes.have(mode));
+    let value = |(option, origin): (&Opt, &Origin)| ConfigValue {
+        name: option.name.to_owned(),
+        value: (option.get)(settings),
+        origin: origin.short(),
+    };
+    options.map(value).collect()
 }
 
 /// The rows as lines, with two spaces between columns; the last column is not padded.

@@ -98,7 +98,11 @@ impl Door {
                 Some(_) = watches.join_next() => continue,
             };
             match cause {
-                Cause::Order(Some(DoorOrder::Reload)) => drop(self.reload().await),
+                Cause::Order(Some(DoorOrder::Reload(reply))) => {
+                    let done = self.reload().await;
+                    // Nobody waits for the outcome of a SIGHUP.
+                    drop(reply.map(|reply| reply.send(done)));
+                }
                 Cause::Order(Some(DoorOrder::Close) | None) => break,
                 Cause::Connected(Ok(stream)) => {
                     order.retain(|one| !one.is_finished());

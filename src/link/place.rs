@@ -86,17 +86,8 @@ impl Place {
         &self.name
     }
 
-    /// The path by which a socket is bound and reached: through the descriptor of the
-    /// directory where the system can do that.
     fn way_to(&self, name: &OsStr) -> io::Result<PathBuf> {
-        let way = match cfg!(target_os = "linux") {
-            true => self.directory.way_to(name),
-            false => self.path.join(name),
-        };
-        if way.as_os_str().len() > LONGEST_PATH {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is too long"));
-        }
-        Ok(way)
+        way(&self.directory, &self.path, name)
     }
 
     /// The name of the file of a daemon's process trees.
@@ -150,16 +141,7 @@ impl Place {
     /// # Errors
     /// Those of [`Place::connect`].
     pub fn connect_to(&self, name: &OsStr) -> io::Result<UnixStream> {
-        let address = UnixAddr::new(&self.way_to(name)?)?;
-        let flags = SockFlag::empty();
-        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        let stream = UnixStream::from(fd);
-        // A daemon that takes no connections must not hold up this process.
-        stream.set_nonblocking(true)?;
-        connect(stream.as_raw_fd(), &address)?;
-        stream.set_nonblocking(false)?;
-        Ok(stream)
+        reach(&self.way_to(name)?)
     }
 
     /// Takes the lock of the daemon, which only one process holds; `None`: another one does.
@@ -234,22 +216,74 @@ impl Place {
     }
 }
 
-/// The runtime directory of the user, if it exists and is the user's, else the state directory.
-fn directory_of_user() -> io::Result<(Directory, PathBuf)> {
-    let user = geteuid();
-    let runtime = PathBuf::from(format!("/run/user/{user}"));
+/// The path by which a socket in a directory, which has this path, is bound and reached: through the
+/// descriptor of the directory where the system can do that.
+///
+/// # Errors
+/// If it is too long.
+pub fn way(directory: &Directory, path: &Path, name: &OsStr) -> io::Result<PathBuf> {
+    let way = match cfg!(target_os = "linux") {
+        true => directory.way_to(name),
+        false => path.join(name),
+    };
+    if way.as_os_str().len() > LONGEST_PATH {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is too long"));
+    }
+    Ok(way)
+}
+
+/// Connects to the socket at a path.
+///
+/// # Errors
+/// If nobody serves it, or takes no connections at this moment (`EAGAIN`).
+pub fn reach(way: &Path) -> io::Result<UnixStream> {
+    let address = UnixAddr::new(way)?;
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    let stream = UnixStream::from(fd);
+    // A bridge that takes no connections must not hold up this process.
+    stream.set_nonblocking(true)?;
+    connect(stream.as_raw_fd(), &address)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// The directories in which a socket of the user may be, with their paths: a process that was
+/// started without a runtime directory uses the state directory.
+pub fn directories_of_user() -> Vec<(Directory, PathBuf)> {
+    let runtime = runtime_directory().join("drawbridge");
+    let paths = [Some(runtime), state_directory().ok()].into_iter().flatten();
+    paths.filter_map(|path| Some((Directory::own_existing(&path).ok()?, path))).collect()
+}
+
+/// The runtime directory of the user, if it exists and is the user's, else the state directory;
+/// with its path.
+///
+/// # Errors
+/// If neither can be used.
+pub fn directory_of_user() -> io::Result<(Directory, PathBuf)> {
+    let runtime = runtime_directory();
     if let Ok(directory) = Directory::own_existing(&runtime)
         && let Ok(directory) = directory.own_inside("drawbridge")
     {
         return Ok((directory, runtime.join("drawbridge")));
     }
+    let state = state_directory()?;
+    Ok((Directory::own(&state)?, state))
+}
+
+fn runtime_directory() -> PathBuf {
+    PathBuf::from(format!("/run/user/{}", geteuid()))
+}
+
+fn state_directory() -> io::Result<PathBuf> {
+    let user = geteuid();
     let home = User::from_uid(user)?.map(|user| user.dir);
     let home = home.ok_or_else(|| io::Error::other("the user has no record"))?;
-    let state = home.join(match cfg!(target_os = "macos") {
+    Ok(home.join(match cfg!(target_os = "macos") {
         true => "Library/Application Support/drawbridge",
         false => ".local/state/drawbridge",
-    });
-    Ok((Directory::own(&state)?, state))
+    }))
 }
 
 /// A name with an ending.

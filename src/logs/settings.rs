@@ -43,7 +43,7 @@ impl LogFormat {
 }
 
 /// The name of the default log file.
-pub(super) const LOG_NAME: &str = "drawbridge.log";
+pub const LOG_NAME: &str = "drawbridge.log";
 
 /// Where a log file lies: it decides which files are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]

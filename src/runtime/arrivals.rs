@@ -11,6 +11,7 @@ use super::setup::AgentSetup;
 use super::stdio::{self, Sink, Source};
 use super::surroundings::Surroundings;
 use crate::agent_environment;
+use crate::api::Happening;
 use crate::bridge::config::Limits;
 use crate::bridge::{AgentId, ClientId, Event, Lane, Look, Moment, Outdated, ShutdownCause};
 use crate::link::control::{Control, WhyKind};
@@ -116,7 +117,10 @@ impl Loop {
         directory: &Path,
     ) -> bool {
         match self.origins.connected(client, agent, surroundings, directory) {
-            Some(event) => self.handle_event(event),
+            Some(event) => {
+                self.tell_happening(|| Happening::ClientConnected { client: client.to_string() });
+                self.handle_event(event);
+            }
             None => {
                 self.clients.remove(client);
                 return false;

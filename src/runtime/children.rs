@@ -5,6 +5,7 @@ mod agent_stderr;
 mod child;
 mod dead_handle;
 pub(super) mod exit;
+mod facts;
 mod installed;
 #[cfg(target_os = "linux")]
 pub(super) mod keeper_process;
@@ -21,7 +22,7 @@ mod start_fault;
 mod streams;
 pub(super) mod survey;
 pub(super) mod sweeps;
-mod tree;
+pub(super) mod tree;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -276,17 +277,9 @@ impl Children {
         }
     }
 
-    pub(super) fn pid(&self, channel: ChannelId) -> Option<u32> {
-        self.rows.get(&channel)?.process.pid()
-    }
-
-    pub(super) fn is_running(&self, channel: ChannelId) -> bool {
-        self.rows.get(&channel).is_some_and(|row| !row.exit.is_reaped())
-    }
-
     /// Starts a survey of a channel; [`Input::Surveyed`] brings the result to the loop.
     pub(super) fn survey(&self, channel: ChannelId, tasks: &mut JoinSet<()>) {
-        let trace = self.rows.get(&channel).map(|row| row.process.trace());
+        let trace = self.trace(channel);
         let to_loop = self.wiring.to_loop.clone();
         tasks.spawn_local(async move {
             let found = survey::look(trace).await;
@@ -360,23 +353,6 @@ impl Children {
     /// have ended or had time enough. Each exit is given out once.
     pub(super) fn next_exit(&mut self) -> Option<(ChannelId, Exit)> {
         self.exits.pop_front()
-    }
-
-    /// The channels whose processes were started for this agent.
-    pub(super) fn of_agent(&self, agent: &Rc<AgentSetup>) -> Vec<ChannelId> {
-        let is_its = |row: &Row| Rc::ptr_eq(&row.start.agent, agent);
-        self.rows.iter().filter(|(_, row)| is_its(row)).map(|(id, _)| *id).collect()
-    }
-
-    /// The longest write queue of an agent.
-    pub(super) fn fullest(&self) -> Option<&Outbox> {
-        self.rows.values().map(|row| &row.outbox).max_by_key(|outbox| outbox.waiting())
-    }
-
-    /// The channels whose outboxes went over their high mark (`true`) or under their low one.
-    pub(super) fn marks_passed(&self) -> Vec<(ChannelId, bool)> {
-        let passed = |(id, row): (&ChannelId, &Row)| Some((*id, row.outbox.mark_passed()?));
-        self.rows.iter().filter_map(passed).collect()
     }
 }
 

@@ -159,6 +159,11 @@ impl Clients {
         }
     }
 
+    /// The bytes that wait for a client.
+    pub(super) fn waiting(&self, client: ClientId) -> usize {
+        self.rows.get(&client).map_or(0, |row| row.outbox.waiting())
+    }
+
     fn outboxes(&self) -> impl Iterator<Item = (ClientId, &Outbox)> {
         self.rows.iter().map(|(id, row)| (*id, &row.outbox))
     }

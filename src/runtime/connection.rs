@@ -36,10 +36,10 @@ pub enum Arrival {
 }
 
 /// An order of the loop to the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum DoorOrder {
-    /// Read the configuration again.
-    Reload,
+    /// Read the configuration again, and say how that went.
+    Reload(Option<oneshot::Sender<Result<(), String>>>),
     /// Let nobody in any more: the bridge ends.
     Close,
 }

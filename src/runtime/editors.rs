@@ -21,6 +21,11 @@ impl Editors {
         }
     }
 
+    /// The process id of the editor of a client.
+    pub(super) fn pid(&self, client: ClientId) -> Option<u32> {
+        self.0.get(&client).map(|editor| editor.pid)
+    }
+
     /// Whether the editor of a client that is gone still lives.
     pub(super) fn lives(&self, client: ClientId) -> bool {
         self.0.get(&client).is_some_and(|editor| editor.lives())

@@ -2,6 +2,7 @@
 
 use super::origins::StartingPoint;
 use super::{Loop, Outcome, tell};
+use crate::api::Happening;
 use crate::bridge::{ChannelId, Effect, Event};
 use crate::link::control::{Control, Kept};
 
@@ -30,12 +31,20 @@ impl Loop {
                 Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
                 Effect::NoteFiles(channel) => self.children.note_files(channel),
                 Effect::Keep { client, lane, session } => {
+                    self.tell_happening(|| Happening::ClientAttached {
+                        client: client.to_string(),
+                        session: session.to_string(),
+                    });
                     // Until sessions can be revived, their ids are all that can be kept of them.
                     let (session, blob) = (session.to_string(), session.into());
                     let line = Control::Keep(Kept { session, blob });
                     self.clients.say(client, lane, &line);
                 }
                 Effect::Forget { client, lane, session } => {
+                    self.tell_happening(|| Happening::ClientDetached {
+                        client: client.to_string(),
+                        session: session.to_string(),
+                    });
                     self.clients.say(client, lane, &Control::Forget(session.into()));
                 }
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
@@ -47,7 +56,10 @@ impl Loop {
                 Effect::NoAgent { client, sentence, cause } => {
                     self.without_agent(client, sentence, cause);
                 }
-                Effect::Publish(notice) => tell::tell(notice, &self.children),
+                Effect::Publish(notice) => {
+                    self.tell_notice(&notice);
+                    tell::tell(notice, &self.children);
+                }
                 Effect::Exit { survivors } => {
                     self.outcome = Some(match self.no_agent.take() {
                         Some(sentence) => Outcome::NoAgent(sentence),

@@ -42,6 +42,13 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Gives the door an order, unless as many wait as may.
+    pub(super) fn order(&self, order: DoorOrder) {
+        let _ = self.orders.try_send(order);
+    }
+}
+
 impl Hosting {
     /// The next thing that comes through the door.
     pub(super) async fn next(&mut self) -> Arrival {
@@ -61,16 +68,16 @@ impl Hosting {
     pub(super) fn reloads(&self) -> bool {
         let Hosting::Many(host) = self else { return false };
         // One that waits already is as good.
-        host.reloads_on_hangup && {
-            let _ = host.orders.try_send(DoorOrder::Reload);
-            true
+        if host.reloads_on_hangup {
+            host.order(DoorOrder::Reload(None));
         }
+        host.reloads_on_hangup
     }
 
     /// Lets nobody in any more.
     pub(super) fn close_door(&mut self) {
         if let Hosting::Many(host) = self {
-            let _ = host.orders.try_send(DoorOrder::Close);
+            host.order(DoorOrder::Close);
             // A client in the queue gets no answer, and looks for another daemon.
             host.is_closed = true;
             host.arrivals.close();

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::inquiry::ControlPort;
 use crate::agent_command::Runs;
 use crate::agent_environment::EnvironmentRules;
 use crate::bridge::config::Limits;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub trees: Option<File>,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
     pub state: Option<PathBuf>,
+    /// The loop's end of the control socket; `None`: there is none.
+    pub control: Option<ControlPort>,
     /// The log file, for keepers that outlive the bridge.
     pub log: Option<LogPlace>,
     /// Where the agents' stderr goes.

@@ -61,7 +61,7 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 ///
 /// # Errors
 /// Why there is none, for people.
-pub(super) fn start(
+pub fn start(
     socket: Option<&Path>,
     config: Option<&OsStr>,
     mut within: Duration,

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         trees: None,
         keeper: true,
         state: None,
+        control: None,
         log: logs.place(),
         stderr: logs.stderr(),
     };

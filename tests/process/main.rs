@@ -29,6 +29,7 @@ mod bytes;
 mod bytes_of_agents;
 mod channels;
 mod connect;
+mod control;
 mod conversation;
 mod daemon_loss;
 mod editor;

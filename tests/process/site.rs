@@ -80,8 +80,24 @@ impl Site {
         self.command_with(command, &self.socket(), &self.scratch.file("config.toml"))
     }
 
+    /// A command that looks at the daemon of this place, or steers it.
+    pub(crate) fn tool(&self, words: &[&str]) -> Command {
+        let mut program = self.program();
+        program.args(words).arg("--socket").arg(self.socket());
+        program
+    }
+
     /// The same with another socket or another configuration file.
     pub(crate) fn command_with(&self, command: &str, socket: &Path, config: &Path) -> Command {
+        let mut program = self.program();
+        program.arg(command).arg("--socket").arg(socket);
+        if command != "reload" {
+            program.arg("--config").arg(config);
+        }
+        program
+    }
+
+    fn program(&self) -> Command {
         let mut program = Command::new(DRAWBRIDGE);
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DRAWBRIDGE_")) {
             program.env_remove(name);
@@ -90,10 +106,6 @@ impl Site {
             program.env(name, self.scratch.path());
         }
         program.env_remove("RUST_LOG").env(MARK, &self.mark).current_dir(self.scratch.path());
-        program.arg(command).arg("--socket").arg(socket);
-        if command != "reload" {
-            program.arg("--config").arg(config);
-        }
         if let Some(user) = self.user {
             program.uid(user).gid(user);
         }

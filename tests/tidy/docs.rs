@@ -21,6 +21,18 @@ fn help() -> String {
     [of(&[]), of(&["serve"]), of(&["connect"]), of(&["reload"])].concat()
 }
 
+/// The help of the commands about running bridges.
+fn tools() -> String {
+    let of = |command: &str| {
+        let program = env!("CARGO_BIN_EXE_drawbridge");
+        let help = Command::new(program).args([command, "--help"]).output().unwrap();
+        String::from_utf8(help.stdout).unwrap()
+    };
+    ["status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events", "ls"]
+        .map(of)
+        .concat()
+}
+
 #[test]
 fn every_option_is_documented_and_every_documented_option_exists() {
     let help = help();
@@ -34,6 +46,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         );
     }
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let tools = tools();
     let others = [
         "--release",
         "--workspace",
@@ -49,12 +62,17 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     for name in ["operations.md", "lifecycle.md", "protocol.md", "architecture.md"] {
         for flag in flags(&doc(name)) {
             let is_alias = in_help.contains(&format!("{flag}-ms").as_str());
-            let is_known = in_help.contains(&flag) || is_alias || others.contains(&flag);
+            let is_tools = flags(&tools).any(|known| known == flag);
+            let is_known =
+                in_help.contains(&flag) || is_alias || is_tools || others.contains(&flag);
             assert!(is_known, "{name} names {flag}");
         }
     }
     for flag in flags(&readme) {
-        assert!(in_help.contains(&flag) || others.contains(&flag), "README.md names {flag}");
+        let is_known = in_help.contains(&flag)
+            || flags(&tools).any(|known| known == flag)
+            || others.contains(&flag);
+        assert!(is_known, "README.md names {flag}");
     }
 }
 
@@ -139,6 +157,7 @@ fn drawbridge_reasons() -> Vec<&'static str> {
         Moved,
         Evicted,
         Deleted,
+        Operator,
         ChannelClosed,
         Killed,
         Shutdown,

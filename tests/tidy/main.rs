@@ -3,6 +3,7 @@
 // Tests: a panic is how they fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod api;
 mod code;
 mod cycles;
 mod docs;

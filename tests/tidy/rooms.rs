@@ -10,7 +10,7 @@ const ROOMS: [&[&str]; 10] = [
     &["src/bridge.rs"],
     &["src/bridge/settle"],
     &["src/bridge/due"],
-    &["src/bridge/shutdown", "src/bridge/check"],
+    &["src/bridge/shutdown", "src/bridge/operator", "src/bridge/view", "src/bridge/check"],
     &["src/bridge/routing"],
     &["src/bridge/channels"],
     &["src/bridge/sessions"],

@@ -30,6 +30,10 @@ pub struct Client {
     pub pool: Option<PoolId>,
     /// Whether an agent has answered its `initialize`.
     pub introduction: Introduction,
+    /// When it connected.
+    pub connected_at: Moment,
+    /// The name and the version that it gave itself in its `initialize`.
+    pub program: Program,
     /// The process that started its connection.
     pub parent: Parent,
     /// Whether it asked for the notifications of the bridge's own extension.
@@ -86,6 +90,31 @@ impl Introduction {
             Introduction::Awaited | Introduction::Failed(_) => Introduction::Awaited,
             Introduction::Heard | Introduction::Done => Introduction::Heard,
         }
+    }
+}
+
+/// The longest name and version of a client that are kept, in bytes.
+const LONGEST_NAME: usize = 256;
+
+/// The program at the other end of a connection, as it names itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Its name; `None`: it gave none.
+    pub name: Option<Box<str>>,
+    /// Its version; `None`: it gave none.
+    pub version: Option<Box<str>>,
+}
+
+impl Program {
+    /// Reads the names from the params of an `initialize`.
+    pub fn of(initialize: &Frame) -> Self {
+        let text = |field| {
+            let text = initialize.find_text(&["clientInfo", field])?;
+            let fits = |(at, letter): &(usize, char)| at + letter.len_utf8() <= LONGEST_NAME;
+            let kept: String = text.char_indices().take_while(fits).map(|(_, it)| it).collect();
+            Some(kept.into())
+        };
+        Program { name: text("name"), version: text("version") }
     }
 }
 
@@ -174,13 +203,15 @@ impl Client {
     }
 
     /// A client that just connected.
-    pub fn new(agent: AgentId, environment: Environment, cwd: Box<str>) -> Self {
+    pub fn new(agent: AgentId, environment: Environment, cwd: Box<str>, now: Moment) -> Self {
         Client {
             agent,
             environment,
             cwd,
             pool: None,
             introduction: Introduction::Awaited,
+            connected_at: now,
+            program: Program::default(),
             parent: Parent::Unheard,
             wants_events: false,
             held: HeldFrames::default(),

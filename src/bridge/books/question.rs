@@ -28,6 +28,8 @@ pub struct Question {
     pub request_id: Option<Token>,
     /// The request itself, for clients that are asked later.
     pub frame: Frame,
+    /// When it was asked.
+    pub asked_at: Moment,
     /// The clients that have the question open.
     pub asked: Vec<ClientId>,
     /// The last error of a client that could not answer.
@@ -55,6 +57,7 @@ impl Question {
             call: None,
             request_id: None,
             frame: frame.detached(),
+            asked_at: now,
             alone_since: asked.is_empty().then_some(now),
             asked,
             last_error: None,

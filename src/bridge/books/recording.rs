@@ -66,6 +66,11 @@ impl Books {
         session.calls.iter().copied().find(|call| self.replays.contains_key(call))
     }
 
+    /// The size of all transcripts together, in bytes.
+    pub fn replay_bytes(&self) -> usize {
+        self.replay_sum.bytes()
+    }
+
     /// Gives a session its transcript, in place of the one that it may have.
     pub fn set_transcript(&mut self, key: SessionKey, transcript: Box<Transcript>) {
         let Some(session) = self.sessions.get_mut(&key) else { return self.absent(key) };

@@ -84,12 +84,13 @@ impl Books {
         agent: AgentId,
         environment: Environment,
         cwd: Box<str>,
+        now: Moment,
     ) {
         self.environments.insert(environment.id);
         // A slow client may hold up others from now on.
         let slow = self.slow.iter().map(|client| Due::Slow(*client));
         self.touched.rows.extend(slow);
-        self.clients.insert(id, Client::new(agent, environment, cwd));
+        self.clients.insert(id, Client::new(agent, environment, cwd, now));
     }
 
     /// Changes the knowledge of a client's parent process.

@@ -29,10 +29,15 @@ impl Turns {
         }
     }
 
-    fn ended(&mut self, now: Moment) {
-        if let Some(turn) = self.0.iter_mut().find(|(_, end)| end.is_none()) {
-            turn.1 = Some(now);
-        }
+    /// Notes the end of the last turn that runs, and returns its start.
+    fn ended(&mut self, now: Moment) -> Option<Moment> {
+        let (start, end) = self.0.iter_mut().find(|(_, end)| end.is_none())?;
+        *end = Some(now);
+        Some(*start)
+    }
+
+    fn running_since(&self) -> Option<Moment> {
+        self.0.iter().find(|(_, end)| end.is_none()).map(|(start, _)| *start)
     }
 
     /// Whether a process that was born at `birth` was born in one of the turns that are
@@ -206,9 +211,14 @@ impl Session {
         self.turns.began(now);
     }
 
-    /// Notes that a turn ended: the one that began last, if several run.
-    pub fn turn_ended(&mut self, now: Moment) {
-        self.turns.ended(now);
+    /// Notes that a turn ended, the one that began last if several run, and returns when it began.
+    pub fn turn_ended(&mut self, now: Moment) -> Option<Moment> {
+        self.turns.ended(now)
+    }
+
+    /// When the turn that runs began, the last one if several run; `None`: none runs.
+    pub fn in_turn_since(&self) -> Option<Moment> {
+        self.turns.running_since()
     }
 
     /// Whether a process that was born at `birth` was born in a turn that is over.

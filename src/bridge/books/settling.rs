@@ -5,6 +5,7 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::channel::{Channel, ChannelState, Succession};
 use crate::bridge::books::deadlines::Due;
+use crate::bridge::books::tenure::Leaving;
 use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::effect::Effect;
 use crate::bridge::event::ShutdownCause;
@@ -103,9 +104,17 @@ impl Books {
         self.touched.rows.extend(calls.map(|id| Due::Call(*id)));
     }
 
-    /// Notes that another bridge takes the place of this one.
-    pub fn supersede(&mut self) {
-        self.tenure.is_superseded = true;
+    /// Notes that the bridge is to end when nobody would lose anything. The wish of a person
+    /// counts more than that of another bridge.
+    pub fn leave(&mut self, leaving: Leaving) {
+        if self.tenure.leaving != Leaving::WhenIdle {
+            self.tenure.leaving = leaving;
+        }
+    }
+
+    /// The wish that the bridge ends.
+    pub fn leaving(&self) -> Leaving {
+        self.tenure.leaving
     }
 
     /// The cause of a shutdown at the end of the bridge's tenure.
@@ -118,13 +127,20 @@ impl Books {
         let has_clients = !self.clients.is_empty();
         let is_unused = !has_clients && self.sessions.is_empty();
         // This is done in every step: the sessions are looked at only where they decide.
-        let may_be_left = self.tenure.is_superseded
-            && !has_clients
-            && self.sessions.values().all(|session| !session.is_busy());
+        let may_be_left = match self.tenure.leaving {
+            Leaving::No => false,
+            Leaving::Superseded => !has_clients && self.is_quiet(),
+            Leaving::WhenIdle => self.is_quiet() && self.unplaced.is_empty(),
+        };
         self.tenure.settle(is_unused, may_be_left, now);
         if is_unused || may_be_left {
             self.watch(Due::Tenure);
         }
+    }
+
+    /// Whether no request is open in any session.
+    fn is_quiet(&self) -> bool {
+        self.sessions.values().all(|session| !session.is_busy())
     }
 
     /// Changes the limits. Every deadline may be another one.

@@ -55,12 +55,12 @@ pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Op
 pub fn books() -> Books {
     let mut books = Books::new(Config::default());
     books.add_agent(AgentConfig { name: "other".into(), ..Default::default() });
-    books.add_client(ALICE, AGENT, environment(), Box::default());
+    books.add_client(ALICE, AGENT, environment(), Box::default(), Moment::START);
     books
 }
 
 pub fn add_bob(books: &mut Books, agent: AgentId) {
-    books.add_client(BOB, agent, environment(), Box::default());
+    books.add_client(BOB, agent, environment(), Box::default(), Moment::START);
 }
 
 pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
@@ -72,7 +72,7 @@ pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
 
 pub fn add_pool(books: &mut Books, agent: AgentId) -> PoolId {
     let identity = format!("clients {}", books.pools.len()).into_bytes().into();
-    let client = Client::new(agent, environment(), Box::default());
+    let client = Client::new(agent, environment(), Box::default(), Moment::START);
     books.add_pool(Pool { identity, ..Pool::new(&client, Access::Shared, &frame()) })
 }
 

@@ -35,6 +35,17 @@ const LEFT_FOR_NO_AGENT: u64 = 150;
 /// How long `initialize` may be unanswered until a notice says so (ms).
 const SLOW_HANDSHAKE: u64 = 20_000;
 
+/// A reason to keep a channel without work for longer than its idle timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indulgence {
+    /// It was started ahead, and is not used yet.
+    Preheat,
+    /// No session was opened on it yet, and a client is there that may do so.
+    FirstUse,
+    /// A client has just logged in there.
+    Login,
+}
+
 impl Books {
     /// When a row is due, as the facts stand now. `None`: never.
     pub fn deadline(&self, due: Due) -> Option<Moment> {
@@ -127,9 +138,19 @@ impl Books {
     }
 
     /// How long a channel is kept without work.
-    fn idle_limit(&self, row: &Channel) -> Limit {
+    pub fn idle_limit(&self, row: &Channel) -> Limit {
         let limit = self.agent(row.agent).config.channel_idle_timeout;
-        let Limit::After(millis) = limit else { return limit };
+        match (limit, self.indulgence(row)) {
+            (Limit::Never, _) | (_, Some(Indulgence::Preheat)) => Limit::Never,
+            (Limit::After(millis), Some(Indulgence::FirstUse | Indulgence::Login)) => {
+                Limit::After(millis.max(FIRST_USE_GRACE))
+            }
+            (limit, None) => limit,
+        }
+    }
+
+    /// The reason to keep a channel without work for longer than its idle timeout.
+    pub fn indulgence(&self, row: &Channel) -> Option<Indulgence> {
         let idle_since = row.clock.idle_since().unwrap_or(row.clock.born);
         let just_logged_in = matches!(
             row.login,
@@ -140,11 +161,11 @@ impl Books {
         let is_expected =
             row.pool.is_none() || clients.map(|client| client.pool).any(|pool| pool == row.pool);
         if !row.used && is_expected && self.limits.preheat {
-            Limit::Never
-        } else if (!row.used && is_expected) || just_logged_in {
-            Limit::After(millis.max(FIRST_USE_GRACE))
+            Some(Indulgence::Preheat)
+        } else if !row.used && is_expected {
+            Some(Indulgence::FirstUse)
         } else {
-            limit
+            just_logged_in.then_some(Indulgence::Login)
         }
     }
 
@@ -243,7 +264,7 @@ impl Books {
 
     /// When the reaper may close a session: at the first multiple of the reap interval at
     /// which the session has been idle for long enough.
-    fn reap_deadline(&self, session: &Session) -> Option<Moment> {
+    pub fn reap_deadline(&self, session: &Session) -> Option<Moment> {
         if self.is_ending() || self.is_busy(session) {
             return None;
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::{Capabilities, ChannelState};
-use crate::bridge::books::client::{Introduction, Listening, Offers};
+use crate::bridge::books::client::{Introduction, Listening, Offers, Program};
 use crate::bridge::books::pool::{Access, Pool, Treatment};
 use crate::bridge::books::question::Question;
 use crate::bridge::channels::{set_up_replay, stop, waiting};
@@ -36,6 +36,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     }
     row.offers = Offers::of(frame);
     row.listening = Listening::of(frame);
+    row.program = Program::of(frame);
     row.wants_events = asks_for_events(frame);
     row.introduction = row.introduction.again();
     let before = step.books.join_pool(client, frame);

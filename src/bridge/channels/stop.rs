@@ -55,7 +55,11 @@ pub fn begin(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     if !has_served {
         waiting::give_back(step, channel);
     }
-    let end = if reason == StopReason::Shutdown { EndReason::Shutdown } else { EndReason::Killed };
+    let end = match reason {
+        StopReason::Shutdown => EndReason::Shutdown,
+        StopReason::Operator => EndReason::Operator,
+        _ => EndReason::Killed,
+    };
     end_open_work(step, channel, end, &refusal);
     step.books.set_state(
         channel,

@@ -66,6 +66,10 @@ impl fmt::Display for Notice {
                     _ => f.write_str(")"),
                 }
             }
+            TurnBegan { session, .. } => write!(f, "{session}: a turn began"),
+            TurnEnded { session, after_ms, .. } => {
+                write!(f, "{session}: a turn ended after {}", spelled(*after_ms))
+            }
             Refused { from, method, id, why } => {
                 write!(f, "{from}: {method} (id {id}) is refused: {why}")
             }

@@ -40,5 +40,5 @@ fn cancel_turn(step: &mut Step<'_>, key: SessionKey) {
     absence.cancelled_at = Some(now);
     let unwatched_ms = now.since(absence.since);
     step.publish(Notice::UnwatchedTurn { session: key, id, unwatched_ms });
-    cancel::unwatched(step, key);
+    cancel::whole_turn(step, key);
 }

@@ -79,9 +79,9 @@ pub fn own(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     }
 }
 
-/// Cancels the turn of a session that no client is attached to, the prompts that wait behind it,
-/// and what its agent asks.
-pub fn unwatched(step: &mut Step<'_>, key: SessionKey) {
+/// Cancels the turn of a session, the prompts of all clients that wait behind it, and what its
+/// agent asks: nobody watches it, or a person wants it.
+pub fn whole_turn(step: &mut Step<'_>, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (channel, agent_id) = (session.channel, session.agent_id.clone());
     let queued: Vec<CallId> = session.queue.iter().copied().collect();

@@ -36,6 +36,9 @@ pub enum Ending<'a> {
     InOrder,
     /// In order, because a client asked for it.
     AskedBy(Closer),
+    /// Because a person wants it: requests in the session are refused with this at once, and the
+    /// agent is told.
+    Overruled(&'a Refusal),
     /// With its channel: requests in the session are refused with this at once.
     Failed(&'a Refusal),
 }
@@ -44,10 +47,11 @@ pub enum Ending<'a> {
 /// were sent wait in the tombstone for the agent's own answer, unless its channel has
 /// failed.
 pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, ending: Ending<'_>) {
+    let tells_agent = !matches!(ending, Ending::Failed(_));
     let (closer, failure) = match ending {
         Ending::InOrder => (None, None),
         Ending::AskedBy(closer) => (Some(closer), None),
-        Ending::Failed(refusal) => (None, Some(refusal)),
+        Ending::Overruled(refusal) | Ending::Failed(refusal) => (None, Some(refusal)),
     };
     #[cfg(feature = "seeded-bugs")]
     if seeded::is(seeded::Bug::DeleteAfterNotify)
@@ -66,6 +70,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     let queued: Vec<CallId> = session.queue.drain(..).collect();
     let pending: Ids<CallId> =
         session.calls.iter().copied().filter(|id| !queued.contains(id)).collect();
+    let in_turn = is_in_turn(step, &session, &pending);
     bury(step, &session, reason, pending.clone());
 
     // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
@@ -97,8 +102,8 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
 
     // 4. Notify the agent, if its channel takes requests.
     let is_open = step.books.channel(session.channel).is_some_and(|row| row.is_open());
-    if is_open && failure.is_none() {
-        notify_agent(step, &session, &pending, closer);
+    if is_open && tells_agent {
+        notify_agent(step, &session, in_turn, closer);
     } else if let Some((asker, _)) = closer {
         answer::give(step, &asker, session.channel, |token| compose::success(token, b"{}"));
     }
@@ -126,17 +131,17 @@ fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<Ca
     }
 }
 
-fn notify_agent(
-    step: &mut Step<'_>,
-    session: &Session,
-    pending: &Ids<CallId>,
-    closer: Option<Closer>,
-) {
+/// Whether one of these calls is a turn of the session itself, not of a sub-agent.
+fn is_in_turn(step: &Step<'_>, session: &Session, pending: &Ids<CallId>) -> bool {
+    pending.iter().filter_map(|id| step.books.call(*id)).any(|call| {
+        let is_of_other = matches!(&call.purpose, Purpose::PassedOn { id, .. }
+            if *id != session.agent_id);
+        call.is_turn() && !is_of_other
+    })
+}
+
+fn notify_agent(step: &mut Step<'_>, session: &Session, in_turn: bool, closer: Option<Closer>) {
     let (channel, agent_id) = (session.channel, &session.agent_id);
-    let in_turn = pending.iter().filter_map(|id| step.books.call(*id)).any(|call| {
-        let passed_on = matches!(&call.purpose, Purpose::PassedOn { id, .. } if id != agent_id);
-        call.is_turn() && !passed_on
-    });
     if in_turn {
         send::cancel_turn(step, channel, agent_id);
     }

@@ -4,6 +4,7 @@ use crate::bridge::books::call::{Asker, Call, Purpose, Stage};
 use crate::bridge::books::session_names::Name;
 use crate::bridge::config::PromptQueue;
 use crate::bridge::id::{CallId, ClientId, SessionKey};
+use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{echo, question};
@@ -45,7 +46,11 @@ fn began(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, frame: 
     let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.last_seen = now;
     session.turn_began(now);
-    if session.is_private() {
+    let is_private = session.is_private();
+    if step.outgoing.is_followed {
+        step.publish(Notice::TurnBegan { session: key, client });
+    }
+    if is_private {
         return;
     }
     if let Some(client) = client {
@@ -84,8 +89,14 @@ fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer:
     // The session may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
     (session.last_seen, session.heard_at) = (now, now);
-    session.turn_ended(now);
-    if session.is_private() && session.queue.is_empty() {
+    let began_at = session.turn_ended(now);
+    let is_private = session.is_private() && session.queue.is_empty();
+    if step.outgoing.is_followed {
+        let after_ms = began_at.map_or(0, |at| now.since(at));
+        let how = answer.map(|frame| frame.kind);
+        step.publish(Notice::TurnEnded { session: key, how, after_ms });
+    }
+    if is_private {
         return;
     }
     if step.books.running_prompts(key).next().is_none() {

@@ -274,6 +274,11 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
         "Editors in other namespaces than the daemon, such as those of a container, are let in"
     ),
     option!(
+        "control", RUN_SERVE, LOGS, Switch => control,
+        "Control socket of this bridge, for drawbridge status, close, stop and the like. \
+         --control=false: there is none"
+    ),
+    option!(
         "max-frame-bytes", RUN_SERVE, WIRE, Bytes { at_least: 1024 } => max_frame_bytes,
         "Longest message that is accepted from a client or an agent. At least 1024"
     ),

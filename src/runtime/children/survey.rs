@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::tree::{self, Trace};
+use super::tree::Trace;
 use crate::bridge::{ChannelId, Event, Process};
 use crate::processes::ProcessEntry;
 use crate::runtime::clock::Clock;
@@ -31,13 +31,13 @@ pub(in crate::runtime) fn event(
 ) -> Event {
     // If the agent is not among them, the look has failed or the agent has ended.
     let is_whole = found.iter().any(|process| Some(process.pid) == agent);
-    let worked = is_whole.then(|| found.iter().map(tree::worked).sum());
+    let worked = is_whole.then(|| found.iter().map(ProcessEntry::worked_ms).sum());
     let processes: Vec<Process> = found
         .into_iter()
         .filter(|process| Some(process.pid) != agent)
         .map(|process| Process {
             pid: process.pid,
-            born: clock.moment_of_boot_time(tree::born(&process)),
+            born: clock.moment_of_boot_time(process.born_ms()),
             name: process.name,
         })
         .collect();

@@ -20,7 +20,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// How the processes of a tree are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trace {
+pub enum Trace {
     /// As all processes below the keeper with this process id.
     #[cfg(target_os = "linux")]
     Keeper(u32),
@@ -29,20 +29,35 @@ pub(super) enum Trace {
 }
 
 impl Trace {
+    /// The process id of the keeper, if there is one.
+    pub(in crate::runtime) fn keeper(&self) -> Option<u32> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Trace::Keeper(pid) => Some(*pid),
+            Trace::Cookie(_) => None,
+        }
+    }
+
     /// All living processes of the tree. It blocks, so the loop must not call it.
     pub(super) fn living(&self) -> Vec<ProcessEntry> {
-        let mut found = match self {
+        self.living_in(&processes::all().collect::<Vec<_>>())
+    }
+
+    /// All processes of the tree that live in this table. It blocks if there is no keeper.
+    pub fn living_in(&self, table: &[ProcessEntry]) -> Vec<ProcessEntry> {
+        let mut found: Vec<ProcessEntry> = match self {
             #[cfg(target_os = "linux")]
-            Trace::Keeper(pid) => processes::below(*pid),
-            Trace::Cookie(cookie) => carrying(cookie),
+            Trace::Keeper(pid) => processes::below_in(table, *pid),
+            Trace::Cookie(cookie) => {
+                let pair = pair(cookie);
+                let is_its =
+                    |entry: &&ProcessEntry| processes::has_variable(entry.pid, pair.as_bytes());
+                table.iter().filter(is_its).cloned().collect()
+            }
         };
         found.retain(|entry| !entry.is_zombie);
         found
     }
-}
-
-fn carrying(cookie: &str) -> Vec<ProcessEntry> {
-    processes::with_variable(pair(cookie).as_bytes()).collect()
 }
 
 /// The sweep of all processes that have a cookie and are not spared: SIGTERM, once for each,
@@ -112,28 +127,4 @@ impl CookieSweep<'_> {
 
 fn pair(cookie: &str) -> String {
     format!("{COOKIE}={cookie}")
-}
-
-/// When a process was born, in milliseconds from the machine's start.
-pub(super) fn born(entry: &ProcessEntry) -> u64 {
-    millis(entry.born_ticks)
-}
-
-/// How long a process and its reaped children were on the processor, in milliseconds.
-pub(super) fn worked(entry: &ProcessEntry) -> u64 {
-    millis(entry.worked_ticks)
-}
-
-fn millis(ticks: u64) -> u64 {
-    ticks.saturating_mul(1_000) / ticks_per_second()
-}
-
-fn ticks_per_second() -> u64 {
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK);
-    ticks
-        .ok()
-        .flatten()
-        .and_then(|ticks| u64::try_from(ticks).ok())
-        .filter(|t| *t > 0)
-        .unwrap_or(100)
 }

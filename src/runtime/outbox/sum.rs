@@ -33,6 +33,11 @@ impl OutboxSum {
         was_long && !self.is_long()
     }
 
+    /// The bytes in all of them.
+    pub(in crate::runtime) fn bytes(&self) -> usize {
+        self.0.bytes.get()
+    }
+
     /// Whether the limit is reached.
     pub(in crate::runtime) fn is_over(&self) -> bool {
         self.0.bytes.get() >= self.0.limit

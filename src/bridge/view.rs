@@ -1,0 +1,158 @@
+//! What the books say about themselves, in the words of the control API.
+//!
+//! It only reads. Process ids, memory and write queues are the runtime's to add.
+
+mod apart;
+mod channels;
+mod clients;
+mod fate;
+mod moment;
+mod requests;
+mod sessions;
+
+pub use self::moment::View;
+use crate::api::{
+    AgentStatus, ChannelStatus, ClientStatus, Counts, Explanation, Saving, Sessions, Unfinished,
+};
+use crate::bridge::books::channel::Channel;
+use crate::bridge::books::tenure::Leaving;
+use crate::bridge::id::{AgentId, ChannelId, ClientId, SessionKey};
+
+/// The most sessions of one page.
+const LARGEST_PAGE: usize = 1000;
+
+impl View<'_> {
+    /// Every channel, the oldest first.
+    pub fn channels(self) -> impl Iterator<Item = (ChannelId, ChannelStatus)> {
+        let rows = self.books.channels().iter();
+        rows.map(move |(id, row)| (*id, channels::status(self, *id, row)))
+    }
+
+    /// Every client, in the order in which they came.
+    pub fn clients(self) -> impl Iterator<Item = (ClientId, ClientStatus)> {
+        let rows = self.books.clients().iter();
+        rows.map(move |(id, row)| (*id, clients::status(self, *id, row)))
+    }
+
+    /// A page of the sessions: those behind the one with the number `after`, at most `limit`. Those
+    /// that are being opened stand on the first page, behind the live ones.
+    pub fn sessions(self, after: Option<u64>, limit: Option<usize>) -> Sessions {
+        let limit = limit.unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE);
+        let is_behind = |key: &SessionKey| after.is_none_or(|after| key.0 > after);
+        let mut keys: Vec<SessionKey> =
+            self.books.sessions().keys().copied().filter(is_behind).collect();
+        keys.sort_unstable();
+        let next = (keys.len() > limit).then(|| keys[limit - 1].0);
+        keys.truncate(limit);
+        let rows = keys.into_iter().filter_map(|key| self.books.session(key));
+        let live = rows.map(|row| sessions::live(self, row));
+        let opening = self.books.calls().iter().filter(|_| after.is_none());
+        let opening = opening.filter_map(|(id, call)| sessions::opening(self, *id, call));
+        let mut opening: Vec<_> = opening.take(LARGEST_PAGE).collect();
+        opening.sort_by_key(|session| std::cmp::Reverse(session.idle_ms));
+        Sessions { sessions: live.chain(opening).collect(), next }
+    }
+
+    /// Why a channel is alive; `None`: there is no such channel.
+    pub fn explain(self, channel: ChannelId) -> Option<Explanation> {
+        let row = self.books.channel(channel)?;
+        Some(channels::explanation(self, channel, row))
+    }
+
+    /// The agents that have a channel or a client.
+    pub fn agents(self) -> Vec<AgentStatus> {
+        let agents = self.books.agents().iter().enumerate();
+        agents.filter_map(|(place, row)| self.agent(AgentId(place), &row.config.name)).collect()
+    }
+
+    fn agent(self, id: AgentId, name: &str) -> Option<AgentStatus> {
+        let channels: Vec<&Channel> =
+            self.books.channels().values().filter(|row| row.agent == id).collect();
+        let has_client = self.books.clients().values().any(|row| row.agent == id);
+        if channels.is_empty() && !has_client {
+            return None;
+        }
+        let sessions = channels.iter().map(|row| row.sessions.len()).sum();
+        let processes = channels.iter().map(|row| row.sessions.len().saturating_sub(1)).sum();
+        let saving = (processes > 0).then_some(Saving { processes, memory_bytes: None });
+        let apart = apart::names(self.books, id);
+        Some(AgentStatus {
+            name: name.to_owned(),
+            channels: channels.len(),
+            sessions,
+            apart,
+            saving,
+        })
+    }
+
+    /// The number of rows of each kind.
+    pub fn counts(self) -> Counts {
+        let books = self.books;
+        let sessions = books.sessions().values();
+        let (mut in_turn, mut without_client) = (0, 0);
+        for session in sessions {
+            in_turn += usize::from(session.in_turn_since().is_some());
+            without_client += usize::from(session.clients().is_empty());
+        }
+        Counts {
+            sessions: books.sessions().len(),
+            opening: sessions::count_opening(books),
+            in_turn,
+            questions: books.questions().len(),
+            without_client,
+            channels: books.channels().len(),
+            stopping: books.channels().values().filter(|row| row.is_stopping()).count(),
+            clients: books.clients().len(),
+            queued_bytes: 0,
+            replay_bytes: books.replay_bytes() as u64,
+        }
+    }
+
+    /// What the bridge has not finished.
+    pub fn unfinished(self) -> Unfinished {
+        let Counts { in_turn, questions, sessions, .. } = self.counts();
+        Unfinished { turns: in_turn, questions, sessions }
+    }
+
+    /// Whether the bridge ends by itself as soon as nobody would lose anything.
+    pub fn is_leaving(self) -> bool {
+        self.books.leaving() != Leaving::No
+    }
+
+    /// The live sessions that a person means by this text: the one with this name in the bridge,
+    /// else those that clients know by it.
+    pub fn sessions_named(self, text: &str) -> Vec<SessionKey> {
+        let named = |prefix: &str| text.strip_prefix(prefix)?.parse().ok();
+        if let Some(session) = named("s-").and_then(|number| self.books.session(SessionKey(number)))
+        {
+            return vec![session.key];
+        }
+        let rows = self.books.sessions().values();
+        let mut keys: Vec<_> = rows.filter(|row| *row.id == *text).map(|row| row.key).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// The live sessions in which a turn runs or a question is open.
+    pub fn sessions_at_work(self) -> Vec<SessionKey> {
+        let is_at_work = |key: &SessionKey| {
+            self.books.session(*key).is_some_and(|row| {
+                row.in_turn_since().is_some() || !row.questions.is_empty() || !row.queue.is_empty()
+            })
+        };
+        let mut keys: Vec<_> = self.books.sessions().keys().copied().filter(is_at_work).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Whether a turn runs in a session.
+    pub fn is_in_turn(self, key: SessionKey) -> bool {
+        self.books.session(key).is_some_and(|row| row.in_turn_since().is_some())
+    }
+
+    /// The channel with this name, `ch-3` or `3`.
+    pub fn channel_named(self, text: &str) -> Option<ChannelId> {
+        let number = text.strip_prefix("ch-").unwrap_or(text).parse().ok()?;
+        self.books.channel(ChannelId(number)).map(|_| ChannelId(number))
+    }
+}

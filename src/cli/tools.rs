@@ -1,0 +1,40 @@
+//! The commands that look at running bridges and steer them, by their control sockets.
+
+pub(super) mod args;
+mod bridges;
+mod events;
+mod logs;
+mod orders;
+mod restart;
+mod sight;
+
+use std::process::ExitCode;
+
+use self::args::Tool;
+use self::bridges::Failure;
+use super::exit_code::UNUSABLE;
+use super::print::failure;
+
+/// Runs a command.
+pub(super) fn run(tool: Tool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&format_args!("no command can be run: {error}"), UNUSABLE),
+    };
+    let done = runtime.block_on(async {
+        match tool {
+            Tool::Status(args) => sight::status(args).await,
+            Tool::Sessions(args) => sight::sessions(args).await,
+            Tool::Ls(args) => sight::ls(args).await,
+            Tool::Logs(args) => Ok(logs::logs(args)),
+            Tool::Close(args) => orders::close(args).await,
+            Tool::Cancel(args) => orders::cancel(args).await,
+            Tool::Retire(args) => orders::retire(args).await,
+            Tool::Stop(args) => orders::stop(args).await,
+            Tool::Restart(args) => restart::restart(args).await,
+            Tool::Events(args) => events::events(args).await,
+        }
+    });
+    done.unwrap_or_else(Failure::exit)
+}

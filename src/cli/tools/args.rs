@@ -1,0 +1,165 @@
+//! The arguments of the commands that look at running bridges and steer them.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Tool {
+    /// Show the bridge, its agents and what becomes of them
+    Status(StatusArgs),
+    /// Show the sessions
+    Sessions(SessionsArgs),
+    /// Close a session
+    Close(CloseArgs),
+    /// Cancel the turn of a session
+    Cancel(CancelArgs),
+    /// Take a channel (an agent process) out of service
+    Retire(RetireArgs),
+    /// End a bridge
+    Stop(StopArgs),
+    /// End the daemon and start it again
+    Restart(RestartArgs),
+    /// Show the log
+    Logs(LogsArgs),
+    /// Show what happens from now on
+    Events(EventsArgs),
+    /// Show all bridges of this user on this machine
+    Ls(LsArgs),
+}
+
+/// The bridge that is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub(in crate::cli) struct Which {
+    /// The bridge with this process id [default: the daemon, or all others if there is none]
+    #[arg(long, value_name = "PID", conflicts_with = "socket")]
+    pub(in crate::cli) bridge: Option<u32>,
+    /// The daemon at this socket [default: auto, that of the user]
+    #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
+    pub(in crate::cli) socket: Option<OsString>,
+}
+
+/// The arguments of `status`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct StatusArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// One JSON object, as bridge_status gives it (docs/control.md); with --explain an array
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    /// For each process: its sessions, clients and requests, what keeps it, and what comes next
+    #[arg(long)]
+    pub(in crate::cli) explain: bool,
+    /// Again every second, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    pub(in crate::cli) watch: bool,
+    /// With --explain: this channel alone, such as ch-3
+    #[arg(value_name = "CHANNEL", requires = "explain")]
+    pub(in crate::cli) channel: Option<String>,
+}
+
+/// The arguments of `sessions`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct SessionsArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// One JSON array, of objects as bridge_sessions gives them (docs/control.md)
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// The arguments of `close`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct CloseArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// The id of the session, or its name in the bridge, such as s-7
+    #[arg(value_name = "SESSION")]
+    pub(in crate::cli) session: String,
+}
+
+/// The arguments of `cancel`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct CancelArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// The id of the session, or its name in the bridge, such as s-7
+    #[arg(value_name = "SESSION", required_unless_present = "all", conflicts_with = "all")]
+    pub(in crate::cli) session: Option<String>,
+    /// The turns of all sessions
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+}
+
+/// The arguments of `retire`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct RetireArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// The channel, such as ch-3. It gets no new sessions, and stops after its last one
+    #[arg(value_name = "CHANNEL")]
+    pub(in crate::cli) channel: String,
+    /// Stop it at once: its sessions end, and running turns are lost
+    #[arg(long)]
+    pub(in crate::cli) now: bool,
+}
+
+/// The arguments of `stop`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct StopArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// As soon as no turn and no question is open
+    #[arg(long, conflicts_with = "now")]
+    pub(in crate::cli) when_idle: bool,
+    /// At once: running turns are lost
+    #[arg(long)]
+    pub(in crate::cli) now: bool,
+    /// All bridges of this user on this machine
+    #[arg(long, conflicts_with_all = ["bridge", "socket"])]
+    pub(in crate::cli) all: bool,
+}
+
+/// The arguments of `restart`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct RestartArgs {
+    /// The daemon at this socket [default: auto, that of the user]
+    #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
+    pub(in crate::cli) socket: Option<OsString>,
+    /// Also while sessions are open: they end, and running turns are lost
+    #[arg(long)]
+    pub(in crate::cli) now: bool,
+}
+
+/// The arguments of `logs`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct LogsArgs {
+    /// Go on with the lines that are written from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(in crate::cli) follow: bool,
+    /// Only lines that name this session, by its id or its name in the bridge, such as s-7
+    #[arg(long, value_name = "SESSION")]
+    pub(in crate::cli) session: Option<String>,
+    /// The log file [default: that of the bridge, or drawbridge.log in the state directory]
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) file: Option<OsString>,
+}
+
+/// The arguments of `events`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct EventsArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// One JSON object a line (docs/control.md)
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// The arguments of `ls`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct LsArgs {
+    /// One JSON array, of objects as bridge_status gives them (docs/control.md)
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}

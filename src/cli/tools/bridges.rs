@@ -1,0 +1,193 @@
+//! The bridges that a command is about.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jsonrpsee::core::ClientError;
+use tokio::time::timeout;
+
+use super::args::Which;
+use crate::api::{BridgeMode, Status};
+use crate::cli::exit_code::{NO_BRIDGE, UNUSABLE};
+use crate::cli::print::failure;
+use crate::control::{ControlApiClient, Link, found, reach};
+use crate::link::place::Place;
+
+/// The time for the first answer of a bridge.
+const ANSWER: Duration = Duration::from_secs(12);
+
+/// A running bridge, and its state when it was reached.
+pub(super) struct Bridge {
+    pub(super) link: Link,
+    pub(super) status: Status,
+}
+
+impl Bridge {
+    pub(super) fn pid(&self) -> u32 {
+        self.status.bridge.pid
+    }
+
+    pub(super) fn is_daemon(&self) -> bool {
+        self.status.bridge.mode == BridgeMode::Daemon
+    }
+}
+
+/// Why a command cannot do its work.
+pub(super) struct Failure {
+    code: u8,
+    why: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: u8, why: impl Into<String>) -> Failure {
+        Failure { code, why: why.into() }
+    }
+
+    /// Says why on stderr, and returns the exit code.
+    pub(super) fn exit(self) -> ExitCode {
+        failure(&self.why, self.code)
+    }
+}
+
+/// The refusal of a bridge.
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::new(UNUSABLE, sentence(&error))
+    }
+}
+
+/// The sentence for a person in what has failed.
+pub(super) fn sentence(error: &ClientError) -> String {
+    match error {
+        ClientError::Call(refusal) => refusal.message().to_owned(),
+        ClientError::RestartNeeded(inner) => sentence(inner),
+        ClientError::Transport(inner) => inner.to_string(),
+        ClientError::RequestTimeout => "the bridge does not answer".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// All bridges that can be asked, and why others cannot.
+pub(super) struct Bridges {
+    pub(super) all: Vec<Bridge>,
+    pub(super) refusals: Vec<String>,
+}
+
+impl Bridges {
+    /// Reaches all bridges of this user on this machine, the daemons first.
+    pub(super) async fn reached() -> Bridges {
+        let mut bridges = Bridges { all: Vec::new(), refusals: Vec::new() };
+        for socket in found() {
+            let pid = socket.pid();
+            let link = match reach(&socket) {
+                Ok(link) => link,
+                // It has ended meanwhile.
+                Err(_) if !socket.lives() => continue,
+                Err(error) => {
+                    bridges.refusals.push(error.to_string());
+                    continue;
+                }
+            };
+            match timeout(ANSWER, link.status()).await {
+                Ok(Ok(status)) => bridges.all.push(Bridge { link, status }),
+                Ok(Err(_)) if !socket.lives() => {}
+                Ok(Err(error)) => {
+                    bridges.refusals.push(format!("the bridge {pid}: {}", sentence(&error)));
+                }
+                Err(_) => bridges.refusals.push(format!("the bridge {pid} does not answer")),
+            }
+        }
+        bridges.all.sort_by_key(|bridge| (!bridge.is_daemon(), bridge.pid()));
+        bridges
+    }
+
+    /// The bridges that are meant: one that is named, else the daemon of the user, else all others.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn meant(mut self, which: &Which) -> Result<Vec<Bridge>, Failure> {
+        let wanted = Wanted::of(which)?;
+        let has_daemon = self.all.iter().any(|bridge| wanted.is_daemon(bridge));
+        self.all.retain(|bridge| match &wanted {
+            Wanted::Process(pid) => bridge.pid() == *pid,
+            Wanted::Daemon(_) => wanted.is_daemon(bridge),
+            Wanted::Usual(_) => !has_daemon || wanted.is_daemon(bridge),
+        });
+        match self.all.is_empty() {
+            false => Ok(self.all),
+            true => Err(self.none(&wanted)),
+        }
+    }
+
+    fn none(self, wanted: &impl fmt::Display) -> Failure {
+        let refusals = self.refusals.join("; ");
+        match refusals.as_str() {
+            "" => Failure::new(NO_BRIDGE, format!("{wanted}")),
+            why => Failure::new(NO_BRIDGE, format!("{wanted} that answers: {why}")),
+        }
+    }
+}
+
+/// The bridge that a command line asks for.
+enum Wanted {
+    /// The one with this process id.
+    Process(u32),
+    /// The daemon at this socket.
+    Daemon(PathBuf),
+    /// The daemon at the user's socket, or what there is.
+    Usual(Option<PathBuf>),
+}
+
+impl Wanted {
+    fn of(which: &Which) -> Result<Wanted, Failure> {
+        let named = which.socket.as_deref().filter(|path| *path != OsStr::new("auto"));
+        Ok(match (which.bridge, named) {
+            (Some(pid), _) => Wanted::Process(pid),
+            (None, Some(path)) => {
+                let path = std::path::absolute(Path::new(path));
+                let bad = |error| Failure::new(UNUSABLE, format!("--socket: {error}"));
+                Wanted::Daemon(path.map_err(bad)?)
+            }
+            (None, None) => Wanted::Usual(Place::of(None).ok().map(|place| place.socket())),
+        })
+    }
+
+    /// Whether a bridge is the daemon that is meant.
+    fn is_daemon(&self, bridge: &Bridge) -> bool {
+        let socket = bridge.status.bridge.socket.as_deref().map(Path::new);
+        match self {
+            Wanted::Process(_) => false,
+            Wanted::Daemon(path) => socket == Some(path),
+            Wanted::Usual(usual) => socket.is_some() && socket == usual.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Process(pid) => write!(f, "there is no bridge with the process id {pid}"),
+            Wanted::Daemon(path) => write!(f, "there is no daemon at {}", path.display()),
+            Wanted::Usual(_) => f.write_str("there is no bridge of this user on this machine"),
+        }
+    }
+}
+
+/// The one bridge that is meant.
+///
+/// # Errors
+/// If there are several.
+pub(super) fn only(mut bridges: Vec<Bridge>) -> Result<Bridge, Failure> {
+    match (bridges.len(), bridges.pop()) {
+        (1, Some(bridge)) => Ok(bridge),
+        (count, last) => {
+            let pids = bridges.iter().chain(&last).map(|bridge| bridge.pid().to_string());
+            let pids = pids.collect::<Vec<_>>().join(", ");
+            let why = format!("{count} bridges run ({pids}); name one: --bridge PID");
+            Err(Failure::new(UNUSABLE, why))
+        }
+    }
+}

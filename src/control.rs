@@ -1,0 +1,23 @@
+//! The control socket of a bridge: what a person, or a program of the person, may ask and order
+//! there, by JSON-RPC, one message a line.
+//!
+//! A thread of its own keeps the socket, so that no connection costs the loop a look into the
+//! process table; whatever it needs of the bridge it asks the loop for. `docs/control.md`
+//! describes the methods, and [`api`](crate::api) their words.
+
+mod client;
+mod place;
+pub mod report;
+mod rpc;
+mod server;
+
+pub use self::client::{Link, NotReached, reach};
+pub use self::place::{BridgeSocket, found};
+pub use self::rpc::ControlApiClient;
+pub use self::server::{Control, ControlSetup, start};
+
+/// The longest message to a bridge, in bytes.
+const LONGEST_REQUEST: usize = 64 << 10;
+
+/// The longest message of a bridge, in bytes: a page of sessions in directories with long names.
+const LONGEST_RESPONSE: usize = 32 << 20;

@@ -1,0 +1,13 @@
+//! The answers of a bridge as texts for people.
+
+mod explanation;
+mod sessions;
+mod status;
+mod table;
+mod words;
+
+pub use self::explanation::{explanation, fate};
+pub use self::sessions::sessions;
+pub use self::status::status;
+pub use self::table::Table;
+pub use self::words::{counted, duration, names_of, one_line, size};
