@@ -33,6 +33,7 @@ pub mod environment;
 pub mod event;
 pub mod id;
 mod last_words;
+pub mod measures;
 pub mod notice;
 pub mod quirks;
 pub mod reason;
@@ -83,6 +84,7 @@ use books::channel::{Channel, ChannelState};
 use books::phase::Phase;
 use books::tenure::Leaving;
 use channels::{backpressure, liveness, retirement, start, stop};
+use measures::Measures;
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
 use step::{Outgoing, Step};
@@ -251,6 +253,11 @@ impl Bridge {
     /// The counts of what was thrown away or refused so far, and of strikes.
     pub fn counters(&self) -> Counters {
         self.outgoing.counters
+    }
+
+    /// How often something happened since the start, and how long it took.
+    pub fn measures(&self) -> &Measures {
+        &self.outgoing.measures
     }
 
     /// What the books say about themselves.

@@ -33,6 +33,7 @@ pub(crate) mod start_over;
 pub(crate) mod stdio;
 mod surroundings;
 mod tell;
+mod traffic;
 
 use std::io;
 use std::panic::resume_unwind;
@@ -57,11 +58,12 @@ pub use self::hosting::Host;
 use self::hosting::{EDITOR, Earlier, Hosting};
 use self::input::{Input, Inputs};
 use self::inquiry::Events;
-pub use self::inquiry::{ControlPort, Inquiry, Reply, Snapshot, Trace};
+pub use self::inquiry::{ControlPort, Figures, Inquiry, Reply, Snapshot, Trace};
 use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
+pub use self::traffic::{Passed, Traffic};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
 use crate::wire::Lines;
 
@@ -130,6 +132,7 @@ struct Loop {
     earlier: Earlier,
     control: Option<ControlPort>,
     events: Events,
+    traffic: Traffic,
     /// The number of the client that connected last.
     last_client: u64,
     marks: Rc<Notify>,
@@ -208,6 +211,7 @@ impl Loop {
             earlier: Earlier { daemons: EarlierBridges::default(), is_sweeping },
             control: setup.control,
             events: Events::new(),
+            traffic: Traffic::default(),
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
@@ -316,10 +320,13 @@ impl Loop {
         let mut rest = Rest::Over;
         match input {
             Input::FromClient(client, batch) => {
-                rest = batch.serve(|received| match received {
-                    Lines::One(frame) => self.client_says(client, frame, now),
-                    Lines::Run(run) => {
-                        run.frames().for_each(|frame| self.client_says(client, frame, now));
+                rest = batch.serve(|received| {
+                    self.traffic.from_clients.came(&received);
+                    match received {
+                        Lines::One(frame) => self.client_says(client, frame, now),
+                        Lines::Run(run) => {
+                            run.frames().for_each(|frame| self.client_says(client, frame, now));
+                        }
                     }
                 });
             }
@@ -336,6 +343,7 @@ impl Loop {
             Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {
                 rest = batch.serve(|received| {
+                    self.traffic.from_agents.came(&received);
                     let event = match received {
                         Lines::One(frame) => Event::ChannelFrame { channel, frame },
                         Lines::Run(run) => Event::ChannelRun { channel, run },

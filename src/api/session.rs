@@ -66,6 +66,16 @@ pub enum SessionState {
 }
 
 impl SessionState {
+    /// Every state.
+    pub const ALL: [SessionState; 6] = [
+        SessionState::Opening,
+        SessionState::Question,
+        SessionState::Turn,
+        SessionState::Request,
+        SessionState::Background,
+        SessionState::Quiet,
+    ];
+
     /// The word for it in JSON.
     pub const fn word(self) -> &'static str {
         match self {

@@ -234,6 +234,31 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// The word for programs.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            StopReason::Idle(_) => "idle",
+            StopReason::MakeRoom => "make_room",
+            StopReason::CloseUnanswered => "close_unanswered",
+            StopReason::OpenUnanswered => "open_unanswered",
+            StopReason::Husks => "husks",
+            StopReason::LoginElsewhere => "login_elsewhere",
+            StopReason::AgentUpdated { .. } => "agent_updated",
+            StopReason::DeadHandle { .. } => "dead_handle",
+            StopReason::TooOld(_) => "too_old",
+            StopReason::SettingsRefused => "settings_refused",
+            StopReason::ClientGone => "client_gone",
+            StopReason::Operator => "operator",
+            StopReason::Shutdown => "shutdown",
+            StopReason::StdioClosed => "stdio_closed",
+            StopReason::Lifeless { .. } => "lifeless",
+            StopReason::HandshakeTimeout => "handshake_timeout",
+            StopReason::HandshakeRefused => "handshake_refused",
+            StopReason::NotAcp(_) => "not_acp",
+            StopReason::VersionChanged => "version_changed",
+        }
+    }
+
     /// Whether the agent, not the bridge, is the cause.
     pub const fn is_fault(&self) -> bool {
         matches!(

@@ -9,6 +9,7 @@ use crate::bridge::books::Books;
 use crate::bridge::counters::Counters;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{ChannelId, ClientId, Lane};
+use crate::bridge::measures::Measures;
 use crate::bridge::notice::Notice;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -23,6 +24,8 @@ pub struct Outgoing {
     pub effects: VecDeque<Effect>,
     /// The counters: nothing is thrown away without a count.
     pub counters: Counters,
+    /// The measures.
+    pub measures: Measures,
     /// Whether somebody follows what happens: turns are told only then.
     pub is_followed: bool,
 }

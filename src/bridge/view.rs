@@ -10,9 +10,12 @@ mod moment;
 mod requests;
 mod sessions;
 
+use std::collections::BTreeMap;
+
 pub use self::moment::View;
 use crate::api::{
-    AgentStatus, ChannelStatus, ClientStatus, Counts, Explanation, Saving, Sessions, Unfinished,
+    AgentStatus, ChannelStatus, ClientStatus, Counts, Explanation, Saving, SessionState, Sessions,
+    Unfinished,
 };
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::tenure::Leaving;
@@ -106,6 +109,17 @@ impl View<'_> {
             queued_bytes: 0,
             replay_bytes: books.replay_bytes() as u64,
         }
+    }
+
+    /// The number of sessions in each state, by the words for the states.
+    pub fn sessions_by_state(self) -> BTreeMap<&'static str, usize> {
+        let mut counts: BTreeMap<_, _> =
+            SessionState::ALL.iter().map(|state| (state.word(), 0)).collect();
+        for row in self.books.sessions().values() {
+            *counts.entry(sessions::state(row).word()).or_default() += 1;
+        }
+        counts.insert(SessionState::Opening.word(), sessions::count_opening(self.books));
+        counts
     }
 
     /// What the bridge has not finished.

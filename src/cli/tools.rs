@@ -26,6 +26,7 @@ pub(super) fn run(tool: Tool) -> ExitCode {
         match tool {
             Tool::Status(args) => sight::status(args).await,
             Tool::Sessions(args) => sight::sessions(args).await,
+            Tool::Metrics(which) => sight::metrics(which).await,
             Tool::Ls(args) => sight::ls(args).await,
             Tool::Logs(args) => Ok(logs::logs(args)),
             Tool::Close(args) => orders::close(args).await,

@@ -52,6 +52,10 @@ pub trait ControlApi {
     #[method(name = "reload")]
     async fn reload(&self) -> RpcResult<()>;
 
+    /// The measures since the start, in the text format of Prometheus.
+    #[method(name = "metrics")]
+    async fn metrics(&self) -> RpcResult<String>;
+
     /// Ends the bridge.
     #[method(name = "stop", param_kind = map)]
     async fn stop(&self, how: Stop) -> RpcResult<Stopped>;

@@ -2,6 +2,7 @@
 
 mod connection;
 mod methods;
+mod metrics;
 mod weight;
 
 use std::io;

@@ -5,9 +5,9 @@ use std::future::pending;
 use super::Loop;
 use super::connection::DoorOrder;
 use super::hosting::{EDITOR, Hosting};
-use super::inquiry::{ControlPort, Inquiry, Snapshot, Traced};
+use super::inquiry::{ControlPort, Figures, Inquiry, Snapshot, Traced};
 use crate::api::{
-    Cancelled, ChannelStatus, ClientStatus, Closed, Explanation, Fault, FaultKind, Program,
+    Cancelled, ChannelStatus, ClientStatus, Closed, Counts, Explanation, Fault, FaultKind, Program,
     Retirement, Stop, Stopped, StoppedHow, Tree,
 };
 use crate::bridge::{ChannelId, ClientId, Event, Order, SessionKey, ShutdownCause, View};
@@ -54,6 +54,7 @@ impl Loop {
                     drop(reply.send(Err(why.to_owned())));
                 }
             },
+            Inquiry::Figures(reply) => drop(reply.send(self.figures())),
             Inquiry::Follow(reply) => {
                 let events = self.events.follow();
                 self.handle_event(Event::Followed(true));
@@ -62,17 +63,34 @@ impl Loop {
         }
     }
 
+    fn counts(&self) -> Counts {
+        Counts { queued_bytes: self.sum.bytes() as u64, ..self.view().counts() }
+    }
+
+    fn channels(&self) -> Vec<Traced<ChannelStatus>> {
+        self.view().channels().map(|(id, status)| self.of_system(id, status)).collect()
+    }
+
+    fn figures(&self) -> (Figures, Vec<Traced<ChannelStatus>>) {
+        let figures = Figures {
+            counts: self.counts(),
+            in_state: self.view().sessions_by_state(),
+            counters: self.bridge.counters(),
+            measures: self.bridge.measures().clone(),
+            traffic: self.traffic,
+        };
+        (figures, self.channels())
+    }
+
     fn snapshot(&self) -> Snapshot {
         let view = self.view();
-        let mut counts = view.counts();
-        counts.queued_bytes = self.sum.bytes() as u64;
         Snapshot {
             age_ms: self.clock.now().as_millis(),
             is_ending: self.bridge.is_ending(),
             is_leaving: view.is_leaving(),
-            counts,
+            counts: self.counts(),
             agents: view.agents(),
-            channels: view.channels().map(|(id, status)| self.of_system(id, status)).collect(),
+            channels: self.channels(),
             clients: view.clients().map(|(id, status)| self.client_of_system(id, status)).collect(),
         }
     }

@@ -11,9 +11,15 @@ impl Loop {
     pub(super) fn run_effects(&mut self) {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
-                Effect::ToClient { client, lane, frame } => self.clients.send(client, lane, frame),
+                Effect::ToClient { client, lane, frame } => {
+                    self.traffic.to_clients.went(&frame);
+                    self.clients.send(client, lane, frame);
+                }
                 Effect::Fence { client, lane } => self.clients.fence(client, lane),
-                Effect::ToChannel { channel, frame } => self.children.send(channel, frame),
+                Effect::ToChannel { channel, frame } => {
+                    self.traffic.to_agents.went(&frame);
+                    self.children.send(channel, frame);
+                }
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
                 Effect::Spawn { channel, agent, origin, cwd } => {
                     let from = self.origins.starting_point(agent, &origin, &cwd);

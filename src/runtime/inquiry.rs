@@ -4,13 +4,18 @@
 //! The loop answers from the books at once; whatever needs a look at the system is left to the one
 //! that asks.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use super::children::tree::Trace;
+use super::traffic::Traffic;
 use crate::api::{
     AgentStatus, BridgeEvent, Cancelled, ChannelStatus, ClientStatus, Closed, Counts, Explanation,
     Fault, Retirement, Sessions, Stop, Stopped,
 };
+use crate::bridge::Counters;
+use crate::bridge::measures::Measures;
 
 /// Where an answer goes. The one that asks may be gone meanwhile.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -71,6 +76,8 @@ pub enum Inquiry {
     },
     /// Read the configuration again.
     Reload(Reply<Result<(), String>>),
+    /// How much was there since the start?
+    Figures(Reply<(Figures, Vec<Traced<ChannelStatus>>)>),
     /// Tell all events from now on.
     Follow(Reply<broadcast::Receiver<BridgeEvent>>),
 }
@@ -92,6 +99,21 @@ pub struct Snapshot {
     pub channels: Vec<Traced<ChannelStatus>>,
     /// The clients.
     pub clients: Vec<ClientStatus>,
+}
+
+/// The figures of a bridge.
+#[derive(Debug)]
+pub struct Figures {
+    /// The number of rows.
+    pub counts: Counts,
+    /// The number of sessions in each state.
+    pub in_state: BTreeMap<&'static str, usize>,
+    /// What was thrown away.
+    pub counters: Counters,
+    /// How often something happened, and how long it took.
+    pub measures: Measures,
+    /// The messages that passed.
+    pub traffic: Traffic,
 }
 
 /// The loop's end of the control socket.

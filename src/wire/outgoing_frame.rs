@@ -15,17 +15,30 @@ pub struct OutgoingFrame {
     /// The part of `bytes` that `token` replaces; `None`: nothing is replaced.
     replaced: Option<Span>,
     token: Token,
+    /// How many messages it holds, with one `\n` between two.
+    count: u32,
 }
 
 impl OutgoingFrame {
     /// A message that is ready as it is.
     pub fn ready(bytes: impl Into<Bytes>) -> Self {
-        OutgoingFrame { bytes: bytes.into(), replaced: None, token: Token::NONE }
+        OutgoingFrame { bytes: bytes.into(), replaced: None, token: Token::NONE, count: 1 }
+    }
+
+    /// Several messages that are ready as they are, with one `\n` between two.
+    pub fn several(bytes: Bytes, count: usize) -> Self {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        OutgoingFrame { count, ..OutgoingFrame::ready(bytes) }
+    }
+
+    /// How many messages it holds.
+    pub fn count(&self) -> usize {
+        self.count as usize
     }
 
     /// A message with `token` instead of the bytes at `place`.
     pub(super) fn with(bytes: Bytes, place: Span, token: Token) -> Self {
-        OutgoingFrame { bytes, replaced: Some(place), token }
+        OutgoingFrame { bytes, replaced: Some(place), token, count: 1 }
     }
 
     /// Its length in bytes, without a line end.

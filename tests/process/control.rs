@@ -154,6 +154,46 @@ fn a_stop_says_what_would_be_lost() {
     assert_eq!(tool(pid, &["status"]).status.code(), Some(4));
 }
 
+/// The value of a series, such as `drawbridge_sessions{state="quiet"}`.
+fn series(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
+}
+
+#[test]
+fn measures_are_those_of_what_happened() {
+    let mut bridge = Bridge::ready(&["--channel-idle-timeout", "0"], &[]);
+    let [one, other] = [bridge.new_session(), bridge.new_session()];
+    bridge.turn(&one, "stream 100 50");
+    assert_eq!(bridge.call_about("session/close", &other)["result"], json!({}));
+    let text = said(&tool(bridge.pid(), &["metrics"]));
+    let is = |name: &str, value: f64| {
+        assert!((series(&text, name) - value).abs() < 0.5, "{name}: {text}");
+    };
+    is("drawbridge_sessions{state=\"quiet\"}", 1.0);
+    is("drawbridge_channels{state=\"ready\"}", 1.0);
+    is("drawbridge_clients", 1.0);
+    is("drawbridge_session_closes_total{reason=\"client_close\"}", 1.0);
+    is("drawbridge_open_seconds_count", 2.0);
+    is("drawbridge_turn_seconds_count", 1.0);
+    is("drawbridge_turn_seconds_bucket{le=\"+Inf\"}", 1.0);
+    is("drawbridge_close_seconds_count", 1.0);
+    is("drawbridge_handshake_seconds_count", 1.0);
+    is("drawbridge_reaper_closed_total", 0.0);
+    // initialize, two opens, a prompt and a close, and their answers with the updates.
+    is("drawbridge_frames_total{direction=\"from_clients\"}", 5.0);
+    is("drawbridge_frames_total{direction=\"to_agents\"}", 5.0);
+    let updates = series(&text, "drawbridge_frames_total{direction=\"from_agents\"}");
+    assert!(updates >= 105.0, "{text}");
+    // One more tells of the close.
+    is("drawbridge_frames_total{direction=\"to_clients\"}", updates + 1.0);
+    assert!(series(&text, "drawbridge_bytes_total{direction=\"to_clients\"}") > 5_000.0);
+    assert!(series(&text, "drawbridge_agent_rss_bytes") > 100_000.0, "{text}");
+    // Nothing tells whose sessions they are.
+    assert!(!text.contains(&one) && !text.contains("agent-stub"), "{text}");
+    bridge.end();
+}
+
 #[test]
 fn what_happens_is_told_as_it_happens() {
     let mut bridge = Bridge::ready(&[], &[]);

@@ -28,9 +28,12 @@ fn tools() -> String {
         let help = Command::new(program).args([command, "--help"]).output().unwrap();
         String::from_utf8(help.stdout).unwrap()
     };
-    ["status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events", "ls"]
-        .map(of)
-        .concat()
+    [
+        "status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events",
+        "metrics", "ls",
+    ]
+    .map(of)
+    .concat()
 }
 
 #[test]

@@ -100,6 +100,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     row.capabilities = capabilities;
     let after_ms = now.since(row.clock.born);
     step.books.set_state(channel, ChannelState::Ready);
+    step.outgoing.measures.handshake.observe(after_ms);
     step.publish(Notice::ChannelReady { channel, after_ms });
     // Its start may have changed them: an update by its launcher.
     step.effect(Effect::NoteFiles(channel));

@@ -198,10 +198,20 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     if !has_served {
         waiting::give_back(step, channel);
     }
+    let reason = match &row_state(step, channel) {
+        Some(ChannelState::Stopping { reason, .. }) => reason.word(),
+        _ if is_crash => "crash",
+        _ => "exited",
+    };
+    step.outgoing.measures.exited(reason);
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     let (status, tail) = (exit.status, exit.stderr_tail);
     step.publish(Notice::ChannelExited { channel, status, is_crash, tail });
+}
+
+fn row_state(step: &Step<'_>, channel: ChannelId) -> Option<ChannelState> {
+    step.books.channel(channel).map(|row| row.state.clone())
 }
 
 /// Handles the news that a channel's process could not be started: removes its row.
@@ -211,6 +221,7 @@ pub fn spawn_failed(step: &mut Step<'_>, channel: ChannelId, error: String) {
     waiting::give_back(step, channel);
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
+    step.outgoing.measures.exited("spawn_failed");
     step.publish(Notice::SpawnFailed { channel, error });
 }
 

@@ -84,7 +84,7 @@ fn as_they_are(
     } else {
         record(step, key, first, (count, lines));
     }
-    step.send_to_client(client, channel, OutgoingFrame::ready(lines.clone()));
+    step.send_to_client(client, channel, OutgoingFrame::several(lines.clone(), count));
 }
 
 /// Notes that the agent of a live session has written about it.

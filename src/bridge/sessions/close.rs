@@ -259,6 +259,9 @@ fn conclude(
         flush_tombstone(step, channel, agent_id, matches!(heard, Heard::TimedOut { .. }));
     }
     let Some(close) = step.books.take_call(id) else { return step.books.absent(id) };
+    if answer.is_some() {
+        step.outgoing.measures.close.observe(step.now.since(close.asked_at));
+    }
     if let (Heard::TimedOut { .. }, Some(row)) = (heard, step.books.channel_in_passing(channel)) {
         // The agent may answer all the same.
         row.forsake(id);

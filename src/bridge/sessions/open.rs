@@ -264,6 +264,7 @@ fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Fra
     };
     step.send_to_client(*client, channel, outgoing);
     let how = call.opening().map_or(OpenKind::New, |opening| opening.kind).participle();
+    step.outgoing.measures.open.observe(step.now.since(call.asked_at));
     step.publish(Notice::SessionOpened { session: key, id, channel, how });
 }
 

@@ -37,6 +37,7 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
             step.send_to_client(*client, session.channel, compose::notification(method, &params));
         }
     }
+    step.outgoing.measures.closed(reason);
     let idle_ms = step.now.since(session.last_seen);
     let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
     step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });

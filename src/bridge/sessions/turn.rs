@@ -91,8 +91,9 @@ fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer:
     (session.last_seen, session.heard_at) = (now, now);
     let began_at = session.turn_ended(now);
     let is_private = session.is_private() && session.queue.is_empty();
+    let after_ms = began_at.map_or(0, |at| now.since(at));
+    step.outgoing.measures.turn.observe(after_ms);
     if step.outgoing.is_followed {
-        let after_ms = began_at.map_or(0, |at| now.since(at));
         let how = answer.map(|frame| frame.kind);
         step.publish(Notice::TurnEnded { session: key, how, after_ms });
     }

@@ -25,6 +25,8 @@ pub(in crate::cli) enum Tool {
     Logs(LogsArgs),
     /// Show what happens from now on
     Events(EventsArgs),
+    /// Print the measures of the bridge in the text format of Prometheus
+    Metrics(Which),
     /// Show all bridges of this user on this machine
     Ls(LsArgs),
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{LsArgs, SessionsArgs, StatusArgs};
-use super::bridges::{Bridge, Bridges, Failure};
+use super::args::{LsArgs, SessionsArgs, StatusArgs, Which};
+use super::bridges::{Bridge, Bridges, Failure, only};
 use crate::api::{BridgeMode, Explanation, SessionStatus, Status};
 use crate::cli::exit_code::UNUSABLE;
 use crate::cli::print::output;
@@ -127,6 +127,11 @@ async fn all_sessions(link: &Link) -> Result<Vec<SessionStatus>, Failure> {
     }
     all.extend(opening);
     Ok(all)
+}
+
+pub(super) async fn metrics(which: Which) -> Result<ExitCode, Failure> {
+    let bridge = only(Bridges::reached().await.meant(&which)?)?;
+    Ok(output(bridge.link.metrics().await?.as_bytes()))
 }
 
 pub(super) async fn ls(args: LsArgs) -> Result<ExitCode, Failure> {

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::connection::FAULT;
+use super::metrics;
 use super::weight::Scales;
 use crate::api::{
     BridgeEvent, BridgeStatus, Cancelled, ChannelStatus, ClientStatus, Closed, ConfigValue,
@@ -17,7 +18,7 @@ use crate::api::{
 };
 use crate::control::rpc::ControlApiServer;
 use crate::processes;
-use crate::runtime::{Inquiry, Reply, Snapshot};
+use crate::runtime::{Inquiry, Reply, Snapshot, Trace};
 
 /// The time for the loop to answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
@@ -52,14 +53,7 @@ impl Context {
         let snapshot = self.ask(Inquiry::Snapshot).await?;
         let Snapshot { age_ms, is_ending, is_leaving, counts, mut agents, channels, mut clients } =
             snapshot;
-        let scales = Scales::new();
-        let channels: Vec<ChannelStatus> = channels
-            .into_iter()
-            .map(|(mut channel, trace)| {
-                scales.weigh(&mut channel, trace.as_ref());
-                channel
-            })
-            .collect();
+        let channels = weighed(channels);
         for agent in &mut agents {
             let own = channels.iter().filter(|channel| channel.agent == agent.name);
             agent.saving = agent.saving.map(|saving| estimated(saving, own));
@@ -74,6 +68,16 @@ impl Context {
         };
         Ok(Status { bridge, counts, agents, channels, clients })
     }
+}
+
+/// The channels with the weight of their processes.
+fn weighed(channels: Vec<(ChannelStatus, Option<Trace>)>) -> Vec<ChannelStatus> {
+    let scales = Scales::new();
+    let weighed = channels.into_iter().map(|(mut channel, trace)| {
+        scales.weigh(&mut channel, trace.as_ref());
+        channel
+    });
+    weighed.collect()
 }
 
 /// A saving with its memory: that of the running processes on average.
@@ -149,6 +153,11 @@ impl ControlApiServer for Context {
     async fn reload(&self) -> RpcResult<()> {
         let reloaded = self.ask(Inquiry::Reload).await?;
         reloaded.map_err(|why| error(Fault::new(FaultKind::NotReloaded, why)))
+    }
+
+    async fn metrics(&self) -> RpcResult<String> {
+        let (figures, channels) = self.ask(Inquiry::Figures).await?;
+        Ok(metrics::text(&figures, &weighed(channels)))
     }
 
     async fn stop(&self, how: Stop) -> RpcResult<Stopped> {
