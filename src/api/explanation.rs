@@ -16,9 +16,9 @@ pub struct Explanation {
     /// What keeps it from being stopped; empty: nothing but its idle timeout, or it is being
     /// stopped.
     pub keeps: Vec<Keep>,
-    /// Its sessions, also those that it is opening.
+    /// Its sessions, at most 1000, also those that it is opening.
     pub sessions: Vec<SessionStatus>,
-    /// The requests that its agent has not answered, the oldest first.
+    /// The requests that its agent has not answered, at most 1000, the oldest first.
     pub requests: Vec<RequestStatus>,
     /// The processes of its tree, without the keeper.
     pub processes: Vec<TreeProcess>,

@@ -28,7 +28,7 @@ pub const STARTER: &str = "start-daemon";
 pub const READY: &str = "ready";
 
 /// The flag of a daemon that was started for a shim.
-const FOR_CONNECT: &str = "--for-connect";
+pub const FOR_CONNECT: &str = "--for-connect";
 
 /// The time for the service manager, and for a daemon to say that it serves.
 const MANAGER: Duration = Duration::from_secs(1);

@@ -10,6 +10,9 @@ use crate::bridge::time::Limit;
 use crate::bridge::view::moment::View;
 use crate::bridge::view::{fate, requests, sessions};
 
+/// The most sessions, and the most requests, of one explanation.
+const MOST_ROWS: usize = 1000;
+
 /// The status of a channel.
 pub fn status(view: View<'_>, id: ChannelId, row: &Channel) -> ChannelStatus {
     let books = view.books;
@@ -71,7 +74,7 @@ fn state(view: View<'_>, row: &Channel) -> ChannelState {
 
 /// A channel, and all that keeps it.
 pub fn explanation(view: View<'_>, id: ChannelId, row: &Channel) -> Explanation {
-    let live = row.sessions.iter().filter_map(|key| view.books.session(*key));
+    let live = row.sessions.iter().filter_map(|key| view.books.session(*key)).take(MOST_ROWS);
     let live = live.map(|session| sessions::live(view, session));
     let opening = view.books.calls_on(id).into_iter().filter_map(|call| {
         let row = view.books.call(call)?;
@@ -81,7 +84,7 @@ pub fn explanation(view: View<'_>, id: ChannelId, row: &Channel) -> Explanation 
         channel: status(view, id, row),
         keeps: keeps(view, id, row),
         sessions: live.chain(opening).collect(),
-        requests: requests::of_channel(view, id),
+        requests: requests::of_channel(view, id, MOST_ROWS),
         processes: Vec::new(),
     }
 }

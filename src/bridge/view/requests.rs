@@ -6,9 +6,9 @@ use crate::bridge::books::deadlines::Due;
 use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::view::moment::View;
 
-/// The requests on a channel, the oldest first.
-pub fn of_channel(view: View<'_>, channel: ChannelId) -> Vec<RequestStatus> {
-    let calls = view.books.calls_on(channel).into_iter();
+/// The requests on a channel, the oldest first, at most `limit`.
+pub fn of_channel(view: View<'_>, channel: ChannelId, limit: usize) -> Vec<RequestStatus> {
+    let calls = view.books.calls_on(channel).into_iter().take(limit);
     calls.filter_map(|id| Some(status(view, id, view.books.call(id)?))).collect()
 }
 

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::args::Which;
 use crate::api::{BridgeMode, Status};
 use crate::cli::exit_code::{NO_BRIDGE, UNUSABLE};
 use crate::cli::print::failure;
-use crate::control::{ControlApiClient, Link, found, reach};
+use crate::control::{BridgeSocket, ControlApiClient, Link, found, reach};
 use crate::link::place::Place;
 
 /// The time for the first answer of a bridge.
@@ -79,28 +80,21 @@ pub(super) struct Bridges {
 impl Bridges {
     /// Reaches all bridges of this user on this machine, the daemons first.
     pub(super) async fn reached() -> Bridges {
-        let mut bridges = Bridges { all: Vec::new(), refusals: Vec::new() };
+        let mut asked = JoinSet::new();
         for socket in found() {
-            let pid = socket.pid();
-            let link = match reach(&socket) {
-                Ok(link) => link,
-                // It has ended meanwhile.
-                Err(_) if !socket.lives() => continue,
-                Err(error) => {
-                    bridges.refusals.push(error.to_string());
-                    continue;
-                }
-            };
-            match timeout(ANSWER, link.status()).await {
-                Ok(Ok(status)) => bridges.all.push(Bridge { link, status }),
-                Ok(Err(_)) if !socket.lives() => {}
-                Ok(Err(error)) => {
-                    bridges.refusals.push(format!("the bridge {pid}: {}", sentence(&error)));
-                }
-                Err(_) => bridges.refusals.push(format!("the bridge {pid} does not answer")),
+            asked.spawn(ask(socket));
+        }
+        let mut bridges = Bridges { all: Vec::new(), refusals: Vec::new() };
+        while let Some(answer) = asked.join_next().await {
+            match answer {
+                Ok(Ok(Some(bridge))) => bridges.all.push(bridge),
+                Ok(Ok(None)) => {}
+                Ok(Err(refusal)) => bridges.refusals.push(refusal),
+                Err(error) => bridges.refusals.push(error.to_string()),
             }
         }
         bridges.all.sort_by_key(|bridge| (!bridge.is_daemon(), bridge.pid()));
+        bridges.refusals.sort();
         bridges
     }
 
@@ -128,6 +122,23 @@ impl Bridges {
             "" => Failure::new(NO_BRIDGE, format!("{wanted}")),
             why => Failure::new(NO_BRIDGE, format!("{wanted} that answers: {why}")),
         }
+    }
+}
+
+/// Asks a bridge for its state; `None`: it has ended meanwhile. An error is the reason why it does
+/// not answer.
+async fn ask(socket: BridgeSocket) -> Result<Option<Bridge>, String> {
+    let pid = socket.pid();
+    let link = match reach(&socket) {
+        Ok(link) => link,
+        Err(_) if !socket.lives() => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match timeout(ANSWER, link.status()).await {
+        Ok(Ok(status)) => Ok(Some(Bridge { link, status })),
+        Ok(Err(_)) if !socket.lives() => Ok(None),
+        Ok(Err(error)) => Err(format!("the bridge {pid}: {}", sentence(&error))),
+        Err(_) => Err(format!("the bridge {pid} does not answer")),
     }
 }
 

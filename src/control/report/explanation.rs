@@ -68,6 +68,10 @@ fn channel(explained: &Explanation, names: &Names) -> String {
     let rows = rows.chain(requests.iter().map(|row| ("request", request(row, names))));
     let rows = rows.chain(processes.iter().map(|row| ("process", process(row))));
     rows.for_each(|(label, value)| line(label, value));
+    let shown = sessions.iter().filter(|row| row.key.is_some()).count();
+    if let more @ 1.. = channel.sessions.saturating_sub(shown) {
+        line("and", format!("{} more", counted(more, "session")));
+    }
     text
 }
 
