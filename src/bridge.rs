@@ -260,7 +260,7 @@ impl Bridge {
         &self.outgoing.measures
     }
 
-    /// What the books say about themselves.
+    /// The books as they are at this moment, in the words of the control API.
     pub fn view(&self, now: Moment) -> View<'_> {
         View::of(&self.books, now.max(self.now))
     }

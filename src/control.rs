@@ -1,5 +1,5 @@
-//! The control socket of a bridge: what a person, or a program of the person, may ask and order
-//! there, by JSON-RPC, one message a line.
+//! The control socket of a bridge, at which a person, or a program of the person, asks and orders
+//! by JSON-RPC, one message a line.
 //!
 //! A thread of its own keeps the socket, so that no connection costs the loop a look into the
 //! process table; whatever it needs of the bridge it asks the loop for. `docs/control.md`
@@ -20,4 +20,4 @@ pub use self::server::{Control, ControlSetup, start};
 const LONGEST_REQUEST: usize = 64 << 10;
 
 /// The longest message of a bridge, in bytes: a page of sessions in directories with long names.
-const LONGEST_RESPONSE: usize = 32 << 20;
+const LONGEST_RESPONSE: usize = 16 << 20;

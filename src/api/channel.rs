@@ -53,7 +53,7 @@ pub struct ChannelStatus {
     pub queued_bytes: u64,
     /// Its processes; `None`: it has none yet, or the system does not show them.
     pub tree: Option<Tree>,
-    /// What becomes of it if nothing happens.
+    /// Its future if nothing happens.
     pub fate: Fate,
 }
 

@@ -1,4 +1,4 @@
-//! What happens in a bridge, for those who follow it.
+//! Events of a bridge, for those who follow it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BridgeEvent {
-    /// When: milliseconds since 1970 (UTC).
+    /// The time of it: milliseconds since 1970 (UTC).
     pub at: u64,
-    /// What.
+    /// The event itself.
     #[serde(flatten)]
     pub what: Happening,
 }

@@ -1,7 +1,5 @@
 //! The answer to "why is this process alive?".
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::channel::ChannelStatus;
@@ -13,12 +11,12 @@ use super::session::SessionStatus;
 pub struct Explanation {
     /// The channel.
     pub channel: ChannelStatus,
-    /// What keeps it from being stopped; empty: nothing but its idle timeout, or it is being
+    /// The reasons why it is not stopped; empty: there is none but its idle timeout, or it is being
     /// stopped.
     pub keeps: Vec<Keep>,
-    /// Its sessions, at most 1000, also those that it is opening.
+    /// Its sessions, also those that it is opening; at most 1000 in one answer.
     pub sessions: Vec<SessionStatus>,
-    /// The requests that its agent has not answered, at most 1000, the oldest first.
+    /// The requests that its agent has not answered, the oldest first; at most 1000 in one answer.
     pub requests: Vec<RequestStatus>,
     /// The processes of its tree, without the keeper.
     pub processes: Vec<TreeProcess>,
@@ -68,45 +66,6 @@ pub enum Keep {
     NoIdleTimeout,
     /// Its client speaks another protocol version: its sessions are not known.
     Passthrough,
-}
-
-impl fmt::Display for Keep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |f: &mut fmt::Formatter<'_>, count: usize, one: &str, many: &str| {
-            write!(f, "{count} {}", if count == 1 { one } else { many })
-        };
-        match self {
-            Keep::Sessions { count } => counted(f, *count, "session", "sessions"),
-            Keep::Opens { count } => {
-                counted(f, *count, "session being opened", "sessions being opened")
-            }
-            Keep::Closes { count } => counted(
-                f,
-                *count,
-                "close that the agent has not answered",
-                "closes that the agent has not answered",
-            ),
-            Keep::Requests { count } => {
-                counted(f, *count, "request without an answer", "requests without an answer")
-            }
-            Keep::Leases { clients } => {
-                write!(f, "the agent may hold something for {}", clients.join(", "))
-            }
-            Keep::PassingIds { count } => counted(
-                f,
-                *count,
-                "id of an extension or a sub-agent in use",
-                "ids of extensions or sub-agents in use",
-            ),
-            Keep::FirstUse => f.write_str("its first session is expected"),
-            Keep::Login => f.write_str("a client has just logged in"),
-            Keep::Preheat => f.write_str("--preheat"),
-            Keep::NoIdleTimeout => f.write_str("--channel-idle-timeout-ms never"),
-            Keep::Passthrough => {
-                f.write_str("its client speaks another protocol version, and may have sessions")
-            }
-        }
-    }
 }
 
 /// A request that an agent has not answered.

@@ -1,8 +1,8 @@
-//! What comes next.
+//! The future of a row.
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a channel or a session if nothing happens.
+/// The future of a channel or a session if nothing happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Fate {
@@ -15,9 +15,10 @@ pub enum Fate {
     },
     /// Something else comes first, and what follows depends on it.
     Waits {
-        /// What is waited for, as a noun.
+        /// The event, as a noun.
         event: String,
-        /// The time after which the bridge does something about it; `None`: it waits for ever.
+        /// The time after which the bridge itself acts, if nothing comes; `None`: no such time is
+        /// known.
         at_most_ms: Option<u64>,
     },
     /// It stays.

@@ -21,6 +21,8 @@ pub enum FaultKind {
     AmbiguousSession,
     /// No channel has this name.
     UnknownChannel,
+    /// The channel cannot be drained.
+    NotDrainable,
     /// The bridge ends, or is too busy to answer.
     NotAnswering,
     /// The configuration was not read again.

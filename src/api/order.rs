@@ -1,4 +1,4 @@
-//! What a bridge can be asked to do, and what it answers.
+//! Orders to a bridge, and its answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,10 +34,12 @@ pub enum Retirement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// Only if no turn and no question is open.
+    /// Only if nothing is under way: no turn, no question, no other request.
     #[default]
     IfIdle,
-    /// As soon as no turn and no question is open.
+    /// Only if nothing is under way, and no session is open either.
+    IfUnused,
+    /// As soon as nothing is under way.
     WhenIdle,
     /// At once.
     Now,
@@ -47,13 +49,13 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stopped {
-    /// What follows.
+    /// The consequence.
     pub how: StoppedHow,
-    /// What was going on.
+    /// The work that was under way.
     pub unfinished: Unfinished,
 }
 
-/// What follows from `bridge_stop`.
+/// The consequence of `bridge_stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoppedHow {
@@ -65,21 +67,26 @@ pub enum StoppedHow {
     Refused,
 }
 
-/// What a bridge has not finished.
+/// The work that would be lost if a bridge ended now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unfinished {
-    /// Sessions in which a turn runs.
+    /// Turns that run, and prompts that wait for theirs.
     pub turns: usize,
     /// Requests of agents that no client has answered.
     pub questions: usize,
-    /// Live sessions in all.
+    /// Sessions that are being opened.
+    pub opening: usize,
+    /// Other requests of clients that are not answered; those of clients of other protocol versions
+    /// may be turns.
+    pub requests: usize,
+    /// Live sessions in all. They are no reason to wait.
     pub sessions: usize,
 }
 
 impl Unfinished {
-    /// Whether neither a turn nor a question is open.
+    /// Whether nothing is under way.
     pub const fn is_idle(self) -> bool {
-        self.turns == 0 && self.questions == 0
+        self.turns == 0 && self.questions == 0 && self.opening == 0 && self.requests == 0
     }
 }

@@ -33,7 +33,7 @@ pub struct SessionStatus {
     /// The names of the clients that are attached, in the order in which they came; of one that is
     /// being opened, the client that waits for it.
     pub clients: Vec<String>,
-    /// What goes on in it.
+    /// Its state.
     pub state: SessionState,
     /// The time since it was last used.
     pub idle_ms: u64,
@@ -43,11 +43,11 @@ pub struct SessionStatus {
     pub queued: usize,
     /// The requests of its agent that no client has answered, the oldest first.
     pub questions: Vec<QuestionStatus>,
-    /// What becomes of it if nothing happens.
+    /// Its future if nothing happens.
     pub fate: Fate,
 }
 
-/// What goes on in a session.
+/// The state of a session: the most urgent thing that goes on in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {

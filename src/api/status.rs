@@ -30,7 +30,7 @@ pub struct BridgeStatus {
     pub pid: u32,
     /// The version of its program.
     pub version: String,
-    /// Whom it serves.
+    /// The editors that it serves.
     pub mode: BridgeMode,
     /// The time since its start.
     pub age_ms: u64,

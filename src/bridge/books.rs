@@ -54,6 +54,7 @@ pub mod tenure;
 pub mod tombstones;
 pub mod touched_rows;
 pub mod transcript;
+pub mod under_way;
 pub mod when_due;
 pub mod whom_to_ask;
 pub mod whose;

@@ -219,7 +219,7 @@ pub enum Order {
     Drain(ChannelId),
     /// Stop this channel, and end its sessions.
     Stop(ChannelId),
-    /// End the bridge as soon as no turn and no question is open.
+    /// End the bridge as soon as no request and no question is open: at once, if none is.
     EndWhenIdle,
 }
 

@@ -47,13 +47,13 @@ impl Histogram {
 /// The measures of a bridge since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measures {
-    /// The times from the start of a process to its answer to `initialize`.
+    /// The times from `initialize`, which is sent as a process starts, to its answer.
     pub handshake: Histogram,
     /// The times from the request for a session to its opening.
     pub open: Histogram,
     /// The times from `session/close` to the agent's answer.
     pub close: Histogram,
-    /// The times of turns.
+    /// The times from a prompt to its answer.
     pub turn: Histogram,
     /// The numbers of sessions that ended, by their reasons.
     pub closes: BTreeMap<EndReason, u64>,

@@ -34,13 +34,15 @@ fn close_session(step: &mut Step<'_>, key: SessionKey) {
     close::end_session(step, key, reason, Ending::Overruled(&refusal));
 }
 
-/// Drains a channel. One that is not in service yet has nothing to lose, and is stopped.
+/// Drains a channel. One that nobody was promised yet is stopped; see
+/// [`View::obstacle_to_drain`](crate::bridge::View::obstacle_to_drain) for those that cannot be
+/// drained.
 fn drain(step: &mut Step<'_>, channel: ChannelId) {
+    if step.books.obstacle_to_drain(channel).is_some() {
+        return;
+    }
     match step.books.channel(channel).map(|row| &row.state) {
-        Some(ChannelState::Ready) => stop::drain(step, channel, StopReason::Operator),
-        Some(ChannelState::Spawned | ChannelState::Starting { .. }) => {
-            stop::begin(step, channel, StopReason::Operator);
-        }
-        Some(ChannelState::Draining { .. } | ChannelState::Stopping { .. }) | None => {}
+        Some(ChannelState::Spawned) => stop::begin(step, channel, StopReason::Operator),
+        _ => stop::drain(step, channel, StopReason::Operator),
     }
 }

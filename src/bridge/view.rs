@@ -1,4 +1,4 @@
-//! What the books say about themselves, in the words of the control API.
+//! The books, described in the words of the control API.
 //!
 //! It only reads. Process ids, memory and write queues are the runtime's to add.
 
@@ -19,6 +19,7 @@ use crate::api::{
 };
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::tenure::Leaving;
+use crate::bridge::books::under_way::UnderWay;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, SessionKey};
 
 /// The most sessions of one page.
@@ -26,9 +27,13 @@ const LARGEST_PAGE: usize = 1000;
 
 impl View<'_> {
     /// Every channel, the oldest first.
-    pub fn channels(self) -> impl Iterator<Item = (ChannelId, ChannelStatus)> {
-        let rows = self.books.channels().iter();
-        rows.map(move |(id, row)| (*id, channels::status(self, *id, row)))
+    pub fn channel_ids(self) -> Vec<ChannelId> {
+        self.books.all_channels()
+    }
+
+    /// The status of a channel; `None`: there is no such channel.
+    pub fn channel(self, id: ChannelId) -> Option<ChannelStatus> {
+        self.books.channel(id).map(|row| channels::status(self, id, row))
     }
 
     /// Every client, in the order in which they came.
@@ -37,8 +42,8 @@ impl View<'_> {
         rows.map(move |(id, row)| (*id, clients::status(self, *id, row)))
     }
 
-    /// A page of the sessions: those behind the one with the number `after`, at most `limit`. Those
-    /// that are being opened stand on the first page, behind the live ones.
+    /// A page of the sessions: those behind the one with the number `after`, at most `limit`. On the
+    /// first page there are as many at most that are being opened, behind the live ones.
     pub fn sessions(self, after: Option<u64>, limit: Option<usize>) -> Sessions {
         let limit = limit.unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE);
         let is_behind = |key: &SessionKey| after.is_none_or(|after| key.0 > after);
@@ -51,15 +56,16 @@ impl View<'_> {
         let live = rows.map(|row| sessions::live(self, row));
         let opening = self.books.calls().iter().filter(|_| after.is_none());
         let opening = opening.filter_map(|(id, call)| sessions::opening(self, *id, call));
-        let mut opening: Vec<_> = opening.take(LARGEST_PAGE).collect();
+        let mut opening: Vec<_> = opening.take(limit).collect();
         opening.sort_by_key(|session| std::cmp::Reverse(session.idle_ms));
         Sessions { sessions: live.chain(opening).collect(), next }
     }
 
-    /// Why a channel is alive; `None`: there is no such channel.
-    pub fn explain(self, channel: ChannelId) -> Option<Explanation> {
+    /// Why a channel is alive, with at most `limit` sessions and `limit` requests; `None`: there is
+    /// no such channel.
+    pub fn explain(self, channel: ChannelId, limit: usize) -> Option<Explanation> {
         let row = self.books.channel(channel)?;
-        Some(channels::explanation(self, channel, row))
+        Some(channels::explanation(self, channel, row, limit))
     }
 
     /// The agents that have a channel or a client.
@@ -122,10 +128,26 @@ impl View<'_> {
         counts
     }
 
-    /// What the bridge has not finished.
+    /// The work that would be lost if the bridge ended now.
     pub fn unfinished(self) -> Unfinished {
-        let Counts { in_turn, questions, sessions, .. } = self.counts();
-        Unfinished { turns: in_turn, questions, sessions }
+        let questions = self.books.questions().len();
+        let sessions = self.books.sessions().len();
+        let mut unfinished = Unfinished { questions, sessions, ..Unfinished::default() };
+        for call in self.books.calls().values() {
+            match self.books.under_way(call) {
+                Some(UnderWay::Turn) => unfinished.turns += 1,
+                Some(UnderWay::Open) => unfinished.opening += 1,
+                Some(UnderWay::Request) => unfinished.requests += 1,
+                None => {}
+            }
+        }
+        unfinished.requests += self.books.fanouts().len();
+        unfinished
+    }
+
+    /// Why a channel cannot be drained, as the end of a sentence; `None`: it can.
+    pub fn obstacle_to_drain(self, channel: ChannelId) -> Option<&'static str> {
+        self.books.obstacle_to_drain(channel)
     }
 
     /// Whether the bridge ends by itself as soon as nobody would lose anything.
@@ -147,14 +169,17 @@ impl View<'_> {
         keys
     }
 
+    /// Whether a turn runs in a session, or a question is open.
+    pub fn is_at_work(self, key: SessionKey) -> bool {
+        self.books.session(key).is_some_and(|row| {
+            row.in_turn_since().is_some() || !row.questions.is_empty() || !row.queue.is_empty()
+        })
+    }
+
     /// The live sessions in which a turn runs or a question is open.
     pub fn sessions_at_work(self) -> Vec<SessionKey> {
-        let is_at_work = |key: &SessionKey| {
-            self.books.session(*key).is_some_and(|row| {
-                row.in_turn_since().is_some() || !row.questions.is_empty() || !row.queue.is_empty()
-            })
-        };
-        let mut keys: Vec<_> = self.books.sessions().keys().copied().filter(is_at_work).collect();
+        let mut keys: Vec<_> = self.books.sessions().keys().copied().collect();
+        keys.retain(|key| self.is_at_work(*key));
         keys.sort_unstable();
         keys
     }

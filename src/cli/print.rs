@@ -8,11 +8,19 @@ use std::process::ExitCode;
 /// Prints the output of a command. If the reader has closed the pipe, it has read
 /// enough: that is a success.
 pub(super) fn output(bytes: &[u8]) -> ExitCode {
+    part(bytes).err().unwrap_or(ExitCode::SUCCESS)
+}
+
+/// Prints a part of the output of a command that goes on.
+///
+/// # Errors
+/// The exit code of the command if nobody reads any more, or if nothing can be written.
+pub(super) fn part(bytes: &[u8]) -> Result<(), ExitCode> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => failure(&format_args!("the output cannot be written: {error}"), 1),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ExitCode::SUCCESS),
+        Err(error) => Err(failure(&format_args!("the output cannot be written: {error}"), 1)),
     }
 }
 

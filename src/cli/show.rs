@@ -6,31 +6,32 @@ use super::options::{OPTIONS, Opt};
 use super::resolve::{Presence, Resolved};
 use super::settings::Settings;
 use crate::api::ConfigValue;
+use crate::control::report::Table;
 use crate::secrets::Secrets;
 
 /// The table of all options in aligned columns: a line with the value for `run`, and one with that
 /// for `serve` where it differs.
 pub(super) fn table(resolved: &Resolved, served: &Resolved) -> String {
-    let mut rows = vec![["OPTION".to_owned(), "VALUE".to_owned(), "FROM".to_owned()]];
+    let mut table = Table::new(&["OPTION", "VALUE", "FROM"]);
     let origins = resolved.origins.iter().zip(&served.origins);
     for (option, (origin, served_origin)) in OPTIONS.iter().zip(origins) {
         let (run, serve) = ((option.get)(&resolved.settings), (option.get)(&served.settings));
         let (is_run, is_served) = (option.modes.have(Mode::Run), option.modes.have(Mode::Serve));
         let differs = is_run && is_served && run != serve;
         if is_run {
-            rows.push([option.name.to_owned(), run, origin.short()]);
+            table.row([option.name.to_owned(), run, origin.short()]);
         }
         if differs || !is_run {
             let name =
                 if differs { format!("{} (serve)", option.name) } else { option.name.into() };
-            rows.push([name, serve, served_origin.short()]);
+            table.row([name, serve, served_origin.short()]);
         }
     }
     for agent in &resolved.agents {
         let words: Vec<_> = agent.command.iter().map(|word| word.to_string_lossy()).collect();
         // The table may be shown to others.
         let words = Secrets::default().masked(&words.join(" "));
-        rows.push([format!("agents.{}", agent.name), words, agent.origin.short()]);
+        table.row([format!("agents.{}", agent.name), words, agent.origin.short()]);
     }
     if let Some(file) = &resolved.file {
         let absent = match file.presence {
@@ -39,9 +40,9 @@ pub(super) fn table(resolved: &Resolved, served: &Resolved) -> String {
             Presence::Unusable => " (not read)",
         };
         let path = format!("{}{absent}", file.path.display());
-        rows.push(["config".to_owned(), path, file.origin.short()]);
+        table.row(["config".to_owned(), path, file.origin.short()]);
     }
-    aligned(&rows)
+    table.lines().join("\n") + "\n"
 }
 
 /// The values of the options of a command, for the control socket.
@@ -53,26 +54,4 @@ pub(super) fn values(mode: Mode, settings: &Settings, origins: &[Origin]) -> Vec
         origin: origin.short(),
     };
     options.map(value).collect()
-}
-
-/// The rows as lines, with two spaces between columns; the last column is not padded.
-fn aligned(rows: &[[String; 3]]) -> String {
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    };
-    let (first, second) = (width(0), width(1));
-    let line = |[a, b, c]: &[String; 3]| format!("{a:first$}  {b:second$}  {c}\n");
-    rows.iter().map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let row = |a: &str, b: &str, c: &str| [a.to_owned(), b.to_owned(), c.to_owned()];
-        let rows = [row("a", "bbb", "c"), row("aaa", "b", "ccc")];
-        assert_eq!(aligned(&rows), "a    bbb  c\naaa  b    ccc\n");
-    }
 }

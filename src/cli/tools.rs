@@ -28,7 +28,7 @@ pub(super) fn run(tool: Tool) -> ExitCode {
             Tool::Sessions(args) => sight::sessions(args).await,
             Tool::Metrics(which) => sight::metrics(which).await,
             Tool::Ls(args) => sight::ls(args).await,
-            Tool::Logs(args) => Ok(logs::logs(args)),
+            Tool::Logs(args) => logs::logs(args).await,
             Tool::Close(args) => orders::close(args).await,
             Tool::Cancel(args) => orders::cancel(args).await,
             Tool::Retire(args) => orders::retire(args).await,

@@ -8,7 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, umask};
 
@@ -39,7 +39,7 @@ impl OwnSocket {
         let own =
             own.ok_or_else(|| io::Error::other("this process is not in the process table"))?;
         let name = name_of(own);
-        remove_dead(&directory);
+        remove_dead(&directory, &path);
         let way = way(&directory, &path, &name)?;
         // Nobody else can get at it, whatever the mask of the editor.
         let mask = umask(Mode::S_IRWXG | Mode::S_IRWXO);
@@ -80,9 +80,9 @@ impl BridgeSocket {
         self.path.join(&self.name)
     }
 
-    /// Whether the bridge has not ended.
+    /// Whether the bridge has not ended. Where other processes are hidden, the socket tells.
     pub fn lives(&self) -> bool {
-        self.process.lives()
+        self.process.lives() || !is_abandoned(&self.directory, &self.path, &self.name)
     }
 
     /// Connects to the bridge.
@@ -99,7 +99,7 @@ impl BridgeSocket {
 pub fn found() -> Vec<BridgeSocket> {
     let mut all = Vec::new();
     for (directory, path) in directories_of_user() {
-        remove_dead(&directory);
+        remove_dead(&directory, &path);
         for name in directory.names().unwrap_or_default() {
             if let (Some(process), Ok(directory)) = (bridge_named(&name), directory.again()) {
                 all.push(BridgeSocket { directory, path: path.clone(), name, process });
@@ -110,13 +110,23 @@ pub fn found() -> Vec<BridgeSocket> {
     all
 }
 
-fn remove_dead(directory: &Directory) {
+/// Removes the sockets of bridges that are gone: there is no such process, and nobody serves it.
+fn remove_dead(directory: &Directory, path: &Path) {
     for name in directory.names().unwrap_or_default() {
-        let is_dead = bridge_named(&name).is_some_and(|process| !process.lives());
-        if is_dead && directory.is_own_socket(&name).is_ok_and(|is_own| is_own) {
+        if bridge_named(&name).is_some_and(|process| !process.lives())
+            && directory.is_own_socket(&name).is_ok_and(|is_own| is_own)
+            && is_abandoned(directory, path, &name)
+        {
             let _ = directory.remove(&name);
         }
     }
+}
+
+/// Whether nobody serves a socket.
+fn is_abandoned(directory: &Directory, path: &Path, name: &OsStr) -> bool {
+    let reached = way(directory, path, name).and_then(|way| reach(&way));
+    let kind = reached.map_err(|error| error.kind()).err();
+    matches!(kind, Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound))
 }
 
 fn name_of(process: ProcessIdentity) -> OsString {

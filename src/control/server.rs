@@ -8,6 +8,7 @@ mod weight;
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use jsonrpsee::core::server::ConnectionId;
@@ -15,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use self::methods::Context;
 use super::place::OwnSocket;
@@ -35,7 +37,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// The settings of a control socket.
 #[derive(Debug)]
 pub struct ControlSetup {
-    /// What is known of the bridge at its start.
+    /// The facts about the bridge that are known at its start.
     pub bridge: BridgeStatus,
     /// The configuration, as it is at each moment.
     pub config: watch::Receiver<Vec<ConfigValue>>,
@@ -43,17 +45,25 @@ pub struct ControlSetup {
     pub namespaces: Namespaces,
 }
 
+/// The time in which the last answers are written when the bridge ends.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// The control socket of this bridge, which is removed with this value.
 #[derive(Debug)]
 pub struct Control {
     socket: OwnSocket,
-    /// Dropped with this value, which ends the thread.
-    _lives: oneshot::Sender<()>,
+    /// Dropped to end the thread.
+    lives: Option<oneshot::Sender<()>>,
+    /// Closed when the thread has ended.
+    over: Receiver<()>,
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
         self.socket.remove();
+        // The one who has asked for the end waits for the answer.
+        drop(self.lives.take());
+        let _ = self.over.recv_timeout(LAST_WORDS + LAST_WORDS);
     }
 }
 
@@ -70,33 +80,41 @@ pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
     let (lives, ended) = oneshot::channel();
     let ControlSetup { bridge, config, namespaces } = setup;
     let context = Context { to_loop, bridge, config };
+    let (is_over, over) = sync_channel::<()>(0);
     std::thread::Builder::new().name("control".into()).spawn(move || {
+        let _is_over = is_over;
         let runtime = Builder::new_current_thread().enable_all().build();
         let kept = runtime.and_then(|runtime| {
-            runtime.block_on(async {
-                tokio::select! {
-                    kept = keep(listener, context, namespaces) => kept,
-                    _ = ended => Ok(()),
-                }
-            })
+            let kept = runtime.block_on(keep(listener, context, namespaces, ended));
+            // Tasks of subscriptions may still wait.
+            runtime.shutdown_background();
+            kept
         });
         if let Err(error) = kept {
             tracing::error!("the control socket is not served: {error}");
         }
     })?;
     tracing::debug!("the control socket is {}", socket.path().display());
-    Ok((Control { socket, _lives: lives }, ControlPort { inquiries }))
+    Ok((Control { socket, lives: Some(lives), over }, ControlPort { inquiries }))
 }
 
 /// Takes connections until the bridge ends.
-async fn keep(listener: StdListener, context: Context, namespaces: Namespaces) -> io::Result<()> {
+async fn keep(
+    listener: StdListener,
+    context: Context,
+    namespaces: Namespaces,
+    mut ended: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let methods = Arc::new(context.into_rpc());
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
+    // Closed at the end of the bridge.
+    let (ends, end) = watch::channel(());
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
+            _ = &mut ended => break,
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
@@ -118,12 +136,15 @@ async fn keep(listener: StdListener, context: Context, namespaces: Namespaces) -
             continue;
         };
         number += 1;
-        let (methods, id) = (methods.clone(), ConnectionId(number));
+        let (methods, id, end) = (methods.clone(), ConnectionId(number), end.clone());
         connections.spawn(async move {
-            connection::serve(stream, &methods, id).await;
+            connection::serve(stream, &methods, id, end).await;
             drop(place);
         });
     }
+    drop(ends);
+    let _ = timeout(LAST_WORDS, async { while connections.join_next().await.is_some() {} }).await;
+    Ok(())
 }
 
 fn refuse(stream: &UnixStream, stranger: Stranger) {

@@ -12,7 +12,7 @@ use nix::sys::mman::{MmapAdvise, madvise};
 /// start relocates some, is either in memory or swapped out.
 const FIELDS: [(&str, bool); 3] = [("Rss", true), ("Anonymous", false), ("Swap", false)];
 
-/// Gives the pages of program files back. What is still needed the system maps again, from its
+/// Gives the pages of program files back. Those that are still needed the system maps again, from its
 /// cache, when it is used. No library may be loaded or unloaded meanwhile.
 pub fn release_file_pages() {
     // Where it cannot be read, nothing is given back.

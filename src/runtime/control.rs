@@ -1,4 +1,4 @@
-//! How the loop answers what comes from the control socket, and what it tells those who follow.
+//! The answers of the loop to the control socket.
 
 use std::future::pending;
 
@@ -11,6 +11,9 @@ use crate::api::{
     Retirement, Stop, Stopped, StoppedHow, Tree,
 };
 use crate::bridge::{ChannelId, ClientId, Event, Order, SessionKey, ShutdownCause, View};
+
+/// The most sessions, and the most requests, of one answer with explanations.
+const MOST_ROWS: usize = 1000;
 
 impl ControlPort {
     /// The next question or order; none comes where there is no control socket.
@@ -35,6 +38,9 @@ impl Loop {
 
     /// Answers a question, or obeys an order.
     pub(super) fn inquired(&mut self, inquiry: Inquiry) {
+        if inquiry.is_abandoned_order() {
+            return;
+        }
         // Whoever has asked may be gone.
         match inquiry {
             Inquiry::Snapshot(reply) => drop(reply.send(self.snapshot())),
@@ -68,7 +74,12 @@ impl Loop {
     }
 
     fn channels(&self) -> Vec<Traced<ChannelStatus>> {
-        self.view().channels().map(|(id, status)| self.of_system(id, status)).collect()
+        self.view().channel_ids().into_iter().filter_map(|id| self.channel(id)).collect()
+    }
+
+    /// A channel with what the runtime knows of it, and the way to find its processes.
+    fn channel(&self, id: ChannelId) -> Option<Traced<ChannelStatus>> {
+        self.view().channel(id).map(|status| self.of_system(id, status))
     }
 
     fn figures(&self) -> (Figures, Vec<Traced<ChannelStatus>>) {
@@ -95,7 +106,6 @@ impl Loop {
         }
     }
 
-    /// A channel with what the runtime knows of it, and the way to find its processes.
     fn of_system(&self, id: ChannelId, mut status: ChannelStatus) -> Traced<ChannelStatus> {
         status.queued_bytes = self.children.waiting(id) as u64;
         status.tree = self.children.pid(id).map(|pid| Tree {
@@ -122,10 +132,12 @@ impl Loop {
         let view = self.view();
         let channels: Vec<ChannelId> = match channel {
             Some(name) => vec![channel_named(view, &name)?],
-            None => view.channels().map(|(id, _)| id).collect(),
+            None => view.channel_ids(),
         };
+        let mut left = MOST_ROWS;
         let explained = channels.into_iter().filter_map(|id| {
-            let mut explanation = view.explain(id)?;
+            let mut explanation = view.explain(id, left)?;
+            left -= explanation.sessions.len().max(explanation.requests.len());
             let (channel, trace) = self.of_system(id, explanation.channel);
             explanation.channel = channel;
             Some((explanation, trace))
@@ -145,6 +157,7 @@ impl Loop {
             Some(name) => vec![session_named(self.view(), &name)?],
             None => self.view().sessions_at_work(),
         };
+        let keys: Vec<_> = keys.into_iter().filter(|key| self.view().is_at_work(*key)).collect();
         for key in &keys {
             self.handle_event(Event::Operator(Order::CancelTurn(*key)));
         }
@@ -153,29 +166,37 @@ impl Loop {
 
     fn retire(&mut self, name: &str, how: Retirement) -> Result<Traced<ChannelStatus>, Fault> {
         let channel = channel_named(self.view(), name)?;
+        if let (Retirement::Drain, Some(why)) = (how, self.view().obstacle_to_drain(channel)) {
+            let message = format!("{channel} cannot be drained: {why}. --now stops it at once.");
+            return Err(Fault::new(FaultKind::NotDrainable, message));
+        }
         self.handle_event(Event::Operator(match how {
             Retirement::Drain => Order::Drain(channel),
             Retirement::Now => Order::Stop(channel),
         }));
         // One that never ran is gone already.
         let gone = || Fault::new(FaultKind::UnknownChannel, format!("{channel} is gone."));
-        let found = self.view().channels().find(|(id, _)| *id == channel);
-        found.map(|(id, status)| self.of_system(id, status)).ok_or_else(gone)
+        self.channel(channel).ok_or_else(gone)
     }
 
     fn stop(&mut self, how: Stop) -> Stopped {
         let unfinished = self.view().unfinished();
-        let ends_now = how == Stop::Now || unfinished.is_idle();
+        let is_idle = unfinished.is_idle();
+        let may_end = match how {
+            Stop::IfIdle => is_idle,
+            Stop::IfUnused => is_idle && unfinished.sessions == 0,
+            Stop::WhenIdle | Stop::Now => true,
+        };
         let how = match how {
-            _ if ends_now => {
+            _ if !may_end => StoppedHow::Refused,
+            Stop::Now => {
                 self.handle_event(Event::Shutdown(ShutdownCause::Operator));
                 StoppedHow::Ends
             }
-            Stop::WhenIdle => {
+            _ => {
                 self.handle_event(Event::Operator(Order::EndWhenIdle));
-                StoppedHow::EndsWhenIdle
+                if is_idle { StoppedHow::Ends } else { StoppedHow::EndsWhenIdle }
             }
-            Stop::IfIdle | Stop::Now => StoppedHow::Refused,
         };
         Stopped { how, unfinished }
     }

@@ -1,4 +1,4 @@
-//! What those who follow the bridge are told: its notices as events.
+//! The notices of the core as events, for those who follow the bridge.
 
 use super::Loop;
 use super::clock::since_epoch;
@@ -7,7 +7,7 @@ use crate::bridge::{Event, Notice};
 use crate::wire::FrameKind;
 
 impl Loop {
-    /// Tells those who follow what the core has said.
+    /// Tells a notice of the core to those who follow.
     pub(super) fn tell_notice(&mut self, notice: &Notice) {
         if !self.events.are_followed() {
             if self.events.were_followed() {
@@ -20,7 +20,7 @@ impl Loop {
         }
     }
 
-    /// Tells those who follow what the runtime knows.
+    /// Tells an event of the runtime to those who follow.
     pub(super) fn tell_happening(&self, what: impl FnOnce() -> Happening) {
         if self.events.are_followed() {
             self.events.tell(BridgeEvent { at: since_epoch(), what: what() });

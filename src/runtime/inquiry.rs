@@ -20,15 +20,15 @@ use crate::bridge::measures::Measures;
 /// Where an answer goes. The one that asks may be gone meanwhile.
 pub type Reply<T> = oneshot::Sender<T>;
 
-/// What is said of a channel, and the way to find its processes; `None`: it has none.
+/// A statement about a channel, and the way to find its processes; `None`: it has none.
 pub type Traced<T> = (T, Option<Trace>);
 
 /// One question or order.
 #[derive(Debug)]
 pub enum Inquiry {
-    /// What is there?
+    /// The state of everything.
     Snapshot(Reply<Snapshot>),
-    /// Which sessions are there?
+    /// The sessions.
     Sessions {
         /// Only those behind the one with this number.
         after: Option<u64>,
@@ -37,7 +37,7 @@ pub enum Inquiry {
         /// Where the answer goes.
         reply: Reply<Sessions>,
     },
-    /// Why is this channel alive? `None`: every one.
+    /// The reasons why this channel is alive; `None`: each of them.
     Explain {
         /// Its name.
         channel: Option<String>,
@@ -76,10 +76,28 @@ pub enum Inquiry {
     },
     /// Read the configuration again.
     Reload(Reply<Result<(), String>>),
-    /// How much was there since the start?
+    /// The figures since the start.
     Figures(Reply<(Figures, Vec<Traced<ChannelStatus>>)>),
     /// Tell all events from now on.
     Follow(Reply<broadcast::Receiver<BridgeEvent>>),
+}
+
+impl Inquiry {
+    /// Whether it is an order that nobody waits for any more: its asker was told that it failed.
+    pub(super) fn is_abandoned_order(&self) -> bool {
+        match self {
+            Inquiry::Close { reply, .. } => reply.is_closed(),
+            Inquiry::Cancel { reply, .. } => reply.is_closed(),
+            Inquiry::Retire { reply, .. } => reply.is_closed(),
+            Inquiry::Stop { reply, .. } => reply.is_closed(),
+            Inquiry::Reload(reply) => reply.is_closed(),
+            Inquiry::Snapshot(_)
+            | Inquiry::Sessions { .. }
+            | Inquiry::Explain { .. }
+            | Inquiry::Figures(_)
+            | Inquiry::Follow(_) => false,
+        }
+    }
 }
 
 /// All that the loop knows of the bridge at one moment.
@@ -108,7 +126,7 @@ pub struct Figures {
     pub counts: Counts,
     /// The number of sessions in each state.
     pub in_state: BTreeMap<&'static str, usize>,
-    /// What was thrown away.
+    /// The counts of what was thrown away.
     pub counters: Counters,
     /// How often something happened, and how long it took.
     pub measures: Measures,

@@ -1,4 +1,4 @@
-//! What the bridge says about itself: a scene with every state of a channel and of a session, as
+//! The bridge's own account of itself: a scene with every state of a channel and of a session, as
 //! `drawbridge status --explain` shows it, and what keeps pools apart.
 
 use drawbridge::api::{Fate, SessionState};
@@ -8,7 +8,9 @@ use drawbridge::bridge::{
 };
 use drawbridge::control::report;
 
-use crate::harness::{END_TURN, INITIALIZE, NEW, World, environment, permission, prompt, session};
+use crate::harness::{
+    Deed, END_TURN, INITIALIZE, NEW, World, environment, permission, prompt, session,
+};
 
 /// Opens a session on a channel of its own.
 fn open(world: &mut World, client: ClientId, token: u64, id: &str) -> ChannelId {
@@ -16,18 +18,6 @@ fn open(world: &mut World, client: ClientId, token: u64, id: &str) -> ChannelId 
     let channel = world.expect_spawn("/work");
     let number = world.expect_request(channel, "initialize", INITIALIZE);
     world.answer(channel, number, world.agent);
-    let number = world.expect_request(channel, "session/new", NEW);
-    world.answer(channel, number, &session(id));
-    world.rest(client);
-    channel
-}
-
-fn first(world: &mut World, client: ClientId, id: &str) -> ChannelId {
-    world.request(client, 0, "initialize", INITIALIZE);
-    let channel = world.expect_spawn("/home");
-    let number = world.expect_request(channel, "initialize", INITIALIZE);
-    world.answer(channel, number, world.agent);
-    world.request(client, 1, "session/new", NEW);
     let number = world.expect_request(channel, "session/new", NEW);
     world.answer(channel, number, &session(id));
     world.rest(client);
@@ -68,8 +58,8 @@ fn scene() -> World {
     let third = world.connect_as(ahead, environment(&[]), "/home");
     world.event(Event::Preheat { client: third });
     let spawned = world.expect_spawn("/home");
-    let one = world.connect();
-    let quiet = first(&mut world, one, "quiet");
+    let (one, quiet) = world.start();
+    world.open(one, quiet, "quiet");
     let [turn, question, idle, drained] =
         [(2, "turn"), (3, "question"), (4, "idle"), (5, "drained")]
             .map(|(token, id)| open(&mut world, one, token, id));
@@ -111,7 +101,8 @@ fn scene() -> World {
 
 fn explained(world: &World) -> String {
     let view = world.bridge.view(world.now);
-    let explained: Vec<_> = view.channels().filter_map(|(id, _)| view.explain(id)).collect();
+    let ids = view.channel_ids().into_iter();
+    let explained: Vec<_> = ids.filter_map(|id| view.explain(id, 1000)).collect();
     let clients: Vec<_> = view.clients().map(|(_, client)| client).collect();
     report::explanation(&explained, &clients)
 }
@@ -166,9 +157,59 @@ fn background_work_is_a_state_of_its_own() {
     world.surveyed(channel, vec![Process { pid: 9, name: "build".to_owned(), born }]);
     let sessions = world.bridge.view(world.now).sessions(None, None).sessions;
     assert_eq!(sessions[0].state, SessionState::Background);
-    assert!(matches!(&sessions[0].fate, Fate::Ends { .. }), "{sessions:?}");
+    let waits =
+        |event: &str| matches!(&sessions[0].fate, Fate::Waits { event: own, .. } if own == event);
+    assert!(waits("the end of its background work"), "{sessions:?}");
     world.rest(channel);
     world.rest(client);
+}
+
+#[test]
+fn a_lease_outlasts_the_last_session() {
+    let mut world = World::with(|config| {
+        config.limits.lost_client_timeout = Limit::After(60_000);
+    });
+    let (client, channel) = world.start();
+    let other = world.connect();
+    world.request(other, 0, "initialize", INITIALIZE);
+    world.rest(other);
+    world.open(client, channel, "s");
+    let fate = |world: &World| world.bridge.view(world.now).channel(channel).unwrap().fate;
+    assert!(matches!(fate(&world), Fate::Stays { because } if because.contains("(s-1)")));
+    // The agent has answered a method that the bridge does not know.
+    world.request(other, 1, "vendor/hold", "{}");
+    let number = world.expect_request(channel, "vendor/hold", "{}");
+    let event = "the agent's answer to a request of a client".to_owned();
+    assert_eq!(fate(&world), Fate::Waits { event, at_most_ms: None });
+    world.answer(channel, number, "{}");
+    world.rest(other);
+    world.gone(client);
+    let because = "the agent may hold something for a client";
+    assert_eq!(fate(&world), Fate::Stays { because: because.to_owned() });
+    world.rest(channel);
+    // Without the lease it would end so, and does not with it.
+    world.wait(60_000);
+    world.rest(channel);
+    world.wait(3_600_000);
+    assert!(world.bridge.view(world.now).channel(channel).is_some());
+    world.rest(channel);
+}
+
+#[test]
+fn a_draining_channel_waits_for_the_close_of_its_last_session() {
+    let mut world = World::new();
+    let (client, channel) = world.start();
+    world.open(client, channel, "s");
+    order(&mut world, Order::Drain(channel));
+    world.request(client, 7, "session/close", &session("s"));
+    let number = world.expect_request(channel, "session/close", &session("s"));
+    world.rest(client);
+    let fate = world.bridge.view(world.now).channel(channel).unwrap().fate;
+    let event = "the agent's answer to session/close".to_owned();
+    assert_eq!(fate, Fate::Waits { event, at_most_ms: Some(10_000) });
+    world.answer(channel, number, "{}");
+    world.rest(client);
+    world.expect(channel, Deed::CloseStdin);
 }
 
 #[test]

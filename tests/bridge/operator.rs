@@ -4,7 +4,9 @@
 use drawbridge::bridge::notice::Notice;
 use drawbridge::bridge::{Event, Order, SessionKey, ShutdownCause};
 
-use crate::harness::{CANCELLED, Deed, END_TURN, NOT_ALLOWED, World, permission, prompt, session};
+use crate::harness::{
+    CANCELLED, Deed, END_TURN, INITIALIZE, NEW, NOT_ALLOWED, World, permission, prompt, session,
+};
 
 fn order(world: &mut World, order: Order) {
     world.event(Event::Operator(order));
@@ -110,6 +112,91 @@ fn a_bridge_ends_when_nothing_is_under_way_and_not_before() {
     world.expect(channel, Deed::CloseStdin);
     world.exits(channel, 0);
     world.expect_exit(&[]);
+}
+
+#[test]
+fn an_open_that_was_sent_is_under_way() {
+    let mut world = World::new();
+    let (client, channel) = world.start();
+    world.request(client, 7, "session/new", NEW);
+    let number = world.expect_request(channel, "session/new", NEW);
+    order(&mut world, Order::EndWhenIdle);
+    assert_eq!(world.bridge.view(world.now).unfinished().opening, 1);
+    world.wait(60_000);
+    assert!(!world.bridge.is_ending());
+    world.answer(channel, number, &session("s"));
+    world.expect_answer(client, 7, &session("s"));
+    world.wait(0);
+    assert!(world.bridge.is_ending());
+    world.rest(client);
+    world.rest(channel);
+}
+
+#[test]
+fn a_turn_and_a_question_of_another_protocol_version_are_under_way() {
+    let mut world = World::new();
+    let client = world.connect();
+    let initialize = r#"{"protocolVersion":2,"clientCapabilities":{}}"#;
+    world.request(client, 0, "initialize", initialize);
+    let channel = world.expect_spawn("/home");
+    let number = world.expect_request(channel, "initialize", initialize);
+    world.answer(channel, number, r#"{"protocolVersion":2}"#);
+    world.rest(client);
+    world.request(client, 1, "session/prompt", &prompt("s"));
+    let number = world.expect_request(channel, "session/prompt", &prompt("s"));
+    let view = world.bridge.view(world.now);
+    assert!(!view.unfinished().is_idle(), "{:?}", view.unfinished());
+    // Its sessions are not known, and would be lost.
+    assert!(view.obstacle_to_drain(channel).is_some());
+    order(&mut world, Order::Drain(channel));
+    world.assert_nothing_for(channel);
+    order(&mut world, Order::EndWhenIdle);
+    world.wait(60_000);
+    world.request(channel, 5, "vendor/ask", "{}");
+    let asked = world.expect_request(client, "vendor/ask", "{}");
+    world.answer(channel, number, END_TURN);
+    world.expect_answer(client, 1, END_TURN);
+    world.wait(60_000);
+    assert!(!world.bridge.is_ending(), "a question is open");
+    world.answer(client, asked, "{}");
+    world.expect_answer(channel, 5, "{}");
+    world.wait(0);
+    assert!(world.bridge.is_ending());
+    world.rest(client);
+    world.rest(channel);
+}
+
+#[test]
+fn a_handshake_is_not_cut_short_by_a_drain() {
+    let mut world = World::new();
+    let client = world.connect();
+    world.request(client, 0, "initialize", INITIALIZE);
+    let channel = world.expect_spawn("/home");
+    let number = world.expect_request(channel, "initialize", INITIALIZE);
+    assert!(world.bridge.view(world.now).obstacle_to_drain(channel).is_some());
+    order(&mut world, Order::Drain(channel));
+    world.answer(channel, number, world.agent);
+    assert!(world.next_line(client).contains("protocolVersion"));
+    assert_eq!(world.bridge.view(world.now).obstacle_to_drain(channel), None);
+}
+
+#[test]
+fn a_turn_ends_with_its_session_for_those_who_follow() {
+    let mut world = World::new();
+    let (client, channel) = world.start();
+    world.open(client, channel, "s");
+    world.event(Event::Followed(true));
+    world.request(client, 7, "session/prompt", &prompt("s"));
+    world.wait(250);
+    world.notices.clear();
+    order(&mut world, Order::Close(SessionKey(1)));
+    let ended =
+        |notice: &Notice| matches!(notice, Notice::TurnEnded { how: None, after_ms: 250, .. });
+    assert!(world.notices.iter().any(ended), "{:?}", world.notices);
+    // A turn that was not answered is no turn time.
+    assert_eq!(world.bridge.measures().turn.count(), 0);
+    world.rest(client);
+    world.rest(channel);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::bridge::{Bridge, Setup, stub};
 use crate::processes::{self, eventually};
-use crate::scratch::write_script;
+use crate::scratch::{Scratch, write_script};
 use crate::site::{DRAWBRIDGE, SHORT, Site};
 
 /// Runs a command about the bridge with this process id.
@@ -32,7 +32,9 @@ fn said(output: &Output) -> String {
 
 fn status(pid: u32) -> Value {
     let output = tool(pid, &["status", "--json"]);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
+    let states: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    states[0].clone()
 }
 
 fn socket_of(pid: u32) -> Option<PathBuf> {
@@ -194,6 +196,75 @@ fn measures_are_those_of_what_happened() {
     bridge.end();
 }
 
+/// A command that finds no daemon, wherever one may be.
+fn without_daemon(scratch: &Scratch, words: &[&str]) -> Output {
+    let mut command = Command::new(DRAWBRIDGE);
+    command.args(words).env("DRAWBRIDGE_SOCKET", scratch.file("no-socket"));
+    command.output().expect("it runs")
+}
+
+#[test]
+fn a_stop_without_a_name_ends_no_bridge_of_one_editor() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let session = bridge.new_session();
+    let scratch = Scratch::new();
+    for words in [&["stop", "--now"][..], &["stop"], &["stop", "--when-idle"]] {
+        let output = without_daemon(&scratch, words);
+        assert_eq!(output.status.code(), Some(4), "{words:?}: {}", said(&output));
+    }
+    // A socket in the environment is no reason to refuse another name.
+    let pid = bridge.pid().to_string();
+    let output = without_daemon(&scratch, &["status", "--bridge", &pid]);
+    assert!(said(&output).contains(&format!("process {pid}")), "{}", said(&output));
+    assert_eq!(bridge.turn(&session, "say alive"), ["alive"]);
+    bridge.end();
+}
+
+#[test]
+fn a_command_that_goes_on_ends_with_its_reader() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let session = bridge.new_session();
+    let pid = bridge.pid().to_string();
+    for words in [&["events"][..], &["status", "--watch"]] {
+        let mut command = Command::new(DRAWBRIDGE);
+        command.args(words).args(["--bridge", &pid]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+        // A command that follows is told of the turns that begin when it does.
+        let mut line = String::new();
+        let first = std::thread::scope(|scope| {
+            let read = scope.spawn(|| stdout.read_line(&mut line));
+            while !read.is_finished() {
+                bridge.turn(&session, "say x");
+            }
+            read.join().expect("a reader")
+        });
+        assert!(first.is_ok_and(|length| length > 0), "{words:?}");
+        drop(stdout);
+        eventually("its end", || {
+            bridge.turn(&session, "say x");
+            child.try_wait().expect("its state").is_some()
+        });
+        assert!(child.wait().expect("its status").success(), "{words:?}");
+    }
+    bridge.end();
+}
+
+#[test]
+fn those_who_have_stopped_to_follow_take_no_place() {
+    let mut bridge = Bridge::ready(&[], &[]);
+    let pid = bridge.pid();
+    // Nothing happens here that an event could tell.
+    for _ in 0..70 {
+        let mut gone = Raw::to(pid);
+        gone.say(&request(1, "bridge_subscribeEvents", &json!([])));
+        gone.hear();
+    }
+    eventually("a place", || tool(pid, &["status"]).status.success());
+    bridge.new_session();
+    bridge.end();
+}
+
 #[test]
 fn what_happens_is_told_as_it_happens() {
     let mut bridge = Bridge::ready(&[], &[]);
@@ -298,7 +369,7 @@ fn a_subscriber_that_does_not_read_is_cut_off() {
 
 #[test]
 fn a_tool_of_an_agent_gets_nothing() {
-    let scratch = crate::scratch::Scratch::new();
+    let scratch = Scratch::new();
     let (script, seen) = (scratch.file("agent"), scratch.file("seen"));
     let ask = format!("{DRAWBRIDGE} ls > {0}.part 2>&1; mv {0}.part {0}", seen.display());
     write_script(&script, &format!("#!/bin/sh\n{ask}\nexec {}\n", stub().display()));
@@ -336,23 +407,58 @@ fn what_a_killed_bridge_has_left_is_swept() {
 
 #[test]
 fn a_daemon_tells_whose_chats_it_has_and_is_restarted() {
-    let mut site = Site::new(SHORT);
-    site.serve(&[]);
+    let site = Site::new(SHORT);
+    // The editor starts it.
     let mut editor = site.editor(&[]);
     let session = editor.new_session();
+    let first = site.daemon();
     let run = |words: &[&str]| site.tool(words).stdin(Stdio::null()).output().expect("it runs");
-    let state: Value = serde_json::from_slice(&run(&["status", "--json"]).stdout).expect("JSON");
+    let states: Value = serde_json::from_slice(&run(&["status", "--json"]).stdout).expect("JSON");
+    let state = &states[0];
     assert_eq!(state["bridge"]["mode"], "daemon");
     assert_eq!(state["clients"][0]["sessions"], 1);
     assert!(state["clients"][0]["program"]["pid"].is_number(), "{state}");
     let output = run(&["restart"]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert_eq!(site.daemon(), first);
     let output = run(&["close", &session]);
     assert!(output.status.success(), "{}", said(&output));
     editor.leave();
+    let output = run(&["restart"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let second = site.daemon();
+    assert_ne!(second, first);
+    // It has the same configuration file.
+    let arguments = fs::read_to_string(format!("/proc/{second}/cmdline")).expect("its command");
+    assert!(arguments.contains("config.toml"), "{arguments}");
+    site.editor(&[]).leave();
     let output = run(&["stop"]);
     assert!(output.status.success(), "{}", said(&output));
-    assert!(site.ended().success());
+    assert!(site.daemons().is_empty());
     assert_eq!(site.tool(&["stop"]).output().expect("it runs").status.code(), Some(4));
+    site.end();
+}
+
+#[test]
+fn a_daemon_that_was_started_by_hand_is_not_restarted() {
+    let mut site = Site::new(SHORT);
+    let daemon = site.serve(&[]);
+    let output = site.tool(&["restart", "--now"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("by hand or by a unit"), "{}", said(&output));
+    assert_eq!(site.daemon(), daemon);
+    site.end();
+}
+
+#[test]
+fn a_daemon_that_cannot_be_asked_is_not_taken_for_none() {
+    let mut site = Site::new(SHORT);
+    let daemon = site.serve(&["--control=false"]);
+    for words in [&["stop", "--now"][..], &["restart"]] {
+        let output = site.tool(words).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains("serves, but cannot be asked"), "{}", said(&output));
+    }
+    assert_eq!(site.daemon(), daemon);
     site.end();
 }

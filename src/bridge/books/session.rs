@@ -29,11 +29,10 @@ impl Turns {
         }
     }
 
-    /// Notes the end of the last turn that runs, and returns its start.
-    fn ended(&mut self, now: Moment) -> Option<Moment> {
-        let (start, end) = self.0.iter_mut().find(|(_, end)| end.is_none())?;
-        *end = Some(now);
-        Some(*start)
+    fn ended(&mut self, now: Moment) {
+        if let Some(turn) = self.0.iter_mut().find(|(_, end)| end.is_none()) {
+            turn.1 = Some(now);
+        }
     }
 
     fn running_since(&self) -> Option<Moment> {
@@ -211,9 +210,9 @@ impl Session {
         self.turns.began(now);
     }
 
-    /// Notes that a turn ended, the one that began last if several run, and returns when it began.
-    pub fn turn_ended(&mut self, now: Moment) -> Option<Moment> {
-        self.turns.ended(now)
+    /// Notes that a turn ended: the one that began last, if several run.
+    pub fn turn_ended(&mut self, now: Moment) {
+        self.turns.ended(now);
     }
 
     /// When the turn that runs began, the last one if several run; `None`: none runs.

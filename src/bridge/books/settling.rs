@@ -129,18 +129,15 @@ impl Books {
         // This is done in every step: the sessions are looked at only where they decide.
         let may_be_left = match self.tenure.leaving {
             Leaving::No => false,
-            Leaving::Superseded => !has_clients && self.is_quiet(),
-            Leaving::WhenIdle => self.is_quiet() && self.unplaced.is_empty(),
+            Leaving::Superseded => {
+                !has_clients && self.sessions.values().all(|session| !session.is_busy())
+            }
+            Leaving::WhenIdle => !self.has_work_under_way(),
         };
         self.tenure.settle(is_unused, may_be_left, now);
         if is_unused || may_be_left {
             self.watch(Due::Tenure);
         }
-    }
-
-    /// Whether no request is open in any session.
-    fn is_quiet(&self) -> bool {
-        self.sessions.values().all(|session| !session.is_busy())
     }
 
     /// Changes the limits. Every deadline may be another one.

@@ -12,7 +12,7 @@ pub enum Leaving {
     /// Another bridge takes the place of this one, because its program was replaced, its socket
     /// is gone, or a newer one asked for that: it ends without clients and without a busy session.
     Superseded,
-    /// A person wants it: it ends without a busy session.
+    /// A person wants it: it ends when no request and no question is open.
     WhenIdle,
 }
 

@@ -117,14 +117,10 @@ impl Books {
         let row = self.channel(id)?;
         match &row.state {
             ChannelState::Spawned | ChannelState::Draining { .. } => None,
-            ChannelState::Starting { .. } if self.is_ending() => self.last_answers_at(),
-            ChannelState::Starting { since, slow, wrote } => {
-                let limit = self.agent(row.agent).config.initialize_timeout;
-                let lost = row.clock.lost_if_running();
-                let late = lost.and_then(|lost| since.plus_millis(lost).plus(limit));
-                let slow = (!slow).then(|| since.plus_millis(SLOW_HANDSHAKE));
-                let prose = wrote.prose_ends_at();
-                [late, slow, prose].into_iter().flatten().min().and_then(|at| self.not_in_pause(at))
+            ChannelState::Starting { since, slow, .. } => {
+                let slow = (!slow && !self.is_ending()).then(|| since.plus_millis(SLOW_HANDSHAKE));
+                let slow = slow.and_then(|at| self.not_in_pause(at));
+                slow.into_iter().chain(self.handshake_end(row)).min()
             }
             ChannelState::Ready => {
                 let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
@@ -135,6 +131,20 @@ impl Books {
                 since.plus(self.grace(row.agent, *rung, *began)?)
             }
         }
+    }
+
+    /// When the handshake of a channel fails if nothing more comes from its agent; `None`: no
+    /// handshake runs, or its clock stands.
+    pub fn handshake_end(&self, row: &Channel) -> Option<Moment> {
+        let ChannelState::Starting { since, wrote, .. } = &row.state else { return None };
+        if self.is_ending() {
+            return self.last_answers_at();
+        }
+        let limit = self.agent(row.agent).config.initialize_timeout;
+        let lost = row.clock.lost_if_running();
+        let late = lost.and_then(|lost| since.plus_millis(lost).plus(limit));
+        let ends = late.into_iter().chain(wrote.prose_ends_at()).min();
+        self.not_in_pause(ends?)
     }
 
     /// How long a channel is kept without work.

@@ -256,12 +256,17 @@ impl Books {
 
     /// Whether a client that is still there has a lease on a channel, or a passing id.
     pub fn is_leased(&self, row: &Channel) -> bool {
+        !row.leases.is_empty() || self.passing_ids_of_clients(row).next().is_some()
+    }
+
+    /// The passing ids of a channel that its agent uses for a client.
+    pub fn passing_ids_of_clients(&self, row: &Channel) -> impl Iterator<Item = PassingKey> {
         let is_client_s = |key: &PassingKey| {
             self.passing(*key).is_some_and(|row| {
                 matches!(row.owner, Owner::Client(_)) && row.state != PassingState::Ended
             })
         };
-        !row.leases.is_empty() || row.passing.iter().any(is_client_s)
+        row.passing.iter().copied().filter(is_client_s)
     }
 
     /// Whether a client waits for this channel's answer to `initialize`.

@@ -98,9 +98,11 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.capabilities = capabilities;
+    if let ChannelState::Starting { since, .. } = row.state {
+        step.outgoing.measures.handshake.observe(now.since(since));
+    }
     let after_ms = now.since(row.clock.born);
     step.books.set_state(channel, ChannelState::Ready);
-    step.outgoing.measures.handshake.observe(after_ms);
     step.publish(Notice::ChannelReady { channel, after_ms });
     // Its start may have changed them: an update by its launcher.
     step.effect(Effect::NoteFiles(channel));

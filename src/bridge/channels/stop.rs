@@ -180,7 +180,10 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
     // A channel that could not be started has lost its row already.
     let Some(row) = step.books.channel(channel) else { return };
     step.outgoing.counters.half_line_bytes += exit.half_line;
-    let expected = row.is_stopping();
+    let stopped_for = match &row.state {
+        ChannelState::Stopping { reason, .. } => Some(reason.word()),
+        _ => None,
+    };
     let in_handshake = row.is_starting();
     let has_served = step.books.has_served(row);
     let had_work = !step.books.is_without_work(row);
@@ -191,27 +194,19 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
         let (status, stderr_tail) = (exit.status, exit.stderr_tail.clone());
         Refusal::AgentExited { agent, status, stderr_tail, in_handshake }
     };
-    let is_crash = !expected && (had_work || exit.status != ExitStatus::Code(0));
+    let is_crash = stopped_for.is_none() && (had_work || exit.status != ExitStatus::Code(0));
     if is_crash {
         step.books.crashed(channel, &refusal.message(), step.now);
     }
     if !has_served {
         waiting::give_back(step, channel);
     }
-    let reason = match &row_state(step, channel) {
-        Some(ChannelState::Stopping { reason, .. }) => reason.word(),
-        _ if is_crash => "crash",
-        _ => "exited",
-    };
-    step.outgoing.measures.exited(reason);
+    let unexpected = if is_crash { "crash" } else { "exited" };
+    step.outgoing.measures.exited(stopped_for.unwrap_or(unexpected));
     end_open_work(step, channel, EndReason::ChannelClosed, &refusal);
     step.books.remove_channel(channel);
     let (status, tail) = (exit.status, exit.stderr_tail);
     step.publish(Notice::ChannelExited { channel, status, is_crash, tail });
-}
-
-fn row_state(step: &Step<'_>, channel: ChannelId) -> Option<ChannelState> {
-    step.books.channel(channel).map(|row| row.state.clone())
 }
 
 /// Handles the news that a channel's process could not be started: removes its row.

@@ -70,10 +70,13 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     let queued: Vec<CallId> = session.queue.drain(..).collect();
     let pending: Ids<CallId> =
         session.calls.iter().copied().filter(|id| !queued.contains(id)).collect();
-    let in_turn = is_in_turn(step, &session, &pending);
+    let turns = turns_of(step, &session, &pending);
     bury(step, &session, reason, pending.clone());
 
     // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
+    for prompt in &turns {
+        publish::turn_ended(step, key, prompt, None);
+    }
     publish::end(step, &session, reason, failure);
     for id in queued {
         match failure {
@@ -103,7 +106,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     // 4. Notify the agent, if its channel takes requests.
     let is_open = step.books.channel(session.channel).is_some_and(|row| row.is_open());
     if is_open && tells_agent {
-        notify_agent(step, &session, in_turn, closer);
+        notify_agent(step, &session, !turns.is_empty(), closer);
     } else if let Some((asker, _)) = closer {
         answer::give(step, &asker, session.channel, |token| compose::success(token, b"{}"));
     }
@@ -131,13 +134,15 @@ fn bury(step: &mut Step<'_>, session: &Session, reason: EndReason, calls: Ids<Ca
     }
 }
 
-/// Whether one of these calls is a turn of the session itself, not of a sub-agent.
-fn is_in_turn(step: &Step<'_>, session: &Session, pending: &Ids<CallId>) -> bool {
-    pending.iter().filter_map(|id| step.books.call(*id)).any(|call| {
+/// The turns among these calls that are of the session itself, and not of a sub-agent.
+fn turns_of(step: &Step<'_>, session: &Session, pending: &Ids<CallId>) -> Vec<Call> {
+    let is_its = |call: &&Call| {
         let is_of_other = matches!(&call.purpose, Purpose::PassedOn { id, .. }
             if *id != session.agent_id);
         call.is_turn() && !is_of_other
-    })
+    };
+    let calls = pending.iter().filter_map(|id| step.books.call(*id));
+    calls.filter(is_its).cloned().collect()
 }
 
 fn notify_agent(step: &mut Step<'_>, session: &Session, in_turn: bool, closer: Option<Closer>) {

@@ -1,15 +1,18 @@
-//! The end of a session is published: its clients are told, and the log.
+//! The end of a session is published: its clients are told, and the log. The end of a turn is
+//! measured, and those who follow are told.
 
 use crate::bridge::books::Books;
+use crate::bridge::books::call::Call;
 use crate::bridge::books::session::Session;
 use crate::bridge::config::ExtensionEvents;
-use crate::bridge::id::ClientId;
+use crate::bridge::id::{ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::compose;
 use crate::bridge::outgoing::messages::{ExitFields, SessionEndedParams};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::step::Step;
+use crate::wire::FrameKind;
 
 /// Tells the attached clients that want it, and the log, that a session has ended. `failure`:
 /// what its channel failed with, if it did.
@@ -41,6 +44,18 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
     let idle_ms = step.now.since(session.last_seen);
     let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
     step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
+}
+
+/// Measures the end of a turn, and tells it to those who follow. `how`: the kind of the agent's
+/// answer to its prompt; `None`: there is none.
+pub fn turn_ended(step: &mut Step<'_>, key: SessionKey, prompt: &Call, how: Option<FrameKind>) {
+    let after_ms = prompt.sent_at().map_or(0, |sent| step.now.since(sent.at));
+    if how.is_some() {
+        step.outgoing.measures.turn.observe(after_ms);
+    }
+    if step.outgoing.is_followed {
+        step.publish(Notice::TurnEnded { session: key, how, after_ms });
+    }
 }
 
 /// Whether a client gets the bridge's own notifications.

@@ -78,13 +78,16 @@ fn ask_survey(step: &mut Step<'_>, key: SessionKey) {
 
 /// Closes a session that is due, or asks for a survey first.
 pub fn reap(step: &mut Step<'_>, key: SessionKey) {
+    step.outgoing.measures.nominated += 1;
+    decide(step, key);
+}
+
+fn decide(step: &mut Step<'_>, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
-    let fresh = fresh_survey(step.books, session, step.now);
-    // One for which a survey has come was nominated when that was asked for.
-    step.outgoing.measures.nominated += u64::from(fresh.is_none());
     if !must_look(step.books, session) {
         return close::end_session(step, key, EndReason::IdleTimeout, Ending::InOrder);
     }
+    let fresh = fresh_survey(step.books, session, step.now);
     match fresh.map(|processes| background_work(session, processes)) {
         None => ask_survey(step, key),
         Some(work) if work.is_empty() => {
@@ -126,7 +129,7 @@ pub fn surveyed(step: &mut Step<'_>, channel: ChannelId, processes: Option<Vec<P
             session.background = Background::Working { at: now };
         } else if step.books.deadline(Due::Session(key)).is_some_and(|at| at <= now) {
             // Checked in the step that closes: it may have been used meanwhile.
-            reap(step, key);
+            decide(step, key);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{echo, question};
+use crate::bridge::sessions::{echo, publish, question};
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -78,30 +78,25 @@ fn takes_part(step: &mut Step<'_>, key: SessionKey, client: ClientId) {
 pub fn answered(step: &mut Step<'_>, id: CallId, frame: &Frame) {
     let Some(call) = answer::forward(step, id, frame) else { return step.books.absent(id) };
     if let Some(key) = call.session {
-        ended(step, key, call.client(), Some(frame));
+        ended(step, key, &call, Some(frame));
     }
 }
 
 /// Ends a turn whose prompt was answered or has timed out. If no other prompt runs, the
 /// next queued one is sent.
-fn ended(step: &mut Step<'_>, key: SessionKey, client: Option<ClientId>, answer: Option<&Frame>) {
+fn ended(step: &mut Step<'_>, key: SessionKey, prompt: &Call, answer: Option<&Frame>) {
     let now = step.now;
     // The session may be closed, with the prompt in its tombstone.
     let Some(session) = step.books.session_mut(key) else { return };
     (session.last_seen, session.heard_at) = (now, now);
-    let began_at = session.turn_ended(now);
+    session.turn_ended(now);
     let is_private = session.is_private() && session.queue.is_empty();
-    let after_ms = began_at.map_or(0, |at| now.since(at));
-    step.outgoing.measures.turn.observe(after_ms);
-    if step.outgoing.is_followed {
-        let how = answer.map(|frame| frame.kind);
-        step.publish(Notice::TurnEnded { session: key, how, after_ms });
-    }
+    publish::turn_ended(step, key, prompt, answer.map(|frame| frame.kind));
     if is_private {
         return;
     }
     if step.books.running_prompts(key).next().is_none() {
-        echo::turn(step, key, client, "idle", answer);
+        echo::turn(step, key, prompt.client(), "idle", answer);
         next_queued(step, key);
     }
 }
@@ -130,5 +125,5 @@ pub fn timed_out(step: &mut Step<'_>, id: CallId) {
         let (channel, agent_id) = (session.channel, session.agent_id.clone());
         send::cancel_turn(step, channel, &agent_id);
     }
-    ended(step, key, call.client(), None);
+    ended(step, key, &call, None);
 }

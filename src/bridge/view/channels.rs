@@ -3,15 +3,11 @@
 use crate::api::{ChannelState, ChannelStatus, Explanation, Keep, Rung};
 use crate::bridge::books::call::{Call, Purpose};
 use crate::bridge::books::channel::{self, Channel, Login};
-use crate::bridge::books::passing::{Owner, PassingState};
 use crate::bridge::books::when_due::Indulgence;
-use crate::bridge::id::{ChannelId, ClientId, PassingKey};
+use crate::bridge::id::{ChannelId, ClientId};
 use crate::bridge::time::Limit;
 use crate::bridge::view::moment::View;
 use crate::bridge::view::{fate, requests, sessions};
-
-/// The most sessions, and the most requests, of one explanation.
-const MOST_ROWS: usize = 1000;
 
 /// The status of a channel.
 pub fn status(view: View<'_>, id: ChannelId, row: &Channel) -> ChannelStatus {
@@ -72,9 +68,9 @@ fn state(view: View<'_>, row: &Channel) -> ChannelState {
     }
 }
 
-/// A channel, and all that keeps it.
-pub fn explanation(view: View<'_>, id: ChannelId, row: &Channel) -> Explanation {
-    let live = row.sessions.iter().filter_map(|key| view.books.session(*key)).take(MOST_ROWS);
+/// A channel, and all that keeps it, with at most `limit` sessions and `limit` requests.
+pub fn explanation(view: View<'_>, id: ChannelId, row: &Channel, limit: usize) -> Explanation {
+    let live = row.sessions.iter().filter_map(|key| view.books.session(*key));
     let live = live.map(|session| sessions::live(view, session));
     let opening = view.books.calls_on(id).into_iter().filter_map(|call| {
         let row = view.books.call(call)?;
@@ -83,13 +79,13 @@ pub fn explanation(view: View<'_>, id: ChannelId, row: &Channel) -> Explanation 
     Explanation {
         channel: status(view, id, row),
         keeps: keeps(view, id, row),
-        sessions: live.chain(opening).collect(),
-        requests: requests::of_channel(view, id, MOST_ROWS),
+        sessions: live.chain(opening).take(limit).collect(),
+        requests: requests::of_channel(view, id, limit),
         processes: Vec::new(),
     }
 }
 
-/// What keeps a channel from being stopped.
+/// The reasons why a channel is not stopped.
 fn keeps(view: View<'_>, id: ChannelId, row: &Channel) -> Vec<Keep> {
     if row.is_stopping() {
         return Vec::new();
@@ -118,12 +114,7 @@ fn keeps(view: View<'_>, id: ChannelId, row: &Channel) -> Vec<Keep> {
 
 fn leases(view: View<'_>, row: &Channel) -> Vec<Keep> {
     let clients: Vec<String> = row.leases.iter().map(ToString::to_string).collect();
-    let is_kept = |key: &&PassingKey| {
-        view.books.passing(**key).is_some_and(|row| {
-            matches!(row.owner, Owner::Client(_)) && row.state != PassingState::Ended
-        })
-    };
-    let count = row.passing.iter().filter(is_kept).count();
+    let count = view.books.passing_ids_of_clients(row).count();
     let leases = (!clients.is_empty()).then_some(Keep::Leases { clients });
     let passing = (count > 0).then_some(Keep::PassingIds { count });
     leases.into_iter().chain(passing).collect()

@@ -1,13 +1,13 @@
-//! What becomes of a session and of a channel if nothing happens.
+//! The future of a session and of a channel if nothing happens.
 
 use crate::api::Fate;
-use crate::bridge::books::call::Call;
 use crate::bridge::books::channel::{Channel, ChannelState, Rung};
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::duties::Duty;
-use crate::bridge::books::session::{Audience, Session};
+use crate::bridge::books::session::{Audience, Background, Session};
+use crate::bridge::books::tenure::Leaving;
 use crate::bridge::config::IdlePolicy;
-use crate::bridge::id::ChannelId;
+use crate::bridge::id::{ChannelId, SessionKey};
 use crate::bridge::time::{Limit, Moment};
 use crate::bridge::view::moment::View;
 
@@ -24,26 +24,26 @@ pub fn of_session(view: View<'_>, row: &Session) -> Fate {
     let books = view.books;
     let duty = books.duty(row);
     if row.is_busy() {
-        // The turn of a session that nobody watches is cancelled.
-        let limit = match (duty, &row.audience) {
-            (Some((_, Duty::LookForEditor(_))), Audience::Absent(absence)) => {
-                absence.since.plus(books.limits.lost_turn_timeout)
-            }
-            (duty, _) => duty.map(|(at, _)| at),
-        };
-        return waits(what_is_open(view, row), limit.map(|at| view.until(at)));
+        return busy(view, row, duty);
+    }
+    if books.leaving() == Leaving::WhenIdle {
+        return waits("the end of the work of other sessions, and then of the bridge", None);
     }
     let closes = duty.filter(|(_, duty)| *duty == Duty::Close).map(|(at, _)| at);
     let reaped = books.reap_deadline(row);
     let ends = |at: Moment, cause: &str| Fate::Ends { in_ms: view.until(at), cause: cause.into() };
-    match (closes, reaped) {
-        (Some(at), reaped) if reaped.is_none_or(|reaped| at <= reaped) => {
+    match (closes, reaped, row.background) {
+        (Some(at), reaped, background)
+            if background != Background::Unknown || reaped.is_none_or(|reaped| at <= reaped) =>
+        {
             ends(at, "its client is gone (--lost-client-timeout-ms)")
         }
-        (_, Some(at)) if row.clients().is_empty() => {
+        (_, _, Background::Asked) => waits("a look at its processes", None),
+        (_, Some(_), Background::Working { .. }) => waits("the end of its background work", None),
+        (_, Some(at), _) if row.clients().is_empty() => {
             ends(at, "it is idle (--session-idle-timeout-ms)")
         }
-        (_, Some(at)) => ends(at, "it is idle (--attached-idle-timeout-ms)"),
+        (_, Some(at), _) => ends(at, "it is idle (--attached-idle-timeout-ms)"),
         _ if row.clients().is_empty() => stays("sessions are not closed for being idle"),
         _ => match books.agent(row.agent).config.idle_policy {
             IdlePolicy::Detached => stays("a client is attached"),
@@ -52,32 +52,49 @@ pub fn of_session(view: View<'_>, row: &Session) -> Fate {
     }
 }
 
-/// The request that is open in a session, as a noun.
-fn what_is_open(view: View<'_>, row: &Session) -> String {
-    if let Some(question) = row.questions.iter().find_map(|id| view.books.question(*id)) {
-        let method = question.frame.method_name().into_owned();
-        return match question.asked.first() {
+/// The fate of a session in which a request is open: the request ends, and at its limit the bridge
+/// ends it.
+fn busy(view: View<'_>, row: &Session, duty: Option<(Moment, Duty)>) -> Fate {
+    let books = view.books;
+    let (event, own) = if let Some(id) = row.questions.iter().next()
+        && let Some(question) = books.question(*id)
+    {
+        let method = question.frame.method_name();
+        let event = match question.asked.first() {
             Some(client) => format!("the answer of {client} to {method}"),
             None => format!("a client that answers {method}"),
         };
-    }
-    if row.in_turn_since().is_some() {
-        return "the end of its turn".to_owned();
-    }
-    let call = row.calls.iter().find_map(|id| view.books.call(*id));
-    let method = call.map_or("a request", |call| call.purpose.method());
-    format!("the agent's answer to {method}")
+        (event, books.deadline(Due::Question(*id)))
+    } else {
+        let call = row.calls.iter().find_map(|id| Some((*id, books.call(*id)?)));
+        let event = match call {
+            Some((_, call)) if row.in_turn_since().is_none() => {
+                format!("the agent's answer to {}", call.purpose.method())
+            }
+            _ => "the end of its turn".to_owned(),
+        };
+        (event, call.and_then(|(id, _)| books.deadline(Due::Call(id))))
+    };
+    // The turn of a session that nobody watches is cancelled; before that it is looked for the
+    // editor, after which it may be cancelled at once.
+    let unwatched = match (duty, &row.audience) {
+        (Some((_, Duty::LookForEditor(_))), Audience::Absent(absence)) => {
+            absence.since.plus(books.limits.lost_turn_timeout)
+        }
+        (duty, _) => duty.map(|(at, _)| at),
+    };
+    let limit = own.into_iter().chain(unwatched).min();
+    waits(event, limit.map(|at| view.until(at)))
 }
 
 /// The fate of a channel.
 pub fn of_channel(view: View<'_>, id: ChannelId, row: &Channel) -> Fate {
-    let at_most_ms = view.books.deadline(Due::Channel(id)).map(|at| view.until(at));
+    let until = |at: Option<Moment>| at.map(|at| view.until(at));
+    let own = until(view.books.deadline(Due::Channel(id)));
     match &row.state {
         ChannelState::Spawned => stays("it was started ahead (--preheat)"),
-        ChannelState::Starting { since, .. } => {
-            let limit = view.books.agent(row.agent).config.initialize_timeout;
-            let at_most_ms = since.plus(limit).map(|at| view.until(at));
-            waits("the agent's answer to initialize", at_most_ms)
+        ChannelState::Starting { .. } => {
+            waits("the agent's answer to initialize", until(view.books.handshake_end(row)))
         }
         ChannelState::Stopping { rung: Rung::Stuck, .. } => {
             stays("its processes do not end after SIGKILL")
@@ -88,16 +105,24 @@ pub fn of_channel(view: View<'_>, id: ChannelId, row: &Channel) -> Fate {
                 Rung::Terminated => "its exit, or SIGKILL",
                 Rung::Killed | Rung::Stuck => "its exit",
             };
-            waits(next, at_most_ms)
+            waits(next, own)
         }
-        ChannelState::Ready if row.clock.idle_since().is_some() => match at_most_ms {
+        ChannelState::Ready if row.clock.idle_since().is_some() => match own {
             Some(in_ms) => {
                 let cause = "it has no work (--channel-idle-timeout-ms)".to_owned();
                 Fate::Ends { in_ms, cause }
             }
             None => stays("it is kept without work"),
         },
-        ChannelState::Ready => with_work(view, row, view.books.idle_limit(row)),
+        ChannelState::Ready if view.books.is_passthrough(id) => {
+            stays("its client speaks another protocol version, and may have sessions")
+        }
+        ChannelState::Ready if view.books.is_leased(row) => {
+            stays("the agent may hold something for a client")
+        }
+        ChannelState::Ready => {
+            with_work(view, row, view.books.agent(row.agent).config.channel_idle_timeout)
+        }
         // It stops with its last session.
         ChannelState::Draining { .. } => with_work(view, row, Limit::After(0)),
     }
@@ -106,35 +131,34 @@ pub fn of_channel(view: View<'_>, id: ChannelId, row: &Channel) -> Fate {
 /// The fate of a channel with work, which stops this time after its last work.
 fn with_work(view: View<'_>, row: &Channel, idle_limit: Limit) -> Fate {
     let books = view.books;
-    let is_other = |call: &&Call| !call.is_overdue() && call.session.is_none();
-    let mut calls = row.calls.iter().filter_map(|id| books.call(*id)).filter(is_other);
-    if let Some(call) = calls.next() {
-        return waits(format!("the agent's answer to {}", call.purpose.method()), None);
+    let mut calls = books.calls_beside_sessions(&row.calls);
+    if let Some((id, call)) = calls.find_map(|id| Some((id, books.call(id)?))) {
+        let method = if call.is_close() { "session/close" } else { call.purpose.method() };
+        let limit = books.deadline(Due::Call(id)).map(|at| view.until(at));
+        return waits(format!("the agent's answer to {method}"), limit);
     }
-    let mut last: Option<(u64, String)> = None;
+    let mut last: Option<(u64, SessionKey, String)> = None;
     let mut waiting = None;
     for session in row.sessions.iter().filter_map(|key| books.session(*key)) {
         let key = session.key;
         match of_session(view, session) {
             Fate::Stays { because } => return stays(format!("{because} ({key})")),
-            Fate::Waits { event, .. } => waiting = waiting.or(Some((key, event))),
+            Fate::Waits { event, at_most_ms } => {
+                waiting = waiting.or(Some((key, event, at_most_ms)));
+            }
             Fate::Ends { in_ms, cause } => {
-                if last.as_ref().is_none_or(|(before, _)| *before < in_ms) {
-                    last = Some((in_ms, format!("{key}, its last session, ends: {cause}")));
+                if last.as_ref().is_none_or(|(before, ..)| *before < in_ms) {
+                    last = Some((in_ms, key, cause));
                 }
             }
         }
     }
-    if let Some((key, event)) = waiting {
-        return waits(format!("{event} in {key}"), None);
-    }
-    match (last, idle_limit) {
-        (None, _) if !row.leases.is_empty() || !row.passing.is_empty() => {
-            stays("the agent may hold something for a client")
-        }
-        (None, _) => waits("the end of its work", None),
-        (Some(_), Limit::Never) => stays("it is kept without work"),
-        (Some((in_ms, cause)), Limit::After(millis)) => {
+    match (waiting, last, idle_limit) {
+        (Some((key, event, at_most_ms)), ..) => waits(format!("{event} in {key}"), at_most_ms),
+        (None, None, _) => waits("the end of its work", None),
+        (None, Some(_), Limit::Never) => stays("it is kept without work"),
+        (None, Some((in_ms, key, cause)), Limit::After(millis)) => {
+            let cause = format!("{key}, its last session, ends: {cause}");
             Fate::Ends { in_ms: in_ms.saturating_add(millis), cause }
         }
     }

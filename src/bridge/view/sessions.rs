@@ -27,7 +27,7 @@ pub fn live(view: View<'_>, row: &Session) -> SessionStatus {
     }
 }
 
-/// What goes on in a live session.
+/// The state of a live session.
 pub fn state(row: &Session) -> SessionState {
     if !row.questions.is_empty() {
         SessionState::Question

@@ -23,7 +23,7 @@ pub(in crate::cli) enum Tool {
     Restart(RestartArgs),
     /// Show the log
     Logs(LogsArgs),
-    /// Show what happens from now on
+    /// Show every event from now on
     Events(EventsArgs),
     /// Print the measures of the bridge in the text format of Prometheus
     Metrics(Which),
@@ -37,8 +37,9 @@ pub(in crate::cli) struct Which {
     /// The bridge with this process id [default: the daemon, or all others if there is none]
     #[arg(long, value_name = "PID", conflicts_with = "socket")]
     pub(in crate::cli) bridge: Option<u32>,
-    /// The daemon at this socket [default: auto, that of the user]
-    #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
+    /// The daemon at this socket [default: that of connect, by the variable DRAWBRIDGE_SOCKET, the
+    /// configuration file, or the user]
+    #[arg(long, value_name = "PATH")]
     pub(in crate::cli) socket: Option<OsString>,
 }
 
@@ -47,10 +48,11 @@ pub(in crate::cli) struct Which {
 pub(in crate::cli) struct StatusArgs {
     #[command(flatten)]
     pub(in crate::cli) which: Which,
-    /// One JSON object, as bridge_status gives it (docs/control.md); with --explain an array
+    /// A JSON array with an object for each bridge, as bridge_status gives it (docs/control.md); with
+    /// --explain each has the bridge's pid, and its channels as bridge_explain gives them
     #[arg(long)]
     pub(in crate::cli) json: bool,
-    /// For each process: its sessions, clients and requests, what keeps it, and what comes next
+    /// For each process: its sessions, clients and requests, the reasons why it stays, and its future
     #[arg(long)]
     pub(in crate::cli) explain: bool,
     /// Again every second, until Ctrl-C
@@ -66,7 +68,8 @@ pub(in crate::cli) struct StatusArgs {
 pub(in crate::cli) struct SessionsArgs {
     #[command(flatten)]
     pub(in crate::cli) which: Which,
-    /// One JSON array, of objects as bridge_sessions gives them (docs/control.md)
+    /// A JSON array with an object for each bridge: its pid, and its sessions as bridge_sessions gives
+    /// them (docs/control.md)
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }
@@ -112,7 +115,7 @@ pub(in crate::cli) struct RetireArgs {
 pub(in crate::cli) struct StopArgs {
     #[command(flatten)]
     pub(in crate::cli) which: Which,
-    /// As soon as no turn and no question is open
+    /// As soon as no turn, no question and no other request is open
     #[arg(long, conflicts_with = "now")]
     pub(in crate::cli) when_idle: bool,
     /// At once: running turns are lost
@@ -126,8 +129,9 @@ pub(in crate::cli) struct StopArgs {
 /// The arguments of `restart`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct RestartArgs {
-    /// The daemon at this socket [default: auto, that of the user]
-    #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
+    /// The daemon at this socket [default: that of connect, by the variable DRAWBRIDGE_SOCKET, the
+    /// configuration file, or the user]
+    #[arg(long, value_name = "PATH")]
     pub(in crate::cli) socket: Option<OsString>,
     /// Also while sessions are open: they end, and running turns are lost
     #[arg(long)]
@@ -137,6 +141,8 @@ pub(in crate::cli) struct RestartArgs {
 /// The arguments of `logs`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct LogsArgs {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
     /// Go on with the lines that are written from now on, until Ctrl-C
     #[arg(long, short)]
     pub(in crate::cli) follow: bool,
@@ -161,7 +167,7 @@ pub(in crate::cli) struct EventsArgs {
 /// The arguments of `ls`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct LsArgs {
-    /// One JSON array, of objects as bridge_status gives them (docs/control.md)
+    /// A JSON array with an object for each bridge, as bridge_status gives it (docs/control.md)
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }

@@ -1,6 +1,6 @@
 //! The bridges that a command is about.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,9 +11,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::args::Which;
-use crate::api::{BridgeMode, Status};
+use crate::api::{BridgeMode, FaultData, FaultKind, Status};
+use crate::cli::args::Flags;
 use crate::cli::exit_code::{NO_BRIDGE, UNUSABLE};
+use crate::cli::mode::Mode;
 use crate::cli::print::failure;
+use crate::cli::process_environment::ProcessEnvironment;
+use crate::cli::resolve;
 use crate::control::{BridgeSocket, ControlApiClient, Link, found, reach};
 use crate::link::place::Place;
 
@@ -22,13 +26,15 @@ const ANSWER: Duration = Duration::from_secs(12);
 
 /// A running bridge, and its state when it was reached.
 pub(super) struct Bridge {
+    /// Its process id, by the name of its socket.
+    pid: u32,
     pub(super) link: Link,
     pub(super) status: Status,
 }
 
 impl Bridge {
     pub(super) fn pid(&self) -> u32 {
-        self.status.bridge.pid
+        self.pid
     }
 
     pub(super) fn is_daemon(&self) -> bool {
@@ -69,6 +75,13 @@ pub(super) fn sentence(error: &ClientError) -> String {
         ClientError::RequestTimeout => "the bridge does not answer".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// The kind of the refusal of a bridge; `None`: something else has failed.
+pub(super) fn fault_of(error: &ClientError) -> Option<FaultKind> {
+    let ClientError::Call(refusal) = error else { return None };
+    let data = serde_json::from_str::<FaultData>(refusal.data()?.get()).ok()?;
+    Some(data.kind)
 }
 
 /// All bridges that can be asked, and why others cannot.
@@ -116,11 +129,33 @@ impl Bridges {
         }
     }
 
+    /// The daemon that is meant: at the socket that is named, else at that of `connect`.
+    ///
+    /// # Errors
+    /// If it cannot be asked; `Ok(None)`: there is none.
+    pub(super) fn daemon(mut self, socket: Option<OsString>) -> Result<Option<Bridge>, Failure> {
+        let wanted = Wanted::of(&Which { bridge: None, socket })?;
+        let place = self.all.iter().position(|bridge| wanted.is_daemon(bridge));
+        if let Some(place) = place {
+            return Ok(Some(self.all.swap_remove(place)));
+        }
+        let Some(path) = wanted.socket() else { return Ok(None) };
+        // One without a control socket, or one that does not answer there.
+        match Place::of(Some(path)).and_then(|place| place.connect()) {
+            Err(_) => Ok(None),
+            Ok(_) => {
+                let path = path.display();
+                let why = format!("the daemon at {path} serves, but cannot be asked");
+                Err(self.none(&why))
+            }
+        }
+    }
+
     fn none(self, wanted: &impl fmt::Display) -> Failure {
         let refusals = self.refusals.join("; ");
         match refusals.as_str() {
             "" => Failure::new(NO_BRIDGE, format!("{wanted}")),
-            why => Failure::new(NO_BRIDGE, format!("{wanted} that answers: {why}")),
+            why => Failure::new(NO_BRIDGE, format!("{wanted} ({why})")),
         }
     }
 }
@@ -135,7 +170,7 @@ async fn ask(socket: BridgeSocket) -> Result<Option<Bridge>, String> {
         Err(error) => return Err(error.to_string()),
     };
     match timeout(ANSWER, link.status()).await {
-        Ok(Ok(status)) => Ok(Some(Bridge { link, status })),
+        Ok(Ok(status)) => Ok(Some(Bridge { pid, link, status })),
         Ok(Err(_)) if !socket.lives() => Ok(None),
         Ok(Err(error)) => Err(format!("the bridge {pid}: {}", sentence(&error))),
         Err(_) => Err(format!("the bridge {pid} does not answer")),
@@ -148,7 +183,7 @@ enum Wanted {
     Process(u32),
     /// The daemon at this socket.
     Daemon(PathBuf),
-    /// The daemon at the user's socket, or what there is.
+    /// The daemon at the socket of `connect`, or what there is; `None`: it has no place for one.
     Usual(Option<PathBuf>),
 }
 
@@ -162,19 +197,36 @@ impl Wanted {
                 let bad = |error| Failure::new(UNUSABLE, format!("--socket: {error}"));
                 Wanted::Daemon(path.map_err(bad)?)
             }
-            (None, None) => Wanted::Usual(Place::of(None).ok().map(|place| place.socket())),
+            (None, None) => {
+                let of_file = if which.socket.is_some() { None } else { socket_of_connect() };
+                let of_user = || Place::of(None).ok().map(|place| place.socket());
+                Wanted::Usual(of_file.or_else(of_user))
+            }
         })
+    }
+
+    /// The socket of the daemon that is meant.
+    fn socket(&self) -> Option<&Path> {
+        match self {
+            Wanted::Process(_) => None,
+            Wanted::Daemon(path) => Some(path),
+            Wanted::Usual(path) => path.as_deref(),
+        }
     }
 
     /// Whether a bridge is the daemon that is meant.
     fn is_daemon(&self, bridge: &Bridge) -> bool {
         let socket = bridge.status.bridge.socket.as_deref().map(Path::new);
-        match self {
-            Wanted::Process(_) => false,
-            Wanted::Daemon(path) => socket == Some(path),
-            Wanted::Usual(usual) => socket.is_some() && socket == usual.as_deref(),
-        }
+        socket.is_some() && socket == self.socket()
     }
+}
+
+/// The socket that `connect` would use, where the environment or the configuration file names one.
+/// A configuration that is refused is no reason to see nothing.
+fn socket_of_connect() -> Option<PathBuf> {
+    let environment = ProcessEnvironment::of_process();
+    let resolved = resolve::resolve(Mode::Connect, &Flags::default(), &environment).ok()?;
+    std::path::absolute(resolved.settings.socket?).ok()
 }
 
 impl fmt::Display for Wanted {

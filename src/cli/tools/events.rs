@@ -1,4 +1,4 @@
-//! `events`: what happens from now on.
+//! `events`: every event from now on.
 
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::args::EventsArgs;
 use super::bridges::{Bridges, Failure, only};
 use crate::api::{BridgeEvent, Happening, TurnEnd};
 use crate::cli::exit_code::UNUSABLE;
-use crate::cli::print::output;
+use crate::cli::print::part;
 use crate::control::ControlApiClient;
 use crate::control::report::{duration, one_line};
 
@@ -26,8 +26,8 @@ pub(super) async fn events(args: EventsArgs) -> Result<ExitCode, Failure> {
             true => serde_json::to_string(&event).unwrap_or_default(),
             false => text(&event),
         };
-        if output((line + "\n").as_bytes()) != ExitCode::SUCCESS {
-            return Ok(ExitCode::FAILURE);
+        if let Err(code) = part((line + "\n").as_bytes()) {
+            return Ok(code);
         }
     }
     // Either the bridge has ended, or it has ended this subscription alone.
@@ -38,7 +38,7 @@ pub(super) async fn events(args: EventsArgs) -> Result<ExitCode, Failure> {
 }
 
 /// An event as a line for a person.
-pub(super) fn text(event: &BridgeEvent) -> String {
+fn text(event: &BridgeEvent) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(event.at);
     format!("{}  {}", format_rfc3339_millis(at), one_line(&what(&event.what)))
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use jsonrpsee::core::ClientError;
 
 use super::args::{CancelArgs, CloseArgs, RetireArgs, StopArgs, Which};
-use super::bridges::{Bridge, Bridges, Failure, only};
-use crate::api::{FaultData, FaultKind, Retirement, Stop, StoppedHow, Unfinished};
+use super::bridges::{Bridge, Bridges, Failure, fault_of, only};
+use crate::api::{FaultKind, Retirement, Stop, Stopped, StoppedHow, Unfinished};
+use crate::bridge::words::counted;
 use crate::cli::exit_code::{NO_BRIDGE, UNFINISHED, UNUSABLE};
-use crate::cli::print::output;
-use crate::control::report::{counted, fate};
+use crate::cli::print::{failure, output};
+use crate::control::report::fate;
 use crate::control::{ControlApiClient, found};
 
 /// The time for a bridge to end.
@@ -26,13 +27,6 @@ async fn with_sessions(which: &Which) -> Result<Vec<Bridge>, Failure> {
         (None, None) if !bridges.all.is_empty() => Ok(bridges.all),
         _ => bridges.meant(which),
     }
-}
-
-/// Whether a bridge has refused because it does not know the session.
-fn is_unknown(error: &ClientError) -> bool {
-    let ClientError::Call(refusal) = error else { return false };
-    let data = refusal.data().and_then(|data| serde_json::from_str::<FaultData>(data.get()).ok());
-    data.is_some_and(|data| data.kind == FaultKind::UnknownSession)
 }
 
 fn unknown(session: &str) -> Failure {
@@ -63,7 +57,11 @@ async fn bridge_of(session: &str, which: &Which) -> Result<Bridge, Failure> {
 
 fn unknown_or(error: ClientError, session: &str) -> Failure {
     // It may have ended meanwhile.
-    if is_unknown(&error) { unknown(session) } else { error.into() }
+    if fault_of(&error) == Some(FaultKind::UnknownSession) {
+        unknown(session)
+    } else {
+        error.into()
+    }
 }
 
 pub(super) async fn close(args: CloseArgs) -> Result<ExitCode, Failure> {
@@ -114,58 +112,79 @@ pub(super) async fn stop(args: StopArgs) -> Result<ExitCode, Failure> {
         (false, false) => Stop::IfIdle,
     };
     let bridges = Bridges::reached().await;
-    let names_one = args.which.bridge.is_some() || args.which.socket.is_some();
-    let meant = if args.all {
-        bridges.all
-    } else if names_one || bridges.all.iter().any(Bridge::is_daemon) {
-        bridges.meant(&args.which)?
+    let (meant, refusals) = if args.all {
+        (bridges.all, bridges.refusals)
+    } else if args.which.bridge.is_some() {
+        (bridges.meant(&args.which)?, Vec::new())
     } else {
         // A bridge that serves one editor is not ended without being named.
-        let why = "there is no daemon; drawbridge ls shows other bridges, which stop --bridge PID \
-                   or stop --all ends";
-        return Err(Failure::new(NO_BRIDGE, why));
+        let daemon = bridges.daemon(args.which.socket)?.ok_or_else(|| {
+            let why = "there is no daemon there; drawbridge ls shows other bridges, which \
+                       stop --bridge PID or stop --all ends";
+            Failure::new(NO_BRIDGE, why)
+        })?;
+        (vec![daemon], Vec::new())
     };
-    if meant.is_empty() {
+    if meant.is_empty() && refusals.is_empty() {
         return Ok(output(b"No bridge of this user runs on this machine.\n"));
     }
     let mut code = ExitCode::SUCCESS;
+    for refusal in refusals {
+        code = failure(&refusal, UNUSABLE);
+    }
     for bridge in meant {
-        if end(bridge, how).await? != ExitCode::SUCCESS {
-            code = ExitCode::from(UNFINISHED);
+        let ended = end(&bridge, how).await.unwrap_or_else(Failure::exit);
+        if ended != ExitCode::SUCCESS {
+            code = ended;
         }
     }
     Ok(code)
 }
 
-async fn end(bridge: Bridge, how: Stop) -> Result<ExitCode, Failure> {
+async fn end(bridge: &Bridge, how: Stop) -> Result<ExitCode, Failure> {
     let pid = bridge.pid();
-    let stopped = bridge.link.stop(how).await?;
-    let what = lost(stopped.unfinished);
-    match stopped.how {
-        StoppedHow::Ends => match has_ended(pid).await {
-            true => Ok(output(format!("The bridge {pid} has ended.\n").as_bytes())),
-            false => Ok(output(format!("The bridge {pid} is ending.\n").as_bytes())),
-        },
+    let Stopped { how, unfinished } = order_stop(bridge, how).await?;
+    let what = lost(unfinished);
+    let text = match how {
+        StoppedHow::Ends if has_ended(pid).await => format!("The bridge {pid} has ended.\n"),
+        StoppedHow::Ends => format!("The bridge {pid} is ending.\n"),
         StoppedHow::EndsWhenIdle => {
-            let text = format!("The bridge {pid} ends when nothing is under way ({what}).\n");
-            Ok(output(text.as_bytes()))
+            format!("The bridge {pid} ends when nothing is under way ({what}).\n")
         }
         StoppedHow::Refused => {
             let why = format!(
                 "the bridge {pid} goes on, since this would be lost: {what}. \
                  --when-idle ends it as soon as nothing is under way, --now at once"
             );
-            Ok(crate::cli::print::failure(&why, UNFINISHED))
+            return Err(Failure::new(UNFINISHED, why));
         }
+    };
+    Ok(output(text.as_bytes()))
+}
+
+/// Gives the order. A bridge that ends may be gone before its answer comes.
+pub(super) async fn order_stop(bridge: &Bridge, how: Stop) -> Result<Stopped, Failure> {
+    match bridge.link.stop(how).await {
+        Ok(stopped) => Ok(stopped),
+        Err(ClientError::RestartNeeded(_)) if has_ended(bridge.pid()).await => {
+            Ok(Stopped { how: StoppedHow::Ends, unfinished: Unfinished::default() })
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-/// What is lost when a bridge ends now.
+/// The work that is lost when a bridge ends now, for people.
 pub(super) fn lost(unfinished: Unfinished) -> String {
-    let Unfinished { turns, questions, sessions } = unfinished;
-    let parts = [(turns, "running turn"), (questions, "open question"), (sessions, "open session")];
-    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, noun)| counted(count, noun)).collect();
+    let Unfinished { turns, questions, opening, requests, sessions } = unfinished;
+    let parts = [
+        (turns, "running turn", "running turns"),
+        (questions, "open question", "open questions"),
+        (opening, "session being opened", "sessions being opened"),
+        (requests, "other request", "other requests"),
+        (sessions, "open session", "open sessions"),
+    ];
+    let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, one, many)| counted(count, one, many)).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 

@@ -1,4 +1,4 @@
-//! `status`, `sessions` and `ls`: what is there.
+//! `status`, `sessions`, `metrics` and `ls`: the state of bridges.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{LsArgs, SessionsArgs, StatusArgs, Which};
-use super::bridges::{Bridge, Bridges, Failure, only};
-use crate::api::{BridgeMode, Explanation, SessionStatus, Status};
+use super::bridges::{Bridge, Bridges, Failure, fault_of, only};
+use crate::api::{BridgeMode, Explanation, FaultKind, SessionStatus, Status};
+use crate::bridge::words::counted;
 use crate::cli::exit_code::UNUSABLE;
-use crate::cli::print::output;
-use crate::control::report::{self, Table, counted, duration, one_line, size};
+use crate::cli::print::{output, part, warning};
+use crate::control::report::{self, Table, duration, one_line, size};
 use crate::control::{ControlApiClient, Link};
 
 /// The time between two looks of `status --watch`.
@@ -27,35 +28,42 @@ pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
         let meant = bridges.meant(&args.which)?;
         let others = others - meant.len();
         let text = match (args.json, args.explain) {
-            (true, false) => json(&first_or_all(&meant))?,
-            (true, true) => json(&explained(&meant, &args).await?)?,
-            (false, true) => explanations(&meant, &args).await?,
+            (true, false) => json(&states(&meant))?,
+            (true, true) => json(&explained(&meant, args.channel.as_deref()).await?)?,
+            (false, true) => explanations(&meant, args.channel.as_deref()).await?,
             (false, false) => overview(&meant, others),
         };
         if !args.watch {
             return Ok(output(text.as_bytes()));
         }
         let clear = if io::stdout().is_terminal() { CLEAR } else { "" };
-        if output(format!("{clear}{text}").as_bytes()) != ExitCode::SUCCESS {
-            return Ok(ExitCode::FAILURE);
+        if let Err(code) = part(format!("{clear}{text}").as_bytes()) {
+            return Ok(code);
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }
 
-/// One bridge as it is, several as a list.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum FirstOrAll<'a> {
-    First(&'a Status),
-    All(Vec<&'a Status>),
+fn states(bridges: &[Bridge]) -> Vec<&Status> {
+    bridges.iter().map(|bridge| &bridge.status).collect()
 }
 
-fn first_or_all(bridges: &[Bridge]) -> FirstOrAll<'_> {
-    match bridges {
-        [only] => FirstOrAll::First(&only.status),
-        all => FirstOrAll::All(all.iter().map(|bridge| &bridge.status).collect()),
-    }
+/// Statements about the rows of one bridge, in JSON.
+#[derive(Serialize)]
+struct Of<T> {
+    pid: u32,
+    #[serde(flatten)]
+    rows: T,
+}
+
+#[derive(Serialize)]
+struct Channels {
+    channels: Vec<Explanation>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    sessions: Vec<SessionStatus>,
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
@@ -68,45 +76,64 @@ fn overview(bridges: &[Bridge], others: usize) -> String {
     let texts: Vec<String> = bridges.iter().map(|bridge| report::status(&bridge.status)).collect();
     let others = match others {
         0 => String::new(),
-        count => format!("\n{} besides: drawbridge ls\n", counted(count, "bridge")),
+        count => format!("\n{} besides: drawbridge ls\n", counted(count, "bridge", "bridges")),
     };
     texts.join("\n") + &others
 }
 
-async fn explained(bridges: &[Bridge], args: &StatusArgs) -> Result<Vec<Explanation>, Failure> {
-    let mut all = Vec::new();
+/// The explanations of the channel with this name, or of all, of each bridge. A bridge without a
+/// channel of that name is left out.
+async fn explained(
+    bridges: &[Bridge],
+    channel: Option<&str>,
+) -> Result<Vec<Of<Channels>>, Failure> {
+    let (mut all, mut refusal) = (Vec::new(), None);
     for bridge in bridges {
-        all.extend(bridge.link.explain(args.channel.clone()).await?);
+        match bridge.link.explain(channel.map(str::to_owned)).await {
+            Ok(channels) => all.push(Of { pid: bridge.pid(), rows: Channels { channels } }),
+            Err(error) if fault_of(&error) == Some(FaultKind::UnknownChannel) => {
+                refusal = Some(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(all)
+    match refusal {
+        Some(error) if all.is_empty() => Err(error.into()),
+        _ => Ok(all),
+    }
 }
 
-async fn explanations(bridges: &[Bridge], args: &StatusArgs) -> Result<String, Failure> {
-    let mut texts = Vec::new();
-    for bridge in bridges {
-        let explained = bridge.link.explain(args.channel.clone()).await?;
-        texts.push(report::explanation(&explained, &bridge.status.clients));
-    }
-    Ok(texts.join("\n"))
+async fn explanations(bridges: &[Bridge], channel: Option<&str>) -> Result<String, Failure> {
+    let explained = explained(bridges, channel).await?;
+    let clients = |pid: u32| {
+        let bridge = bridges.iter().find(|bridge| bridge.pid() == pid);
+        bridge.map_or(&[][..], |bridge| &bridge.status.clients)
+    };
+    let several = bridges.len() > 1;
+    let texts = explained
+        .iter()
+        .map(|of| head(of.pid, several) + &report::explanation(&of.rows.channels, clients(of.pid)));
+    Ok(texts.collect::<Vec<_>>().join("\n"))
+}
+
+/// The line above the rows of one bridge, where there are those of several.
+fn head(pid: u32, several: bool) -> String {
+    if several { format!("bridge {pid}\n") } else { String::new() }
 }
 
 pub(super) async fn sessions(args: SessionsArgs) -> Result<ExitCode, Failure> {
     let bridges = Bridges::reached().await.meant(&args.which)?;
     let mut found = Vec::new();
     for bridge in &bridges {
-        found.push((bridge, all_sessions(&bridge.link).await?));
+        let sessions = all_sessions(&bridge.link).await?;
+        found.push(Of { pid: bridge.pid(), rows: Listed { sessions } });
     }
     if args.json {
-        let all: Vec<&SessionStatus> = found.iter().flat_map(|(_, sessions)| sessions).collect();
-        return Ok(output(json(&all)?.as_bytes()));
+        return Ok(output(json(&found)?.as_bytes()));
     }
     let several = bridges.len() > 1;
-    let texts = found.iter().map(|(bridge, sessions)| {
-        let head = match several {
-            true => format!("bridge {}\n", bridge.pid()),
-            false => String::new(),
-        };
-        head + &report::sessions(sessions, &bridge.status.clients)
+    let texts = found.iter().zip(&bridges).map(|(of, bridge)| {
+        head(of.pid, several) + &report::sessions(&of.rows.sessions, &bridge.status.clients)
     });
     Ok(output(texts.collect::<Vec<_>>().join("\n").as_bytes()))
 }
@@ -137,11 +164,11 @@ pub(super) async fn metrics(which: Which) -> Result<ExitCode, Failure> {
 pub(super) async fn ls(args: LsArgs) -> Result<ExitCode, Failure> {
     let Bridges { all, refusals } = Bridges::reached().await;
     let text = match args.json {
-        true => json(&all.iter().map(|bridge| &bridge.status).collect::<Vec<_>>())?,
+        true => json(&states(&all))?,
         false => list(&all),
     };
     for refusal in refusals {
-        crate::cli::print::warning(&refusal);
+        warning(&refusal);
     }
     Ok(output(text.as_bytes()))
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{counted, duration, names_of, one_line, size};
+use super::words::{duration, names_of, one_line, size};
 use crate::api::{
-    ChannelState, ClientStatus, Explanation, Fate, QuestionStatus, RequestStage, RequestStatus,
-    SessionState, SessionStatus, TreeProcess,
+    ChannelState, ClientStatus, Explanation, Fate, Keep, QuestionStatus, RequestStage,
+    RequestStatus, SessionState, SessionStatus, TreeProcess,
 };
+use crate::bridge::words::counted;
 
-/// What becomes of something if nothing happens.
+/// The future of a row, for people.
 pub fn fate(fate: &Fate) -> String {
     match fate {
         Fate::Ends { in_ms, cause } => format!("ends in {}: {}", duration(*in_ms), one_line(cause)),
@@ -38,7 +39,7 @@ fn channel(explained: &Explanation, names: &Names) -> String {
     let mut text = format!("{} {}: {}", channel.id, one_line(&channel.agent), state(explained));
     text += &format!(", {} old", duration(channel.age_ms));
     if let Some(tree) = channel.tree {
-        let processes = counted(tree.processes, "process");
+        let processes = counted(tree.processes, "process", "processes");
         text += &format!(", process {}, {} in {processes}", tree.pid, size(tree.memory_bytes));
     }
     text.push('\n');
@@ -46,7 +47,7 @@ fn channel(explained: &Explanation, names: &Names) -> String {
     if let Some(directory) = &channel.directory {
         line("directory", one_line(directory));
     }
-    let keeps: Vec<String> = keeps.iter().map(|keep| one_line(&keep.to_string())).collect();
+    let keeps: Vec<String> = keeps.iter().map(|keep| one_line(&kept_by(keep))).collect();
     line("kept by", if keeps.is_empty() { "nothing".to_owned() } else { keeps.join("; ") });
     line("what next", fate(&channel.fate));
     if let Some(why) = &channel.outdated {
@@ -70,7 +71,7 @@ fn channel(explained: &Explanation, names: &Names) -> String {
     rows.for_each(|(label, value)| line(label, value));
     let shown = sessions.iter().filter(|row| row.key.is_some()).count();
     if let more @ 1.. = channel.sessions.saturating_sub(shown) {
-        line("and", format!("{} more", counted(more, "session")));
+        line("and", format!("{} more", counted(more, "session", "sessions")));
     }
     text
 }
@@ -113,7 +114,7 @@ fn session(row: &SessionStatus, names: &Names) -> String {
 fn doing(row: &SessionStatus) -> String {
     let queued = match row.queued {
         0 => String::new(),
-        queued => format!(" with {} behind it", counted(queued, "prompt")),
+        queued => format!(" with {} behind it", counted(queued, "prompt", "prompts")),
     };
     match (row.state, row.turn_ms) {
         (SessionState::Opening, _) => format!("opening for {}", duration(row.idle_ms)),
@@ -162,4 +163,34 @@ fn request(row: &RequestStatus, names: &Names) -> String {
 
 fn process(row: &TreeProcess) -> String {
     format!("{} {}, {}", row.pid, one_line(&row.name), size(row.memory_bytes))
+}
+
+fn kept_by(keep: &Keep) -> String {
+    match keep {
+        Keep::Sessions { count } => counted(*count, "session", "sessions"),
+        Keep::Opens { count } => counted(*count, "session being opened", "sessions being opened"),
+        Keep::Closes { count } => counted(
+            *count,
+            "close that the agent has not answered",
+            "closes that the agent has not answered",
+        ),
+        Keep::Requests { count } => {
+            counted(*count, "request without an answer", "requests without an answer")
+        }
+        Keep::Leases { clients } => {
+            format!("the agent may hold something for {}", clients.join(", "))
+        }
+        Keep::PassingIds { count } => counted(
+            *count,
+            "id of an extension or a sub-agent in use",
+            "ids of extensions or sub-agents in use",
+        ),
+        Keep::FirstUse => "its first session is expected".to_owned(),
+        Keep::Login => "a client has just logged in".to_owned(),
+        Keep::Preheat => "--preheat".to_owned(),
+        Keep::NoIdleTimeout => "--channel-idle-timeout-ms never".to_owned(),
+        Keep::Passthrough => {
+            "its client speaks another protocol version, and may have sessions".to_owned()
+        }
+    }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::explanation::fate;
 use super::table::Table;
-use super::words::{counted, duration, names_of, one_line, size};
+use super::words::{duration, names_of, one_line, size};
 use crate::api::{
     AgentStatus, BridgeMode, BridgeStatus, ChannelState, ChannelStatus, Counts, Status,
 };
+use crate::bridge::words::counted;
 
 /// The state of a bridge, its agents and their channels.
 pub fn status(status: &Status) -> String {
@@ -68,7 +69,7 @@ fn cells(channel: &ChannelStatus, names: &BTreeMap<String, String>) -> [String; 
     };
     let sessions = match channel.in_turn {
         0 => sessions,
-        turns => format!("{sessions}, {}", counted(turns, "turn")),
+        turns => format!("{sessions}, {}", counted(turns, "turn", "turns")),
     };
     let memory = channel.tree.map_or_else(|| "-".to_owned(), |tree| size(tree.memory_bytes));
     let clients: Vec<&str> = channel
@@ -89,7 +90,7 @@ fn state(channel: &ChannelStatus) -> String {
         }
         ChannelState::Ready { idle_ms: Some(idle) } => format!("{word}, idle {}", duration(*idle)),
         ChannelState::Ready { idle_ms: None } if channel.questions > 0 => {
-            format!("{word}, {}", counted(channel.questions, "question"))
+            format!("{word}, {}", counted(channel.questions, "question", "questions"))
         }
         _ => word.to_owned(),
     };
@@ -108,16 +109,16 @@ fn totals(counts: &Counts) -> String {
         }
     };
     detail(counts.in_turn, format!("{} in a turn", counts.in_turn));
-    detail(counts.questions, counted(counts.questions, "open question"));
+    detail(counts.questions, counted(counts.questions, "open question", "open questions"));
     detail(counts.without_client, format!("{} without a client", counts.without_client));
     detail(counts.opening, format!("{} opening", counts.opening));
     let details =
         if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
     format!(
         "{}{details}, {}, {}",
-        counted(counts.sessions, "session"),
-        counted(counts.channels, "channel"),
-        counted(counts.clients, "client")
+        counted(counts.sessions, "session", "sessions"),
+        counted(counts.channels, "channel", "channels"),
+        counted(counts.clients, "client", "clients")
     )
 }
 
@@ -125,7 +126,7 @@ fn of_agent(agent: &AgentStatus) -> Vec<String> {
     let name = one_line(&agent.name);
     let saving = agent.saving.map(|saving| {
         let about = saving.memory_bytes.map(|bytes| format!(", about {}", size(bytes)));
-        let processes = counted(saving.processes, "process");
+        let processes = counted(saving.processes, "process", "processes");
         format!("{name}: sharing saves {processes}{}", about.unwrap_or_default())
     });
     let apart = (!agent.apart.is_empty()).then(|| {

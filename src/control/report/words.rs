@@ -1,22 +1,19 @@
 //! Times, sizes and names, as a person reads them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use humantime::format_duration;
 
 use crate::api::ClientStatus;
+use crate::bridge::time::spelled;
 
 /// A time in milliseconds with its two largest units: `3h 12m`, `4m 59s`, `350ms`.
 pub fn duration(millis: u64) -> String {
     let whole = match millis {
         0..1_000 => millis,
-        1_000..60_000 => millis / 1_000 * 1_000,
-        60_000..3_600_000 => millis / 1_000 * 1_000,
+        1_000..3_600_000 => millis / 1_000 * 1_000,
         3_600_000..86_400_000 => millis / 60_000 * 60_000,
         _ => millis / 3_600_000 * 3_600_000,
     };
-    format_duration(Duration::from_millis(whole)).to_string()
+    spelled(whole).to_string()
 }
 
 /// A number of bytes with its unit: `512 B`, `1.5 KiB`, `412 MiB`.
@@ -38,15 +35,6 @@ pub fn size(bytes: u64) -> String {
     } else {
         format!("{value:.0} {}", UNITS[unit])
     }
-}
-
-/// A count with its noun: `1 session`, `2 sessions`.
-pub fn counted(count: usize, noun: &str) -> String {
-    let plural = match noun.strip_suffix("ss") {
-        Some(_) => format!("{noun}es"),
-        None => format!("{noun}s"),
-    };
-    format!("{count} {}", if count == 1 { noun } else { &plural })
 }
 
 /// The clients by their names in the bridge, each with the name of its program: `cl-1 Zed`.
@@ -95,7 +83,5 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_in_a_text_of_others() {
         assert_eq!(one_line("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
-        assert_eq!(counted(2, "process"), "2 processes");
-        assert_eq!(counted(1, "session"), "1 session");
     }
 }

@@ -1,6 +1,6 @@
 //! One connection to the control socket: JSON-RPC, one message a line, one after the other.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::sink::SinkExt;
@@ -13,16 +13,19 @@ use jsonrpsee::core::traits::IdProvider;
 use jsonrpsee::types::{ErrorCode, ErrorObject, Id, Params, Request, SubscriptionId};
 use jsonrpsee::{Extensions, MethodCallback};
 use serde_json::value::RawValue;
+use tokio::io::{Interest, Ready};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec, LinesCodecError};
 
 use crate::api::{FaultData, FaultKind};
 use crate::control::{LONGEST_REQUEST, LONGEST_RESPONSE};
 
-/// The most messages that wait for the peer.
-const MOST_MESSAGES: usize = 64;
+/// The most messages that wait for the peer. Each may be as long as an answer may be; events wait
+/// in a ring of their own.
+const MOST_MESSAGES: usize = 2;
 
 /// The most subscriptions of one connection.
 const MOST_SUBSCRIPTIONS: u32 = 4;
@@ -33,27 +36,21 @@ const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// The code of errors of the bridge itself.
 pub(super) const FAULT: i32 = -32000;
 
-/// Serves a connection until it is over.
-pub(super) async fn serve(stream: UnixStream, methods: &Methods, id: ConnectionId) {
+/// The time between two looks whether a peer that says nothing more is still there.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it is over, or until the bridge ends, which closes `end`.
+pub(super) async fn serve(
+    stream: UnixStream,
+    methods: &Methods,
+    id: ConnectionId,
+    mut end: watch::Receiver<()>,
+) {
     let (reading, writing) = stream.into_split();
     let mut lines = FramedRead::new(reading, LinesCodec::new_with_max_length(LONGEST_REQUEST));
-    let mut to_peer = FramedWrite::new(writing, LinesCodec::new());
-    let (outbox, mut messages) = mpsc::channel::<Box<RawValue>>(MOST_MESSAGES);
-    let write = async {
-        while let Some(message) = messages.recv().await {
-            match timeout(LONGEST_WRITE, to_peer.send(message.get())).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
-                Err(_) => {
-                    let millis = LONGEST_WRITE.as_millis();
-                    tracing::info!(
-                        "a control connection is ended: nothing was read for {millis} ms"
-                    );
-                    return;
-                }
-            }
-        }
-    };
+    let (outbox, messages) = mpsc::channel(MOST_MESSAGES);
+    let write = write(messages, writing);
+    tokio::pin!(write);
     let peer = Peer {
         methods,
         id,
@@ -61,28 +58,42 @@ pub(super) async fn serve(stream: UnixStream, methods: &Methods, id: ConnectionI
         subscriptions: BoundedSubscriptions::new(MOST_SUBSCRIPTIONS),
         names: Names::default(),
     };
-    let read = async move {
-        loop {
-            let answered = match lines.next().await {
-                Some(Ok(line)) => peer.line(&line).await,
-                Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
-                    let why = format!("a message is longer than {LONGEST_REQUEST} bytes");
-                    peer.fail(Id::Null, ErrorCode::OversizedRequest.code(), why).await;
-                    return;
-                }
-                // A line that is no UTF-8, or the end.
-                Some(Err(LinesCodecError::Io(_))) | None => return,
-            };
-            if answered.is_none() {
+    tokio::select! {
+        () = peer.listen(&mut lines, &mut end) => {}
+        () = &mut write => return,
+    }
+    drop(peer);
+    // Messages that wait are still written; a subscription lasts for as long as the peer is there.
+    tokio::select! {
+        () = &mut write => {}
+        () = hung_up(lines.get_ref()) => {}
+    }
+}
+
+/// Writes messages until there are no more, or until the peer does not take one.
+async fn write(mut messages: mpsc::Receiver<Box<RawValue>>, writing: OwnedWriteHalf) {
+    let mut to_peer = FramedWrite::new(writing, LinesCodec::new());
+    while let Some(message) = messages.recv().await {
+        match timeout(LONGEST_WRITE, to_peer.send(message.get())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                let millis = LONGEST_WRITE.as_millis();
+                tracing::info!("a control connection is ended: nothing was read for {millis} ms");
                 return;
             }
         }
-    };
-    // Messages that wait when the peer says nothing more are still written.
-    tokio::pin!(write);
-    tokio::select! {
-        () = read => write.await,
-        () = &mut write => {}
+    }
+}
+
+/// Waits until the peer has closed the connection, and not only its own direction.
+async fn hung_up(stream: &OwnedReadHalf) {
+    loop {
+        sleep(BETWEEN_LOOKS).await;
+        let ready = stream.as_ref().ready(Interest::WRITABLE).await;
+        if ready.is_ok_and(Ready::is_write_closed) {
+            return;
+        }
     }
 }
 
@@ -100,6 +111,9 @@ fn failure(id: Id<'_>, code: i32, why: String) -> Box<RawValue> {
     MethodResponse::error(id, ErrorObject::owned(code, why, data)).into_json()
 }
 
+/// The lines of a peer.
+type Requests = FramedRead<OwnedReadHalf, LinesCodec>;
+
 /// The peer of a connection.
 struct Peer<'a> {
     methods: &'a Methods,
@@ -110,6 +124,30 @@ struct Peer<'a> {
 }
 
 impl Peer<'_> {
+    /// Handles one line after the other, until the peer says nothing more, takes no answers any
+    /// more, or the bridge ends.
+    async fn listen(&self, lines: &mut Requests, end: &mut watch::Receiver<()>) {
+        loop {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                _ = end.changed() => return,
+            };
+            let answered = match line {
+                Some(Ok(line)) => self.line(&line).await,
+                Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
+                    let why = format!("a message is longer than {LONGEST_REQUEST} bytes");
+                    self.fail(Id::Null, ErrorCode::OversizedRequest.code(), why).await;
+                    None
+                }
+                // A line that is no UTF-8, or the end.
+                Some(Err(LinesCodecError::Io(_))) | None => None,
+            };
+            if answered.is_none() {
+                return;
+            }
+        }
+    }
+
     /// Handles a line; `None`: the peer takes no answers any more.
     async fn line(&self, line: &str) -> Option<()> {
         if line.trim_start().starts_with('[') {
@@ -181,10 +219,10 @@ fn is_notification(line: &str) -> bool {
 
 /// The ids of subscriptions: they are counted.
 #[derive(Debug, Default)]
-struct Names(Arc<std::sync::atomic::AtomicU64>);
+struct Names(AtomicU64);
 
 impl IdProvider for Names {
     fn next_id(&self) -> SubscriptionId<'static> {
-        SubscriptionId::Num(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        SubscriptionId::Num(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }

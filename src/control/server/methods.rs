@@ -26,7 +26,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 /// The time for one that follows the events to take one.
 const LONGEST_EVENT: Duration = Duration::from_secs(5);
 
-/// What the methods work with.
+/// The things that the methods work with.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) to_loop: mpsc::Sender<Inquiry>,

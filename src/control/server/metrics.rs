@@ -8,20 +8,27 @@ use prometheus::proto::{
 };
 
 use crate::api::{ChannelStatus, Counts};
-use crate::bridge::Counters;
 use crate::bridge::measures::{Histogram, Measures};
+use crate::bridge::{Counters, EndReason};
 use crate::runtime::{Figures, Passed, Traffic};
+
+const GAUGE: MetricType = MetricType::GAUGE;
+const COUNTER: MetricType = MetricType::COUNTER;
 
 /// The figures of a bridge, and the memory of its agents, as text.
 pub(super) fn text(figures: &Figures, channels: &[ChannelStatus]) -> String {
     let Figures { counts, in_state, counters, measures, traffic } = figures;
     let mut families = Families(Vec::new());
     let states = in_state.iter().map(|(state, count)| (*state, *count as u64));
-    families.gauges("sessions", "Sessions, live and opening.", "state", states);
-    families.gauges("channels", "Agent processes.", "state", by_state(channels));
+    families.each(GAUGE, ("sessions", "Sessions, live and opening."), "state", states);
+    families.each(GAUGE, ("channels", "Agent processes."), "state", by_state(channels));
     families.rows(*counts);
     let rss = channels.iter().filter_map(|channel| channel.tree).map(|tree| tree.memory_bytes);
-    families.gauge("agent_rss_bytes", "Resident memory of all process trees of agents.", rss.sum());
+    families.one(
+        GAUGE,
+        ("agent_rss_bytes", "Resident memory of all process trees of agents."),
+        rss.sum(),
+    );
     families.measures(measures);
     families.dropped(counters);
     families.traffic(traffic);
@@ -49,36 +56,22 @@ impl Families {
         self.0.push(family);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.add(name, help, MetricType::GAUGE, vec![gauge(Vec::new(), value)]);
+    /// A metric without labels.
+    fn one(&mut self, kind: MetricType, (name, help): (&str, &str), value: u64) {
+        self.add(name, help, kind, vec![metric(kind, Vec::new(), value)]);
     }
 
-    fn gauges(
+    /// A metric with this label, whose words have these values.
+    fn each(
         &mut self,
-        name: &str,
-        help: &str,
+        kind: MetricType,
+        (name, help): (&str, &str),
         label: &str,
         values: impl IntoIterator<Item = (&'static str, u64)>,
     ) {
         let values = values.into_iter();
-        let metrics = values.map(|(word, value)| gauge(vec![pair(label, word)], value)).collect();
-        self.add(name, help, MetricType::GAUGE, metrics);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.add(name, help, MetricType::COUNTER, vec![counter(Vec::new(), value)]);
-    }
-
-    fn counters(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: impl IntoIterator<Item = (&'static str, u64)>,
-    ) {
-        let values = values.into_iter();
-        let metrics = values.map(|(word, value)| counter(vec![pair(label, word)], value)).collect();
-        self.add(name, help, MetricType::COUNTER, metrics);
+        let metrics = values.map(|(word, value)| metric(kind, vec![pair(label, word)], value));
+        self.add(name, help, kind, metrics.collect());
     }
 
     fn times(&mut self, name: &str, help: &str, histogram: &Histogram) {
@@ -98,26 +91,26 @@ impl Families {
     }
 
     fn rows(&mut self, counts: Counts) {
-        self.gauge("clients", "Connected clients.", counts.clients as u64);
-        self.gauge(
-            "open_questions",
-            "Requests of agents without an answer.",
+        self.one(GAUGE, ("clients", "Connected clients."), counts.clients as u64);
+        self.one(
+            GAUGE,
+            ("open_questions", "Requests of agents without an answer."),
             counts.questions as u64,
         );
-        self.gauge("queued_bytes", "Bytes in all write queues.", counts.queued_bytes);
-        self.gauge(
-            "replay_bytes",
-            "Bytes kept for clients that join a session.",
+        self.one(GAUGE, ("queued_bytes", "Bytes in all write queues."), counts.queued_bytes);
+        self.one(
+            GAUGE,
+            ("replay_bytes", "Bytes kept for clients that join a session."),
             counts.replay_bytes,
         );
     }
 
     fn measures(&mut self, measures: &Measures) {
         let closes = measures.closes.iter().map(|(reason, count)| (reason.word(), *count));
-        self.counters("session_closes_total", "Sessions that ended.", "reason", closes);
+        self.each(COUNTER, ("session_closes_total", "Sessions that ended."), "reason", closes);
         let exits = measures.exits.iter().map(|(reason, count)| (*reason, *count));
-        self.counters("channel_exits_total", "Agent processes that ended.", "reason", exits);
-        let closed = measures.closes.get(&crate::bridge::EndReason::IdleTimeout);
+        self.each(COUNTER, ("channel_exits_total", "Agent processes that ended."), "reason", exits);
+        let closed = measures.closes.get(&EndReason::IdleTimeout);
         for (name, help, value) in [
             (
                 "nominated",
@@ -127,11 +120,11 @@ impl Families {
             ("vetoed", "Idle sessions that were kept for background work.", measures.vetoed),
             ("closed", "Sessions that were closed for being idle.", closed.copied().unwrap_or(0)),
         ] {
-            self.counter(&format!("reaper_{name}_total"), help, value);
+            self.one(COUNTER, (&format!("reaper_{name}_total"), help), value);
         }
         self.times(
             "handshake_seconds",
-            "From the start of an agent to its answer.",
+            "From initialize, sent as an agent starts, to its answer.",
             &measures.handshake,
         );
         self.times(
@@ -158,9 +151,18 @@ impl Families {
             ("cursors", counters.cursors),
             ("set_up_requests", counters.set_up_requests),
         ];
-        self.counters("dropped_total", "What was thrown away.", "what", what);
-        self.counter("refused_total", "Requests that were refused.", counters.refused);
-        self.counter("strikes_total", "Agents found without a sign of life.", counters.strikes);
+        self.each(
+            COUNTER,
+            ("dropped_total", "Things that were thrown away, by kind."),
+            "what",
+            what,
+        );
+        self.one(COUNTER, ("refused_total", "Requests that were refused."), counters.refused);
+        self.one(
+            COUNTER,
+            ("strikes_total", "Agents found without a sign of life."),
+            counters.strikes,
+        );
     }
 
     fn traffic(&mut self, traffic: &Traffic) {
@@ -173,8 +175,8 @@ impl Families {
         ];
         let of = |part: fn(&Passed) -> u64| all.map(|(name, passed)| (name, part(passed)));
         let (frames, bytes) = (of(|passed| passed.frames), of(|passed| passed.bytes));
-        self.counters("frames_total", "Messages.", "direction", frames);
-        self.counters("bytes_total", "Bytes of messages.", "direction", bytes);
+        self.each(COUNTER, ("frames_total", "Messages."), "direction", frames);
+        self.each(COUNTER, ("bytes_total", "Bytes of messages."), "direction", bytes);
     }
 }
 
@@ -185,19 +187,17 @@ fn pair(name: &str, value: &str) -> LabelPair {
     pair
 }
 
-fn gauge(labels: Vec<LabelPair>, value: u64) -> Metric {
-    let mut gauge = Gauge::default();
-    gauge.set_value(float(value));
+fn metric(kind: MetricType, labels: Vec<LabelPair>, value: u64) -> Metric {
     let mut metric = Metric::from_label(labels);
-    metric.set_gauge(gauge);
-    metric
-}
-
-fn counter(labels: Vec<LabelPair>, value: u64) -> Metric {
-    let mut counter = Counter::default();
-    counter.set_value(float(value));
-    let mut metric = Metric::from_label(labels);
-    metric.set_counter(counter);
+    if kind == COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(float(value));
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(float(value));
+        metric.set_gauge(gauge);
+    }
     metric
 }
 

@@ -1,4 +1,4 @@
-//! What the loop may ask about the agents' processes.
+//! The facts about the agents' processes that the loop may ask for.
 
 use std::rc::Rc;
 
