@@ -4,11 +4,13 @@
 //! [`Settings`]. Nothing here touches the protocol.
 
 mod args;
+mod check;
 mod commands;
 mod config_file;
 mod connect;
 mod control_socket;
 pub mod demo;
+mod editor;
 mod error;
 mod exit_code;
 mod file;
@@ -24,10 +26,13 @@ mod options;
 mod path_kinds;
 mod print;
 mod process_environment;
+#[cfg(target_os = "linux")]
+mod process_sight;
 mod reload;
 mod resolve;
 mod run;
 mod rust_log;
+mod scratch;
 mod serve;
 mod settings;
 mod show;
@@ -86,6 +91,7 @@ fn dispatch(line: CommandLine) -> ExitCode {
         Some(Subcommands::Run(run)) => run_agent(run),
         Some(Subcommands::Serve(serve)) => serve::serve(serve),
         Some(Subcommands::Connect(connect)) => connect_editor(connect),
+        Some(Subcommands::Check(check)) => check::check(check),
         Some(Subcommands::Reload(reload)) => reload::reload(reload.socket),
         Some(Subcommands::Tool(tool)) => tools::run(tool),
         Some(Subcommands::Config(flags)) => show_config(&flags.0),

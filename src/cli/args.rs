@@ -46,6 +46,24 @@ impl Flags {
         self.given.iter().map(|(index, value)| (*index, value.as_os_str()))
     }
 
+    /// The names of the options that were given.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.given.iter().map(|(index, _)| OPTIONS[*index].name)
+    }
+
+    /// The flags as arguments of another process.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = OsString> {
+        let given = self.given().map(|(index, value)| (OPTIONS[index].name, value));
+        let config = self.config_file.as_deref().map(|file| ("config", file));
+        // The last one, as `--agent` must be.
+        let agent = self.agent().map(|name| ("agent", name));
+        given.chain(config).chain(agent).map(|(name, value)| {
+            let mut word = OsString::from(format!("--{name}="));
+            word.push(value);
+            word
+        })
+    }
+
     /// Those of them that a command has.
     pub(super) fn of(&self, mode: Mode) -> Flags {
         let mut flags = self.clone();

@@ -1,6 +1,7 @@
 //! The command line: every command, with its arguments.
 
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
@@ -8,6 +9,7 @@ use clap_complete::Shell;
 
 use super::args::{FlagsOf, OfConnect, OfRun, OfServe};
 use super::near::nearest;
+use super::numbers::millis;
 use super::tools::args::Tool;
 
 /// One ACP endpoint in front of many agent processes: shared, closed when idle,
@@ -61,6 +63,14 @@ pub(super) enum Subcommands {
         after_help = PRECEDENCE
     )]
     Connect(ConnectArgs),
+    /// Check whether an agent works, and print the settings of editors for it
+    #[command(
+        next_line_help = true,
+        override_usage = "drawbridge check [OPTIONS] -- AGENT [ARGS]...\n       \
+                          drawbridge check [OPTIONS] --agent NAME [ARGS]...",
+        after_help = PRECEDENCE
+    )]
+    Check(CheckArgs),
     /// Make the daemon read its configuration file again
     Reload(ReloadArgs),
     /// The commands that look at running bridges and steer them
@@ -106,6 +116,31 @@ pub(super) struct ConnectArgs {
     /// The agent's command and its arguments; with --agent, more arguments
     #[arg(last = true, value_name = "AGENT")]
     pub(super) rest: Vec<OsString>,
+}
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) flags: FlagsOf<OfRun>,
+    /// Also run a turn with this prompt, in an empty directory, and restore its session in another
+    /// process of the agent. The agent may charge for it; it is permitted nothing
+    /// [default: no turn]
+    #[arg(long, value_name = "TEXT", help_heading = "Check")]
+    pub(super) prompt: Option<String>,
+    /// Time for each answer of the agent [default: 10s for the first one, or 5m if a package may be
+    /// fetched; 2m for the others]
+    #[arg(long, value_name = "DURATION", value_parser = wait, help_heading = "Check")]
+    pub(super) wait: Option<Duration>,
+    /// The agent's command and its arguments; with --agent, more arguments
+    #[arg(last = true, value_name = "AGENT")]
+    pub(super) rest: Vec<OsString>,
+}
+
+fn wait(text: &str) -> Result<Duration, &'static str> {
+    let millis = millis(OsStr::new(text)).filter(|millis| *millis > 0);
+    let refused = "give a duration of at least 1ms, such as 30s or 5m";
+    millis.map(Duration::from_millis).ok_or(refused)
 }
 
 /// The arguments of `serve`.

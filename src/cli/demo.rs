@@ -3,15 +3,12 @@
 //! The demonstration is a small editor. It starts this very program as a bridge
 //! in front of the stub agent, with short idle times, and prints what happens.
 
-mod editor;
 mod place;
-#[cfg(target_os = "linux")]
-mod sight;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -19,11 +16,11 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use self::editor::Editor;
 use self::place::Place;
-#[cfg(target_os = "linux")]
-use self::sight::Sight;
+use super::editor::Editor;
 use super::print::failure;
+#[cfg(target_os = "linux")]
+use super::process_sight::Sight;
 
 /// The options of the bridge, with idle times short enough to watch.
 const OPTIONS: [&str; 12] = [
@@ -41,6 +38,9 @@ const OPTIONS: [&str; 12] = [
     "--log-file=off",
 ];
 
+/// The demonstration fails if the bridge sends no message for this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs the demonstration's agent, the stub: `drawbridge demo-agent`.
 pub fn agent(arguments: Vec<OsString>) -> ExitCode {
     agent_stub::run(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()))
@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
 
 fn play() -> io::Result<()> {
     say("This is an editor. It starts `drawbridge -- AGENT` in place of the agent.\n")?;
-    let mut editor = Editor::start(&OPTIONS, &[])?;
+    let mut editor = in_front(&OPTIONS, &[])?;
     introduce(&mut editor)?;
     let first = open(&mut editor)?;
     let second = open(&mut editor)?;
@@ -75,15 +75,23 @@ fn play() -> io::Result<()> {
     shown
 }
 
+/// An editor in front of a bridge with these options, whose agent is the stub with these flags.
+fn in_front(options: &[&str], flags: &[&str]) -> io::Result<Editor> {
+    let program = env::current_exe()?;
+    let agent = [OsStr::new("--"), program.as_os_str(), OsStr::new("demo-agent")];
+    let (options, flags) = (options.iter().map(OsStr::new), flags.iter().map(OsStr::new));
+    Editor::start(options.chain(agent).chain(flags), Stdio::inherit(), PATIENCE)
+}
+
 /// Shows two editors on one agent by a daemon of their own, and kills the first one.
 fn two_editors(place: &Place) -> io::Result<()> {
     say("\n8. Two editors, each in front of `drawbridge connect`. The first one starts a daemon:")?;
     let (socket, config) = (place.file("socket"), place.file("config.toml"));
     let options = ["connect", "--socket", &socket, "--config", &config];
-    let mut first = Editor::start(&options, &[])?;
+    let mut first = in_front(&options, &[])?;
     introduce_silently(&mut first)?;
     let session = open(&mut first)?;
-    let mut second = Editor::start(&options, &[])?;
+    let mut second = in_front(&options, &[])?;
     introduce_silently(&mut second)?;
     let other = open(&mut second)?;
     let agents = [agent_of(&mut first, &session)?, agent_of(&mut second, &other)?];
@@ -140,7 +148,7 @@ fn quit(editor: &mut Editor) -> io::Result<()> {
 fn kill_the_bridge() -> io::Result<()> {
     say("\n7. An agent that is deaf to the end of its stdin and to SIGTERM starts a child in a")?;
     say("   session of its own. Then the bridge is killed with SIGKILL. Before:")?;
-    let mut editor = Editor::start(&OPTIONS, &["--deaf-stdin", "--deaf-term"])?;
+    let mut editor = in_front(&OPTIONS, &["--deaf-stdin", "--deaf-term"])?;
     introduce_silently(&mut editor)?;
     let cwd = env::current_dir()?;
     let id = editor.ask("session/new", &json!({"cwd": cwd, "mcpServers": []}))?;
@@ -183,7 +191,7 @@ fn introduce_silently(editor: &mut Editor) -> io::Result<Value> {
     let offer = json!({"_meta": {"drawbridge": {"events": true}}});
     let id =
         editor.ask("initialize", &json!({"protocolVersion": 1, "clientCapabilities": offer}))?;
-    editor.result(id)
+    Ok(editor.result(id)?)
 }
 
 fn open(editor: &mut Editor) -> io::Result<String> {
@@ -196,7 +204,7 @@ fn open(editor: &mut Editor) -> io::Result<String> {
 
 fn prompt(editor: &mut Editor, session: &str, script: &str) -> io::Result<u64> {
     let content = json!([{"type": "text", "text": script}]);
-    editor.ask("session/prompt", &json!({"sessionId": session, "prompt": content}))
+    Ok(editor.ask("session/prompt", &json!({"sessionId": session, "prompt": content}))?)
 }
 
 /// Asks both sessions for the process that serves them, and returns its id.

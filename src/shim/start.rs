@@ -111,6 +111,11 @@ fn runtime_directory() -> PathBuf {
     format!("/run/user/{}", geteuid()).into()
 }
 
+/// Whether the user has a service manager that starts the daemon.
+pub fn has_service_manager() -> bool {
+    manager_may_start().is_some()
+}
+
 /// The path of this program, if the user has a service manager that can start it.
 fn manager_may_start() -> Option<PathBuf> {
     let manager = runtime_directory().join("systemd/private");

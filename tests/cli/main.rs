@@ -1,6 +1,7 @@
 //! The command line, from outside: the real binary, its output, its exit code.
 
 mod agents;
+mod check;
 mod commands;
 mod configuration;
 mod errors;

@@ -30,7 +30,7 @@ fn tools() -> String {
     };
     [
         "status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events",
-        "metrics", "ls",
+        "metrics", "ls", "check",
     ]
     .map(of)
     .concat()

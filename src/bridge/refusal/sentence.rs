@@ -107,7 +107,7 @@ impl Refusal {
             }
             Refusal::HandshakeTimeout { agent, millis } => format!(
                 "The agent `{agent}` did not answer `initialize` within {}; \
-                 start it by hand to see what it does, or raise --initialize-timeout-ms.",
+                 look at it with `drawbridge check`, or raise --initialize-timeout-ms.",
                 spelled(*millis)
             ),
             Refusal::ProtocolBroken { agent, what } => {
