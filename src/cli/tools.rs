@@ -7,6 +7,7 @@ mod logs;
 mod orders;
 mod restart;
 mod sight;
+mod top;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ pub(super) fn run(tool: Tool) -> ExitCode {
             Tool::Stop(args) => orders::stop(args).await,
             Tool::Restart(args) => restart::restart(args).await,
             Tool::Events(args) => events::events(args).await,
+            Tool::Top(args) => top::top(args).await,
         }
     });
     done.unwrap_or_else(Failure::exit)

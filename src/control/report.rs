@@ -8,6 +8,6 @@ mod words;
 
 pub use self::explanation::{explanation, fate};
 pub use self::sessions::sessions;
-pub use self::status::status;
+pub use self::status::{channel_state, status};
 pub use self::table::Table;
 pub use self::words::{duration, names_of, one_line, size};

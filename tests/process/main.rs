@@ -55,6 +55,7 @@ mod sharing;
 mod shutdown;
 mod stderr;
 mod stdio;
+mod top;
 mod transcript;
 mod trees;
 mod updates;

@@ -30,7 +30,7 @@ fn tools() -> String {
     };
     [
         "status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events",
-        "metrics", "ls", "check",
+        "metrics", "ls", "check", "top",
     ]
     .map(of)
     .concat()

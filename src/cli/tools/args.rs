@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 pub(in crate::cli) enum Tool {
     /// Show the bridge, its agents and what becomes of them
     Status(StatusArgs),
+    /// Watch the bridges, their agents and sessions, and steer them by keys
+    Top(TopArgs),
     /// Show the sessions
     Sessions(SessionsArgs),
     /// Close a session
@@ -61,6 +63,29 @@ pub(in crate::cli) struct StatusArgs {
     /// With --explain: this channel alone, such as ch-3
     #[arg(value_name = "CHANNEL", requires = "explain")]
     pub(in crate::cli) channel: Option<String>,
+}
+
+/// The arguments of `top`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct TopArgs {
+    /// The bridge with this process id [default: all]
+    #[arg(long, value_name = "PID", conflicts_with = "socket")]
+    pub(in crate::cli) bridge: Option<u32>,
+    /// The daemon at this socket [default: all bridges]
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) socket: Option<OsString>,
+    /// Print the view once, in this size [default: that of the terminal, or 80x24]
+    #[arg(long, value_name = "COLUMNSxROWS", num_args = 0..=1, require_equals = true, value_parser = view_size)]
+    pub(in crate::cli) once: Option<Option<(u16, u16)>>,
+}
+
+fn view_size(text: &str) -> Result<(u16, u16), &'static str> {
+    let size = text.split_once('x').and_then(|(columns, rows)| {
+        Some((columns.parse::<u16>().ok()?, rows.parse::<u16>().ok()?))
+    });
+    let fits =
+        |(columns, rows): &(u16, u16)| (20..=1000).contains(columns) && (8..=1000).contains(rows);
+    size.filter(fits).ok_or("give columns and rows, such as 80x24")
 }
 
 /// The arguments of `sessions`.

@@ -59,6 +59,12 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// The refusal of a bridge.
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {

@@ -38,7 +38,7 @@ pub(super) async fn events(args: EventsArgs) -> Result<ExitCode, Failure> {
 }
 
 /// An event as a line for a person.
-fn text(event: &BridgeEvent) -> String {
+pub(super) fn text(event: &BridgeEvent) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(event.at);
     format!("{}  {}", format_rfc3339_millis(at), one_line(&what(&event.what)))
 }

@@ -139,7 +139,7 @@ pub(super) async fn sessions(args: SessionsArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Every session of a bridge, page by page.
-async fn all_sessions(link: &Link) -> Result<Vec<SessionStatus>, Failure> {
+pub(super) async fn all_sessions(link: &Link) -> Result<Vec<SessionStatus>, Failure> {
     let (mut all, mut opening, mut after) = (Vec::new(), Vec::new(), None);
     loop {
         let page = link.sessions(after, None).await?;

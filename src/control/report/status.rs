@@ -79,10 +79,11 @@ fn cells(channel: &ChannelStatus, names: &BTreeMap<String, String>) -> [String; 
         .collect();
     let clients = if clients.is_empty() { "-".to_owned() } else { clients.join(", ") };
     let (agent, id) = (one_line(&channel.agent), channel.id.clone());
-    [agent, id, state(channel), sessions, memory, clients, fate(&channel.fate)]
+    [agent, id, channel_state(channel), sessions, memory, clients, fate(&channel.fate)]
 }
 
-fn state(channel: &ChannelStatus) -> String {
+/// The state of a channel in a few words.
+pub fn channel_state(channel: &ChannelStatus) -> String {
     let word = channel.state.word();
     let state = match &channel.state {
         ChannelState::Starting { for_ms } | ChannelState::Stopping { for_ms, .. } => {
