@@ -42,6 +42,8 @@ pub struct BridgeStatus {
     pub socket: Option<String>,
     /// The log file; `None`: it has none.
     pub log_file: Option<String>,
+    /// The address at which it serves metrics by HTTP; `None`: it does not.
+    pub metrics: Option<String>,
     /// Its resident memory, without its agents and keepers; `None`: the system does not show it.
     pub memory_bytes: Option<u64>,
     /// The program that has started it, of a bridge that serves that one editor; `None`: it is not

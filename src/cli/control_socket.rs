@@ -1,5 +1,6 @@
-//! The control socket of the bridge that this process runs.
+//! The control socket of the bridge that this process runs, and its listener for metrics.
 
+use std::io;
 use std::path::PathBuf;
 
 use tokio::sync::watch;
@@ -7,7 +8,7 @@ use tokio::sync::watch;
 use super::mode::Mode;
 use super::settings::Settings;
 use crate::api::{BridgeMode, BridgeStatus, ConfigValue, Program};
-use crate::control::{Control, ControlSetup, start};
+use crate::control::{Control, ControlSetup, ControlSocket, HttpDoor, start};
 use crate::link::peer::Namespaces;
 use crate::processes;
 use crate::runtime::ControlPort;
@@ -15,16 +16,30 @@ use crate::runtime::ControlPort;
 /// The values of all options, for the socket, which may change when the file is read again.
 pub(super) type Values = watch::Sender<Vec<ConfigValue>>;
 
-/// Opens the control socket, unless `--control=false`. A bridge goes on without one that cannot be
-/// opened: it is there for people alone.
+/// Opens the control socket, unless `--control=false`, and the listener for metrics, if there is
+/// to be one. A bridge goes on without those that cannot be opened: they are there for people alone.
 pub(super) fn open(
     settings: &Settings,
     mode: Mode,
     (socket, log_file): (Option<String>, Option<PathBuf>),
     values: &Values,
 ) -> (Option<Control>, Option<ControlPort>) {
-    if !settings.control {
+    let namespaces = match settings.allow_foreign_namespaces {
+        true => Namespaces::Any,
+        false => Namespaces::Own,
+    };
+    let control = settings.control.then(|| said(mode, "no control socket", ControlSocket::bind()));
+    let http = settings.metrics_listen.map(|address| {
+        let opened = HttpDoor::open(address, settings.metrics_token_file.as_deref());
+        said(mode, &format!("no metrics at {address}"), opened)
+    });
+    let (control, http) = (control.flatten(), http.flatten());
+    if control.is_none() && http.is_none() {
         return (None, None);
+    }
+    let metrics = http.as_ref().and_then(|door| door.address().ok());
+    if let Some(address) = metrics {
+        tracing::info!("metrics are served at http://{address}/metrics");
     }
     let is_daemon = mode == Mode::Serve;
     let bridge = BridgeStatus {
@@ -36,23 +51,26 @@ pub(super) fn open(
         is_leaving: false,
         socket,
         log_file: log_file.map(|path| path.display().to_string()),
+        metrics: metrics.map(|address| address.to_string()),
         memory_bytes: None,
         started_by: if is_daemon { None } else { parent() },
     };
-    let namespaces = match settings.allow_foreign_namespaces {
-        true => Namespaces::Any,
-        false => Namespaces::Own,
-    };
-    match start(ControlSetup { bridge, config: values.subscribe(), namespaces }) {
-        Ok((control, port)) => (Some(control), Some(port)),
-        Err(error) if is_daemon => {
-            tracing::warn!("there is no control socket: {error}");
-            (None, None)
-        }
-        // An editor may show a warning as an error.
+    let socket = control.map(|socket| (socket, namespaces));
+    let setup = ControlSetup { bridge, config: values.subscribe(), socket, http };
+    said(mode, "no control socket", start(setup)).unzip()
+}
+
+/// The thing that was opened; one that was not is said in the log.
+fn said<T>(mode: Mode, what: &str, opened: io::Result<T>) -> Option<T> {
+    match opened {
+        Ok(opened) => Some(opened),
         Err(error) => {
-            tracing::info!("there is no control socket: {error}");
-            (None, None)
+            match mode {
+                Mode::Serve => tracing::warn!("there is {what}: {error}"),
+                // An editor may show a warning as an error.
+                Mode::Run | Mode::Connect => tracing::info!("there is {what}: {error}"),
+            }
+            None
         }
     }
 }

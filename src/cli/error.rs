@@ -1,6 +1,7 @@
 //! The errors of a configuration, as sentences for a person.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -91,6 +92,17 @@ pub enum ConfigError {
         sessions_origin: Box<Origin>,
         /// Where the rule for sharing came from.
         share_origin: Box<Origin>,
+    },
+    /// Metrics that every machine of the network could read.
+    #[error(
+        "{origin}: {address} is no loopback address, so --metrics-token-file must name a file with \
+         a token; or listen at 127.0.0.1"
+    )]
+    OpenMetrics {
+        /// The address.
+        address: SocketAddr,
+        /// Where it came from.
+        origin: Box<Origin>,
     },
     /// A file that cannot be read. A file at the default path may be absent.
     #[error("the configuration file {}{} is not read: {reason}", .path.display(), named_by(.origin))]

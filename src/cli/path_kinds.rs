@@ -34,22 +34,24 @@ impl ValueKind for LogPath {
     }
 }
 
-/// The path of a socket, or `auto`.
-pub(super) struct SocketPath;
+/// A path, or a word that stands for none.
+pub(super) struct OptionalPath {
+    /// The word: `auto` or `none`.
+    pub(super) word: &'static str,
+}
 
-impl ValueKind for SocketPath {
+impl ValueKind for OptionalPath {
     type Value = Option<PathBuf>;
 
     fn read(&self, text: &OsStr) -> Result<Option<PathBuf>, String> {
-        match text.to_str() {
-            Some("") => Err("give a path or auto".to_owned()),
-            Some("auto") => Ok(None),
-            _ => Ok(Some(PathBuf::from(text))),
+        if text.is_empty() {
+            return Err(format!("give a path or {}", self.word));
         }
+        Ok((text != self.word).then(|| PathBuf::from(text)))
     }
 
     fn write(&self, value: &Option<PathBuf>) -> String {
-        value.as_ref().map_or_else(|| "auto".to_owned(), |path| path.display().to_string())
+        value.as_ref().map_or_else(|| self.word.to_owned(), |path| path.display().to_string())
     }
 
     fn face(&self) -> Face {

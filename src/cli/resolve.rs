@@ -252,7 +252,13 @@ impl Draft {
                 (false, false) => return self.too_few_channels(channels, sessions),
             }
         }
-        Ok(())
+        let open = self.settings.metrics_listen.filter(|address| !address.ip().is_loopback());
+        match open {
+            Some(address) if self.settings.metrics_token_file.is_none() => {
+                Err(ConfigError::OpenMetrics { address, origin: self.origin("metrics-listen") })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn too_few_channels(&self, channels: usize, sessions: usize) -> Result<(), ConfigError> {

@@ -37,9 +37,11 @@ use crate::shim::start::READY;
 const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
 
 /// The options that are read at the start only, beside those of the log.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 9] = [
     "socket",
     "control",
+    "metrics-listen",
+    "metrics-token-file",
     "allow-foreign-namespaces",
     "max-frame-bytes",
     "outbox-bytes",

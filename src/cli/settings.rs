@@ -1,6 +1,7 @@
 //! The settings of one run, with their defaults.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::error::ConfigError;
@@ -29,6 +30,10 @@ pub struct Settings {
     pub allow_foreign_namespaces: bool,
     /// Whether there is a control socket.
     pub control: bool,
+    /// The address at which metrics are served by HTTP; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The file with the token that is asked for there; `None`: none is.
+    pub metrics_token_file: Option<PathBuf>,
     /// Whether agents run without keepers.
     pub no_keeper: bool,
     /// Processes that are left alone when the tree of an agent is ended.
@@ -53,6 +58,8 @@ impl Default for Settings {
             socket: None,
             allow_foreign_namespaces: false,
             control: true,
+            metrics_listen: None,
+            metrics_token_file: None,
             no_keeper: false,
             spare: Spare::default(),
             passing: EnvironmentRules::default(),

@@ -1,6 +1,7 @@
-//! The server of the control socket: the thread that keeps it, and whom it lets in.
+//! The server of the control socket and of metrics: their thread, and whom the socket lets in.
 
 mod connection;
+mod http;
 mod methods;
 mod metrics;
 mod weight;
@@ -18,7 +19,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use self::http::HttpDoor;
 use self::methods::Context;
+use super::AFTER_FAILURE;
 use super::place::OwnSocket;
 use super::rpc::ControlApiServer;
 use crate::api::{BridgeStatus, ConfigValue};
@@ -31,27 +34,26 @@ const MOST_CONNECTIONS: usize = 64;
 /// The most questions and orders that wait for the loop.
 const MOST_INQUIRIES: usize = 16;
 
-/// The pause after a connection that could not be taken.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
-
-/// The settings of a control socket.
+/// The settings of the server.
 #[derive(Debug)]
 pub struct ControlSetup {
     /// The facts about the bridge that are known at its start.
     pub bridge: BridgeStatus,
     /// The configuration, as it is at each moment.
     pub config: watch::Receiver<Vec<ConfigValue>>,
-    /// The namespaces that a peer may live in.
-    pub namespaces: Namespaces,
+    /// The control socket, and the namespaces that a peer may live in; `None`: there is none.
+    pub socket: Option<(ControlSocket, Namespaces)>,
+    /// The listener for HTTP; `None`: there is none.
+    pub http: Option<HttpDoor>,
 }
 
 /// The time in which the last answers are written when the bridge ends.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// The control socket of this bridge, which is removed with this value.
+/// The control socket of a bridge, and its listener for HTTP, which end with this value.
 #[derive(Debug)]
 pub struct Control {
-    socket: OwnSocket,
+    socket: Option<OwnSocket>,
     /// Dropped to end the thread.
     lives: Option<oneshot::Sender<()>>,
     /// Closed when the thread has ended.
@@ -60,61 +62,106 @@ pub struct Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.socket.remove();
+        if let Some(socket) = &self.socket {
+            socket.remove();
+        }
         // The one who has asked for the end waits for the answer.
         drop(self.lives.take());
         let _ = self.over.recv_timeout(LAST_WORDS + LAST_WORDS);
     }
 }
 
-/// Binds the control socket of this process and keeps it in a thread of its own. Returns what
-/// keeps it there, and the loop's end of it.
+/// A control socket that is bound.
+#[derive(Debug)]
+pub struct ControlSocket(OwnSocket, StdListener);
+
+impl ControlSocket {
+    /// Binds the control socket of this process.
+    ///
+    /// # Errors
+    /// If there is no directory for it that is the user's alone, or those of the system.
+    pub fn bind() -> io::Result<ControlSocket> {
+        let (socket, listener) = OwnSocket::bind()?;
+        listener.set_nonblocking(true)?;
+        tracing::debug!("the control socket is {}", socket.path().display());
+        Ok(ControlSocket(socket, listener))
+    }
+}
+
+/// Serves in a thread of its own. Returns what keeps it there, and the loop's end of it.
 ///
 /// # Errors
-/// If there is no directory for it that is the user's alone, or those of the system.
+/// If the system has no thread.
 #[allow(clippy::disallowed_methods)] // looks into the process table must not hold the loop
 pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
-    let (socket, listener) = OwnSocket::bind()?;
-    listener.set_nonblocking(true)?;
     let (to_loop, inquiries) = mpsc::channel(MOST_INQUIRIES);
     let (lives, ended) = oneshot::channel();
-    let ControlSetup { bridge, config, namespaces } = setup;
+    let ControlSetup { bridge, config, socket, http } = setup;
     let context = Context { to_loop, bridge, config };
+    let (socket, listener) = match socket {
+        Some((ControlSocket(socket, listener), namespaces)) => {
+            (Some(socket), Some((listener, namespaces)))
+        }
+        None => (None, None),
+    };
     let (is_over, over) = sync_channel::<()>(0);
     std::thread::Builder::new().name("control".into()).spawn(move || {
         let _is_over = is_over;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let kept = runtime.and_then(|runtime| {
-            let kept = runtime.block_on(keep(listener, context, namespaces, ended));
-            // Tasks of subscriptions may still wait.
-            runtime.shutdown_background();
-            kept
-        });
-        if let Err(error) = kept {
-            tracing::error!("the control socket is not served: {error}");
+        match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                runtime.block_on(serve(listener, http, context, ended));
+                // Tasks of subscriptions may still wait.
+                runtime.shutdown_background();
+            }
+            Err(error) => tracing::error!("the control socket is not served: {error}"),
         }
     })?;
-    tracing::debug!("the control socket is {}", socket.path().display());
     Ok((Control { socket, lives: Some(lives), over }, ControlPort { inquiries }))
 }
 
-/// Takes connections until the bridge ends.
+/// Serves both listeners until the bridge ends.
+async fn serve(
+    socket: Option<(StdListener, Namespaces)>,
+    http: Option<HttpDoor>,
+    context: Context,
+    ended: oneshot::Receiver<()>,
+) {
+    // Closed at the end of the bridge.
+    let (ends, end) = watch::channel(());
+    let mut doors = JoinSet::new();
+    if let Some(door) = http {
+        doors.spawn(http::keep(door, context.clone(), end.clone()));
+    }
+    if let Some((listener, namespaces)) = socket {
+        doors.spawn(keep(listener, context, namespaces, end));
+    }
+    let _ = ended.await;
+    drop(ends);
+    let last_words = async {
+        while let Some(kept) = doors.join_next().await {
+            if let Ok(Err(error)) = kept {
+                tracing::error!("the control socket is not served: {error}");
+            }
+        }
+    };
+    let _ = timeout(LAST_WORDS, last_words).await;
+}
+
+/// Takes connections to the control socket until the bridge ends, and waits for the last ones.
 async fn keep(
     listener: StdListener,
     context: Context,
     namespaces: Namespaces,
-    mut ended: oneshot::Receiver<()>,
+    mut end: watch::Receiver<()>,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let methods = Arc::new(context.into_rpc());
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
-    // Closed at the end of the bridge.
-    let (ends, end) = watch::channel(());
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
-            _ = &mut ended => break,
+            _ = end.changed() => break,
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
@@ -142,8 +189,7 @@ async fn keep(
             drop(place);
         });
     }
-    drop(ends);
-    let _ = timeout(LAST_WORDS, async { while connections.join_next().await.is_some() {} }).await;
+    while connections.join_next().await.is_some() {}
     Ok(())
 }
 

@@ -41,6 +41,7 @@ mod ledger;
 mod liveness;
 mod long_lines;
 mod memory;
+mod metrics;
 mod odd_machines;
 mod peers;
 mod pressure;

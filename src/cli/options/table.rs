@@ -5,11 +5,12 @@ use super::words::{
     AT_CAPACITY, BACKGROUND_WORK, EXTENSION_EVENTS, IDLE_POLICY, LOG_FORMAT, PERMISSION_POLICY,
     PROMPT_QUEUE, SHARE,
 };
+use crate::cli::address_kind::ListenAddress;
 use crate::cli::kinds::{
     Bytes, Count, Filter, Millis, Name, ProgramNames, Switch, Timeout, ValueKind,
 };
 use crate::cli::mode::{EVERY, RUN, RUN_CONNECT, RUN_SERVE, SERVE, SERVE_CONNECT};
-use crate::cli::path_kinds::{LogPath, SocketPath};
+use crate::cli::path_kinds::{LogPath, OptionalPath};
 use crate::cli::variable_kinds::{VariableNames, VariableValues};
 
 const LIMIT: Timeout = Timeout { at_least: 0 };
@@ -265,7 +266,7 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
          drawbridge connect has started it. never: it stays"
     ),
     option!(
-        "socket", SERVE_CONNECT, CLIENTS, SocketPath => socket,
+        "socket", SERVE_CONNECT, CLIENTS, OptionalPath { word: "auto" } => socket,
         "Socket of the daemon; nobody else may be able to write to its directory. auto: in the \
          user's runtime directory, else in the state directory"
     ),
@@ -277,6 +278,17 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
         "control", RUN_SERVE, LOGS, Switch => control,
         "Control socket of this bridge, for drawbridge status, close, stop and the like. \
          --control=false: there is none"
+    ),
+    option!(
+        "metrics-listen", RUN_SERVE, LOGS, ListenAddress => metrics_listen,
+        "Address and port at which metrics for Prometheus and the health of the bridge are served \
+         by HTTP, such as 127.0.0.1:9464. Every user of the machine can read them there; \
+         drawbridge metrics needs no port. An address that is no loopback one needs \
+         --metrics-token-file. Port 0: any free one. off: none"
+    ),
+    option!(
+        "metrics-token-file", RUN_SERVE, LOGS, OptionalPath { word: "none" } => metrics_token_file,
+        "File with the token that those who ask for metrics must send. none: no token is needed"
     ),
     option!(
         "max-frame-bytes", RUN_SERVE, WIRE, Bytes { at_least: 1024 } => max_frame_bytes,

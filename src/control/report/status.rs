@@ -56,6 +56,7 @@ fn head(bridge: &BridgeStatus) -> Vec<String> {
     let mut places = Vec::new();
     places.extend(bridge.socket.iter().map(|path| format!("socket {}", one_line(path))));
     places.extend(bridge.log_file.iter().map(|path| format!("log {}", one_line(path))));
+    places.extend(bridge.metrics.iter().map(|address| format!("metrics http://{address}/metrics")));
     if !places.is_empty() {
         lines.push(places.join(", "));
     }

@@ -27,7 +27,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 const LONGEST_EVENT: Duration = Duration::from_secs(5);
 
 /// The things that the methods work with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) to_loop: mpsc::Sender<Inquiry>,
     pub(super) bridge: BridgeStatus,
@@ -49,7 +49,13 @@ impl Context {
         })
     }
 
-    async fn snapshot(&self) -> RpcResult<Status> {
+    /// The measures as text.
+    pub(super) async fn measures(&self) -> RpcResult<String> {
+        let (figures, channels) = self.ask(Inquiry::Figures).await?;
+        Ok(metrics::text(&figures, &weighed(channels)))
+    }
+
+    pub(super) async fn snapshot(&self) -> RpcResult<Status> {
         let snapshot = self.ask(Inquiry::Snapshot).await?;
         let Snapshot { age_ms, is_ending, is_leaving, counts, mut agents, channels, mut clients } =
             snapshot;
@@ -156,8 +162,7 @@ impl ControlApiServer for Context {
     }
 
     async fn metrics(&self) -> RpcResult<String> {
-        let (figures, channels) = self.ask(Inquiry::Figures).await?;
-        Ok(metrics::text(&figures, &weighed(channels)))
+        self.measures().await
     }
 
     async fn stop(&self, how: Stop) -> RpcResult<Stopped> {
