@@ -24,6 +24,7 @@ mod named_agents;
 mod near;
 mod numbers;
 mod options;
+mod or_without;
 mod path_kinds;
 mod print;
 mod process_environment;
@@ -39,6 +40,8 @@ mod settings;
 mod show;
 mod startup_line;
 mod tools;
+mod trace;
+mod trace_file;
 mod variable_kinds;
 mod warning;
 
@@ -95,6 +98,7 @@ fn dispatch(line: CommandLine) -> ExitCode {
         Some(Subcommands::Check(check)) => check::check(check),
         Some(Subcommands::Reload(reload)) => reload::reload(reload.socket),
         Some(Subcommands::Tool(tool)) => tools::run(tool),
+        Some(Subcommands::Trace(arguments)) => trace::trace(&arguments),
         Some(Subcommands::Config(flags)) => show_config(&flags.0),
         Some(Subcommands::Demo) => demo::run(),
         Some(Subcommands::Completions { shell }) => completions(shell),

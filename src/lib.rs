@@ -20,6 +20,7 @@
 //! | [`processes`] | the process table, and the names that are left alone | channels |
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
 //! | [`secrets`] | what is not to be quoted, by name and by shape | who quotes it |
+//! | [`trace`] | the file of the messages that pass, and its lines | who passes them |
 //! | [`user_files`] | directories and files of the user alone | what is in them |
 //! | [`control`] | the control socket, for people and their programs | the protocol, the core |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
@@ -44,5 +45,6 @@ pub mod processes;
 pub mod runtime;
 pub mod secrets;
 pub mod shim;
+pub mod trace;
 pub mod user_files;
 pub mod wire;

@@ -32,8 +32,8 @@ mod signals;
 pub(crate) mod start_over;
 pub(crate) mod stdio;
 mod surroundings;
+mod tap;
 mod tell;
-mod traffic;
 
 use std::io;
 use std::panic::resume_unwind;
@@ -63,7 +63,8 @@ use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};
 use self::signals::{Signal, Signals};
-pub use self::traffic::{Passed, Traffic};
+use self::tap::Tap;
+pub use self::tap::{Passed, Traffic};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
 use crate::wire::Lines;
 
@@ -132,7 +133,7 @@ struct Loop {
     earlier: Earlier,
     control: Option<ControlPort>,
     events: Events,
-    traffic: Traffic,
+    tap: Tap,
     /// The number of the client that connected last.
     last_client: u64,
     marks: Rc<Notify>,
@@ -211,7 +212,7 @@ impl Loop {
             earlier: Earlier { daemons: EarlierBridges::default(), is_sweeping },
             control: setup.control,
             events: Events::new(),
-            traffic: Traffic::default(),
+            tap: Tap::new(setup.trace),
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),
             clock,
@@ -321,7 +322,7 @@ impl Loop {
         match input {
             Input::FromClient(client, batch) => {
                 rest = batch.serve(|received| {
-                    self.traffic.from_clients.came(&received);
+                    self.tap.came_from_client(client, &received);
                     match received {
                         Lines::One(frame) => self.client_says(client, frame, now),
                         Lines::Run(run) => {
@@ -343,7 +344,7 @@ impl Loop {
             Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {
                 rest = batch.serve(|received| {
-                    self.traffic.from_agents.came(&received);
+                    self.tap.came_from_agent(channel, &received);
                     let event = match received {
                         Lines::One(frame) => Event::ChannelFrame { channel, frame },
                         Lines::Run(run) => Event::ChannelRun { channel, run },

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// The text in place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 
 /// The most texts that are remembered; further ones are not.
 const MOST: usize = 1024;
@@ -85,7 +85,7 @@ fn in_ascii(text: &str) -> String {
 
 /// Whether a variable, a header or a field with this name holds a secret: one of the words of the
 /// name says so. `TOKENIZERS` and `AUTHOR` are other words, and `AUTH_TYPE` is a type.
-fn names_secret(name: &str) -> bool {
+pub fn names_secret(name: &str) -> bool {
     const TELLING: [&str; 8] =
         ["key", "token", "secret", "password", "passwd", "passphrase", "credential", "cookie"];
     const TELLING_AT_THE_END: [&str; 5] = ["auth", "authorization", "credentials", "pwd", "pass"];

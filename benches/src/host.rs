@@ -38,6 +38,7 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
         descriptor_limit: None,
         trees: None,
         control: None,
+        trace: None,
         keeper: false,
         state: None,
         log: logs.place(),

@@ -1,6 +1,7 @@
 //! The command line: every command, with its arguments.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -76,6 +77,8 @@ pub(super) enum Subcommands {
     /// The commands that look at running bridges and steer them
     #[command(flatten)]
     Tool(Tool),
+    /// Show the trace that --trace-frames has written, session by session
+    Trace(TraceArgs),
     /// Print the value of every option and its origin
     #[command(next_line_help = true, after_help = PRECEDENCE)]
     Config(FlagsOf<OfRun>),
@@ -135,6 +138,20 @@ pub(super) struct CheckArgs {
     /// The agent's command and its arguments; with --agent, more arguments
     #[arg(last = true, value_name = "AGENT")]
     pub(super) rest: Vec<OsString>,
+}
+
+/// The arguments of `trace`.
+#[derive(Args, Debug)]
+pub(super) struct TraceArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Only the session with this id
+    #[arg(long, value_name = "SESSION")]
+    pub(super) session: Option<String>,
+    /// Also the messages, if the file holds them (--trace-payloads)
+    #[arg(long)]
+    pub(super) payloads: bool,
 }
 
 fn wait(text: &str) -> Result<Duration, &'static str> {

@@ -1,11 +1,11 @@
 //! The control socket of the bridge that this process runs, and its listener for metrics.
 
-use std::io;
 use std::path::PathBuf;
 
 use tokio::sync::watch;
 
 use super::mode::Mode;
+use super::or_without::or_without;
 use super::settings::Settings;
 use crate::api::{BridgeMode, BridgeStatus, ConfigValue, Program};
 use crate::control::{Control, ControlSetup, ControlSocket, HttpDoor, start};
@@ -28,10 +28,11 @@ pub(super) fn open(
         true => Namespaces::Any,
         false => Namespaces::Own,
     };
-    let control = settings.control.then(|| said(mode, "no control socket", ControlSocket::bind()));
+    let control =
+        settings.control.then(|| or_without(mode, "no control socket", ControlSocket::bind()));
     let http = settings.metrics_listen.map(|address| {
         let opened = HttpDoor::open(address, settings.metrics_token_file.as_deref());
-        said(mode, &format!("no metrics at {address}"), opened)
+        or_without(mode, &format!("no metrics at {address}"), opened)
     });
     let (control, http) = (control.flatten(), http.flatten());
     if control.is_none() && http.is_none() {
@@ -57,22 +58,7 @@ pub(super) fn open(
     };
     let socket = control.map(|socket| (socket, namespaces));
     let setup = ControlSetup { bridge, config: values.subscribe(), socket, http };
-    said(mode, "no control socket", start(setup)).unzip()
-}
-
-/// The thing that was opened; one that was not is said in the log.
-fn said<T>(mode: Mode, what: &str, opened: io::Result<T>) -> Option<T> {
-    match opened {
-        Ok(opened) => Some(opened),
-        Err(error) => {
-            match mode {
-                Mode::Serve => tracing::warn!("there is {what}: {error}"),
-                // An editor may show a warning as an error.
-                Mode::Run | Mode::Connect => tracing::info!("there is {what}: {error}"),
-            }
-            None
-        }
-    }
+    or_without(mode, "no control socket", start(setup)).unzip()
 }
 
 /// The program that has started this process.

@@ -10,6 +10,7 @@ use super::mode::Mode;
 use super::print::failure;
 use super::settings::Settings;
 use super::startup_line;
+use super::trace_file;
 use super::warning::ConfigWarning;
 use crate::api::ConfigValue;
 use crate::logs::Logs;
@@ -58,6 +59,7 @@ pub(super) fn run(
         trees: None,
         keeper: !settings.no_keeper,
         control,
+        trace: trace_file::open(&settings.trace, Mode::Run),
         log: logs.place(),
         stderr: logs.stderr(),
     };

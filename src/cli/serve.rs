@@ -21,6 +21,7 @@ use super::resolve::{self, Resolved};
 use super::settings::Settings;
 use super::show;
 use super::startup_line;
+use super::trace_file;
 use crate::api::ConfigValue;
 use crate::bridge::Limit;
 use crate::daemon::{
@@ -37,7 +38,9 @@ use crate::shim::start::READY;
 const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
 
 /// The options that are read at the start only, beside those of the log.
-const FIXED: [&str; 9] = [
+const FIXED: [&str; 11] = [
+    "trace-frames",
+    "trace-payloads",
     "socket",
     "control",
     "metrics-listen",
@@ -124,6 +127,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         trees: None,
         keeper: !settings.no_keeper,
         control,
+        trace: trace_file::open(&settings.trace, Mode::Serve),
         log,
         stderr: logs.stderr(),
     };

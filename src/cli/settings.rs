@@ -34,6 +34,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// The file with the token that is asked for there; `None`: none is.
     pub metrics_token_file: Option<PathBuf>,
+    /// The trace of the messages that pass.
+    pub trace: TraceSettings,
     /// Whether agents run without keepers.
     pub no_keeper: bool,
     /// Processes that are left alone when the tree of an agent is ended.
@@ -48,6 +50,15 @@ pub struct Settings {
     pub agent: Vec<OsString>,
 }
 
+/// The trace of the messages that pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceSettings {
+    /// Its file; `None`: there is none.
+    pub file: Option<PathBuf>,
+    /// Whether it holds the contents of messages.
+    pub contents: bool,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -58,6 +69,7 @@ impl Default for Settings {
             socket: None,
             allow_foreign_namespaces: false,
             control: true,
+            trace: TraceSettings::default(),
             metrics_listen: None,
             metrics_token_file: None,
             no_keeper: false,

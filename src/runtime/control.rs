@@ -88,7 +88,7 @@ impl Loop {
             in_state: self.view().sessions_by_state(),
             counters: self.bridge.counters(),
             measures: self.bridge.measures().clone(),
-            traffic: self.traffic,
+            traffic: self.tap.traffic,
         };
         (figures, self.channels())
     }

@@ -12,12 +12,12 @@ impl Loop {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
                 Effect::ToClient { client, lane, frame } => {
-                    self.traffic.to_clients.went(&frame);
+                    self.tap.goes_to_client(client, &frame);
                     self.clients.send(client, lane, frame);
                 }
                 Effect::Fence { client, lane } => self.clients.fence(client, lane),
                 Effect::ToChannel { channel, frame } => {
-                    self.traffic.to_agents.went(&frame);
+                    self.tap.goes_to_agent(channel, &frame);
                     self.children.send(channel, frame);
                 }
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),

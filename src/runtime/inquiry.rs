@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use super::children::tree::Trace;
-use super::traffic::Traffic;
+use super::tap::Traffic;
 use crate::api::{
     AgentStatus, BridgeEvent, Cancelled, ChannelStatus, ClientStatus, Closed, Counts, Explanation,
     Fault, Retirement, Sessions, Stop, Stopped,

@@ -11,6 +11,7 @@ use crate::bridge::config::Limits;
 use crate::bridge::{AgentConfig, Limit};
 use crate::logs::{LogPlace, StderrSink};
 use crate::processes::Spare;
+use crate::trace::TraceFile;
 
 /// The settings of a bridge.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Setup {
     pub state: Option<PathBuf>,
     /// The loop's end of the control socket; `None`: there is none.
     pub control: Option<ControlPort>,
+    /// The trace of all messages; `None`: there is none.
+    pub trace: Option<TraceFile>,
     /// The log file, for keepers that outlive the bridge.
     pub log: Option<LogPlace>,
     /// Where the agents' stderr goes.

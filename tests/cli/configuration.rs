@@ -154,9 +154,12 @@ fn a_variable_is_no_flag() -> io::Result<()> {
     assert_eq!(home.run(&["completions", "bash"], &variables)?.code, Some(0));
     let run = home.run(&["config"], &variables[..1])?;
     assert_eq!(run.row("share"), Some(("cwd", "DRAWBRIDGE_SHARE")));
-    let help = home.run(&["--help"], &[("DRAWBRIDGE_ENV_SET", "TOKEN=secret")])?.stdout;
+    let help = home.run(&["--help"], &[("DRAWBRIDGE_ENV_SET", "TOKEN=hidden")])?.stdout;
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("[env: DRAWBRIDGE_ENV_SET]") && !words.contains("secret"), "{help}");
+    assert!(
+        words.contains("[env: DRAWBRIDGE_ENV_SET]") && !words.contains("TOKEN=hidden"),
+        "{help}"
+    );
     Ok(())
 }
 

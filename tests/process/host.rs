@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         keeper: true,
         state: None,
         control: None,
+        trace: None,
         log: logs.place(),
         stderr: logs.stderr(),
     };

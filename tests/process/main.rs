@@ -57,6 +57,7 @@ mod shutdown;
 mod stderr;
 mod stdio;
 mod top;
+mod trace;
 mod transcript;
 mod trees;
 mod updates;

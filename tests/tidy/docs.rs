@@ -30,7 +30,7 @@ fn tools() -> String {
     };
     [
         "status", "sessions", "close", "cancel", "retire", "stop", "restart", "logs", "events",
-        "metrics", "ls", "check", "top",
+        "metrics", "ls", "check", "top", "trace",
     ]
     .map(of)
     .concat()

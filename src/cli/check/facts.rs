@@ -65,6 +65,7 @@ pub(super) fn offers(answer: &Value) -> Vec<String> {
     collect("", &answer["agentCapabilities"], &mut found);
     // That one comes from the bridge, whatever the agent can.
     found.retain(|path| path != "sessionCapabilities.close");
+    found.sort();
     found
 }
 

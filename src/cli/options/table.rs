@@ -308,6 +308,16 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
          on: every client. off: no client"
     ),
     option!(
+        "trace-frames", RUN_SERVE, LOGS, OptionalPath { word: "off" } => trace.file,
+        "New file for a trace, a line for each message that passes: its time, direction, method, \
+         id and session; drawbridge trace shows it. {pid} in the path is the process id. off: none"
+    ),
+    option!(
+        "trace-payloads", RUN_SERVE, LOGS, Switch => trace.contents,
+        "The trace holds the messages too, with the values of environments and headers and what \
+         looks like a secret masked. All else that is said in the sessions is in it"
+    ),
+    option!(
         "log", EVERY, LOGS, Filter => log.filter,
         "Lines that are logged: a level, or a list of TARGET=LEVEL such as drawbridge=debug. off: \
          none. RUST_LOG is read where nothing else sets it. Whatever the level, a stderr that is \

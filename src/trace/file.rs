@@ -1,0 +1,240 @@
+//! The file of a trace, and the thread that writes it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use nix::fcntl::OFlag;
+
+use super::line::{Direction, Entry, Line, Note};
+use crate::wire::run::each;
+use crate::wire::{Frame, Lines, Malformed, OutgoingFrame};
+
+/// The most messages, and the most bytes, that wait to be written; further ones are lost.
+const MOST: usize = 16_384;
+const MOST_BYTES: usize = 64 << 20;
+
+/// The largest file, in bytes.
+const LONGEST: u64 = 1 << 30;
+
+/// The time for the last lines at the end of the bridge.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The time without a message after which all lines are handed to the system.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The part of a file's name that stands for the process id of the bridge.
+const PID: &str = "{pid}";
+
+/// What passes.
+#[derive(Debug)]
+pub enum Passing {
+    /// A message that has come.
+    Frame(Frame),
+    /// Messages that have come, with one `\n` between two, and their number.
+    Run(Bytes, usize),
+    /// What goes out in one piece.
+    Out(OutgoingFrame),
+    /// A line that is no message.
+    Stray(Malformed),
+}
+
+impl From<&Lines> for Passing {
+    fn from(lines: &Lines) -> Passing {
+        match lines {
+            Lines::One(Ok(frame)) => Passing::Frame(frame.clone()),
+            Lines::One(Err(fault)) => Passing::Stray(fault.clone()),
+            Lines::Run(run) => Passing::Run(run.bytes().clone(), run.count()),
+        }
+    }
+}
+
+impl From<&OutgoingFrame> for Passing {
+    fn from(frame: &OutgoingFrame) -> Passing {
+        Passing::Out(frame.clone())
+    }
+}
+
+impl Passing {
+    fn len(&self) -> usize {
+        match self {
+            Passing::Frame(frame) => frame.bytes().len(),
+            Passing::Run(bytes, _) => bytes.len(),
+            Passing::Out(frame) => frame.len(),
+            Passing::Stray(_) => 0,
+        }
+    }
+}
+
+/// A message with its head.
+struct Passed {
+    at: u64,
+    direction: Direction,
+    peer: String,
+    passing: Passing,
+    /// The number of messages that were lost before it.
+    lost: u64,
+}
+
+/// The file of a trace. When it is dropped, the last lines are written.
+#[derive(Debug)]
+pub struct TraceFile {
+    path: PathBuf,
+    to_thread: Option<SyncSender<Passed>>,
+    /// The bytes that wait to be written.
+    waiting: Arc<AtomicUsize>,
+    lost: u64,
+    /// Closed when the thread has ended.
+    over: Receiver<()>,
+}
+
+impl TraceFile {
+    /// Makes a new file, for the user alone; `{pid}` in its name is the process id.
+    ///
+    /// # Errors
+    /// If there is such a file already, or none can be made.
+    #[allow(clippy::disallowed_methods)] // a slow disk must not hold the loop
+    pub fn create(path: &Path, has_contents: bool) -> io::Result<TraceFile> {
+        let pid = std::process::id();
+        let path = PathBuf::from(path.to_string_lossy().replace(PID, &pid.to_string()));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
+            .open(&path)?;
+        let (to_thread, messages) = sync_channel(MOST);
+        let (is_over, over) = sync_channel(0);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut writer = Writer { file: BufWriter::new(file), written: 0, has_contents };
+        let rest = waiting.clone();
+        std::thread::Builder::new().name("trace".into()).spawn(move || {
+            let _is_over: SyncSender<()> = is_over;
+            if let Err(error) = writer.write_all(&messages, &rest) {
+                tracing::warn!("the trace ends here: {error}");
+            }
+        })?;
+        Ok(TraceFile { path, to_thread: Some(to_thread), waiting, lost: 0, over })
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Notes what passes. Never waits: what finds no room is counted.
+    pub fn note(&mut self, direction: Direction, peer: String, passing: Passing) {
+        let Some(to_thread) = &self.to_thread else { return };
+        let length = passing.len();
+        if self.waiting.load(Ordering::Relaxed).saturating_add(length) > MOST_BYTES {
+            self.lost += 1;
+            return;
+        }
+        self.waiting.fetch_add(length, Ordering::Relaxed);
+        let passed = Passed { at: micros(), direction, peer, passing, lost: self.lost };
+        match to_thread.try_send(passed) {
+            Ok(()) => self.lost = 0,
+            Err(_) => {
+                self.waiting.fetch_sub(length, Ordering::Relaxed);
+                self.lost += 1;
+            }
+        }
+    }
+}
+
+impl Drop for TraceFile {
+    fn drop(&mut self) {
+        drop(self.to_thread.take());
+        let _ = self.over.recv_timeout(LAST_LINES);
+    }
+}
+
+struct Writer {
+    file: BufWriter<File>,
+    written: u64,
+    has_contents: bool,
+}
+
+impl Writer {
+    fn write_all(&mut self, messages: &Receiver<Passed>, waiting: &AtomicUsize) -> io::Result<()> {
+        let drawbridge = env!("CARGO_PKG_VERSION").to_owned();
+        self.note(Note::Begin { drawbridge, pid: std::process::id(), began: micros() })?;
+        loop {
+            let passed = match messages.recv_timeout(PAUSE) {
+                Ok(passed) => passed,
+                Err(RecvTimeoutError::Disconnected) => return self.file.flush(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.file.flush()?;
+                    match messages.recv() {
+                        Ok(passed) => passed,
+                        Err(RecvError) => return Ok(()),
+                    }
+                }
+            };
+            waiting.fetch_sub(passed.passing.len(), Ordering::Relaxed);
+            self.passed(&passed)?;
+            if self.written > LONGEST {
+                let end = format!("the file has reached {LONGEST} bytes");
+                self.note(Note::End { end: end.clone() })?;
+                self.file.flush()?;
+                return Err(io::Error::other(end));
+            }
+        }
+    }
+
+    fn passed(&mut self, passed: &Passed) -> io::Result<()> {
+        if passed.lost > 0 {
+            self.note(Note::Lost { lost: passed.lost })?;
+        }
+        let head = (passed.at, passed.direction, passed.peer.as_str());
+        match &passed.passing {
+            Passing::Frame(frame) => self.line(Line::of(head, frame, self.has_contents)),
+            Passing::Stray(fault) => self.line(Line::of_stray(head, fault, self.has_contents)),
+            Passing::Run(bytes, count) => self.lines(head, bytes, *count),
+            Passing::Out(frame) => self.lines(head, &frame.to_bytes(), frame.count()),
+        }
+    }
+
+    fn lines(
+        &mut self,
+        head: (u64, Direction, &str),
+        bytes: &Bytes,
+        count: usize,
+    ) -> io::Result<()> {
+        for line in each(count, bytes) {
+            self.line(match Frame::parse(bytes.slice_ref(line)) {
+                Ok(frame) => Line::of(head, &frame, self.has_contents),
+                Err(fault) => Line::of_stray(head, &fault, self.has_contents),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: Line) -> io::Result<()> {
+        self.entry(&Entry::Line(line))
+    }
+
+    fn note(&mut self, note: Note) -> io::Result<()> {
+        self.entry(&Entry::Note(note))
+    }
+
+    fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut text = serde_json::to_vec(entry)?;
+        text.push(b'\n');
+        self.written += text.len() as u64;
+        self.file.write_all(&text)
+    }
+}
+
+/// The time, in microseconds since 1970.
+#[allow(clippy::disallowed_methods)] // nothing depends on it: a person compares it with a log
+fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
