@@ -3,7 +3,7 @@
 //! It knows every option and where its value came from, and hands on checked
 //! [`Settings`]. Nothing here touches the protocol.
 
-mod address_kind;
+mod address_kinds;
 mod args;
 mod check;
 mod commands;

@@ -35,7 +35,11 @@ pub(super) fn open(
         or_without(mode, &format!("no metrics at {address}"), opened)
     });
     let (control, http) = (control.flatten(), http.flatten());
-    if control.is_none() && http.is_none() {
+    #[cfg(feature = "otel")]
+    let is_watched = settings.otlp_endpoint.is_some();
+    #[cfg(not(feature = "otel"))]
+    let is_watched = false;
+    if control.is_none() && http.is_none() && !is_watched {
         return (None, None);
     }
     let metrics = http.as_ref().and_then(|door| door.address().ok());
@@ -57,7 +61,14 @@ pub(super) fn open(
         started_by: if is_daemon { None } else { parent() },
     };
     let socket = control.map(|socket| (socket, namespaces));
-    let setup = ControlSetup { bridge, config: values.subscribe(), socket, http };
+    let setup = ControlSetup {
+        bridge,
+        config: values.subscribe(),
+        socket,
+        http,
+        #[cfg(feature = "otel")]
+        collector: settings.otlp_endpoint.clone(),
+    };
     or_without(mode, "no control socket", start(setup)).unzip()
 }
 

@@ -38,7 +38,8 @@ use crate::shim::start::READY;
 const IDLE_FOR_CONNECT: Limit = Limit::After(900_000);
 
 /// The options that are read at the start only, beside those of the log.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 12] = [
+    "otlp-endpoint",
     "trace-frames",
     "trace-payloads",
     "socket",

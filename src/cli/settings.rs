@@ -34,6 +34,9 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// The file with the token that is asked for there; `None`: none is.
     pub metrics_token_file: Option<PathBuf>,
+    /// The collector of OpenTelemetry that gets events; `None`: none does.
+    #[cfg(feature = "otel")]
+    pub otlp_endpoint: Option<String>,
     /// The trace of the messages that pass.
     pub trace: TraceSettings,
     /// Whether agents run without keepers.
@@ -69,6 +72,8 @@ impl Default for Settings {
             socket: None,
             allow_foreign_namespaces: false,
             control: true,
+            #[cfg(feature = "otel")]
+            otlp_endpoint: None,
             trace: TraceSettings::default(),
             metrics_listen: None,
             metrics_token_file: None,

@@ -4,6 +4,8 @@ mod connection;
 mod http;
 mod methods;
 mod metrics;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod weight;
 
 use std::io;
@@ -45,6 +47,9 @@ pub struct ControlSetup {
     pub socket: Option<(ControlSocket, Namespaces)>,
     /// The listener for HTTP; `None`: there is none.
     pub http: Option<HttpDoor>,
+    /// The collector of OpenTelemetry that gets events; `None`: none does.
+    #[cfg(feature = "otel")]
+    pub collector: Option<String>,
 }
 
 /// The time in which the last answers are written when the bridge ends.
@@ -96,9 +101,8 @@ impl ControlSocket {
 pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
     let (to_loop, inquiries) = mpsc::channel(MOST_INQUIRIES);
     let (lives, ended) = oneshot::channel();
-    let ControlSetup { bridge, config, socket, http } = setup;
-    let context = Context { to_loop, bridge, config };
-    let (socket, listener) = match socket {
+    let context = Context { to_loop, bridge: setup.bridge, config: setup.config };
+    let (socket, listener) = match setup.socket {
         Some((ControlSocket(socket, listener), namespaces)) => {
             (Some(socket), Some((listener, namespaces)))
         }
@@ -109,7 +113,13 @@ pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
         let _is_over = is_over;
         match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                runtime.block_on(serve(listener, http, context, ended));
+                let served = Served {
+                    socket: listener,
+                    http: setup.http,
+                    #[cfg(feature = "otel")]
+                    collector: setup.collector,
+                };
+                runtime.block_on(served.serve(context, ended));
                 // Tasks of subscriptions may still wait.
                 runtime.shutdown_background();
             }
@@ -119,32 +129,45 @@ pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
     Ok((Control { socket, lives: Some(lives), over }, ControlPort { inquiries }))
 }
 
-/// Serves both listeners until the bridge ends.
-async fn serve(
+/// All that is served.
+struct Served {
     socket: Option<(StdListener, Namespaces)>,
     http: Option<HttpDoor>,
-    context: Context,
-    ended: oneshot::Receiver<()>,
-) {
-    // Closed at the end of the bridge.
-    let (ends, end) = watch::channel(());
-    let mut doors = JoinSet::new();
-    if let Some(door) = http {
-        doors.spawn(http::keep(door, context.clone(), end.clone()));
-    }
-    if let Some((listener, namespaces)) = socket {
-        doors.spawn(keep(listener, context, namespaces, end));
-    }
-    let _ = ended.await;
-    drop(ends);
-    let last_words = async {
-        while let Some(kept) = doors.join_next().await {
-            if let Ok(Err(error)) = kept {
-                tracing::error!("the control socket is not served: {error}");
-            }
+    #[cfg(feature = "otel")]
+    collector: Option<String>,
+}
+
+impl Served {
+    /// Serves until the bridge ends.
+    async fn serve(self, context: Context, ended: oneshot::Receiver<()>) {
+        // Closed at the end of the bridge.
+        let (ends, end) = watch::channel(());
+        let mut doors = JoinSet::new();
+        #[cfg(feature = "otel")]
+        if let Some(collector) = self.collector {
+            let exported = telemetry::export(collector, context.clone(), end.clone());
+            doors.spawn(async {
+                exported.await;
+                Ok(())
+            });
         }
-    };
-    let _ = timeout(LAST_WORDS, last_words).await;
+        if let Some(door) = self.http {
+            doors.spawn(http::keep(door, context.clone(), end.clone()));
+        }
+        if let Some((listener, namespaces)) = self.socket {
+            doors.spawn(keep(listener, context, namespaces, end));
+        }
+        let _ = ended.await;
+        drop(ends);
+        let last_words = async {
+            while let Some(kept) = doors.join_next().await {
+                if let Ok(Err(error)) = kept {
+                    tracing::error!("the control socket is not served: {error}");
+                }
+            }
+        };
+        let _ = timeout(LAST_WORDS, last_words).await;
+    }
 }
 
 /// Takes connections to the control socket until the bridge ends, and waits for the last ones.

@@ -56,6 +56,8 @@ mod sharing;
 mod shutdown;
 mod stderr;
 mod stdio;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod top;
 mod trace;
 mod transcript;

@@ -60,6 +60,8 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         "--test",
         "--features",
         "--global",
+        // With the feature `otel`.
+        "--otlp-endpoint",
         "--port",
     ];
     for name in ["operations.md", "lifecycle.md", "protocol.md", "architecture.md"] {

@@ -68,6 +68,21 @@ const RECIPES: &[Recipe] = &[
         variables: &[],
     },
     Recipe {
+        name: "otel",
+        about: "the tests of the events for OpenTelemetry, which a cargo feature adds",
+        work: Work::Steps(&[&[
+            "cargo",
+            "test",
+            "--features",
+            "otel",
+            "--test",
+            "process",
+            "--",
+            "telemetry",
+        ]]),
+        variables: &[],
+    },
+    Recipe {
         name: "histories",
         about: "a million random histories, optimised (minutes)",
         work: Work::Steps(&[&[
@@ -154,7 +169,7 @@ const RECIPES: &[Recipe] = &[
                 "--workspace",
                 "--all-targets",
                 "--features",
-                "seeded-bugs",
+                "seeded-bugs,otel",
                 "--",
                 "-D",
                 "warnings",

@@ -5,7 +5,9 @@ use super::words::{
     AT_CAPACITY, BACKGROUND_WORK, EXTENSION_EVENTS, IDLE_POLICY, LOG_FORMAT, PERMISSION_POLICY,
     PROMPT_QUEUE, SHARE,
 };
-use crate::cli::address_kind::ListenAddress;
+#[cfg(feature = "otel")]
+use crate::cli::address_kinds::Collector;
+use crate::cli::address_kinds::ListenAddress;
 use crate::cli::kinds::{
     Bytes, Count, Filter, Millis, Name, ProgramNames, Switch, Timeout, ValueKind,
 };
@@ -306,6 +308,12 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
         "extension-events", RUN_SERVE, WIRE, EXTENSION_EVENTS => config.limits.extension_events,
         "Clients that get drawbridge's own notifications. asked: those that asked in initialize. \
          on: every client. off: no client"
+    ),
+    #[cfg(feature = "otel")]
+    option!(
+        "otlp-endpoint", RUN_SERVE, LOGS, Collector => otlp_endpoint,
+        "Collector of OpenTelemetry that gets the events of sessions and channels as log records by \
+         HTTP, such as http://127.0.0.1:4318. off: none"
     ),
     option!(
         "trace-frames", RUN_SERVE, LOGS, OptionalPath { word: "off" } => trace.file,

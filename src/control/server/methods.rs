@@ -49,6 +49,11 @@ impl Context {
         })
     }
 
+    /// The events from now on.
+    pub(super) async fn follow(&self) -> RpcResult<broadcast::Receiver<BridgeEvent>> {
+        self.ask(Inquiry::Follow).await
+    }
+
     /// The measures as text.
     pub(super) async fn measures(&self) -> RpcResult<String> {
         let (figures, channels) = self.ask(Inquiry::Figures).await?;
@@ -170,7 +175,7 @@ impl ControlApiServer for Context {
     }
 
     async fn events(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
-        match self.ask(Inquiry::Follow).await {
+        match self.follow().await {
             Ok(events) => pass_on(events, pending.accept().await?).await,
             Err(error) => {
                 pending.reject(error).await;

@@ -1,4 +1,4 @@
-//! The kind of values that are addresses to listen at.
+//! The kinds of values that are addresses.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,5 +32,32 @@ impl ValueKind for ListenAddress {
 
     fn face(&self) -> Face {
         Face { value_name: "ADDRESS", bare: Bare::Nothing, words: Vec::new() }
+    }
+}
+
+/// The address of a collector of OpenTelemetry, or `off`.
+#[cfg(feature = "otel")]
+pub(super) struct Collector;
+
+#[cfg(feature = "otel")]
+impl ValueKind for Collector {
+    type Value = Option<String>;
+
+    fn read(&self, text: &OsStr) -> Result<Option<String>, String> {
+        match text.to_str() {
+            Some("off") => Ok(None),
+            Some(url) if url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty()) => {
+                Ok(Some(url.to_owned()))
+            }
+            _ => Err("give an address such as http://127.0.0.1:4318, or off".to_owned()),
+        }
+    }
+
+    fn write(&self, value: &Option<String>) -> String {
+        value.clone().unwrap_or_else(|| "off".to_owned())
+    }
+
+    fn face(&self) -> Face {
+        Face { value_name: "URL", bare: Bare::Nothing, words: Vec::new() }
     }
 }
