@@ -12,6 +12,7 @@ mod connect;
 mod control_socket;
 pub mod demo;
 mod editor;
+mod end_signals;
 mod error;
 mod exit_code;
 mod file;

@@ -382,6 +382,11 @@ impl Books {
         &self.questions
     }
 
+    /// Whether a session has this key, or had it.
+    pub fn has_named(&self, key: SessionKey) -> bool {
+        (1..=self.numbers.sessions.0).contains(&key.0)
+    }
+
     /// A key that no session had before.
     pub fn next_session_key(&mut self) -> SessionKey {
         SessionKey(self.numbers.sessions.next())

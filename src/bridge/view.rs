@@ -158,10 +158,13 @@ impl View<'_> {
     /// The live sessions that a person means by this text: the one with this name in the bridge,
     /// else those that clients know by it.
     pub fn sessions_named(self, text: &str) -> Vec<SessionKey> {
-        let named = |prefix: &str| text.strip_prefix(prefix)?.parse().ok();
-        if let Some(session) = named("s-").and_then(|number| self.books.session(SessionKey(number)))
-        {
+        let number = text.strip_prefix("s-").and_then(|number| number.parse().ok());
+        if let Some(session) = number.and_then(|number| self.books.session(SessionKey(number))) {
             return vec![session.key];
+        }
+        // The name of a session that has ended means no other, whatever its agent calls that.
+        if number.is_some_and(|number| self.books.has_named(SessionKey(number))) {
+            return Vec::new();
         }
         let rows = self.books.sessions().values();
         let mut keys: Vec<_> = rows.filter(|row| *row.id == *text).map(|row| row.key).collect();

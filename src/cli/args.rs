@@ -51,6 +51,19 @@ impl Flags {
         self.given.iter().map(|(index, _)| OPTIONS[*index].name)
     }
 
+    /// The same without these options.
+    pub(super) fn without(mut self, names: &[&str]) -> Flags {
+        self.given.retain(|(index, _)| !names.contains(&OPTIONS[*index].name));
+        self
+    }
+
+    /// The same with the absolute path of the configuration file, for another directory.
+    pub(super) fn absolute(mut self) -> Flags {
+        let absolute = self.config_file.as_ref().and_then(|path| std::path::absolute(path).ok());
+        self.config_file = absolute.map(Into::into).or(self.config_file);
+        self
+    }
+
     /// The flags as arguments of another process.
     pub(super) fn arguments(&self) -> impl Iterator<Item = OsString> {
         let given = self.given().map(|(index, value)| (OPTIONS[index].name, value));

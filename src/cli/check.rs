@@ -9,6 +9,7 @@ mod machine;
 mod plan;
 mod report;
 mod restore;
+mod running;
 mod trial;
 
 use std::env;
@@ -16,43 +17,43 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{ExitCode, exit};
 use std::thread;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::plan::Plan;
 use self::report::Report;
+use self::running::Running;
 use self::trial::Trial;
 use super::commands::CheckArgs;
+use super::end_signals::EndSignals;
 use super::exit_code::{UNUSABLE, USAGE};
-use super::mode::Mode;
 use super::print::failure;
-use super::process_environment::ProcessEnvironment;
-use super::resolve::{self, Resolved};
 use super::scratch::Scratch;
 use super::settings::Settings;
 use crate::agent_command::Runs;
 use crate::agent_environment;
-use crate::control::report::one_line;
+use crate::processes;
 use crate::runtime::{AgentSetup, program_of};
 
-/// The exit code after Ctrl-C, as that of shells.
-const INTERRUPTED: i32 = 130;
+/// The time for the bridge to end when a signal ends the check.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
+/// The pause between two looks whether it has.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs the check.
 pub(super) fn check(arguments: CheckArgs) -> ExitCode {
-    let CheckArgs { flags, prompt, wait, rest } = arguments;
-    let environment = ProcessEnvironment::of_process();
-    let settings = resolve::resolve(Mode::Run, &flags.0, &environment)
-        .and_then(|Resolved { settings, .. }| settings.with_agent(rest.clone()));
-    let settings = match settings {
-        Ok(settings) => settings,
+    let plan = match Plan::of(arguments) {
+        Ok(plan) => plan,
         Err(error) => return failure(&error, USAGE),
     };
-    let plan = Plan { settings, flags: flags.0, rest, prompt, wait };
     let mut report = Report::default();
-    match tried(&plan, &mut report).and_then(|()| report.verdict(&plan.settings.config.agent.name))
-    {
+    let tried = tried(&plan, &mut report);
+    plan.running.wait_if_interrupted();
+    match tried.and_then(|()| report.verdict(&plan.settings.config.agent.name)) {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failure(&format_args!("the check failed: {error}"), UNUSABLE),
@@ -62,7 +63,7 @@ pub(super) fn check(arguments: CheckArgs) -> ExitCode {
 fn tried(plan: &Plan, report: &mut Report) -> io::Result<()> {
     let program = say_program(&plan.settings, report)?;
     let directory = Scratch::new("check")?;
-    tidy_up_when_interrupted(directory.path().to_owned())?;
+    tidy_up_when_interrupted(directory.path().to_owned(), plan.running.clone())?;
     let Some(answer) = first_process(plan, report, &directory)? else { return Ok(()) };
     machine::say(report)?;
     editors::say(plan, program.as_deref(), &answer, report)
@@ -82,12 +83,12 @@ fn say_program(settings: &Settings, report: &mut Report) -> io::Result<Option<Pa
         (Ok(path), Some(Runs::Package(name))) => {
             report.say("program", &format!("{}, for the package {name}", path.display()))?;
         }
-        (Ok(path), _) => report.say("program", &one_line(&path.to_string_lossy()))?,
+        (Ok(path), _) => report.say("program", &path.to_string_lossy())?,
         (Err(why), _) => report.problem("program", why)?,
     }
     let path = variables.iter().find(|(name, _)| name == "PATH");
     let path = path.map_or_else(|| "not set".into(), |(_, path)| path.to_string_lossy());
-    report.say("PATH", &format!("{} (editors may have another one)", one_line(&path)))?;
+    report.say("PATH", &format!("{path} (editors may have another one)"))?;
     Ok(found.ok())
 }
 
@@ -97,7 +98,7 @@ fn first_process(
     report: &mut Report,
     directory: &Scratch,
 ) -> io::Result<Option<Value>> {
-    let mut trial = Trial::start(&plan.arguments(), plan.patience())?;
+    let mut trial = Trial::start(plan)?;
     let answer = match trial.introduced() {
         Ok((answer, took)) => {
             report
@@ -106,8 +107,9 @@ fn first_process(
             answer
         }
         Err(why) => {
-            report.problem("starts", &why.to_string())?;
-            report.quote("stderr", &trial.stderr())?;
+            let why = why.to_string();
+            report.problem("starts", &why)?;
+            report.quote("stderr", &trial.stderr(&why))?;
             end(&mut trial, report)?;
             return Ok(None);
         }
@@ -130,15 +132,16 @@ fn first_process(
             if let Some(prompt) = plan.prompt.as_deref().filter(|_| has_turn) {
                 restore::tried(plan, &answer, (&session, prompt), directory.path(), report)?;
             }
-        }
-        Err(why) if why.wants_login() => {
-            report.problem("session", &facts::login(&why, &answer))?;
-            trial.weigh(report)?;
-            end(&mut trial, report)?;
+            restore::leave_nothing(plan, &answer, &session, report)?;
         }
         Err(why) => {
-            report.problem("session", &why.to_string())?;
-            report.quote("stderr", &trial.stderr())?;
+            let said = match why.wants_login() {
+                true => facts::login(&why, &answer),
+                false => why.to_string(),
+            };
+            report.problem("session", &said)?;
+            report.quote("stderr", &trial.stderr(&why.to_string()))?;
+            trial.weigh(report)?;
             end(&mut trial, report)?;
         }
     }
@@ -153,24 +156,28 @@ fn end(trial: &mut Trial, report: &mut Report) -> io::Result<()> {
     }
 }
 
-/// Removes the directory before SIGINT or SIGTERM ends this process. The bridge ends with it.
-fn tidy_up_when_interrupted(directory: PathBuf) -> io::Result<()> {
+/// Ends the bridge and removes the directory before a signal ends this process.
+fn tidy_up_when_interrupted(directory: PathBuf, running: Running) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
+    let mut signals = {
         let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        EndSignals::new()?
     };
     thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+        let number = runtime.block_on(signals.next());
+        // An agent that still runs could make the directory again.
+        if let Some(pid) = running.interrupt() {
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            let mut left = LONGEST_END;
+            while processes::at(pid).is_some_and(|entry| !entry.is_zombie) && !left.is_zero() {
+                thread::sleep(PAUSE);
+                left = left.saturating_sub(PAUSE);
             }
-        });
+        }
         let _ = std::fs::remove_dir_all(directory);
         // A signal ends the whole command, wherever it waits.
         #[allow(clippy::disallowed_methods)]
-        exit(INTERRUPTED);
+        exit(128 + number);
     })?;
     Ok(())
 }

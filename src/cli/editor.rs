@@ -142,6 +142,14 @@ pub(super) fn answer(mut message: Value, id: u64) -> Option<Result<Value, NoResu
 }
 
 impl NoResult {
+    /// The same, where nothing came for so long in all.
+    pub(super) fn after(self, limit: Duration) -> NoResult {
+        match self {
+            NoResult::Silence(_) => NoResult::Silence(limit),
+            other => other,
+        }
+    }
+
     /// Whether the agent wants a login first.
     pub(super) fn wants_login(&self) -> bool {
         matches!(self, NoResult::Refused(error) if error["code"] == -32000)
@@ -157,7 +165,7 @@ impl fmt::Display for NoResult {
             },
             NoResult::Silence(time) => {
                 let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                write!(f, "there was no message for {}", spelled(millis))
+                write!(f, "there was no answer for {}", spelled(millis))
             }
             NoResult::Ended => f.write_str("the bridge has ended"),
             NoResult::NotSent(error) => write!(f, "the bridge takes no messages: {error}"),

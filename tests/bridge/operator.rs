@@ -218,3 +218,23 @@ fn turns_are_told_only_while_somebody_follows() {
         assert_eq!(world.notices.iter().any(ended), is_followed);
     }
 }
+
+#[test]
+fn the_name_of_a_session_that_has_ended_means_no_other() {
+    let mut world = World::new();
+    let (client, channel) = world.start();
+    // An agent may number its sessions as the bridge does.
+    world.open(client, channel, "s-2");
+    world.open(client, channel, "s-1");
+    let named = |world: &World, name| world.bridge.view(world.now).sessions_named(name);
+    assert_eq!(named(&world, "s-1"), [SessionKey(1)]);
+    assert_eq!(named(&world, "s-2"), [SessionKey(2)]);
+    order(&mut world, Order::Close(SessionKey(1)));
+    world.expect_closed(client, "s-2", "operator");
+    let close = world.expect_request(channel, "session/close", &session("s-2"));
+    world.answer(channel, close, "{}");
+    assert_eq!(named(&world, "s-1"), []);
+    // One that was never given out may be an id.
+    world.open(client, channel, "s-9");
+    assert_eq!(named(&world, "s-9"), [SessionKey(3)]);
+}

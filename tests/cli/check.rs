@@ -83,7 +83,8 @@ fn a_promise_that_is_not_kept_is_a_problem() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     assert!(about(&run, "close").contains("the agent cannot close a session"), "{run:?}");
     // One that promises nothing has none.
-    let flags = ["--without", "load", "--without", "resume"];
+    let store = store.to_string_lossy();
+    let flags = ["--without", "load", "--without", "resume", "--state-dir", &store];
     let run = checked(&home, &["--prompt", "ask-permission"], &flags)?;
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(about(&run, "turn").contains("permission: selected reject"), "{run:?}");
@@ -138,7 +139,52 @@ fn an_agent_with_a_name_is_checked_by_it() -> io::Result<()> {
     let home = Home::with_config(&config)?;
     let run = home.run(&["check", "--wait=20s", "--log", "off", "--agent", "mine"], &[])?;
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stdout.contains("\"connect\" \"--agent\" \"mine\")"), "{run:?}");
+    assert!(run.stdout.contains("\"connect\" \"--agent=mine\")"), "{run:?}");
     assert!(!run.stdout.contains("hidden"), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn a_terminal_obeys_nothing_that_an_agent_says() -> io::Result<()> {
+    let home = Home::new()?;
+    let script = "printf '\\033[31mred\\033[0m words\\n' >&2; exit 3";
+    let run = home.run(&["check", "--", "sh", "-c", script], &[("PATH", "/usr/bin:/bin")])?;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("words") && !run.stdout.contains('\u{1b}'), "{run:?}");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_leaves_no_process_and_no_directory() -> io::Result<()> {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let home = Home::new()?;
+        #[allow(clippy::disallowed_methods)] // it is the check that is ended
+        let mut check = Command::new(PROGRAM)
+            .args(["check", "--", PROGRAM, "demo-agent", "--never", "session/new"])
+            .env("HOME", &home.path)
+            .env("TMPDIR", &home.path)
+            .stdout(Stdio::null())
+            .spawn()?;
+        let directory =
+            || std::fs::read_dir(&home.path).is_ok_and(|mut names| names.next().is_some());
+        while !directory() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        kill(Pid::from_raw(check.id().cast_signed()), signal)?;
+        let status = check.wait()?;
+        assert_eq!(status.code(), Some(128 + signal as i32), "{:?}", status.signal());
+        let left = std::fs::read_dir(&home.path)?.filter_map(|it| Some(it.ok()?.file_name()));
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("check")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
     Ok(())
 }

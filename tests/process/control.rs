@@ -1,7 +1,10 @@
 //! The control socket: what it tells and obeys, and what hostile input does there: nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -9,7 +12,9 @@ use std::time::Duration;
 use std::{env, fs};
 
 use drawbridge::control::found;
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 use serde_json::{Value, json};
 
 use crate::bridge::{Bridge, Setup, stub};
@@ -461,4 +466,27 @@ fn a_daemon_that_cannot_be_asked_is_not_taken_for_none() {
     }
     assert_eq!(site.daemon(), daemon);
     site.end();
+}
+
+#[test]
+fn another_user_gets_nothing() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root may be another user");
+        return;
+    }
+    let bridge = Bridge::ready(&[], &[]);
+    let path = socket_of(bridge.pid()).expect("a socket");
+    let mode = |mode| fs::Permissions::from_mode(mode);
+    assert_eq!(fs::metadata(&path).expect("the socket").mode() & 0o077, 0, "the user's alone");
+    // Whoever opens it to others by hand, and shows them the way, still lets nobody in.
+    fs::set_permissions(&path, mode(0o777)).expect("a mode");
+    let way = nix::fcntl::open(&path, OFlag::O_PATH, Mode::empty()).expect("it is there");
+    let mut other = Command::new(env::current_exe().expect("this test"));
+    other.args(["--exact", "peers::a_process_of_another_user", "--nocapture"]);
+    other.env("SOCKET", format!("/proc/self/fd/{}", way.as_raw_fd()));
+    let output = other.uid(65_534).gid(65_534).output().expect("it runs");
+    assert!(said(&output).contains("it said []"), "{}", said(&output));
+    bridge.logs("a connection to the control socket was refused");
+    assert!(tool(bridge.pid(), &["status"]).status.success());
+    bridge.end();
 }

@@ -125,16 +125,16 @@ fn keys_steer_what_is_chosen() {
     screen.press("\u{1b}");
     screen.shows("CPU");
     screen.press("c");
-    screen.shows("Cancel the turn of s-1?");
+    screen.shows("Cancel the turn of s-1 ");
     screen.press("n");
     screen.shows("q quit");
     screen.press("c");
-    screen.shows("Cancel the turn of s-1?");
+    screen.shows("Cancel the turn of s-1 ");
     screen.press("y");
     assert_eq!(bridge.answer(prompt)["result"]["stopReason"], "cancelled");
     screen.shows("cancelled what goes on in s-1");
     screen.press("x");
-    screen.shows("Close s-1?");
+    screen.shows("Close s-1 ");
     screen.press("y");
     screen.shows("s-1 is closed");
     let asked = bridge.prompt(&session, "say still here?");
@@ -148,12 +148,29 @@ fn keys_steer_what_is_chosen() {
 #[test]
 fn a_signal_gives_the_terminal_back() {
     let bridge = Bridge::ready(&[], &[]);
-    let mut screen = Screen::of(bridge.pid());
-    screen.shows("ch-1");
-    kill(Pid::from_raw(screen.top.id() as i32), Signal::SIGTERM).expect("it lives");
-    screen.shows(GIVEN_BACK);
-    eventually("top has ended", || screen.top.try_wait().expect("a child").is_some());
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        let mut screen = Screen::of(bridge.pid());
+        screen.shows("ch-1");
+        kill(Pid::from_raw(screen.top.id() as i32), signal).expect("it lives");
+        screen.shows(GIVEN_BACK);
+        eventually("top has ended", || screen.top.try_wait().expect("a child").is_some());
+    }
     bridge.end();
+}
+
+#[test]
+fn a_bridge_that_hangs_is_named_and_holds_up_nothing() {
+    let (hanging, bridge) = (Bridge::ready(&[], &[]), Bridge::ready(&[], &[]));
+    hanging.signal(Signal::SIGSTOP);
+    let output = Command::new(DRAWBRIDGE).args(["top", "--once=200x60"]).output().expect("it runs");
+    hanging.signal(Signal::SIGCONT);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains(&format!("the bridge {} does not answer", hanging.pid())), "{text}");
+    assert!(text.contains(&format!("{} ", bridge.pid())), "{text}");
+    hanging.end();
+    bridge.end();
+    let output = Command::new(DRAWBRIDGE).args(["top", "--once", "--bridge", "1"]).output();
+    assert_eq!(output.expect("it runs").status.code(), Some(4));
 }
 
 #[test]

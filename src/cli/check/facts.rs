@@ -19,7 +19,16 @@ pub(super) fn say_agent(answer: &Value, report: &mut Report) -> io::Result<()> {
         (name, "") => one_line(name),
         (name, version) => format!("{} {}", one_line(name), one_line(version)),
     };
-    report.say("agent", &format!("{name}, ACP version {}", answer["protocolVersion"]))?;
+    match &answer["protocolVersion"] {
+        Value::Number(one) if one.as_u64() == Some(1) => {
+            report.say("agent", &format!("{name}, ACP version 1"))?;
+        }
+        other => {
+            let text =
+                format!("{name}, ACP version {other}; editors that speak version 1 refuse it");
+            report.problem("agent", &text)?;
+        }
+    }
     report.say("login", &listed(&logins(answer), "it offers no method of its own"))?;
     report.say("offers", &listed(&offers(answer), "nothing beyond the least"))
 }
@@ -86,7 +95,7 @@ fn collect(path: &str, value: &Value, found: &mut Vec<String>) {
             };
             for (name, member) in members.iter().filter(|(name, _)| *name != "_meta") {
                 match member {
-                    Value::Object(inner) if inner.is_empty() => found.push(own(name)),
+                    Value::Object(inner) if inner.is_empty() => found.push(one_line(&own(name))),
                     other => collect(&own(name), other, found),
                 }
             }

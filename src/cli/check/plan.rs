@@ -3,9 +3,15 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::trial::Patience;
+use super::running::Running;
 use crate::agent_command::Runs;
+use crate::bridge::Limit;
 use crate::cli::args::Flags;
+use crate::cli::commands::CheckArgs;
+use crate::cli::error::ConfigError;
+use crate::cli::mode::Mode;
+use crate::cli::process_environment::ProcessEnvironment;
+use crate::cli::resolve::resolve;
 use crate::cli::settings::Settings;
 
 /// The time for the first answer of an agent.
@@ -24,27 +30,54 @@ pub(super) struct Plan {
     /// The arguments behind `--`.
     pub(super) rest: Vec<OsString>,
     pub(super) prompt: Option<String>,
-    pub(super) wait: Option<Duration>,
+    /// The time for each answer.
+    pub(super) patience: Patience,
+    pub(super) running: Running,
+    wait: Option<Duration>,
+}
+
+/// The time for each answer.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// For the first answer.
+    pub(super) first: Duration,
+    /// For all others.
+    pub(super) further: Duration,
 }
 
 impl Plan {
+    /// The plan of a command line.
+    pub(super) fn of(arguments: CheckArgs) -> Result<Plan, ConfigError> {
+        let CheckArgs { flags, prompt, wait, rest } = arguments;
+        let resolved = resolve(Mode::Run, &flags.0, &ProcessEnvironment::of_process())?;
+        let has_own = !resolved.is_default("initialize-timeout-ms");
+        let settings = resolved.settings.with_agent(rest.clone())?;
+        let own = match settings.config.agent.initialize_timeout {
+            Limit::After(millis) if has_own => Some(Duration::from_millis(millis)),
+            Limit::After(_) => None,
+            Limit::Never => Some(Duration::MAX),
+        };
+        let usual = match Runs::of(&settings.agent) {
+            Some(Runs::Package(_)) => FETCHED,
+            _ => FIRST_ANSWER,
+        };
+        let patience =
+            Patience { first: wait.or(own).unwrap_or(usual), further: wait.unwrap_or(ANSWER) };
+        let running = Running::default();
+        Ok(Plan { settings, flags: flags.0, rest, prompt, patience, running, wait })
+    }
+
     /// The arguments of the bridge: the options that were given, with others that suit a check
     /// where they were not.
     pub(super) fn arguments(&self) -> Vec<OsString> {
-        let wait = format!("--initialize-timeout-ms={}", self.patience().first.as_millis());
-        let own = ["--log=warn", "--log-file=off", &wait];
-        let is_given = |option: &&&str| {
+        let first = format!("--initialize-timeout-ms={}", self.patience.first.as_millis());
+        let opens = self.wait.map(|wait| format!("--session-open-timeout-ms={}", wait.as_millis()));
+        let own = ["--log=warn", "--log-file=off", &first].into_iter().chain(opens.as_deref());
+        let is_given = |option: &&str| {
             let name = option.trim_start_matches('-').split('=').next().unwrap_or_default();
             self.flags.names().any(|given| given == name)
         };
-        let own = own.iter().filter(|option| !is_given(option)).map(OsString::from);
+        let own = own.filter(|option| !is_given(option)).map(OsString::from);
         own.chain(self.flags.arguments()).chain(["--".into()]).chain(self.rest.clone()).collect()
-    }
-
-    /// The time for each answer.
-    pub(super) fn patience(&self) -> Patience {
-        let may_fetch = matches!(Runs::of(&self.settings.agent), Some(Runs::Package(_)));
-        let first = if may_fetch { FETCHED } else { FIRST_ANSWER };
-        Patience { first: self.wait.unwrap_or(first), further: self.wait.unwrap_or(ANSWER) }
     }
 }

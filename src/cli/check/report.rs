@@ -38,7 +38,7 @@ impl Report {
         Ok(())
     }
 
-    /// Prints a text as it is.
+    /// Prints a text of the check's own as it is.
     pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
         out(text)
     }
@@ -59,8 +59,9 @@ impl Report {
     }
 }
 
-/// Prints a line, broken between words.
+/// Prints a line, broken between words. The text may be that of others.
 fn print(mark: char, name: &str, text: &str) -> io::Result<()> {
+    let text = one_line(text);
     let mut line = String::new();
     let mut lead = format!("{mark} {name:NAME$}");
     for word in text.split(' ') {

@@ -1,8 +1,7 @@
 //! One process of the agent, behind a bridge of its own, and what is tried with it.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{ChildStderr, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::facts::text;
+use super::plan::{Patience, Plan};
 use super::report::{Report, time};
+use super::running::Running;
 use crate::api::ChannelStatus;
 use crate::bridge::words::counted;
 use crate::cli::editor::{Editor, NoResult, answer};
+use crate::cli::exit_code::SURVIVORS;
 #[cfg(target_os = "linux")]
 use crate::cli::process_sight::Sight;
 use crate::control::report::{one_line, size};
@@ -27,20 +29,20 @@ const MOST_LINES: usize = 10;
 /// The most letters of an answer that are shown.
 const MOST_LETTERS: usize = 200;
 
+/// The most bytes of a line of stderr that are kept.
+const LONGEST_LINE: usize = 4096;
+
+/// The time for the bridge to say that an agent does not answer.
+const BRIDGE: Duration = Duration::from_secs(2);
+
+/// The time for all of a replay that comes behind its answer.
+const LONGEST_REPLAY: Duration = Duration::from_secs(5);
+
 /// The time for an agent to answer a close, which the bridge has already answered.
 const CLOSED: Duration = Duration::from_secs(3);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// The time for each answer.
-#[derive(Clone, Copy)]
-pub(super) struct Patience {
-    /// For the first answer.
-    pub(super) first: Duration,
-    /// For all others.
-    pub(super) further: Duration,
-}
 
 /// The last lines of a stream.
 type LastLines = Arc<Mutex<VecDeque<String>>>;
@@ -50,27 +52,31 @@ pub(super) struct Trial {
     editor: Editor,
     stderr: LastLines,
     patience: Patience,
+    running: Running,
 }
 
 impl Trial {
-    /// Starts a bridge with these arguments.
-    pub(super) fn start(arguments: &[OsString], patience: Patience) -> io::Result<Trial> {
-        // The bridge itself says why the agent does not answer.
-        let longer = patience.first.saturating_add(Duration::from_secs(2));
-        let mut editor = Editor::start(arguments, Stdio::piped(), longer)?;
+    /// Starts a bridge in front of the agent.
+    pub(super) fn start(plan: &Plan) -> io::Result<Trial> {
+        let patience = plan.patience;
+        let mut editor = plan.running.start(|| {
+            let editor = Editor::start(plan.arguments(), Stdio::piped(), patience.first)?;
+            let pid = editor.bridge();
+            Ok::<_, io::Error>((editor, pid))
+        })?;
         let stderr = LastLines::default();
         if let Some(pipe) = editor.take_stderr() {
             let lines = Arc::clone(&stderr);
             thread::Builder::new().name("stderr".into()).spawn(move || keep_last(pipe, &lines))?;
         }
-        Ok(Trial { editor, stderr, patience })
+        Ok(Trial { editor, stderr, patience, running: plan.running.clone() })
     }
 
-    /// The last lines of stderr, of the agent and the bridge.
-    pub(super) fn stderr(&self) -> Vec<String> {
+    /// The last lines of stderr, of the agent and the bridge, without the one that says `refusal`.
+    pub(super) fn stderr(&self, refusal: &str) -> Vec<String> {
         let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        // The bridge ends with its refusal, which is said already.
-        lines.iter().filter(|line| !line.starts_with("error: ")).cloned().collect()
+        let said = shortened(&format!("error: {refusal}"));
+        lines.iter().filter(|line| **line != said).cloned().collect()
     }
 
     /// Asks the agent who it is, and measures that.
@@ -81,9 +87,7 @@ impl Trial {
             "clientCapabilities": {"fs": files, "terminal": false},
             "clientInfo": {"name": "drawbridge-check", "version": env!("CARGO_PKG_VERSION")},
         });
-        let introduced = self.measured("initialize", &params);
-        self.editor.set_patience(self.patience.further);
-        introduced
+        self.measured("initialize", &params)
     }
 
     /// Opens a session in a directory, and measures that.
@@ -109,28 +113,62 @@ impl Trial {
         params: &Value,
         mut heard: impl FnMut(&Value),
     ) -> Result<Value, NoResult> {
+        let limit = match method {
+            // The bridge itself says why the agent does not answer.
+            "initialize" => self.patience.first.saturating_add(BRIDGE),
+            _ => self.patience.further,
+        };
         let id = self.editor.ask(method, params)?;
+        let deadline = now().checked_add(limit);
         loop {
-            let message = self.editor.next()?;
-            match (message.get("method").is_some(), message.get("id")) {
-                (true, Some(_)) => self.editor.send(&refusal(&message))?,
-                (true, None) => heard(&message),
-                (false, _) => {
-                    if let Some(result) = answer(message, id) {
-                        return result;
-                    }
-                }
+            let message = self.next_by(deadline).map_err(|why| why.after(limit))?;
+            if let Some(result) = self.taken(message, id, &mut heard)? {
+                return result;
             }
         }
     }
 
-    /// Takes the notifications that still come, until there is none for so long.
-    pub(super) fn hear_out(&mut self, silence: Duration, mut heard: impl FnMut(&Value)) {
-        self.editor.set_patience(silence);
-        while let Ok(message) = self.editor.next() {
-            heard(&message);
+    /// Takes what still comes, until nothing has come for as long as `silence` says, or five
+    /// seconds have passed.
+    pub(super) fn hear_out(
+        &mut self,
+        mut silence: impl FnMut() -> Duration,
+        mut heard: impl FnMut(&Value),
+    ) {
+        let end = now() + LONGEST_REPLAY;
+        loop {
+            let by = end.min(now() + silence());
+            let Ok(message) = self.next_by(Some(by)) else { return };
+            // No answer is expected.
+            if self.taken(message, 0, &mut heard).is_err() {
+                return;
+            }
         }
-        self.editor.set_patience(self.patience.further);
+    }
+
+    /// The next message, if it comes until then.
+    fn next_by(&mut self, deadline: Option<Instant>) -> Result<Value, NoResult> {
+        let left = deadline.map(|end| end.saturating_duration_since(now()));
+        self.editor.set_patience(left.unwrap_or(Duration::MAX));
+        self.editor.next()
+    }
+
+    /// Takes a message: refuses a request, hands a notification on, or returns the answer to the
+    /// request with this id.
+    fn taken(
+        &mut self,
+        message: Value,
+        id: u64,
+        heard: &mut impl FnMut(&Value),
+    ) -> Result<Option<Result<Value, NoResult>>, NoResult> {
+        match (message.get("method").is_some(), message.get("id").is_some()) {
+            (true, true) => self.editor.send(&refusal(&message)).map(|()| None),
+            (true, false) => {
+                heard(&message);
+                Ok(None)
+            }
+            (false, _) => Ok(answer(message, id)),
+        }
     }
 
     /// Runs a turn, and says how it went: whether it ended as it should.
@@ -153,8 +191,9 @@ impl Trial {
         let result = match ended {
             Ok(result) => result,
             Err(why) => {
-                report.problem("turn", &one_line(&why.to_string()))?;
-                report.quote("stderr", &self.stderr())?;
+                let why = why.to_string();
+                report.problem("turn", &why)?;
+                report.quote("stderr", &self.stderr(&why))?;
                 return Ok(false);
             }
         };
@@ -181,22 +220,32 @@ impl Trial {
             Err(why) => return report.problem("close", &one_line(&why.to_string())),
         };
         let begun = now();
-        let husks = loop {
+        let closed = loop {
             match self.channel() {
-                Some(channel) if channel.requests == 0 => break Some(channel.husks),
-                Some(_) if begun.elapsed() < CLOSED => thread::sleep(PAUSE),
-                _ => break None,
+                None => break Closed::Unknown,
+                Some(channel) if channel.requests > 0 && begun.elapsed() < CLOSED => {
+                    thread::sleep(PAUSE);
+                }
+                Some(channel) if channel.requests > 0 => break Closed::Unanswered,
+                Some(channel) if channel.husks > 0 => break Closed::Kept,
+                Some(_) => break Closed::ByAgent,
             }
         };
-        let agent = match husks {
-            Some(0) => "; the agent lets the session go",
-            Some(_) => {
-                "; the agent cannot close a session: drawbridge forgets it, and replaces the \
-                 process after some of them"
+        match closed {
+            Closed::Unknown => report.say("close", &format!("answered after {took}")),
+            Closed::ByAgent => report
+                .say("close", &format!("answered after {took}; the agent lets the session go")),
+            Closed::Kept => {
+                let text = format!(
+                    "answered after {took}; the agent cannot close a session: drawbridge forgets \
+                     it, and replaces the process after some of them"
+                );
+                report.say("close", &text)
             }
-            None => "",
-        };
-        report.say("close", &format!("answered after {took}{agent}"))
+            Closed::Unanswered => {
+                report.problem("close", "the agent offers session/close and does not answer it")
+            }
+        }
     }
 
     /// Quits, and returns how long it takes for all processes to be gone, or what is wrong.
@@ -205,8 +254,13 @@ impl Trial {
         let before = Sight::of(self.editor.bridge());
         let begun = now();
         let status = self.editor.quit()?;
-        if status.code().is_none() {
-            return Ok(Err(format!("the bridge ended with {status}")));
+        self.running.ended();
+        match status.code().map(u8::try_from) {
+            Some(Ok(SURVIVORS)) => {
+                return Ok(Err("the agent does not end, not even by SIGKILL".into()));
+            }
+            Some(_) => {}
+            None => return Ok(Err(format!("the bridge ended with {status}"))),
         }
         #[cfg(target_os = "linux")]
         if before.ends().is_none() {
@@ -222,6 +276,18 @@ impl Trial {
         let channels = runtime.block_on(async { reach(&socket).ok()?.channels().await.ok() })?;
         channels.into_iter().next()
     }
+}
+
+/// The end of a closed session at the agent.
+enum Closed {
+    /// The bridge has no control socket.
+    Unknown,
+    /// The agent has let it go.
+    ByAgent,
+    /// The agent cannot close, and keeps it.
+    Kept,
+    /// The agent does not answer.
+    Unanswered,
 }
 
 /// The text of an update of this kind; `None` for other messages.
@@ -246,14 +312,27 @@ fn refusal(request: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": {"outcome": outcome}})
 }
 
-fn keep_last(pipe: ChildStderr, lines: &LastLines) {
-    for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+/// Keeps the last lines of a stream, however long they are.
+fn keep_last(mut pipe: ChildStderr, lines: &LastLines) {
+    let (mut piece, mut line) = ([0; 4096], Vec::new());
+    let keep = |line: &[u8]| {
+        let text = shortened(&String::from_utf8_lossy(line));
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == MOST_LINES {
             lines.pop_front();
         }
-        lines.push_back(shortened(&String::from_utf8_lossy(&line)));
+        lines.extend((!text.is_empty()).then_some(text));
+    };
+    while let Ok(length @ 1..) = pipe.read(&mut piece) {
+        for byte in &piece[..length] {
+            match byte {
+                b'\n' | b'\r' => keep(&std::mem::take(&mut line)),
+                byte if line.len() < LONGEST_LINE => line.push(*byte),
+                _ => {}
+            }
+        }
     }
+    keep(&line);
 }
 
 fn shortened(said: &str) -> String {

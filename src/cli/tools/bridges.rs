@@ -43,6 +43,7 @@ impl Bridge {
 }
 
 /// Why a command cannot do its work.
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     code: u8,
     why: String,
@@ -99,9 +100,14 @@ pub(super) struct Bridges {
 impl Bridges {
     /// Reaches all bridges of this user on this machine, the daemons first.
     pub(super) async fn reached() -> Bridges {
+        Bridges::reached_within(ANSWER).await
+    }
+
+    /// The same, with so much time for the first answer of each.
+    pub(super) async fn reached_within(limit: Duration) -> Bridges {
         let mut asked = JoinSet::new();
         for socket in found() {
-            asked.spawn(ask(socket));
+            asked.spawn(ask(socket, limit));
         }
         let mut bridges = Bridges { all: Vec::new(), refusals: Vec::new() };
         while let Some(answer) = asked.join_next().await {
@@ -168,14 +174,14 @@ impl Bridges {
 
 /// Asks a bridge for its state; `None`: it has ended meanwhile. An error is the reason why it does
 /// not answer.
-async fn ask(socket: BridgeSocket) -> Result<Option<Bridge>, String> {
+async fn ask(socket: BridgeSocket, limit: Duration) -> Result<Option<Bridge>, String> {
     let pid = socket.pid();
     let link = match reach(&socket) {
         Ok(link) => link,
         Err(_) if !socket.lives() => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    match timeout(ANSWER, link.status()).await {
+    match timeout(limit, link.status()).await {
         Ok(Ok(status)) => Ok(Some(Bridge { pid, link, status })),
         Ok(Err(_)) if !socket.lives() => Ok(None),
         Ok(Err(error)) => Err(format!("the bridge {pid}: {}", sentence(&error))),

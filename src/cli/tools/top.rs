@@ -8,6 +8,7 @@ mod screen;
 mod view;
 
 use std::io::{self, IsTerminal};
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +16,19 @@ use std::time::Duration;
 use crossterm::event::EventStream;
 use futures_util::stream::StreamExt;
 use ratatui::DefaultTerminal;
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio::signal::unix::{SignalKind, signal};
+use ratatui::text::Span;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::keys::key;
-use self::look::{Look, News, look};
+use self::look::{News, Sight, look};
 use self::screen::{Ask, Screen};
 use super::args::{TopArgs, Which};
 use super::bridges::Failure;
+use crate::cli::end_signals::EndSignals;
 use crate::cli::exit_code::UNUSABLE;
 use crate::cli::print::output;
 
@@ -45,15 +47,19 @@ const MOST_EVENTS: usize = 1024;
 pub(super) async fn top(args: TopArgs) -> Result<ExitCode, Failure> {
     let which = Which { bridge: args.bridge, socket: args.socket };
     if let Some(size) = args.once {
-        return once(&which, size.or_else(|| crossterm::terminal::size().ok()).unwrap_or(SIZE))
-            .await;
+        // A terminal may not know its size.
+        let own = || crossterm::terminal::size().ok().filter(|size| size.0 > 0 && size.1 > 0);
+        return once(&which, size.or_else(own).unwrap_or(SIZE)).await;
     }
     if !io::stdout().is_terminal() {
         let why = "stdout is no terminal; --once prints the view once";
         return Err(Failure::new(UNUSABLE, why));
     }
-    let terminal = ratatui::try_init().map_err(|error| cannot_draw(&error))?;
-    let done = Top::new(which).run(terminal).await;
+    let signals = EndSignals::new().map_err(|error| cannot_draw(&error))?;
+    let done = match ratatui::try_init() {
+        Ok(terminal) => Top::new(which).run(terminal, signals).await,
+        Err(error) => Err(error),
+    };
     ratatui::restore();
     done.map_err(|error| cannot_draw(&error))?;
     Ok(ExitCode::SUCCESS)
@@ -68,24 +74,42 @@ async fn once(which: &Which, (columns, rows): (u16, u16)) -> Result<ExitCode, Fa
     let mut screen = Screen::default();
     screen.show(look(which).await);
     sleep(ONCE).await;
-    screen.show(look(which).await);
+    screen.show(Ok(look(which).await?));
     let area = Rect::new(0, 0, columns, rows);
     let mut buffer = Buffer::empty(area);
     view::draw(area, &mut buffer, &mut screen);
     let mut text = String::new();
     for row in buffer.content.chunks(usize::from(columns)) {
-        let line: String = row.iter().map(Cell::symbol).collect();
+        let (mut line, mut covered) = (String::new(), 0);
+        for cell in row {
+            // A wide letter covers the cells behind it.
+            if covered > 0 {
+                covered -= 1;
+                continue;
+            }
+            covered = Span::raw(cell.symbol()).width().saturating_sub(1);
+            line.push_str(cell.symbol());
+        }
         text += line.trim_end();
         text.push('\n');
     }
     Ok(output(text.as_bytes()))
 }
 
+/// The result of a task. Its panic is one of this program.
+fn joined<T>(done: Result<T, JoinError>) -> T {
+    match done {
+        Ok(done) => done,
+        // No task is cancelled before this value is gone.
+        Err(error) => resume_unwind(error.into_panic()),
+    }
+}
+
 /// The live view, and the tasks behind it.
 struct Top {
     which: Arc<Which>,
     screen: Screen,
-    looks: JoinSet<Result<Vec<Look>, String>>,
+    looks: JoinSet<Result<Sight, Failure>>,
     orders: JoinSet<News>,
     to_screen: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
@@ -108,33 +132,38 @@ impl Top {
     }
 
     /// Shows the view until the person has seen enough, or a signal ends it.
-    async fn run(mut self, mut terminal: DefaultTerminal) -> io::Result<()> {
+    async fn run(mut self, mut terminal: DefaultTerminal, mut end: EndSignals) -> io::Result<()> {
         let mut typed = EventStream::new();
-        let mut end = signal(SignalKind::terminate())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
         let mut ticks = interval(BETWEEN_LOOKS);
-        // After a stop (Ctrl-Z of a parent, a laptop that slept) one look is enough.
+        // After a laptop has slept one look is enough.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.screen.is_over() {
-            terminal
-                .draw(|frame| view::draw(frame.area(), frame.buffer_mut(), &mut self.screen))?;
+            terminal.draw(|frame| {
+                view::draw(frame.area(), frame.buffer_mut(), &mut self.screen);
+            })?;
             tokio::select! {
                 biased;
-                _ = end.recv() => return Ok(()),
-                _ = hang_up.recv() => return Ok(()),
+                _ = end.next() => return Ok(()),
                 event = typed.next() => match event {
                     Some(event) => if let Some(key) = key(&event?) {
                         self.screen.press(key);
                     },
                     None => return Ok(()),
                 },
-                Some(done) = self.orders.join_next() => self.screen.hear(done.unwrap_or_else(|error| News::Said(error.to_string()))),
-                Some(looked) = self.looks.join_next() => self.looked(looked.unwrap_or_else(|error| Err(error.to_string()))),
-                Some(news) = self.news.recv() => self.screen.hear(news),
+                Some(done) = self.orders.join_next() => self.screen.hear(joined(done)),
+                Some(looked) = self.looks.join_next() => self.looked(joined(looked)),
                 // A bridge that hangs must not pile up looks.
                 _ = ticks.tick(), if self.looks.is_empty() => {
                     let which = Arc::clone(&self.which);
                     self.looks.spawn(async move { look(&which).await });
+                }
+                Some(()) = async { self.followers.join_next().await.map(joined) } => {}
+                Some(news) = self.news.recv() => {
+                    self.screen.hear(news);
+                    // All that is there is drawn at once.
+                    while let Ok(news) = self.news.try_recv() {
+                        self.screen.hear(news);
+                    }
                 }
             }
             if let Some(ask) = self.screen.take_ask() {
@@ -144,15 +173,19 @@ impl Top {
         Ok(())
     }
 
-    fn looked(&mut self, looked: Result<Vec<Look>, String>) {
+    fn looked(&mut self, looked: Result<Sight, Failure>) {
         for bridge in self.screen.show(looked) {
             self.followers.spawn(look::follow(bridge, self.to_screen.clone()));
         }
     }
 
     fn ask(&mut self, ask: Ask) {
-        if let Some(bridge) = self.screen.bridge(ask.pid) {
-            self.orders.spawn(orders::carry_out(bridge, ask));
+        match self.screen.bridge(ask.pid) {
+            Some(bridge) => drop(self.orders.spawn(orders::carry_out(bridge, ask))),
+            None => {
+                let why = format!("the bridge {} is not seen any more; nothing was done", ask.pid);
+                self.screen.hear(News::Said(why));
+            }
         }
     }
 }

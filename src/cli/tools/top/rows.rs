@@ -18,8 +18,8 @@ pub(super) enum Subject {
     Channel(u32, String),
     /// A session by its name in the bridge, on this channel.
     Session(u32, String, Option<String>),
-    /// A session that is being opened, the how many-th.
-    Opening(u32, usize),
+    /// A session that is being opened, the how many-th on this channel.
+    Opening(u32, Option<String>, usize),
 }
 
 impl Subject {
@@ -30,7 +30,7 @@ impl Subject {
             | Subject::Agent(pid, _)
             | Subject::Channel(pid, _)
             | Subject::Session(pid, ..)
-            | Subject::Opening(pid, _) => *pid,
+            | Subject::Opening(pid, ..) => *pid,
         }
     }
 
@@ -238,7 +238,7 @@ fn of_session(pid: u32, (place, row): (usize, &SessionStatus), status: &Status) 
     let directory = one_line(&row.directory);
     let (subject, key) = match &row.key {
         Some(key) => (Subject::Session(pid, key.clone(), row.channel.clone()), key.clone()),
-        None => (Subject::Opening(pid, place), "new".to_owned()),
+        None => (Subject::Opening(pid, row.channel.clone(), place), "new".to_owned()),
     };
     let state = match row.turn_ms {
         Some(turn) => format!("{} {}", row.state, duration(turn)),

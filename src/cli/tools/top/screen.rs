@@ -7,10 +7,11 @@ use std::time::Instant;
 use ratatui::widgets::TableState;
 
 use super::keys::Key;
-use super::look::{Look, News};
+use super::look::{Look, News, Sight};
 use super::rows::{Row, Shares, Subject, rows};
-use crate::cli::tools::bridges::Bridge;
+use crate::cli::tools::bridges::{Bridge, Failure};
 use crate::cli::tools::events;
+use crate::control::report::one_line;
 
 /// The most events that are kept.
 const MOST_EVENTS: usize = 100;
@@ -26,11 +27,11 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The question before it is carried out; `None`: it does no harm.
-    fn question(&self) -> Option<String> {
+    /// The question before it is carried out, about the row of this name; `None`: it does no harm.
+    fn question(&self, name: &str) -> Option<String> {
         match self {
-            Order::Close(session) => Some(format!("Close {session}?")),
-            Order::Cancel(session) => Some(format!("Cancel the turn of {session}?")),
+            Order::Close(_) => Some(format!("Close {name}?")),
+            Order::Cancel(_) => Some(format!("Cancel the turn of {name}?")),
             Order::RetireNow(channel) => {
                 Some(format!("Stop {channel} at once? Its sessions end, and turns are lost."))
             }
@@ -69,11 +70,17 @@ pub(super) struct Screen {
     worked: BTreeMap<(u32, String), u64>,
     followed: BTreeSet<u32>,
     pub(super) rows: Vec<Row>,
+    /// The place of the row that is chosen, and what the row is about.
+    place: usize,
+    chosen: Option<Subject>,
+    /// The scrolling of the tree.
     pub(super) table: TableState,
     pub(super) events: VecDeque<String>,
     pub(super) mode: Mode,
-    /// Why nothing is seen, or the effect of the last order.
+    /// The effect of the last order.
     pub(super) said: Option<String>,
+    /// Why something is not seen.
+    pub(super) unseen: Option<String>,
     pub(super) page: usize,
     ask: Option<Ask>,
 }
@@ -86,10 +93,13 @@ impl Default for Screen {
             worked: BTreeMap::new(),
             followed: BTreeSet::new(),
             rows: Vec::new(),
-            table: TableState::new().with_selected(0),
+            place: 0,
+            chosen: None,
+            table: TableState::new(),
             events: VecDeque::new(),
             mode: Mode::Tree,
             said: None,
+            unseen: None,
             page: 1,
             ask: None,
         }
@@ -119,23 +129,19 @@ impl Screen {
     }
 
     /// Shows what was seen, and returns the bridges whose events are to be followed.
-    pub(super) fn show(&mut self, looked: Result<Vec<Look>, String>) -> Vec<Arc<Bridge>> {
-        let chosen = self.chosen().map(|row| row.subject.clone());
-        match looked {
-            Ok(looks) => self.looks = looks,
-            Err(why) => {
-                self.looks.clear();
-                self.said = Some(why);
+    pub(super) fn show(&mut self, looked: Result<Sight, Failure>) -> Vec<Arc<Bridge>> {
+        (self.looks, self.unseen) = match looked {
+            Ok(Sight { looks, refusals }) => {
+                let refusals = (!refusals.is_empty()).then(|| one_line(&refusals.join("; ")));
+                (looks, refusals)
             }
-        }
+            Err(failure) => (Vec::new(), Some(one_line(&failure.to_string()))),
+        };
         let shares = self.shares();
         self.rows = rows(&self.looks, &shares);
         // The same thing stays chosen, wherever it is now.
-        let place =
-            chosen.and_then(|subject| self.rows.iter().position(|row| row.subject == subject));
-        let last = self.rows.len().saturating_sub(1);
-        let place = place.or(self.table.selected()).map(|place| place.min(last));
-        self.table.select(place);
+        let found = self.rows.iter().position(|row| Some(&row.subject) == self.chosen.as_ref());
+        self.choose(found.unwrap_or(self.place));
         let mut fresh = Vec::new();
         for look in &self.looks {
             if self.followed.insert(look.bridge.pid()) {
@@ -143,6 +149,15 @@ impl Screen {
             }
         }
         fresh
+    }
+
+    /// Chooses the row at a place, or the last one. Where there is none, the choice stays what it
+    /// was.
+    fn choose(&mut self, place: usize) {
+        let Some(last) = self.rows.len().checked_sub(1) else { return };
+        self.place = place.min(last);
+        self.chosen = Some(self.rows[self.place].subject.clone());
+        self.table.select(Some(self.place));
     }
 
     /// The share of a processor of each channel since the last look.
@@ -194,7 +209,7 @@ impl Screen {
 
     /// The row that is chosen.
     pub(super) fn chosen(&self) -> Option<&Row> {
-        self.rows.get(self.table.selected()?)
+        self.rows.get(self.place)
     }
 
     /// Does what a key says.
@@ -224,15 +239,13 @@ impl Screen {
     }
 
     fn in_tree(&mut self, key: Key) {
-        let last = self.rows.len().saturating_sub(1);
-        let place = self.table.selected().unwrap_or(0);
         match key {
-            Key::Up => self.table.select(Some(place.saturating_sub(1))),
-            Key::Down => self.table.select(Some((place + 1).min(last))),
-            Key::PageUp => self.table.select(Some(place.saturating_sub(self.page))),
-            Key::PageDown => self.table.select(Some((place + self.page).min(last))),
-            Key::First => self.table.select(Some(0)),
-            Key::Last => self.table.select(Some(last)),
+            Key::Up => self.choose(self.place.saturating_sub(1)),
+            Key::Down => self.choose(self.place.saturating_add(1)),
+            Key::PageUp => self.choose(self.place.saturating_sub(self.page)),
+            Key::PageDown => self.choose(self.place.saturating_add(self.page)),
+            Key::First => self.choose(0),
+            Key::Last => self.choose(usize::MAX),
             Key::Explain => self.of_channel(Order::Explain),
             Key::Retire => self.of_channel(Order::Retire),
             Key::RetireNow => self.of_channel(Order::RetireNow),
@@ -262,8 +275,13 @@ impl Screen {
     }
 
     fn give(&mut self, ask: Ask) {
-        match ask.order.question() {
-            Some(question) => self.mode = Mode::Confirm(ask, question),
+        let name = self.chosen().map(|row| row.name.clone()).unwrap_or_default();
+        let of_bridge = match self.looks.len() {
+            0..=1 => String::new(),
+            _ => format!("In the bridge {}: ", ask.pid),
+        };
+        match ask.order.question(&name) {
+            Some(question) => self.mode = Mode::Confirm(ask, of_bridge + &question),
             None => self.ask = Some(ask),
         }
     }

@@ -20,9 +20,15 @@ const DETAIL: u16 = 2;
 /// The least width of a view whose last column has room for a reason.
 const WIDE: u16 = 110;
 
+/// The least height of a view with events.
+const LOW: u16 = 14;
+
 /// Draws the whole view.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, screen: &mut Screen) {
-    let events = if screen.events.is_empty() { 0 } else { (area.height / 5).clamp(3, 12) + 1 };
+    let events = match screen.events.is_empty() || area.height < LOW {
+        true => 0,
+        false => (area.height / 5).clamp(3, 12) + 1,
+    };
     let heights = [1, area.height.saturating_sub(events + DETAIL + 2), DETAIL, events, 1];
     let mut top = area.y;
     let [title, tree, detail, below, keys] = heights.map(|height| {
@@ -121,7 +127,7 @@ fn draw_events(buffer: &mut Buffer, screen: &Screen, area: Rect) {
 
 /// The question that waits, what was said last, or the keys.
 fn foot(screen: &Screen) -> Line<'static> {
-    match (&screen.mode, &screen.said) {
+    match (&screen.mode, screen.said.as_ref().or(screen.unseen.as_ref())) {
         (Mode::Confirm(_, question), _) => {
             Line::from(format!("{question}  y yes  n no")).fg(Color::Yellow).bold()
         }
@@ -135,8 +141,8 @@ fn foot(screen: &Screen) -> Line<'static> {
 fn draw_explained(buffer: &mut Buffer, text: &str, from: &mut u16, area: Rect) {
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
     let paragraph = Paragraph::new(Text::from(text)).wrap(Wrap { trim: false });
-    // Long lines are broken, so that there are more of them than in the text.
-    let width = usize::from(area.width.saturating_sub(2)).max(1);
+    // Long lines are broken between words, so that there are more of them than in the text.
+    let width = (usize::from(area.width.saturating_sub(2)) * 3 / 4).max(1);
     let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum();
     let room = usize::from(area.height.saturating_sub(2));
     *from = (*from).min(u16::try_from(lines.saturating_sub(room)).unwrap_or(u16::MAX));
