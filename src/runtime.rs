@@ -58,7 +58,7 @@ pub use self::hosting::Host;
 use self::hosting::{EDITOR, Earlier, Hosting};
 use self::input::{Input, Inputs};
 use self::inquiry::Events;
-pub use self::inquiry::{ControlPort, Figures, Inquiry, Reply, Snapshot, Trace};
+pub use self::inquiry::{ControlPort, Figures, Health, Inquiry, Reply, Snapshot, Trace};
 use self::origins::Origins;
 use self::outbox::OutboxSum;
 pub use self::setup::{AgentSetup, Outcome, Setup};

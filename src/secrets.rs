@@ -96,7 +96,7 @@ pub fn names_secret(name: &str) -> bool {
 }
 
 /// The words of a name such as `MY_API_KEY`, `x-api-key` or `apiKey`, in lower case.
-fn words(name: &str) -> Vec<String> {
+pub fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
     for letter in name.chars() {
@@ -126,7 +126,7 @@ fn is_setting(value: &str) -> bool {
 /// services.
 static ANNOUNCED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let scheme = r"(?<scheme>\b(?i:bearer|basic)\s+)(?<token>[A-Za-z0-9._~+/=-]{6,})";
-    let address = r"(?<address>\b[A-Za-z0-9]+://[^\s/:@]+:)[^\s/@]+@";
+    let address = r"(?<address>\b[A-Za-z0-9]+://[^\s/:@]*:)[^\s/@]+@";
     let service = r"\b(?:AIza|sk-|gh[opsu]_|github_pat_|glpat-|xox[abpr]-|AKIA)[A-Za-z0-9_-]{10,}";
     Regex::new(&format!("{scheme}|{address}|{service}")).ok()
 });

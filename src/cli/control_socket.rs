@@ -32,7 +32,7 @@ pub(super) fn open(
         settings.control.then(|| or_without(mode, "no control socket", ControlSocket::bind()));
     let http = settings.metrics_listen.map(|address| {
         let opened = HttpDoor::open(address, settings.metrics_token_file.as_deref());
-        or_without(mode, &format!("no metrics at {address}"), opened)
+        or_without(mode, &format!("no listener for metrics at {address}"), opened)
     });
     let (control, http) = (control.flatten(), http.flatten());
     #[cfg(feature = "otel")]
@@ -41,10 +41,6 @@ pub(super) fn open(
     let is_watched = false;
     if control.is_none() && http.is_none() && !is_watched {
         return (None, None);
-    }
-    let metrics = http.as_ref().and_then(|door| door.address().ok());
-    if let Some(address) = metrics {
-        tracing::info!("metrics are served at http://{address}/metrics");
     }
     let is_daemon = mode == Mode::Serve;
     let bridge = BridgeStatus {
@@ -56,7 +52,7 @@ pub(super) fn open(
         is_leaving: false,
         socket,
         log_file: log_file.map(|path| path.display().to_string()),
-        metrics: metrics.map(|address| address.to_string()),
+        metrics: None,
         memory_bytes: None,
         started_by: if is_daemon { None } else { parent() },
     };
@@ -69,7 +65,7 @@ pub(super) fn open(
         #[cfg(feature = "otel")]
         collector: settings.otlp_endpoint.clone(),
     };
-    or_without(mode, "no control socket", start(setup)).unzip()
+    or_without(mode, "no thread for the control socket", start(setup)).unzip()
 }
 
 /// The program that has started this process.

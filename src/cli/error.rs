@@ -168,7 +168,8 @@ fn of_daemon(mode: Mode) -> &'static str {
     match mode {
         Mode::Connect => {
             ": the daemon has the limits, for all editors; put it into [defaults] of the \
-             configuration file (and run drawbridge reload), or give it to drawbridge serve"
+             configuration file (and run drawbridge reload, or restart for what is read at the \
+             start only), or give it to drawbridge serve"
         }
         Mode::Run | Mode::Serve => "; it belongs to another command",
     }

@@ -102,6 +102,11 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     };
     // A relative path of the log is one in the present directory.
     let log = logs.place();
+    // A relative path is one in the present directory.
+    let trace = trace_file::open(&resolved.settings.trace, Mode::Serve);
+    let mut resolved = resolved;
+    let token_file = &mut resolved.settings.metrics_token_file;
+    *token_file = token_file.take().map(|path| std::path::absolute(&path).unwrap_or(path));
     // A working directory keeps its file system from being unmounted.
     let _ = env::set_current_dir("/");
     let descriptor_limit = own_process::raise_descriptor_limit();
@@ -128,7 +133,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
         trees: None,
         keeper: !settings.no_keeper,
         control,
-        trace: trace_file::open(&settings.trace, Mode::Serve),
+        trace,
         log,
         stderr: logs.stderr(),
     };

@@ -4,13 +4,13 @@ mod conversation;
 mod text;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
 use self::conversation::Trace;
 use super::commands::TraceArgs;
 use super::exit_code::UNUSABLE;
-use super::print::{failure, output, warning};
+use super::print::{failure, part, warning};
 use crate::trace::Entry;
 
 /// Shows a trace.
@@ -29,7 +29,7 @@ pub(super) fn trace(arguments: &TraceArgs) -> ExitCode {
         };
         lines += 1;
         match std::str::from_utf8(&line).ok().and_then(Entry::read) {
-            Some(entry) => trace.add(entry),
+            Some(entry) => trace.add(entry, arguments.payloads),
             None => unread += 1,
         }
     }
@@ -46,10 +46,10 @@ pub(super) fn trace(arguments: &TraceArgs) -> ExitCode {
         let why = format_args!("{path} has no message of a session {session}");
         return failure(&why, UNUSABLE);
     }
-    let mut shown = Vec::new();
     for line in text::lines(&trace, arguments.session.as_deref(), arguments.payloads) {
-        // Writing to a vector does not fail.
-        let _ = writeln!(shown, "{line}");
+        if let Err(code) = part((line + "\n").as_bytes()) {
+            return code;
+        }
     }
-    output(&shown)
+    ExitCode::SUCCESS
 }

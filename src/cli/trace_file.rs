@@ -8,8 +8,7 @@ use crate::trace::TraceFile;
 /// Makes the file of the trace, if there is to be one.
 pub(super) fn open(settings: &TraceSettings, mode: Mode) -> Option<TraceFile> {
     let path = settings.file.as_ref()?;
-    let what = format!("no trace in {}", path.display());
-    let trace = or_without(mode, &what, TraceFile::create(path, settings.contents))?;
+    let trace = or_without(mode, "no trace", TraceFile::create(path, settings.contents))?;
     tracing::info!("the messages are traced in {}", trace.path().display());
     Some(trace)
 }

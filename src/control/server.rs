@@ -101,7 +101,8 @@ impl ControlSocket {
 pub fn start(setup: ControlSetup) -> io::Result<(Control, ControlPort)> {
     let (to_loop, inquiries) = mpsc::channel(MOST_INQUIRIES);
     let (lives, ended) = oneshot::channel();
-    let context = Context { to_loop, bridge: setup.bridge, config: setup.config };
+    let http = Arc::default();
+    let context = Context { to_loop, bridge: setup.bridge, config: setup.config, http };
     let (socket, listener) = match setup.socket {
         Some((ControlSocket(socket, listener), namespaces)) => {
             (Some(socket), Some((listener, namespaces)))
@@ -146,27 +147,21 @@ impl Served {
         #[cfg(feature = "otel")]
         if let Some(collector) = self.collector {
             let exported = telemetry::export(collector, context.clone(), end.clone());
-            doors.spawn(async {
-                exported.await;
-                Ok(())
-            });
+            doors.spawn(exported);
         }
         if let Some(door) = self.http {
             doors.spawn(http::keep(door, context.clone(), end.clone()));
         }
         if let Some((listener, namespaces)) = self.socket {
-            doors.spawn(keep(listener, context, namespaces, end));
+            doors.spawn(async move {
+                if let Err(error) = keep(listener, context, namespaces, end).await {
+                    tracing::error!("the control socket is not served: {error}");
+                }
+            });
         }
         let _ = ended.await;
         drop(ends);
-        let last_words = async {
-            while let Some(kept) = doors.join_next().await {
-                if let Ok(Err(error)) = kept {
-                    tracing::error!("the control socket is not served: {error}");
-                }
-            }
-        };
-        let _ = timeout(LAST_WORDS, last_words).await;
+        let _ = timeout(LAST_WORDS, async { while doors.join_next().await.is_some() {} }).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::pending;
 use super::Loop;
 use super::connection::DoorOrder;
 use super::hosting::{EDITOR, Hosting};
-use super::inquiry::{ControlPort, Figures, Inquiry, Snapshot, Traced};
+use super::inquiry::{ControlPort, Figures, Health, Inquiry, Snapshot, Traced};
 use crate::api::{
     Cancelled, ChannelStatus, ClientStatus, Closed, Counts, Explanation, Fault, FaultKind, Program,
     Retirement, Stop, Stopped, StoppedHow, Tree,
@@ -60,6 +60,10 @@ impl Loop {
                     drop(reply.send(Err(why.to_owned())));
                 }
             },
+            Inquiry::Health(reply) => {
+                let is_draining = self.bridge.is_ending() || self.view().is_leaving();
+                drop(reply.send(Health { is_draining, counts: self.counts() }));
+            }
             Inquiry::Figures(reply) => drop(reply.send(self.figures())),
             Inquiry::Follow(reply) => {
                 let events = self.events.follow();

@@ -76,6 +76,8 @@ pub enum Inquiry {
     },
     /// Read the configuration again.
     Reload(Reply<Result<(), String>>),
+    /// Whether it goes on, and the number of rows.
+    Health(Reply<Health>),
     /// The figures since the start.
     Figures(Reply<(Figures, Vec<Traced<ChannelStatus>>)>),
     /// Tell all events from now on.
@@ -94,6 +96,7 @@ impl Inquiry {
             Inquiry::Snapshot(_)
             | Inquiry::Sessions { .. }
             | Inquiry::Explain { .. }
+            | Inquiry::Health(_)
             | Inquiry::Figures(_)
             | Inquiry::Follow(_) => false,
         }
@@ -117,6 +120,15 @@ pub struct Snapshot {
     pub channels: Vec<Traced<ChannelStatus>>,
     /// The clients.
     pub clients: Vec<ClientStatus>,
+}
+
+/// Whether a bridge goes on.
+#[derive(Debug)]
+pub struct Health {
+    /// Whether it shuts down, or ends as soon as nobody would lose anything.
+    pub is_draining: bool,
+    /// The number of rows.
+    pub counts: Counts,
 }
 
 /// The figures of a bridge.

@@ -2,7 +2,7 @@
 //! one.
 
 use crate::bridge::{ChannelId, ClientId};
-use crate::trace::{Direction, Passing, TraceFile};
+use crate::trace::{Direction, TraceFile};
 use crate::wire::{Lines, OutgoingFrame};
 
 /// The messages of one direction.
@@ -20,13 +20,14 @@ impl Passed {
         self.bytes += match lines {
             Lines::One(Ok(frame)) => frame.bytes().len() as u64,
             Lines::One(Err(_)) => 0,
-            Lines::Run(run) => run.bytes().len() as u64,
+            Lines::Run(run) => (run.bytes().len() + 1 - run.count()) as u64,
         };
     }
 
     fn went(&mut self, frame: &OutgoingFrame) {
         self.frames += frame.count() as u64;
-        self.bytes += frame.len() as u64;
+        // Several have line ends between them.
+        self.bytes += (frame.len() + 1 - frame.count()) as u64;
     }
 }
 
@@ -59,7 +60,7 @@ impl Tap {
     pub(super) fn came_from_client(&mut self, client: ClientId, lines: &Lines) {
         self.traffic.from_clients.came(lines);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::FromClient, client.to_string(), Passing::from(lines));
+            trace.note(Direction::FromClient, client.to_string(), lines);
         }
     }
 
@@ -67,7 +68,7 @@ impl Tap {
     pub(super) fn came_from_agent(&mut self, channel: ChannelId, lines: &Lines) {
         self.traffic.from_agents.came(lines);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::FromAgent, channel.to_string(), Passing::from(lines));
+            trace.note(Direction::FromAgent, channel.to_string(), lines);
         }
     }
 
@@ -75,7 +76,7 @@ impl Tap {
     pub(super) fn goes_to_client(&mut self, client: ClientId, frame: &OutgoingFrame) {
         self.traffic.to_clients.went(frame);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::ToClient, client.to_string(), Passing::from(frame));
+            trace.note(Direction::ToClient, client.to_string(), frame);
         }
     }
 
@@ -83,7 +84,7 @@ impl Tap {
     pub(super) fn goes_to_agent(&mut self, channel: ChannelId, frame: &OutgoingFrame) {
         self.traffic.to_agents.went(frame);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::ToAgent, channel.to_string(), Passing::from(frame));
+            trace.note(Direction::ToAgent, channel.to_string(), frame);
         }
     }
 }

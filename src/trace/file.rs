@@ -5,8 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvError, RecvTimeoutError, SyncSender, TrySendError, sync_channel,
+};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -48,8 +50,14 @@ pub enum Passing {
 impl From<&Lines> for Passing {
     fn from(lines: &Lines) -> Passing {
         match lines {
+            Lines::One(Ok(frame)) if frame.bytes().len() <= COPIED => {
+                Passing::Frame(frame.detached())
+            }
             Lines::One(Ok(frame)) => Passing::Frame(frame.clone()),
             Lines::One(Err(fault)) => Passing::Stray(fault.clone()),
+            Lines::Run(run) if run.bytes().len() <= COPIED => {
+                Passing::Run(Bytes::copy_from_slice(run.bytes()), run.count())
+            }
             Lines::Run(run) => Passing::Run(run.bytes().clone(), run.count()),
         }
     }
@@ -57,7 +65,10 @@ impl From<&Lines> for Passing {
 
 impl From<&OutgoingFrame> for Passing {
     fn from(frame: &OutgoingFrame) -> Passing {
-        Passing::Out(frame.clone())
+        match frame.len() {
+            0..=COPIED => Passing::Run(frame.to_bytes(), frame.count()),
+            _ => Passing::Out(frame.clone()),
+        }
     }
 }
 
@@ -70,6 +81,15 @@ impl Passing {
             Passing::Stray(_) => 0,
         }
     }
+
+    /// The number of messages.
+    fn count(&self) -> u64 {
+        match self {
+            Passing::Frame(_) | Passing::Stray(_) => 1,
+            Passing::Run(_, count) => *count as u64,
+            Passing::Out(frame) => frame.count() as u64,
+        }
+    }
 }
 
 /// A message with its head.
@@ -78,18 +98,27 @@ struct Passed {
     direction: Direction,
     peer: String,
     passing: Passing,
-    /// The number of messages that were lost before it.
-    lost: u64,
 }
+
+/// The things that the loop and the thread both count.
+#[derive(Debug, Default)]
+struct Counts {
+    /// The bytes that wait to be written.
+    waiting: AtomicUsize,
+    /// The messages that were lost since the last line.
+    lost: AtomicU64,
+}
+
+/// The longest piece that is copied for the trace: a small part of a read buffer would keep all of
+/// it alive.
+const COPIED: usize = 64 << 10;
 
 /// The file of a trace. When it is dropped, the last lines are written.
 #[derive(Debug)]
 pub struct TraceFile {
     path: PathBuf,
     to_thread: Option<SyncSender<Passed>>,
-    /// The bytes that wait to be written.
-    waiting: Arc<AtomicUsize>,
-    lost: u64,
+    counts: Arc<Counts>,
     /// Closed when the thread has ended.
     over: Receiver<()>,
 }
@@ -108,19 +137,22 @@ impl TraceFile {
             .create_new(true)
             .mode(0o600)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
-            .open(&path)?;
+            .open(&path)
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
         let (to_thread, messages) = sync_channel(MOST);
         let (is_over, over) = sync_channel(0);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let mut writer = Writer { file: BufWriter::new(file), written: 0, has_contents };
-        let rest = waiting.clone();
+        let counts = Arc::<Counts>::default();
+        let file = BufWriter::new(file);
+        let mut writer = Writer { file, written: 0, counts: counts.clone(), has_contents };
         std::thread::Builder::new().name("trace".into()).spawn(move || {
             let _is_over: SyncSender<()> = is_over;
-            if let Err(error) = writer.write_all(&messages, &rest) {
+            if let Err(error) = writer.write_all(&messages) {
                 tracing::warn!("the trace ends here: {error}");
             }
         })?;
-        Ok(TraceFile { path, to_thread: Some(to_thread), waiting, lost: 0, over })
+        Ok(TraceFile { path, to_thread: Some(to_thread), counts, over })
     }
 
     /// The path of the file.
@@ -129,21 +161,25 @@ impl TraceFile {
     }
 
     /// Notes what passes. Never waits: what finds no room is counted.
-    pub fn note(&mut self, direction: Direction, peer: String, passing: Passing) {
+    pub fn note(&mut self, direction: Direction, peer: String, passing: impl Into<Passing>) {
         let Some(to_thread) = &self.to_thread else { return };
-        let length = passing.len();
-        if self.waiting.load(Ordering::Relaxed).saturating_add(length) > MOST_BYTES {
-            self.lost += 1;
+        let passing = passing.into();
+        let (length, count) = (passing.len(), passing.count());
+        let is_full =
+            self.counts.waiting.load(Ordering::Relaxed).saturating_add(length) > MOST_BYTES;
+        if is_full {
+            self.counts.lost.fetch_add(count, Ordering::Relaxed);
             return;
         }
-        self.waiting.fetch_add(length, Ordering::Relaxed);
-        let passed = Passed { at: micros(), direction, peer, passing, lost: self.lost };
-        match to_thread.try_send(passed) {
-            Ok(()) => self.lost = 0,
-            Err(_) => {
-                self.waiting.fetch_sub(length, Ordering::Relaxed);
-                self.lost += 1;
+        self.counts.waiting.fetch_add(length, Ordering::Relaxed);
+        match to_thread.try_send(Passed { at: micros(), direction, peer, passing }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.counts.waiting.fetch_sub(length, Ordering::Relaxed);
+                self.counts.lost.fetch_add(count, Ordering::Relaxed);
             }
+            // The file is full, or the disk.
+            Err(TrySendError::Disconnected(_)) => self.to_thread = None,
         }
     }
 }
@@ -158,26 +194,27 @@ impl Drop for TraceFile {
 struct Writer {
     file: BufWriter<File>,
     written: u64,
+    counts: Arc<Counts>,
     has_contents: bool,
 }
 
 impl Writer {
-    fn write_all(&mut self, messages: &Receiver<Passed>, waiting: &AtomicUsize) -> io::Result<()> {
+    fn write_all(&mut self, messages: &Receiver<Passed>) -> io::Result<()> {
         let drawbridge = env!("CARGO_PKG_VERSION").to_owned();
         self.note(Note::Begin { drawbridge, pid: std::process::id(), began: micros() })?;
         loop {
             let passed = match messages.recv_timeout(PAUSE) {
                 Ok(passed) => passed,
-                Err(RecvTimeoutError::Disconnected) => return self.file.flush(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.file.flush()?;
                     match messages.recv() {
                         Ok(passed) => passed,
-                        Err(RecvError) => return Ok(()),
+                        Err(RecvError) => return self.end(),
                     }
                 }
             };
-            waiting.fetch_sub(passed.passing.len(), Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(passed.passing.len(), Ordering::Relaxed);
             self.passed(&passed)?;
             if self.written > LONGEST {
                 let end = format!("the file has reached {LONGEST} bytes");
@@ -189,9 +226,7 @@ impl Writer {
     }
 
     fn passed(&mut self, passed: &Passed) -> io::Result<()> {
-        if passed.lost > 0 {
-            self.note(Note::Lost { lost: passed.lost })?;
-        }
+        self.lost()?;
         let head = (passed.at, passed.direction, passed.peer.as_str());
         match &passed.passing {
             Passing::Frame(frame) => self.line(Line::of(head, frame, self.has_contents)),
@@ -199,6 +234,19 @@ impl Writer {
             Passing::Run(bytes, count) => self.lines(head, bytes, *count),
             Passing::Out(frame) => self.lines(head, &frame.to_bytes(), frame.count()),
         }
+    }
+
+    /// Notes how many messages are missing here.
+    fn lost(&mut self) -> io::Result<()> {
+        match self.counts.lost.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            lost => self.note(Note::Lost { lost }),
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.lost()?;
+        self.file.flush()
     }
 
     fn lines(

@@ -1,11 +1,14 @@
 //! The lines of a trace file: each is a JSON object.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::contents::masked;
 use crate::wire::{Frame, FrameKind, Glimpse, Malformed};
+
+/// The first moment of the year 10000, which has no spelling, in microseconds since 1970.
+const TOO_LATE: u64 = 253_402_300_800_000_000;
 
 /// One line of a trace file.
 #[derive(Debug, Serialize)]
@@ -21,7 +24,13 @@ impl Entry {
     /// Reads a line of a file; `None`: it is none of these, as half a line at the end of a file.
     pub fn read(text: &str) -> Option<Entry> {
         let line = serde_json::from_str(text).map(Entry::Line);
-        line.or_else(|_| serde_json::from_str(text).map(Entry::Note)).ok()
+        let entry = line.or_else(|_| serde_json::from_str(text).map(Entry::Note)).ok()?;
+        let at = match &entry {
+            Entry::Line(line) => line.at,
+            Entry::Note(Note::Begin { began, .. }) => *began,
+            Entry::Note(Note::Lost { .. } | Note::End { .. }) => 0,
+        };
+        (at < TOO_LATE).then_some(entry)
     }
 }
 
@@ -64,7 +73,7 @@ pub struct Line {
     /// The sort of message.
     pub sort: Sort,
     /// The id of a request or an answer, as it is spelled.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     pub id: Option<Box<RawValue>>,
     /// The method of a request or a notification.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,11 +87,17 @@ pub struct Line {
     /// The code of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
-    /// Its length, without the line end.
+    /// Its length, without the line end. Of a line that is no message, that of the part of it that
+    /// is known.
     pub bytes: u64,
     /// The message, if the contents were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contents: Option<Value>,
+}
+
+/// An id that is there, be it `null`.
+fn some<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(value).map(Some)
 }
 
 /// Whence and whither a message goes.

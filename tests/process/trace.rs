@@ -119,7 +119,7 @@ fn only_a_new_file_is_written() {
     for file in [&old, &link] {
         let mut bridge = traced(file, &[]);
         bridge.new_session();
-        bridge.logs("there is no trace in");
+        bridge.logs("there is no trace: ");
         bridge.end();
     }
     assert_eq!(fs::read_to_string(&old).expect("a file"), "mine");

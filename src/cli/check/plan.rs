@@ -72,7 +72,9 @@ impl Plan {
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let first = format!("--initialize-timeout-ms={}", self.patience.first.as_millis());
         let opens = self.wait.map(|wait| format!("--session-open-timeout-ms={}", wait.as_millis()));
+        let alone = ["--metrics-listen=off", "--trace-frames=off"];
         let own = ["--log=warn", "--log-file=off", &first].into_iter().chain(opens.as_deref());
+        let own = own.chain(alone);
         let is_given = |option: &&str| {
             let name = option.trim_start_matches('-').split('=').next().unwrap_or_default();
             self.flags.names().any(|given| given == name)

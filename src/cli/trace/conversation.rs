@@ -29,11 +29,12 @@ pub(super) struct Message {
 }
 
 impl Trace {
-    /// Adds the next line.
-    pub(super) fn add(&mut self, entry: Entry) {
+    /// Adds the next line, with the contents of a message if they are to be shown.
+    pub(super) fn add(&mut self, entry: Entry, with_contents: bool) {
         match entry {
             Entry::Note(note) => self.notes.push((self.messages.len(), note)),
-            Entry::Line(line) => self.message(line),
+            Entry::Line(line) if with_contents => self.message(line),
+            Entry::Line(line) => self.message(Line { contents: None, ..line }),
         }
     }
 
@@ -52,6 +53,20 @@ impl Trace {
         sessions
     }
 
+    /// The request that an answer is for. Some agents spell its id in another way.
+    fn answered(&mut self, request: &Request) -> Option<usize> {
+        if let Some(place) = self.open.remove(request) {
+            return Some(place);
+        }
+        let (by_bridge, peer, id) = request;
+        let number = number(id)?;
+        let (found, _) = self.open.iter().find(|((by, whom, id), _)| {
+            (by, whom) == (by_bridge, peer) && self::number(id) == Some(number)
+        })?;
+        let found = found.clone();
+        self.open.remove(&found)
+    }
+
     fn message(&mut self, line: Line) {
         let place = self.messages.len();
         let mut message = Message { session: line.session.clone(), request: None, line };
@@ -62,7 +77,7 @@ impl Trace {
                 }
             }
             Sort::Result | Sort::Error => {
-                let asked = request(&message.line).and_then(|request| self.open.remove(&request));
+                let asked = request(&message.line).and_then(|request| self.answered(&request));
                 if let Some(asked) = asked.and_then(|place| self.messages.get_mut(place)) {
                     let took = message.line.at.saturating_sub(asked.line.at);
                     message.request = Some((asked.line.method.clone().unwrap_or_default(), took));
@@ -75,6 +90,12 @@ impl Trace {
         }
         self.messages.push(message);
     }
+}
+
+/// The number that an id is, also one in a string or with a fraction of zero.
+fn number(id: &str) -> Option<u64> {
+    let bare = id.trim_matches('"');
+    bare.strip_suffix(".0").unwrap_or(bare).parse().ok()
 }
 
 /// The request that a message is, or answers: those to agents and of agents, and those of clients
@@ -102,9 +123,9 @@ mod tests {
             r#"{"at":3,"direction":"from_agent","peer":"ch-1","sort":"request","id":1,"method":"fs/read_text_file","session":"b","bytes":9}"#,
             r#"{"at":5,"direction":"from_agent","peer":"ch-1","sort":"result","id":1,"session":"a","bytes":9}"#,
             r#"{"at":6,"direction":"to_client","peer":"cl-1","sort":"result","id":1,"session":"a","bytes":9}"#,
-            r#"{"at":8,"direction":"to_agent","peer":"ch-1","sort":"error","id":1,"code":-1,"bytes":9}"#,
+            r#"{"at":8,"direction":"to_agent","peer":"ch-1","sort":"error","id":"1","code":-1,"bytes":9}"#,
         ] {
-            trace.add(Entry::read(text).expect("a line"));
+            trace.add(Entry::read(text).expect("a line"), false);
         }
         let seen: Vec<_> =
             trace.messages.iter().map(|it| it.session.as_deref().unwrap_or("-")).collect();

@@ -85,7 +85,7 @@ impl Stream<'_> {
 
     fn add(&mut self, message: &Message) {
         self.count += 1;
-        self.bytes += message.line.bytes;
+        self.bytes = self.bytes.saturating_add(message.line.bytes);
         self.last = message.line.at;
     }
 
@@ -101,7 +101,11 @@ impl Stream<'_> {
 
 /// A message and its contents.
 fn whole(message: &Message) -> Vec<String> {
-    let contents = message.line.contents.as_ref().map(|contents| format!("      {contents}"));
+    let contents = message
+        .line
+        .contents
+        .as_ref()
+        .map(|contents| format!("      {}", one_line(&contents.to_string())));
     [line(message, &what(message))].into_iter().chain(contents).collect()
 }
 

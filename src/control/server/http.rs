@@ -23,8 +23,9 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use self::rules::{Refused, Token, check};
 use super::methods::Context;
@@ -34,8 +35,15 @@ use crate::control::AFTER_FAILURE;
 /// The most connections at once.
 const MOST_CONNECTIONS: usize = 16;
 
-/// The time for the head of a request, also of the next one on a connection.
-const LONGEST_HEAD: Duration = Duration::from_secs(90);
+/// The time for the head of a request, and for a whole connection: it has one request.
+const LONGEST_HEAD: Duration = Duration::from_secs(10);
+const LONGEST_CONNECTION: Duration = Duration::from_secs(30);
+
+/// The time for which the text of the measures is given again.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// The time between two tries to have an address that is in use.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// The most bytes of the head of a request.
 const HEAD: usize = 8 << 10;
@@ -46,44 +54,69 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A listener for HTTP, and what it asks of those who come.
 #[derive(Debug)]
 pub struct HttpDoor {
-    listener: StdTcpListener,
+    address: SocketAddr,
+    /// `None`: another process has the address, which may be the daemon before this one.
+    listener: Option<StdTcpListener>,
     token: Option<Token>,
 }
 
 impl HttpDoor {
-    /// Listens at an address. The token is read from this file.
+    /// Listens at an address, or waits until it is free. The token is read from this file.
     ///
     /// # Errors
     /// If the address cannot be had, or the file not be used.
     pub fn open(address: SocketAddr, token: Option<&Path>) -> io::Result<HttpDoor> {
         let token = token.map(Token::read).transpose()?;
-        let listener = StdTcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(HttpDoor { listener, token })
+        let listener = match StdTcpListener::bind(address) {
+            Ok(listener) => {
+                listener.set_nonblocking(true)?;
+                Some(listener)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                tracing::info!("metrics: {address} is in use; it is tried again each second");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(HttpDoor { address, listener, token })
     }
 
-    /// The address, with the port that the system has chosen for port 0.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// The listener, as soon as the address can be had.
+    async fn listener(&mut self) -> io::Result<TcpListener> {
+        let listener = match self.listener.take() {
+            Some(listener) => TcpListener::from_std(listener)?,
+            None => loop {
+                tokio::time::sleep(BETWEEN_TRIES).await;
+                match TcpListener::bind(self.address).await {
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                    bound => break bound?,
+                }
+            },
+        };
+        tracing::info!("metrics are served at http://{}/metrics", listener.local_addr()?);
+        Ok(listener)
     }
 }
 
 /// Takes connections until the bridge ends.
-pub(super) async fn keep(
-    door: HttpDoor,
-    context: Context,
-    mut end: watch::Receiver<()>,
-) -> io::Result<()> {
-    let listener = TcpListener::from_std(door.listener)?;
-    let service = Arc::new(Service { context, token: door.token });
+pub(super) async fn keep(mut door: HttpDoor, context: Context, mut end: watch::Receiver<()>) {
+    let listener = tokio::select! {
+        _ = end.changed() => return,
+        listener = door.listener() => listener,
+    };
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!("there are no metrics at {}: {error}", door.address),
+    };
+    if let Ok(address) = listener.local_addr() {
+        let _ = context.http.set(address);
+    }
+    let service = Arc::new(Service { context, token: door.token, kept: Mutex::default() });
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            _ = end.changed() => return Ok(()),
+            _ = end.changed() => return,
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
@@ -91,7 +124,8 @@ pub(super) async fn keep(
             (Ok((stream, _)), Ok(place)) => {
                 let service = service.clone();
                 connections.spawn(async move {
-                    service.serve(stream).await;
+                    // One that is not read any more must not keep its place.
+                    let _ = timeout(LONGEST_CONNECTION, service.serve(stream)).await;
                     drop(place);
                 });
             }
@@ -108,6 +142,8 @@ pub(super) async fn keep(
 struct Service {
     context: Context,
     token: Option<Token>,
+    /// The text of the measures, and when it was made.
+    kept: Mutex<Option<(Instant, String)>>,
 }
 
 impl Service {
@@ -115,6 +151,7 @@ impl Service {
         let answered = service_fn(async |request| Ok::<_, Infallible>(self.answer(&request).await));
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
+            .keep_alive(false)
             .header_read_timeout(LONGEST_HEAD)
             .max_buf_size(HEAD)
             .serve_connection(TokioIo::new(stream), answered)
@@ -134,33 +171,46 @@ impl Service {
             .query()
             .is_some_and(|query| query.split('&').any(|part| part == "deep=1"));
         match request.uri().path() {
-            "/metrics" => match self.context.measures().await {
-                Ok(text) => response(StatusCode::OK, METRICS, text),
-                Err(error) => unavailable(error.message()),
-            },
+            "/metrics" => self.measures().await,
             "/health" => self.health(is_deep).await,
             _ => text(StatusCode::NOT_FOUND, "There are /metrics and /health.\n".to_owned()),
         }
     }
 
+    /// The measures. However many ask, the process table is read once a second.
+    async fn measures(&self) -> Response<Full<Bytes>> {
+        let mut kept = self.kept.lock().await;
+        if let Some((at, text)) = &*kept
+            && at.elapsed() < KEPT
+        {
+            return response(StatusCode::OK, METRICS, text.clone());
+        }
+        match self.context.measures().await {
+            Ok(text) => {
+                *kept = Some((Instant::now(), text.clone()));
+                response(StatusCode::OK, METRICS, text)
+            }
+            Err(error) => unavailable(error.message()),
+        }
+    }
+
     async fn health(&self, is_deep: bool) -> Response<Full<Bytes>> {
         #[derive(Serialize)]
-        struct Health {
+        struct Said {
             status: &'static str,
             #[serde(flatten)]
             counts: Option<Counts>,
         }
-        let state = match self.context.snapshot().await {
-            Ok(state) => state,
+        let health = match self.context.health().await {
+            Ok(health) => health,
             Err(error) => return unavailable(error.message()),
         };
-        let (code, status) = match state.bridge.is_ending || state.bridge.is_leaving {
+        let (code, status) = match health.is_draining {
             false => (StatusCode::OK, "ok"),
             true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         };
-        let health = Health { status, counts: is_deep.then_some(state.counts) };
-        let json = serde_json::to_string(&health).unwrap_or_default() + "\n";
-        response(code, "application/json", json)
+        let said = Said { status, counts: is_deep.then_some(health.counts) };
+        response(code, "application/json", serde_json::to_string(&said).unwrap_or_default() + "\n")
     }
 }
 

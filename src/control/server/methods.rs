@@ -1,5 +1,7 @@
 //! The methods of the control API: each asks the loop, and adds what the system shows.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
@@ -18,7 +20,7 @@ use crate::api::{
 };
 use crate::control::rpc::ControlApiServer;
 use crate::processes;
-use crate::runtime::{Inquiry, Reply, Snapshot, Trace};
+use crate::runtime::{Health, Inquiry, Reply, Snapshot, Trace};
 
 /// The time for the loop to answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
@@ -32,6 +34,8 @@ pub(super) struct Context {
     pub(super) to_loop: mpsc::Sender<Inquiry>,
     pub(super) bridge: BridgeStatus,
     pub(super) config: watch::Receiver<Vec<ConfigValue>>,
+    /// The address of the listener for HTTP, once it is bound.
+    pub(super) http: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Context {
@@ -54,13 +58,18 @@ impl Context {
         self.ask(Inquiry::Follow).await
     }
 
+    /// Whether the bridge goes on.
+    pub(super) async fn health(&self) -> RpcResult<Health> {
+        self.ask(Inquiry::Health).await
+    }
+
     /// The measures as text.
     pub(super) async fn measures(&self) -> RpcResult<String> {
         let (figures, channels) = self.ask(Inquiry::Figures).await?;
         Ok(metrics::text(&figures, &weighed(channels)))
     }
 
-    pub(super) async fn snapshot(&self) -> RpcResult<Status> {
+    async fn snapshot(&self) -> RpcResult<Status> {
         let snapshot = self.ask(Inquiry::Snapshot).await?;
         let Snapshot { age_ms, is_ending, is_leaving, counts, mut agents, channels, mut clients } =
             snapshot;
@@ -74,6 +83,7 @@ impl Context {
             age_ms,
             is_ending,
             is_leaving,
+            metrics: self.http.get().map(ToString::to_string),
             memory_bytes: processes::memory(self.bridge.pid),
             ..self.bridge.clone()
         };

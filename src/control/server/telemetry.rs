@@ -31,7 +31,10 @@ pub(super) async fn export(collector: String, context: Context, mut end: watch::
         Ok(provider) => provider,
         Err(error) => return tracing::warn!("no events go to {collector}: {error}"),
     };
-    let Ok(mut events) = context.follow().await else { return };
+    let mut events = match context.follow().await {
+        Ok(events) => events,
+        Err(error) => return tracing::warn!("no events go to {collector}: {}", error.message()),
+    };
     let logger = provider.logger("drawbridge");
     loop {
         let event = tokio::select! {
@@ -76,7 +79,11 @@ fn tell(logger: &SdkLogger, event: &BridgeEvent) {
     record.set_severity_number(Severity::Info);
     record.set_body(AnyValue::from(name));
     if let Ok(Value::Object(members)) = serde_json::to_value(&event.what) {
-        for (member, value) in members.into_iter().filter(|(member, _)| member != "event") {
+        // The sentence of a reason may name a file of the user.
+        let is_told = |member: &str, value: &Value| {
+            member != "event" && !value.as_str().is_some_and(|text| text.contains('/'))
+        };
+        for (member, value) in members.into_iter().filter(|(member, it)| is_told(member, it)) {
             record.add_attribute(attribute(&member), any(value));
         }
     }

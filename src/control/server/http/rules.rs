@@ -1,15 +1,20 @@
 //! Whom an HTTP request is answered.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::IpAddr;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use hyper::header::{ALLOW, AUTHORIZATION, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode};
+use nix::fcntl::OFlag;
 
 use crate::user_files::distrust;
+
+/// The permission of others to read a file.
+const OTHERS: u32 = 0o004;
 
 /// The longest token, in bytes.
 const LONGEST_TOKEN: u64 = 4096;
@@ -30,14 +35,18 @@ impl Token {
     /// Reads it from a file, without the white space around it.
     pub(super) fn read(path: &Path) -> io::Result<Token> {
         let wrong = |why: &str| io::Error::other(format!("{}: {why}", path.display()));
-        let of_system = |error: io::Error| wrong(&error.to_string());
-        // A pipe without a writer would hold the start.
-        if !std::fs::metadata(path).map_err(of_system)?.is_file() {
-            return Err(wrong("it is no regular file"));
-        }
-        let file = File::open(path).map_err(of_system)?;
-        if let Some(why) = distrust(&file.metadata()?) {
-            return Err(wrong(why));
+        // A pipe without a writer must not hold the start.
+        let opened =
+            OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let file = opened.map_err(|error| wrong(&error.to_string()))?;
+        let metadata = file.metadata()?;
+        match distrust(&metadata) {
+            Some(why) => return Err(wrong(why)),
+            None if !metadata.is_file() => return Err(wrong("it is no regular file")),
+            None if metadata.mode() & OTHERS != 0 => {
+                tracing::warn!("other users may read the token in {}", path.display());
+            }
+            None => {}
         }
         let mut text = Vec::new();
         file.take(LONGEST_TOKEN + 1).read_to_end(&mut text)?;
@@ -113,7 +122,8 @@ pub(super) fn check<B>(request: &Request<B>, token: Option<&Token>) -> Result<()
     if !is_own || request.uri().host().is_some_and(|host| !is_address(host)) {
         return Err(Refused::Host);
     }
-    // A browser sends one of the two with every request of a page of another site.
+    // A browser sends one of the two with every request of a page of another site, at least to a
+    // loopback address; at another one the token keeps pages away.
     let is_of_other_site = headers
         .get(SEC_FETCH_SITE)
         .is_some_and(|site| !["none", "same-origin"].iter().any(|own| site == own));
