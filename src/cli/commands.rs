@@ -127,7 +127,7 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) flags: FlagsOf<OfRun>,
     /// Also run a turn with this prompt, in an empty directory, and restore its session in another
-    /// process of the agent. The agent may charge for it; it is permitted nothing
+    /// process of the agent. The turn may cost money; every request for a permission is rejected
     /// [default: no turn]
     #[arg(long, value_name = "TEXT", help_heading = "Check")]
     pub(super) prompt: Option<String>,
@@ -174,7 +174,7 @@ pub(super) struct ServeArgs {
 /// The arguments of `reload`.
 #[derive(Args, Debug)]
 pub(super) struct ReloadArgs {
-    /// The socket of the daemon [default: auto, that of the user]
+    /// The daemon at this socket [default: that of connect, by the configuration file or the user]
     #[arg(long, value_name = "PATH", env = "DRAWBRIDGE_SOCKET", hide_env_values = true)]
     pub(super) socket: Option<OsString>,
 }

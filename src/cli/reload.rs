@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::exit_code::UNUSABLE;
 use super::print::failure;
+use super::tools::socket_of_connect;
 use crate::link::ask::ask;
 use crate::link::control::Control;
 use crate::link::peer::check_user;
@@ -15,7 +16,7 @@ use crate::link::place::Place;
 /// The time for the answer of the daemon.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Asks the daemon at this socket, or at that of the user, and says what it answers.
+/// Asks the daemon at this socket, or at that of `connect`, and says what it answers.
 pub(super) fn reload(socket: Option<OsString>) -> ExitCode {
     match asked(socket) {
         Ok(()) => ExitCode::SUCCESS,
@@ -24,7 +25,8 @@ pub(super) fn reload(socket: Option<OsString>) -> ExitCode {
 }
 
 fn asked(socket: Option<OsString>) -> Result<(), String> {
-    let socket = socket.filter(|path| path != "auto");
+    let socket =
+        socket.filter(|path| path != "auto").or_else(|| socket_of_connect().map(Into::into));
     let place = Place::of(socket.as_deref().map(Path::new));
     let place = place.map_err(|error| format!("there is no place for a socket: {error}"))?;
     let name = place.socket().display().to_string();

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use self::args::Tool;
 use self::bridges::Failure;
+pub(super) use self::bridges::socket_of_connect;
 use super::exit_code::UNUSABLE;
 use super::print::failure;
 

@@ -28,6 +28,7 @@ impl Loop {
                     }
                 }
                 Effect::DropClient { client, last } => {
+                    last.iter().for_each(|frame| self.tap.goes_to_client(client, frame));
                     self.clients.drop_client(client, last, &mut self.tasks);
                 }
                 Effect::LookForEditor(client) => {

@@ -60,6 +60,8 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         "--test",
         "--features",
         "--global",
+        // Of systemctl.
+        "--user",
         // With the feature `otel`.
         "--otlp-endpoint",
         "--port",

@@ -317,13 +317,15 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "trace-frames", RUN_SERVE, LOGS, OptionalPath { word: "off" } => trace.file,
-        "New file for a trace, a line for each message that passes: its time, direction, method, \
-         id and session; drawbridge trace shows it. {pid} in the path is the process id. off: none"
+        "File for a trace; it must not exist yet. Each message that passes gets a line: its time, \
+         direction, method, id and session. drawbridge trace shows it. {pid} in the path is \
+         replaced by the process id. off: none"
     ),
     option!(
         "trace-payloads", RUN_SERVE, LOGS, Switch => trace.contents,
-        "The trace holds the messages too, with the values of environments and headers and what \
-         looks like a secret masked. All else that is said in the sessions is in it"
+        "The trace holds the messages themselves too. Values of environments and headers, and what \
+         looks like a secret, are masked; everything else is in it. No effect without \
+         --trace-frames"
     ),
     option!(
         "log", EVERY, LOGS, Filter => log.filter,

@@ -27,7 +27,7 @@ pub(in crate::cli) enum Tool {
     Logs(LogsArgs),
     /// Show every event from now on
     Events(EventsArgs),
-    /// Print the measures of the bridge in the text format of Prometheus
+    /// Print the metrics of the bridge in the text format of Prometheus
     Metrics(Which),
     /// Show all bridges of this user on this machine
     Ls(LsArgs),
@@ -36,7 +36,8 @@ pub(in crate::cli) enum Tool {
 /// The bridge that is meant.
 #[derive(Args, Clone, Debug, Default)]
 pub(in crate::cli) struct Which {
-    /// The bridge with this process id [default: the daemon, or all others if there is none]
+    /// The bridge with this process id [default: the daemon, or every bridge if there is none; close
+    /// and cancel: the one that has the session; stop: the daemon alone]
     #[arg(long, value_name = "PID", conflicts_with = "socket")]
     pub(in crate::cli) bridge: Option<u32>,
     /// The daemon at this socket [default: that of connect, by the variable DRAWBRIDGE_SOCKET, the

@@ -235,7 +235,7 @@ impl Wanted {
 
 /// The socket that `connect` would use, where the environment or the configuration file names one.
 /// A configuration that is refused is no reason to see nothing.
-fn socket_of_connect() -> Option<PathBuf> {
+pub(in crate::cli) fn socket_of_connect() -> Option<PathBuf> {
     let environment = ProcessEnvironment::of_process();
     let resolved = resolve::resolve(Mode::Connect, &Flags::default(), &environment).ok()?;
     std::path::absolute(resolved.settings.socket?).ok()
