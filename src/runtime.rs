@@ -66,6 +66,7 @@ use self::signals::{Signal, Signals};
 use self::tap::Tap;
 pub use self::tap::{Passed, Traffic};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
+use crate::trace::Direction;
 use crate::wire::Lines;
 
 /// The most signals that wait for the loop; several of one kind may arrive as one.
@@ -322,7 +323,7 @@ impl Loop {
         match input {
             Input::FromClient(client, batch) => {
                 rest = batch.serve(|received| {
-                    self.tap.came_from_client(client, &received);
+                    self.tap.came(Direction::FromClient, client, &received);
                     match received {
                         Lines::One(frame) => self.client_says(client, frame, now),
                         Lines::Run(run) => {
@@ -344,7 +345,7 @@ impl Loop {
             Input::ParentGone(client) => self.handle_event(Event::ParentGone { client }),
             Input::FromChannel(channel, batch) => {
                 rest = batch.serve(|received| {
-                    self.tap.came_from_agent(channel, &received);
+                    self.tap.came(Direction::FromAgent, channel, &received);
                     let event = match received {
                         Lines::One(frame) => Event::ChannelFrame { channel, frame },
                         Lines::Run(run) => Event::ChannelRun { channel, run },

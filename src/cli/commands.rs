@@ -197,7 +197,10 @@ pub(super) fn tip(error: &clap::Error, first: Option<&OsStr>) -> Option<String> 
     let names: Vec<&str> = commands.get_subcommands().map(Command::get_name).collect();
     let is_first = first == Some(OsStr::new(stranger));
     match first.and_then(OsStr::to_str) {
-        // Behind a command nothing can be meant but an agent of `run`.
+        Some(command @ ("connect" | "check")) => Some(format!(
+            "An agent's command stands after --: drawbridge {command} -- {stranger}\n"
+        )),
+        // Behind another command but `run` no agent can be meant.
         Some(command) if names.contains(&command) && command != "run" => None,
         _ if names.contains(&stranger.as_str()) => {
             Some(format!("A command stands before its options: drawbridge {stranger} [OPTIONS]\n"))

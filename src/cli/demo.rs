@@ -167,10 +167,10 @@ fn kill_the_bridge() -> io::Result<()> {
 /// Looks whether these processes are gone, and says so.
 #[cfg(target_os = "linux")]
 fn say_end(before: &Sight) -> io::Result<()> {
-    let (count, mebibytes) = (before.count(), before.mebibytes());
+    let (count, memory) = (before.count(), before.memory());
     match before.ends() {
         Some(took) => say(&format!(
-            "   None of these {count} processes is left after {:.1} s; they held {mebibytes:.1} MiB.",
+            "   None of these {count} processes is left after {:.1} s; they held {memory}.",
             took.as_secs_f64()
         )),
         None => {

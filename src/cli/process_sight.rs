@@ -1,11 +1,9 @@
 //! A look at the process table: the bridge, its keepers, its agents and what they started.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::unistd::{SysconfVar, sysconf};
-
+use crate::control::report::size;
 use crate::processes::{self, ProcessEntry};
 
 /// How long a look waits for the end of the processes.
@@ -16,14 +14,18 @@ pub(super) struct Sight(Vec<Seen>);
 
 struct Seen {
     entry: ProcessEntry,
-    mebibytes: f64,
+    /// Its resident memory.
+    bytes: u64,
 }
 
 impl Sight {
     /// The bridge with this process id, and everything below it.
     pub(super) fn of(bridge: u32) -> Sight {
         let entries = processes::at(bridge).into_iter().chain(processes::below(bridge));
-        let seen = |entry: ProcessEntry| Seen { mebibytes: mebibytes(entry.pid), entry };
+        let seen = |entry: ProcessEntry| Seen {
+            bytes: processes::memory(entry.pid).unwrap_or_default(),
+            entry,
+        };
         Sight(entries.map(seen).collect())
     }
 
@@ -32,16 +34,16 @@ impl Sight {
         self.0.len()
     }
 
-    /// The memory of all of them, in mebibytes.
-    pub(super) fn mebibytes(&self) -> f64 {
-        self.0.iter().map(|seen| seen.mebibytes).sum()
+    /// The memory of all of them.
+    pub(super) fn memory(&self) -> String {
+        size(self.0.iter().map(|seen| seen.bytes).sum())
     }
 
     /// A line for each process.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|Seen { entry, mebibytes }| {
+        self.0.iter().map(|Seen { entry, bytes }| {
             let (pid, parent, role) = (entry.pid, entry.parent, self.role(entry));
-            format!("   {pid:>8}  parent {parent:>8}  {mebibytes:>5.1} MiB  {role}")
+            format!("   {pid:>8}  parent {parent:>8}  {:>8}  {role}", size(*bytes))
         })
     }
 
@@ -84,12 +86,4 @@ impl Sight {
         }
         Some(begun.elapsed())
     }
-}
-
-/// The resident memory of a process.
-fn mebibytes(pid: u32) -> f64 {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096) as f64;
-    pages * page / f64::from(1 << 20)
 }

@@ -100,15 +100,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
             return failure(&format_args!("the logs cannot be started: {error}"), UNUSABLE);
         }
     };
-    // A relative path of the log is one in the present directory.
     let log = logs.place();
-    // A relative path is one in the present directory.
-    let trace = trace_file::open(&resolved.settings.trace, Mode::Serve);
-    let mut resolved = resolved;
-    let token_file = &mut resolved.settings.metrics_token_file;
-    *token_file = token_file.take().map(|path| std::path::absolute(&path).unwrap_or(path));
-    // A working directory keeps its file system from being unmounted.
-    let _ = env::set_current_dir("/");
     let descriptor_limit = own_process::raise_descriptor_limit();
     tracing::info!(
         "{}",
@@ -122,6 +114,10 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     let place = (Some(socket.path()), logs.file());
     let (_control, control) = control_socket::open(&resolved.settings, Mode::Serve, place, &values);
     let settings = resolved.settings;
+    let trace = trace_file::open(&settings.trace, Mode::Serve);
+    // The relative paths above are in the present directory, whose file system must not be kept
+    // from being unmounted.
+    let _ = env::set_current_dir("/");
     let bridge = Setup {
         state: settings.log.directory,
         limits: settings.config.limits,

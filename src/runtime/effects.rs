@@ -5,6 +5,7 @@ use super::{Loop, Outcome, tell};
 use crate::api::Happening;
 use crate::bridge::{ChannelId, Effect, Event};
 use crate::link::control::{Control, Kept};
+use crate::trace::Direction;
 
 impl Loop {
     /// Carries out all effects of the core.
@@ -12,12 +13,12 @@ impl Loop {
         while let Some(effect) = self.bridge.poll_effect() {
             match effect {
                 Effect::ToClient { client, lane, frame } => {
-                    self.tap.goes_to_client(client, &frame);
+                    self.tap.goes(Direction::ToClient, client, &frame);
                     self.clients.send(client, lane, frame);
                 }
                 Effect::Fence { client, lane } => self.clients.fence(client, lane),
                 Effect::ToChannel { channel, frame } => {
-                    self.tap.goes_to_agent(channel, &frame);
+                    self.tap.goes(Direction::ToAgent, channel, &frame);
                     self.children.send(channel, frame);
                 }
                 Effect::Conceal { channel, secrets } => self.children.conceal(channel, secrets),
@@ -28,7 +29,7 @@ impl Loop {
                     }
                 }
                 Effect::DropClient { client, last } => {
-                    last.iter().for_each(|frame| self.tap.goes_to_client(client, frame));
+                    last.iter().for_each(|frame| self.tap.goes(Direction::ToClient, client, frame));
                     self.clients.drop_client(client, last, &mut self.tasks);
                 }
                 Effect::LookForEditor(client) => {

@@ -1,7 +1,8 @@
 //! The place where every message passes: it is counted there, and noted in the trace if there is
 //! one.
 
-use crate::bridge::{ChannelId, ClientId};
+use std::fmt::Display;
+
 use crate::trace::{Direction, TraceFile};
 use crate::wire::{Lines, OutgoingFrame};
 
@@ -44,6 +45,17 @@ pub struct Traffic {
     pub to_agents: Passed,
 }
 
+impl Traffic {
+    fn of(&mut self, direction: Direction) -> &mut Passed {
+        match direction {
+            Direction::FromClient => &mut self.from_clients,
+            Direction::ToClient => &mut self.to_clients,
+            Direction::FromAgent => &mut self.from_agents,
+            Direction::ToAgent => &mut self.to_agents,
+        }
+    }
+}
+
 /// The counts of what has passed, and the trace.
 #[derive(Debug, Default)]
 pub(super) struct Tap {
@@ -56,35 +68,19 @@ impl Tap {
         Tap { traffic: Traffic::default(), trace }
     }
 
-    /// Notes what came from a client in one piece.
-    pub(super) fn came_from_client(&mut self, client: ClientId, lines: &Lines) {
-        self.traffic.from_clients.came(lines);
+    /// Notes lines that came in one piece.
+    pub(super) fn came(&mut self, direction: Direction, peer: impl Display, lines: &Lines) {
+        self.traffic.of(direction).came(lines);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::FromClient, client.to_string(), lines);
+            trace.note(direction, peer.to_string(), lines);
         }
     }
 
-    /// Notes what came from an agent in one piece.
-    pub(super) fn came_from_agent(&mut self, channel: ChannelId, lines: &Lines) {
-        self.traffic.from_agents.came(lines);
+    /// Notes messages that go out in one piece.
+    pub(super) fn goes(&mut self, direction: Direction, peer: impl Display, frame: &OutgoingFrame) {
+        self.traffic.of(direction).went(frame);
         if let Some(trace) = &mut self.trace {
-            trace.note(Direction::FromAgent, channel.to_string(), lines);
-        }
-    }
-
-    /// Notes what goes to a client in one piece.
-    pub(super) fn goes_to_client(&mut self, client: ClientId, frame: &OutgoingFrame) {
-        self.traffic.to_clients.went(frame);
-        if let Some(trace) = &mut self.trace {
-            trace.note(Direction::ToClient, client.to_string(), frame);
-        }
-    }
-
-    /// Notes what goes to an agent in one piece.
-    pub(super) fn goes_to_agent(&mut self, channel: ChannelId, frame: &OutgoingFrame) {
-        self.traffic.to_agents.went(frame);
-        if let Some(trace) = &mut self.trace {
-            trace.note(Direction::ToAgent, channel.to_string(), frame);
+            trace.note(direction, peer.to_string(), frame);
         }
     }
 }

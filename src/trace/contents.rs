@@ -30,15 +30,17 @@ pub(super) fn masked(message: &[u8]) -> Value {
             mask(&mut value);
             value
         }
-        // What the reader refuses (half a surrogate, 1e400, a thousand brackets) may be a message.
-        Err(_) if message.trim_ascii_start().starts_with(b"{") => {
-            Value::from("left out: secrets in it could not be found")
-        }
-        Err(_) if message.trim_ascii_start().starts_with(b"[") || message.starts_with(b"#") => {
+        // Half a surrogate, 1e400 or a thousand brackets are refused by the reader alone.
+        Err(_) if may_be_message(message) => {
             Value::from("left out: secrets in it could not be found")
         }
         Err(_) => Value::from(Secrets::default().masked(&String::from_utf8_lossy(message))),
     }
+}
+
+/// Whether a line that cannot be read begins as a message, or as a control line of a shim.
+fn may_be_message(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start().first(), Some(b'{' | b'[' | b'#'))
 }
 
 fn mask(value: &mut Value) {
@@ -46,8 +48,8 @@ fn mask(value: &mut Value) {
         Value::String(text) => *text = Secrets::default().masked(text),
         Value::Array(items) => mask_items(items),
         Value::Object(members) => {
-            let is_login = members.get("method").and_then(Value::as_str);
-            if is_login.is_some_and(|method| LOGINS.contains(&method)) {
+            let method = members.get("method").and_then(Value::as_str);
+            if method.is_some_and(|method| LOGINS.contains(&method)) {
                 mask_login(members);
             }
             for (name, member) in members {

@@ -34,14 +34,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The part of a file's name that stands for the process id of the bridge.
 const PID: &str = "{pid}";
 
-/// What passes.
+/// A piece that passes.
 #[derive(Debug)]
 pub enum Passing {
     /// A message that has come.
     Frame(Frame),
     /// Messages that have come, with one `\n` between two, and their number.
     Run(Bytes, usize),
-    /// What goes out in one piece.
+    /// Messages that go out in one piece.
     Out(OutgoingFrame),
     /// A line that is no message.
     Stray(Malformed),

@@ -169,6 +169,8 @@ fn misplaced_words_are_explained() -> io::Result<()> {
     assert!(!run.stderr.contains("stands after --"), "no agent belongs there: {run:?}");
     let run = home.run(&["run", "claude"], &[])?;
     assert_says(&run, &["stands after --: drawbridge -- claude"]);
+    let run = home.run(&["check", "claude"], &[])?;
+    assert_says(&run, &["stands after --: drawbridge check -- claude"]);
     let run = home.run(&["--share", "cwd", "config"], &[])?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_says(&run, &["before its options: drawbridge config [OPTIONS]"]);

@@ -17,12 +17,17 @@ use crate::site::DRAWBRIDGE;
 
 /// The address of the metrics of a bridge.
 fn address(pid: u32) -> String {
+    metrics_of(pid).expect("an address")
+}
+
+/// The same; `None`: they are not served.
+fn metrics_of(pid: u32) -> Option<String> {
     let status = Command::new(DRAWBRIDGE)
         .args(["status", "--json", "--bridge", &pid.to_string()])
         .output()
         .expect("it runs");
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
-    status[0]["bridge"]["metrics"].as_str().expect("an address").to_owned()
+    status[0]["bridge"]["metrics"].as_str().map(str::to_owned)
 }
 
 /// The status and the body of an answer to these lines.
@@ -157,6 +162,7 @@ fn a_bridge_goes_on_without_an_address_that_cannot_be_had() {
     let mut third = Setup::new(&options, &[]).start();
     third.initialize();
     third.logs("other users may write to it");
+    assert_eq!(metrics_of(third.pid()), None);
     third.end();
 }
 

@@ -135,8 +135,8 @@ fn only_a_new_file_is_written() {
 fn a_trace_of_a_daemon_has_no_environment() {
     let mut site = Site::new(SHORT);
     let file = site.scratch.file("trace");
-    let path = file.to_string_lossy().into_owned();
-    site.serve(&["--trace-frames", &path, "--trace-payloads"]);
+    // Relative to the directory in which it is started.
+    site.serve(&["--trace-frames", "trace", "--trace-payloads"]);
     let mut command = site.connect(&[]);
     command.env("PLAIN_VARIABLE", "value-of-the-editor");
     let mut editor = crate::site::Editor::start(command);

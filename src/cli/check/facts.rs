@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::report::Report;
 use crate::cli::editor::NoResult;
-use crate::control::report::one_line;
 
 /// The most ids or names that are listed.
 const MOST: usize = 12;
@@ -16,8 +15,8 @@ pub(super) fn say_agent(answer: &Value, report: &mut Report) -> io::Result<()> {
     let info = &answer["agentInfo"];
     let name = match (text(&info["name"]), text(&info["version"])) {
         ("", _) => "it does not say its name".to_owned(),
-        (name, "") => one_line(name),
-        (name, version) => format!("{} {}", one_line(name), one_line(version)),
+        (name, "") => name.to_owned(),
+        (name, version) => format!("{name} {version}"),
     };
     match &answer["protocolVersion"] {
         Value::Number(one) if one.as_u64() == Some(1) => {
@@ -37,7 +36,7 @@ pub(super) fn say_agent(answer: &Value, report: &mut Report) -> io::Result<()> {
 pub(super) fn say_session(result: &Value, report: &mut Report) -> io::Result<()> {
     let modes = names(&result["modes"]["availableModes"], "id");
     if !modes.is_empty() {
-        let current = one_line(text(&result["modes"]["currentModeId"]));
+        let current = text(&result["modes"]["currentModeId"]);
         report.say("", &format!("mode {current}, of {}", listed(&modes, "")))?;
     }
     let options = names(&result["configOptions"], "id");
@@ -50,7 +49,7 @@ pub(super) fn say_session(result: &Value, report: &mut Report) -> io::Result<()>
 /// The sentence for an agent that wants a login first.
 pub(super) fn login(why: &NoResult, answer: &Value) -> String {
     let methods = listed(&logins(answer), "none that it names");
-    let why = one_line(&why.to_string());
+    let why = why.to_string();
     let why = why.trim_end_matches('.');
     format!(
         "it wants a login first ({why}). Its methods: {methods}. Log in with the agent's own \
@@ -62,14 +61,14 @@ pub(super) fn login(why: &NoResult, answer: &Value) -> String {
 fn logins(answer: &Value) -> Vec<String> {
     let methods = answer["authMethods"].as_array().into_iter().flatten();
     let named = methods.map(|method| match text(&method["name"]) {
-        "" => one_line(text(&method["id"])),
-        name => format!("{} ({})", one_line(text(&method["id"])), one_line(name)),
+        "" => text(&method["id"]).to_owned(),
+        name => format!("{} ({name})", text(&method["id"])),
     });
     named.collect()
 }
 
 /// The capabilities that an agent offers, each as its path.
-pub(super) fn offers(answer: &Value) -> Vec<String> {
+fn offers(answer: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect("", &answer["agentCapabilities"], &mut found);
     // That one comes from the bridge, whatever the agent can.
@@ -95,20 +94,20 @@ fn collect(path: &str, value: &Value, found: &mut Vec<String>) {
             };
             for (name, member) in members.iter().filter(|(name, _)| *name != "_meta") {
                 match member {
-                    Value::Object(inner) if inner.is_empty() => found.push(one_line(&own(name))),
+                    Value::Object(inner) if inner.is_empty() => found.push(own(name)),
                     other => collect(&own(name), other, found),
                 }
             }
         }
-        Value::Bool(true) => found.push(one_line(path)),
-        Value::Number(_) | Value::String(_) => found.push(one_line(&format!("{path}={value}"))),
+        Value::Bool(true) => found.push(path.to_owned()),
+        Value::Number(_) | Value::String(_) => found.push(format!("{path}={value}")),
         Value::Bool(false) | Value::Null | Value::Array(_) => {}
     }
 }
 
 fn names(list: &Value, member: &str) -> Vec<String> {
     let list = list.as_array().into_iter().flatten();
-    list.map(|item| one_line(text(&item[member]))).filter(|name| !name.is_empty()).collect()
+    list.map(|item| text(&item[member]).to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn listed(names: &[String], none: &str) -> String {

@@ -198,7 +198,7 @@ impl Trial {
             }
         };
         let first = first.map(|first| format!("the first words came after {}, ", time(first)));
-        let stop = one_line(text(&result["stopReason"]));
+        let stop = text(&result["stopReason"]);
         let took = time(begun.elapsed());
         report
             .say("turn", &format!("{}the end ({stop}) after {took}", first.unwrap_or_default()))?;
@@ -217,7 +217,7 @@ impl Trial {
     pub(super) fn close(&mut self, session: &str, report: &mut Report) -> io::Result<()> {
         let took = match self.measured("session/close", &json!({"sessionId": session})) {
             Ok((_, took)) => time(took),
-            Err(why) => return report.problem("close", &one_line(&why.to_string())),
+            Err(why) => return report.problem("close", &why.to_string()),
         };
         let begun = now();
         let closed = loop {

@@ -12,7 +12,7 @@ use crate::api::{BridgeEvent, Happening, TurnEnd};
 use crate::cli::exit_code::UNUSABLE;
 use crate::cli::print::part;
 use crate::control::ControlApiClient;
-use crate::control::report::{duration, one_line};
+use crate::control::report::{duration, one_line, time_of_day};
 
 /// The time from the last event of a bridge that ends to the end of its connections.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
@@ -38,9 +38,21 @@ pub(super) async fn events(args: EventsArgs) -> Result<ExitCode, Failure> {
 }
 
 /// An event as a line for a person.
-pub(super) fn text(event: &BridgeEvent) -> String {
-    let at = UNIX_EPOCH + Duration::from_millis(event.at);
-    format!("{}  {}", format_rfc3339_millis(at), one_line(&what(&event.what)))
+fn text(event: &BridgeEvent) -> String {
+    format!("{}  {}", moment(event), happened(event))
+}
+
+/// The same with the time of the day alone.
+pub(super) fn text_of_today(event: &BridgeEvent) -> String {
+    format!("{}  {}", time_of_day(&moment(event)), happened(event))
+}
+
+fn moment(event: &BridgeEvent) -> String {
+    format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(event.at)).to_string()
+}
+
+fn happened(event: &BridgeEvent) -> String {
+    one_line(&what(&event.what))
 }
 
 fn what(happening: &Happening) -> String {

@@ -6,7 +6,7 @@ use humantime::{format_rfc3339_micros, format_rfc3339_millis};
 
 use super::conversation::{Message, Trace};
 use crate::bridge::words::counted;
-use crate::control::report::{duration, one_line, size};
+use crate::control::report::{duration, one_line, size, time_of_day};
 use crate::trace::{Direction, Note, Sort};
 
 /// The lines of one session, or of all.
@@ -113,8 +113,7 @@ fn line(message: &Message, what: &str) -> String {
     let line = &message.line;
     let at = format_rfc3339_micros(UNIX_EPOCH + Duration::from_micros(line.at)).to_string();
     // The day stands in the first line of all.
-    let at = at.split_once('T').map_or(at.as_str(), |(_, time)| time);
-    let at = at.trim_end_matches('Z');
+    let at = time_of_day(&at);
     let peer = one_line(&line.peer);
     let way = match line.direction {
         Direction::FromClient => format!("{peer:>6} ──▶"),

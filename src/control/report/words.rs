@@ -37,6 +37,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// The time of the day in a moment that is spelled as RFC 3339.
+pub fn time_of_day(moment: &str) -> &str {
+    let time = moment.split_once('T').map_or(moment, |(_, time)| time);
+    time.trim_end_matches('Z')
+}
+
 /// The clients by their names in the bridge, each with the name of its program: `cl-1 Zed`.
 pub fn names_of(clients: &[ClientStatus]) -> BTreeMap<String, String> {
     let named = clients.iter().map(|client| {

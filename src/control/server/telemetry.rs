@@ -81,7 +81,8 @@ fn tell(logger: &SdkLogger, event: &BridgeEvent) {
     if let Ok(Value::Object(members)) = serde_json::to_value(&event.what) {
         // The sentence of a reason may name a file of the user.
         let is_told = |member: &str, value: &Value| {
-            member != "event" && !value.as_str().is_some_and(|text| text.contains('/'))
+            let is_path = || value.as_str().is_some_and(|text| text.contains('/'));
+            member != "event" && !(member == "reason" && is_path())
         };
         for (member, value) in members.into_iter().filter(|(member, it)| is_told(member, it)) {
             record.add_attribute(attribute(&member), any(value));

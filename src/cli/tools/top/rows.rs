@@ -69,7 +69,7 @@ pub(super) struct Row {
     pub(super) memory: String,
     pub(super) processor: String,
     pub(super) queue: String,
-    /// What becomes of it, in a word or two, and in a sentence.
+    /// Its future, in a word or two and in a sentence.
     pub(super) soon: String,
     pub(super) next: String,
     /// All about it, for the row that is chosen.
@@ -81,6 +81,12 @@ pub(super) struct Row {
 /// its bridge and its name, in hundredths.
 pub(super) type Shares = BTreeMap<(u32, String), u64>;
 
+/// The clients of a bridge, with their names for people.
+struct Named<'a> {
+    by_id: BTreeMap<String, String>,
+    clients: &'a [ClientStatus],
+}
+
 /// All rows.
 pub(super) fn rows(looks: &[Look], shares: &Shares) -> Vec<Row> {
     looks.iter().flat_map(|look| of_bridge(look, shares)).collect()
@@ -89,6 +95,7 @@ pub(super) fn rows(looks: &[Look], shares: &Shares) -> Vec<Row> {
 fn of_bridge(look: &Look, shares: &Shares) -> Vec<Row> {
     let status = &look.bridge.status;
     let pid = look.bridge.pid();
+    let named = Named { by_id: names_of(&status.clients), clients: &status.clients };
     let mut rows = vec![bridge(pid, status)];
     for agent in &status.agents {
         let channels: Vec<&ChannelStatus> =
@@ -135,7 +142,7 @@ fn of_bridge(look: &Look, shares: &Shares) -> Vec<Row> {
                     .iter()
                     .filter(on_it)
                     .enumerate()
-                    .map(|row| of_session(pid, row, status)),
+                    .map(|row| of_session(pid, row, &named)),
             );
         }
         let waiting =
@@ -145,7 +152,7 @@ fn of_bridge(look: &Look, shares: &Shares) -> Vec<Row> {
                 .iter()
                 .filter(waiting)
                 .enumerate()
-                .map(|row| of_session(pid, row, status)),
+                .map(|row| of_session(pid, row, &named)),
         );
     }
     rows
@@ -227,14 +234,13 @@ fn of_channel(pid: u32, channel: &ChannelStatus, share: Option<u64>) -> Row {
     }
 }
 
-fn of_session(pid: u32, (place, row): (usize, &SessionStatus), status: &Status) -> Row {
+fn of_session(pid: u32, (place, row): (usize, &SessionStatus), named: &Named<'_>) -> Row {
     let of_row = |client: &&ClientStatus| row.clients.contains(&client.id);
-    let clients: Vec<&ClientStatus> = status.clients.iter().filter(of_row).collect();
+    let clients: Vec<&ClientStatus> = named.clients.iter().filter(of_row).collect();
     let programs = clients.iter().map(|client| client.name.as_deref().unwrap_or(&client.id));
     let programs = none_or(&programs.map(one_line).collect::<Vec<_>>());
-    let names = names_of(&status.clients);
     let clients =
-        none_or(&clients.iter().map(|client| names[&client.id].clone()).collect::<Vec<_>>());
+        none_or(&clients.iter().map(|client| named.by_id[&client.id].clone()).collect::<Vec<_>>());
     let directory = one_line(&row.directory);
     let (subject, key) = match &row.key {
         Some(key) => (Subject::Session(pid, key.clone(), row.channel.clone()), key.clone()),

@@ -191,10 +191,7 @@ impl Screen {
             News::Event(pid, event) => {
                 let several = self.looks.len() > 1;
                 let of = if several { format!("{pid}  ") } else { String::new() };
-                let text = events::text(&event);
-                // The time of the day: nobody looks at a view for days.
-                let text = text.split_once('T').map_or(text.as_str(), |(_, rest)| rest);
-                self.events.push_back(of + text);
+                self.events.push_back(of + &events::text_of_today(&event));
                 if self.events.len() > MOST_EVENTS {
                     self.events.pop_front();
                 }
