@@ -1,8 +1,8 @@
 //! The books: every table and its rows, the limits, and the phase of the bridge.
 //!
 //! A query needs the books and nothing else. This file finds a row by its id. Methods
-//! that change several tables at once stand in [`registry`] and [`pending`]; queries
-//! to several tables in [`work`], [`whose`], [`whom_to_ask`], [`fence`], [`public_id`]
+//! that change several tables at once stand in [`registry`], [`session_rows`] and [`pending`];
+//! queries to several tables in [`work`], [`whose`], [`whom_to_ask`], [`fence`], [`public_id`]
 //! and [`when_due`].
 //!
 //! Other rooms read the tables and change single rows. [`Books::channel_mut`],
@@ -30,6 +30,7 @@ pub mod fence;
 pub mod handles;
 pub mod held_frames;
 pub mod id_set;
+pub mod numbers;
 pub mod open_questions;
 pub mod parent;
 pub mod parting;
@@ -47,6 +48,7 @@ pub mod restarts;
 pub mod ring;
 pub mod session;
 pub mod session_names;
+pub mod session_rows;
 pub mod settling;
 pub mod slow;
 pub mod table;
@@ -70,6 +72,7 @@ use crate::bridge::books::channel::{Channel, ChannelState, Said};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::numbers::Numbers;
 use crate::bridge::books::passing::PassingId;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::Pool;
@@ -129,33 +132,6 @@ pub struct Books {
     /// Rows that must exist and were missing, each with the place in the code that
     /// found it missing.
     absences: Vec<String>,
-}
-
-/// One counter for each kind of id; new ids are made of its numbers.
-#[derive(Debug, Default)]
-struct Numbers {
-    pools: Counter,
-    channels: Counter,
-    sessions: Counter,
-    passing: Counter,
-    calls: Counter,
-    fanouts: Counter,
-    questions: Counter,
-}
-
-/// Counts up, and gives no number twice.
-#[derive(Debug, Default)]
-struct Counter(u64);
-
-impl Counter {
-    fn skip_to(&mut self, number: u64) {
-        self.0 = self.0.max(number);
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 += 1;
-        self.0
-    }
 }
 
 impl Books {
@@ -384,7 +360,7 @@ impl Books {
 
     /// Whether a session has this key, or had it.
     pub fn has_named(&self, key: SessionKey) -> bool {
-        (1..=self.numbers.sessions.0).contains(&key.0)
+        (1..=self.numbers.sessions.last()).contains(&key.0)
     }
 
     /// A key that no session had before.

@@ -4,6 +4,7 @@
 pub mod backpressure;
 pub mod capacity;
 pub mod handshake;
+pub mod home;
 pub mod liveness;
 pub mod obstacle;
 pub mod placement;

@@ -11,7 +11,7 @@ use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{connection, pass_on, released};
 use crate::bridge::sessions::{
-    absence, attach, close, open, question_end, reaper, repeated_login, turn,
+    absence, attach, close_call, opened, question_end, reaper, repeated_login, turn,
 };
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
@@ -79,7 +79,7 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         }
         (Purpose::Open(_), _) => {
             let agent = step.books.agent_name_of(id);
-            open::timed_out(step, id, &Refusal::OpenTimeout { agent });
+            opened::timed_out(step, id, &Refusal::OpenTimeout { agent });
         }
         (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
         (Purpose::SetUpReplay { needed }, Some(channel)) => {
@@ -88,7 +88,7 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         (Purpose::Prompt, _) => turn::timed_out(step, id),
         (Purpose::Close(agent_id), Some(channel)) => {
             let agent_id = agent_id.clone();
-            close::timed_out(step, channel, id, &agent_id);
+            close_call::timed_out(step, channel, id, &agent_id);
         }
         (Purpose::RepeatedLogin { .. }, Some(channel)) => {
             repeated_login::timed_out(step, channel, id);

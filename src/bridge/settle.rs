@@ -13,7 +13,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::reason::EndReason;
 use crate::bridge::routing::{fanout, from_agent, released};
 use crate::bridge::sessions::close::{self, Ending};
-use crate::bridge::sessions::{question_end, turn};
+use crate::bridge::sessions::{close_call, question_end, turn};
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
@@ -25,7 +25,7 @@ pub fn finish(step: &mut Step<'_>) {
             question_end::of_call(step, channel, call);
         }
         while let Some((channel, key)) = step.books.next_quiet_tombstone() {
-            close::conclude_if_quiet(step, channel, key);
+            close_call::conclude_if_quiet(step, channel, key);
         }
         while let Some(id) = step.books.next_touched_fanout() {
             fanout::settle(step, id);
@@ -90,7 +90,7 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
         let can_be_asked = row.is_open() && !step.books.must_stand(row) && !step.books.is_ending();
         if row.tombstones.has_close_to_resend() && can_be_asked {
-            close::resend_blocked_closes(step, id);
+            close_call::resend_blocked_closes(step, id);
         }
         let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
         row

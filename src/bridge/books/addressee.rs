@@ -163,7 +163,7 @@ impl Books {
     /// Whether the bridge has given a request id to an agent, and no client waits for that
     /// request.
     pub fn is_past_request(&self, channel: ChannelId, number: u64) -> bool {
-        (1..=self.numbers.calls.0).contains(&number)
+        (1..=self.numbers.calls.last()).contains(&number)
             && self.asker_on(channel, CallId(number)).is_none()
     }
 

@@ -4,15 +4,17 @@
 //! its id on the other wire, and is answered exactly once (I4).
 
 mod open_kind;
+mod opening;
+mod sent_at;
 
 use bytes::Bytes;
 
 pub use self::open_kind::OpenKind;
+pub use self::opening::{Opening, RepeatLogin};
+pub use self::sent_at::SentAt;
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
-use crate::bridge::id::{
-    AgentId, CallId, ChannelId, ClientId, FanoutId, PassingKey, PoolId, SessionKey,
-};
+use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, SessionKey};
 use crate::bridge::reason::EndReason;
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Token};
@@ -53,15 +55,6 @@ pub enum Stage {
     },
 }
 
-/// When a call was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentAt {
-    /// The moment.
-    pub at: Moment,
-    /// The time that its agent had lost until then (ms); see `ChannelClock::lost`.
-    pub lost: u64,
-}
-
 impl Stage {
     /// The stage of a call that is sent at this moment, when its agent has lost this time.
     pub const fn sent(at: Moment, lost: u64) -> Stage {
@@ -72,63 +65,6 @@ impl Stage {
     /// its own.
     pub fn held(frame: &Frame) -> Stage {
         Stage::Held(Box::new(frame.detached()))
-    }
-}
-
-/// A session that is being opened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Opening {
-    /// The way in which it is opened.
-    pub kind: OpenKind,
-    /// The agent's id of the conversation that is restored or copied; `None` for
-    /// `session/new`.
-    pub agent_id: Option<Box<str>>,
-    /// The id by which the client names that same conversation.
-    pub public_id: Option<Box<str>>,
-    /// The working directory of the session; empty if the request names none.
-    pub cwd: Box<str>,
-    /// The MCP servers of the session that are processes of its agent.
-    pub servers: usize,
-    /// A hash of each part of the request that tells what the session works with, by its name.
-    pub opened_with: [(&'static str, u64); 2],
-    /// Whether it may be sent again behind a repeated login.
-    pub login: RepeatLogin,
-    /// The sub-agents that the replay of a restored session has announced: they come to
-    /// belong to it.
-    pub children: Vec<PassingKey>,
-}
-
-/// Whether an open may be sent again behind a repeated login, once for each process.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RepeatLogin {
-    /// It was not sent to this process yet.
-    Unsent,
-    /// It was sent: this is the request, to be sent again if it is refused for want of a login.
-    Possible(Box<Frame>),
-    /// It was refused so.
-    Repeated {
-        /// The refusal: the client gets it if the login or the second try is in vain.
-        refusal: Box<Frame>,
-        /// When it was sent first: its time runs from there.
-        sent: SentAt,
-    },
-}
-
-impl Opening {
-    /// The agent's id of the conversation that is restored. `None`: the session is new or
-    /// a copy, and only the answer tells its id.
-    pub fn restores(&self) -> Option<&str> {
-        match self.kind {
-            OpenKind::Load | OpenKind::Resume => self.agent_id.as_deref(),
-            OpenKind::New | OpenKind::Fork => None,
-        }
-    }
-
-    /// The two ids of the conversation that is restored: the agent's, then the one that
-    /// clients know. `None`: the open restores none.
-    pub fn restored_ids(&self) -> Option<(&str, &str)> {
-        let source = self.restores()?;
-        Some((source, self.public_id.as_deref().unwrap_or(source)))
     }
 }
 

@@ -8,20 +8,19 @@
 use std::cmp::Reverse;
 
 use crate::bridge::books::call::{Call, OpenKind, Opening, Purpose};
-use crate::bridge::books::channel::{Channel, ChannelState, Login};
+use crate::bridge::books::channel::{Channel, Login};
 use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
 use crate::bridge::books::tombstones::Hold;
+use crate::bridge::channels::home::{self, Home};
 use crate::bridge::channels::obstacle::{self, Obstacle};
-use crate::bridge::channels::{capacity, retirement, start, stop, waiting};
+use crate::bridge::channels::{capacity, retirement, start, waiting};
 use crate::bridge::config::Share;
 use crate::bridge::environment::Origin;
-use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PoolId};
+use crate::bridge::id::{CallId, ChannelId, ClientId, PoolId};
 use crate::bridge::outgoing::answer;
 use crate::bridge::refusal::Refusal;
-#[cfg(feature = "seeded-bugs")]
-use crate::bridge::seeded;
-use crate::bridge::sessions::{close, open};
+use crate::bridge::sessions::open;
 use crate::bridge::step::Step;
 
 /// Where a call goes.
@@ -149,15 +148,17 @@ fn place_open(
         return obstacle.into();
     }
     let home = match (opening.restores(), opening.kind) {
-        (Some(source), _) => match home_of_restore(step, id, (client, opening), agent, source) {
-            Ok(home) => home,
-            Err(placement) => return placement,
+        (Some(source), _) => match home::of_restore(step, id, (client, opening), agent, source) {
+            Ok(Home::Free) => None,
+            Ok(Home::At(channel)) => Some(channel),
+            Ok(Home::Live) => return Placement::AlreadyLive,
+            Err(obstacle) => return obstacle.into(),
         },
         // A live session is forked on its own channel, and a stored one where it was last.
         (None, OpenKind::Fork) => {
             let live = step.books.channel_of(client, opening);
             let live = live.filter(|live| step.books.differences(client, *live).is_empty());
-            live.or_else(|| last_home(step, client, opening))
+            live.or_else(|| home::last(step, client, opening))
         }
         (None, _) => None,
     };
@@ -185,66 +186,6 @@ fn place_open(
         return Placement::Refuse(Refusal::SessionFenced { id: named.to_string() });
     }
     placement
-}
-
-/// The channel that had a closed session last, if it takes sessions.
-fn last_home(step: &Step<'_>, client: ClientId, opening: &Opening) -> Option<ChannelId> {
-    let (_, home) = step.books.stored(client, opening.public_id.as_ref()?);
-    let takes_it = |row: &Channel| may_be_joined(row) && step.books.can_take_session(row);
-    home.filter(|home| step.books.channel(*home).is_some_and(takes_it))
-}
-
-/// The channel that holds a stored conversation, so that it must be restored there;
-/// `Ok(None)`: no channel holds it. `Err`: it cannot be restored now.
-fn home_of_restore(
-    step: &mut Step<'_>,
-    id: CallId,
-    (client, opening): (ClientId, &Opening),
-    agent: AgentId,
-    source: &str,
-) -> Result<Option<ChannelId>, Placement> {
-    let Some(wanted) = Wanted::by(client, opening) else { return Ok(None) };
-    if step.books.live(client, wanted.public_id, wanted.cwd).is_some() {
-        return Err(Placement::AlreadyLive);
-    }
-    let aliases = &step.books.agent(agent).aliases;
-    // One that goes on behind a repeated login has a younger number, and has its channel.
-    let earlier = aliases
-        .restores(source)
-        .filter(|other| *other != id)
-        .filter_map(|other| Some((other, step.books.call(other)?)))
-        .filter(|(_, call)| step.books.is_restore_of(wanted, call))
-        .find(|(other, call)| (*other < id || call.channel.is_some()) && !call.is_overdue())
-        .map(|(_, call)| call);
-    match earlier.and_then(Call::opening) {
-        Some(other) if other.kind == opening.kind => return Err(Placement::Wait),
-        Some(_) => return Err(Placement::Refuse(Refusal::RestoreUnderWay { id: source.into() })),
-        None => {}
-    }
-    if opening.public_id.as_ref().is_some_and(|id| step.books.is_expected(agent, id)) {
-        // An open that is under way may bring it.
-        return Err(Placement::Wait);
-    }
-    match step.books.fence(agent, source, Some(wanted)) {
-        Fence::Free => Ok(None),
-        Fence::Reinstate(channel) => {
-            let differences = step.books.differences(client, channel);
-            if differences.is_empty() {
-                return Ok(Some(channel));
-            }
-            let (id, names) = (source.into(), differences.join(", "));
-            Err(Placement::Refuse(Refusal::SessionElsewhere { id, names }))
-        }
-        Fence::Leaving(channel) => {
-            stop::hurry(step, id, channel);
-            Err(Placement::Wait)
-        }
-        Fence::Unanswered(channel) => {
-            close::resend_close(step, channel, source);
-            Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() }))
-        }
-        Fence::Live => Err(Placement::Refuse(Refusal::SessionFenced { id: source.into() })),
-    }
 }
 
 /// Places a request about a stored conversation that is not live: on `home`, the channel
@@ -355,7 +296,7 @@ fn current(
         .books
         .channels()
         .iter()
-        .filter(|(_, row)| row.pool == Some(pool) && may_be_joined(row))
+        .filter(|(_, row)| row.pool == Some(pool) && home::may_be_joined(row))
         .filter(|(_, row)| row.shared_cwd.is_none() || row.shared_cwd == key)
         .filter(|(_, row)| step.books.can_take_session(row))
         .filter(|(channel, row)| {
@@ -378,20 +319,4 @@ fn current(
         step.books.touch_predecessors(channel);
     }
     Placement::On(channel)
-}
-
-fn may_be_joined(row: &Channel) -> bool {
-    #[cfg(feature = "seeded-bugs")]
-    if seeded::is(seeded::Bug::JoinStoppingChannel) && row.is_stopping()
-        || seeded::is(seeded::Bug::JoinDrainingChannel) && row.is_open()
-    {
-        return true;
-    }
-    match row.state {
-        ChannelState::Ready => row.login != Login::Wanted,
-        ChannelState::Starting { .. } => true,
-        ChannelState::Spawned | ChannelState::Draining { .. } | ChannelState::Stopping { .. } => {
-            false
-        }
-    }
 }

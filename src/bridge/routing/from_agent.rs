@@ -16,7 +16,7 @@ use crate::bridge::routing::{
     fanout, pass_on, passthrough, session_list, stored_sessions, stray_lines,
 };
 use crate::bridge::sessions::{
-    attach, close, open, question, question_end, repeated_login, setting, turn,
+    attach, close_call, opened, question, question_end, repeated_login, setting, turn,
 };
 use crate::bridge::step::Step;
 use crate::bridge::update::UpdateKind;
@@ -241,8 +241,8 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
     }
     match purpose {
         Purpose::Initialize => handshake::answered(step, channel, id, frame),
-        Purpose::Open(_) => open::answered(step, channel, id, frame),
-        Purpose::Close(agent_id) => close::answered(step, channel, id, &agent_id, frame),
+        Purpose::Open(_) => opened::answered(step, channel, id, frame),
+        Purpose::Close(agent_id) => close_call::answered(step, channel, id, &agent_id, frame),
         Purpose::Part(fanout) => {
             step.books.take_call(id);
             step.books.part_answered(fanout, frame);

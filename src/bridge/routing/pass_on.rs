@@ -10,6 +10,7 @@ use crate::bridge::outgoing::{answer, compose, deliver, dropped, passing_ids, se
 use crate::bridge::reason::{DropReason, EndReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::sessions::close_call;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
@@ -190,7 +191,7 @@ fn made(
     }
     // The agent uses the id of a closed session again: that one will not speak any more.
     if step.books.channel(channel)?.tombstones.contains(&id) {
-        close::flush_tombstone(step, channel, &id, false);
+        close_call::flush_tombstone(step, channel, &id, false);
     }
     let owner = Owner::Client(client);
     let key = passing_ids::add(step, channel, (&id, None), owner, PassingState::Held)?;

@@ -9,7 +9,7 @@ use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::from_client;
-use crate::bridge::sessions::open;
+use crate::bridge::sessions::opened;
 use crate::bridge::step::Step;
 use crate::wire::{FrameKind, Method};
 
@@ -74,7 +74,7 @@ pub fn close_is_due(step: &mut Step<'_>, id: CallId) {
     let (client, frame) = (*client, (**frame).clone());
     let Some(named) = frame.session() else { return step.books.absent(id) };
     for open in step.books.opens_of(client, &named) {
-        open::given_up(step, open, &Refusal::SessionClosing);
+        opened::given_up(step, open, &Refusal::SessionClosing);
     }
     // Earlier requests about the session, which is not opened now.
     let waiting: Vec<CallId> = step.books.calls_behind_opens().collect();

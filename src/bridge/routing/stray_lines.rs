@@ -7,7 +7,7 @@ use crate::bridge::id::{CallId, ChannelId};
 use crate::bridge::notice::{Notice, Stray};
 use crate::bridge::outgoing::compose;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::open;
+use crate::bridge::sessions::opened;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, Glimpse, Malformed, Token};
 
@@ -119,7 +119,7 @@ fn missing_answer(
         })
     });
     if let Some(id) = call {
-        open::unreadable(step, channel, id, refusal);
+        opened::unreadable(step, channel, id, refusal);
         return None;
     }
     Some(frame)
