@@ -28,6 +28,7 @@
 
 pub mod config;
 pub mod counters;
+pub mod directory;
 pub mod effect;
 pub mod environment;
 pub mod event;
@@ -37,9 +38,12 @@ pub mod measures;
 pub mod notice;
 pub mod quirks;
 pub mod reason;
+pub mod recipe;
 pub mod refusal;
+pub mod restore;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
+pub mod settings;
 pub mod time;
 pub mod update;
 pub mod words;
@@ -91,6 +95,7 @@ use step::{Outgoing, Step};
 
 use crate::wire::{Frame, FrameKind, Method};
 
+pub use books::pairs::MAX_PAIRS;
 pub use books::registry::{PAUSE_GRACE, PAUSE_INTERVAL};
 
 /// The most rows that one call of [`Bridge::handle_timeout`] looks at.
@@ -188,6 +193,14 @@ impl Bridge {
             }
             Event::Preheat { client } => start::preheat(step, client),
             Event::Adopted { client, sessions } => connection::adopted(step, client, &sessions),
+            Event::Recalled { agent, version, record } => {
+                step.books.agent_mut(agent).trust.recall(&version, record);
+                step.books.touch_sessions_of(agent);
+            }
+            Event::Pairs { agent, pairs } => {
+                let known = &mut step.books.agent_mut(agent).pairs;
+                pairs.into_iter().for_each(|pair| known.add(pair));
+            }
             Event::EarlierBridges(earlier) => step.books.set_earlier_bridges(earlier),
             Event::Superseded => step.books.leave(Leaving::Superseded),
             Event::Operator(order) => operator::obey(step, order),

@@ -21,6 +21,7 @@
 //! | [`logs`] | where log lines go, without ever blocking the bridge | everything else |
 //! | [`secrets`] | what is not to be quoted, by name and by shape | who quotes it |
 //! | [`trace`] | the file of the messages that pass, and its lines | who passes them |
+//! | [`restores`] | the memory of which agents can restore sessions | the protocol |
 //! | [`user_files`] | directories and files of the user alone | what is in them |
 //! | [`control`] | the control socket, for people and their programs | the protocol, the core |
 //! | [`cli`] | the command line, the configuration, the demonstration | the protocol |
@@ -42,6 +43,7 @@ pub mod link;
 pub mod logs;
 pub mod own_process;
 pub mod processes;
+pub mod restores;
 pub mod runtime;
 pub mod secrets;
 pub mod shim;

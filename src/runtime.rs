@@ -66,6 +66,7 @@ use self::signals::{Signal, Signals};
 use self::tap::Tap;
 pub use self::tap::{Passed, Traffic};
 use crate::bridge::{Bridge, Config, EarlierBridges, Event, Moment, ShutdownCause};
+use crate::restores::RestoreMemory;
 use crate::trace::Direction;
 use crate::wire::Lines;
 
@@ -134,6 +135,7 @@ struct Loop {
     earlier: Earlier,
     control: Option<ControlPort>,
     events: Events,
+    restores: RestoreMemory,
     tap: Tap,
     /// The number of the client that connected last.
     last_client: u64,
@@ -213,6 +215,7 @@ impl Loop {
             earlier: Earlier { daemons: EarlierBridges::default(), is_sweeping },
             control: setup.control,
             events: Events::new(),
+            restores: RestoreMemory::in_state(setup.restores),
             tap: Tap::new(setup.trace),
             last_client: EDITOR.0,
             children: Children::new(starts, limit, setup.stderr, to_loop, marks.clone(), crowd),

@@ -75,6 +75,7 @@ answered with `you said: LINE`)
   sleep MS                     wait so many milliseconds, or until a cancel
   stop REASON                  the stop reason of this turn
   echo-params | env NAME | pid say the params of the prompt, a variable, the process id
+  recall                       say how many prompts the session's record holds, and its mode
   update-later MS TEXT         an agent_message_chunk so many milliseconds after the turn
   raw JSON                     write that line as it is, but for $SESSION and $REQUEST
   background MS                start a child that outlives the turn; background: PID

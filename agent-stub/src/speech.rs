@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::agent::Interrupted;
 use crate::message::{chunk, notification};
 use crate::script::{Known, Script};
+use crate::store::Speaker;
 
 /// Runs the line if it is one of these commands; `false` if it is not.
 pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known {
@@ -36,6 +37,7 @@ pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known 
         })),
         ("echo-params", "") => script.say(&script.request.raw_params),
         ("env", name) => script.say(&std::env::var(name).unwrap_or_default()),
+        ("recall", "") => script.say(&recalled(script)),
         ("pid", "") => script.say(&std::process::id().to_string()),
         ("sleep", ms) => {
             let Ok(ms) = ms.trim().parse() else {
@@ -69,6 +71,14 @@ pub(crate) fn command(script: &mut Script<'_>, word: &str, rest: &str) -> Known 
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// The number of prompts that the record of the session holds, this one included, and its mode.
+fn recalled(script: &Script<'_>) -> String {
+    let mut state = script.agent.lock();
+    let Ok(session) = state.store.live(&script.session) else { return String::new() };
+    let prompts = session.history.iter().filter(|(speaker, _)| *speaker == Speaker::User);
+    format!("{} prompts, mode {}", prompts.count(), session.mode)
 }
 
 fn sleep(script: &Script<'_>, time: Duration) -> Result<(), Interrupted> {

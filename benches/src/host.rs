@@ -41,6 +41,7 @@ pub fn run(socket: &str, share: &str) -> io::Result<()> {
         trace: None,
         keeper: false,
         state: None,
+        restores: None,
         log: logs.place(),
         stderr: logs.stderr(),
     };

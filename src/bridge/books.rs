@@ -32,7 +32,10 @@ pub mod held_frames;
 pub mod id_set;
 pub mod numbers;
 pub mod open_questions;
+pub mod pairs;
 pub mod parent;
+pub mod parked;
+pub mod parking;
 pub mod parting;
 pub mod passing;
 pub mod passing_table;
@@ -45,6 +48,7 @@ pub mod recording;
 pub mod registry;
 pub mod replay_sum;
 pub mod restarts;
+pub mod restoring;
 pub mod ring;
 pub mod session;
 pub mod session_names;
@@ -56,6 +60,7 @@ pub mod tenure;
 pub mod tombstones;
 pub mod touched_rows;
 pub mod transcript;
+pub mod trust;
 pub mod under_way;
 pub mod when_due;
 pub mod whom_to_ask;
@@ -73,6 +78,7 @@ use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::numbers::Numbers;
+use crate::bridge::books::parked::ParkedSessions;
 use crate::bridge::books::passing::PassingId;
 use crate::bridge::books::phase::Phase;
 use crate::bridge::books::pool::Pool;
@@ -113,6 +119,7 @@ pub struct Books {
     /// The oldest first: there are few enough to keep them so.
     channels: Table<ChannelId, Channel>,
     sessions: Table<SessionKey, Session>,
+    parked: ParkedSessions,
     passing: Table<PassingKey, PassingId>,
     calls: Table<CallId, Call>,
     fanouts: BTreeMap<FanoutId, Fanout>,
@@ -149,6 +156,7 @@ impl Books {
             pools: BTreeMap::new(),
             channels: Table::default(),
             sessions: Table::default(),
+            parked: ParkedSessions::default(),
             passing: Table::default(),
             calls: Table::default(),
             fanouts: BTreeMap::new(),

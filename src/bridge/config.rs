@@ -44,10 +44,15 @@ pub struct Limits {
     pub replay_bytes: usize,
     /// The most bytes that are kept so of all sessions together.
     pub replay_total_bytes: usize,
+    /// The most parked sessions, and the most bytes that they take.
+    pub parked: ParkedLimits,
     /// How long a client may be silent after the end of its parent process.
     pub orphan_timeout: Limit,
     /// How long the bridge goes on without a client and a session.
     pub daemon_idle_timeout: Limit,
+    /// Whether the connections of clients outlive the bridge, and keep their sessions for a later
+    /// one.
+    pub is_succeeded: bool,
     /// The bound of a whole shutdown, in milliseconds.
     pub shutdown_timeout: u64,
     /// Which clients get the `_drawbridge` notifications.
@@ -69,6 +74,8 @@ pub struct AgentConfig {
     pub attached_idle_timeout: Limit,
     /// Which idle sessions may be reaped.
     pub idle_policy: IdlePolicy,
+    /// How sessions are brought back in another process.
+    pub restore: Restore,
     /// Whether background work keeps a session from being closed for being idle.
     pub background_work: BackgroundWork,
     /// Which sessions may share a channel.
@@ -123,8 +130,10 @@ impl Default for Limits {
             saturation_grace: Limit::After(5_000),
             replay_bytes: 0,
             replay_total_bytes: 64 << 20,
+            parked: ParkedLimits { rows: 1024, bytes: 16 << 20 },
             orphan_timeout: Limit::After(600_000),
             daemon_idle_timeout: Limit::Never,
+            is_succeeded: false,
             shutdown_timeout: 2_500,
             extension_events: ExtensionEvents::Asked,
         }
@@ -141,6 +150,7 @@ impl Limits {
             replay_bytes: 4 << 20,
             max_sessions: 64,
             max_channels: 32,
+            is_succeeded: true,
             shutdown_timeout: 10_000,
             ..Limits::default()
         }
@@ -156,6 +166,7 @@ impl Default for AgentConfig {
             session_idle_timeout: Limit::After(1_800_000),
             attached_idle_timeout: Limit::After(7_200_000),
             idle_policy: IdlePolicy::Detached,
+            restore: Restore::Auto,
             background_work: BackgroundWork::Keep,
             share: Share::Agent,
             sessions_per_channel: 0,
@@ -182,8 +193,33 @@ impl Default for AgentConfig {
 pub enum IdlePolicy {
     /// Only sessions that no client is attached to.
     Detached,
+    /// Also those with a client that are known to come back at its next request.
+    Restorable,
     /// Every idle session; what its agent does not store is lost.
     All,
+}
+
+/// How the sessions of an agent are brought back in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restore {
+    /// In a way that the agent offers. A session is ended by choice only if that way has
+    /// succeeded before, or if the session has no record to lose.
+    Auto,
+    /// By `session/resume`, for which a person vouches.
+    Resume,
+    /// By `session/load`, for which a person vouches.
+    Load,
+    /// Not at all.
+    None,
+}
+
+/// The limits of what is kept of parked sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkedLimits {
+    /// The most sessions.
+    pub rows: usize,
+    /// The most bytes.
+    pub bytes: usize,
 }
 
 /// The effect of background work on its session.

@@ -36,6 +36,10 @@ pub struct Counters {
     /// Cursors of `session/list` that were forgotten at their limit: a request with one of
     /// them is refused.
     pub cursors: u64,
+    /// Parked sessions that were forgotten at the limits.
+    pub parked_sessions: u64,
+    /// Parts of replays that nobody was shown.
+    pub muted: u64,
     /// Requests over the limit of the set-up replay: further channels will not get them.
     pub set_up_requests: u64,
 }
@@ -61,6 +65,12 @@ impl fmt::Display for Counters {
             (self.refused, "refused request", "refused requests"),
             (self.strikes, "strike", "strikes"),
             (self.cursors, "cursor over the limit", "cursors over the limit"),
+            (
+                self.parked_sessions,
+                "parked session over the limit",
+                "parked sessions over the limit",
+            ),
+            (self.muted, "muted part of a replay", "muted parts of replays"),
             (
                 self.set_up_requests,
                 "set-up request over the limit",

@@ -11,7 +11,7 @@ use crate::bridge::reason::{NotAcp, StopReason};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{connection, pass_on, released};
 use crate::bridge::sessions::{
-    absence, attach, close_call, opened, question_end, reaper, repeated_login, turn,
+    absence, attach, close_call, opened, question_end, reaper, reapply, repeated_login, turn,
 };
 use crate::bridge::shutdown;
 use crate::bridge::step::Step;
@@ -34,6 +34,10 @@ pub fn act(step: &mut Step<'_>, due: Due) {
 
 fn session_due(step: &mut Step<'_>, key: SessionKey) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let replay = session.restoring.as_ref().and_then(|row| row.replay_ends_at());
+    if replay.is_some_and(|at| at <= step.now) {
+        return reapply::replay_is_over(step, key);
+    }
     match step.books.duty(session).filter(|(at, _)| *at <= step.now) {
         Some((_, duty)) => absence::fulfil(step, key, duty),
         None => reaper::reap(step, key),
@@ -72,7 +76,7 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
 fn call_due(step: &mut Step<'_>, id: CallId) {
     let Some(call) = step.books.call(id) else { return step.books.absent(id) };
     match (&call.purpose, call.channel) {
-        (Purpose::BehindOpen, _) => released::close_is_due(step, id),
+        (Purpose::BehindOpen(_), _) => released::close_is_due(step, id),
         (_, None) => {
             let agent = step.books.agent_name_of(id);
             answer::fail(step, id, &Refusal::OpenTimeout { agent });
@@ -84,6 +88,10 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
         (Purpose::Reload { attached }, _) => attach::reload_timed_out(step, id, *attached),
         (Purpose::SetUpReplay { needed }, Some(channel)) => {
             set_up_replay::timed_out(step, channel, id, *needed);
+        }
+        (Purpose::Reapply(setting), _) => {
+            let setting = setting.clone();
+            reapply::timed_out(step, id, &setting);
         }
         (Purpose::Prompt, _) => turn::timed_out(step, id),
         (Purpose::Close(agent_id), Some(channel)) => {

@@ -6,6 +6,8 @@ use super::environment::Origin;
 use super::event::ShutdownCause;
 use super::id::{AgentId, ChannelId, ClientId, EnvironmentId, Lane};
 use super::notice::Notice;
+use super::recipe::Keepsake;
+use super::restore::{Pair, Record};
 
 /// One thing that the core wants done. Effects are carried out in the order in which they
 /// are given.
@@ -66,6 +68,40 @@ pub enum Effect {
         lane: Lane,
         /// The id of the session, as the client knows it.
         session: Box<str>,
+        /// What a later bridge needs to bring it back; `None`: it cannot be brought back.
+        keepsake: Option<Box<Keepsake>>,
+    },
+    /// A client was attached to a session.
+    Attached {
+        /// The client.
+        client: ClientId,
+        /// The lane of the session.
+        lane: Lane,
+        /// The id of the session, as the client knows it.
+        session: Box<str>,
+    },
+    /// Remember what is known of a version of an agent that restores sessions, for bridges that
+    /// come later.
+    Experienced {
+        /// The name and version of the agent, as it gives them.
+        version: Box<str>,
+        /// The experience.
+        record: Record,
+    },
+    /// Tell what is remembered of a version of an agent. Answered by `Recalled`.
+    Recall {
+        /// The agent.
+        agent: AgentId,
+        /// Its name and version, as it gives them.
+        version: Box<str>,
+    },
+    /// Remember, for bridges that come later, that an agent knows a session by another id than
+    /// clients do.
+    RememberPair {
+        /// The agent.
+        agent: AgentId,
+        /// The session.
+        pair: Pair,
     },
     /// Let the connection of a client forget a session that it was to remember.
     Forget {

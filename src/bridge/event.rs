@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, SessionKey};
+use crate::bridge::restore::{Pair, Record};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed, Run};
 
@@ -148,8 +149,25 @@ pub enum Event {
     Adopted {
         /// The client.
         client: ClientId,
-        /// The ids of the sessions.
+        /// The texts that the earlier bridge has given for them.
         sessions: Vec<String>,
+    },
+    /// The answer to [`Effect::Recall`](super::Effect::Recall): what is remembered of a version of an
+    /// agent.
+    Recalled {
+        /// The agent.
+        agent: AgentId,
+        /// Its name and version, as it gives them.
+        version: Box<str>,
+        /// The experience with it.
+        record: Record,
+    },
+    /// Sessions that an agent knows by other ids than clients do, the oldest first.
+    Pairs {
+        /// The agent.
+        agent: AgentId,
+        /// The sessions.
+        pairs: Vec<Pair>,
     },
     /// The knowledge of earlier bridges has changed.
     EarlierBridges(EarlierBridges),

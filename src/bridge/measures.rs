@@ -59,6 +59,8 @@ pub struct Measures {
     pub closes: BTreeMap<EndReason, u64>,
     /// The numbers of channels that ended, by words for their reasons.
     pub exits: BTreeMap<&'static str, u64>,
+    /// How often a parked session was brought back.
+    pub restores: u64,
     /// How often a session was due to be closed for being idle.
     pub nominated: u64,
     /// How often such a session was kept, because of background work.

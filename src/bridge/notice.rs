@@ -84,6 +84,47 @@ pub enum Notice {
         reason: EndReason,
         idle_ms: u64,
     },
+    /// A parked session was brought back, and is as it was.
+    SessionRestored {
+        session: SessionKey,
+        id: String,
+        channel: ChannelId,
+    },
+    /// A client brings a session that it had in an earlier bridge.
+    SessionAdopted {
+        session: SessionKey,
+        id: String,
+        client: ClientId,
+    },
+    /// A client brings a session that another one has here, and that was opened in another way.
+    AdoptionRefused {
+        client: ClientId,
+        id: String,
+    },
+    /// A session was brought back, but not as it was; `what`: the difference.
+    RestoreFailed {
+        session: SessionKey,
+        id: String,
+        what: String,
+    },
+    /// A setting of a session is offered no more.
+    SettingDropped {
+        session: SessionKey,
+        id: String,
+        what: String,
+    },
+    /// An agent has refused to restore a session that had a record.
+    RestoreDistrusted {
+        channel: ChannelId,
+        agent: String,
+        method: &'static str,
+    },
+    /// A parked session is kept no longer, at the limits of what is kept.
+    ParkedGaveWay {
+        session: SessionKey,
+        id: String,
+        clients: usize,
+    },
     /// A turn began. Told only while somebody follows.
     TurnBegan {
         session: SessionKey,
@@ -240,6 +281,11 @@ impl Notice {
             | NoAddressee { .. }
             | SuccessorFailed { .. }
             | SessionKept { .. }
+            | RestoreFailed { .. }
+            | AdoptionRefused { .. }
+            | SettingDropped { .. }
+            | RestoreDistrusted { .. }
+            | ParkedGaveWay { .. }
             | ClientDropped { .. }
             | OverlongLine { .. }
             | AgentNotReading { .. }

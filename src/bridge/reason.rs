@@ -20,6 +20,12 @@ pub enum EndReason {
     Moved,
     /// The session was evicted.
     Evicted,
+    /// It gave memory back.
+    MemoryPressure,
+    /// Its channel was replaced by a fresh one.
+    Recycled,
+    /// The agent has brought it back, but not as it was.
+    RestoreFailed,
     /// A client deleted or archived the session.
     Deleted,
     /// A person closed it, or stopped its channel, by the control socket.
@@ -42,6 +48,9 @@ impl EndReason {
             EndReason::ClientLost => "client_lost",
             EndReason::Moved => "moved",
             EndReason::Evicted => "evicted",
+            EndReason::MemoryPressure => "memory_pressure",
+            EndReason::Recycled => "recycled",
+            EndReason::RestoreFailed => "restore_failed",
             EndReason::Deleted => "deleted",
             EndReason::Operator => "operator",
             EndReason::ChannelClosed => "channel_closed",
@@ -59,12 +68,28 @@ impl EndReason {
             EndReason::ClientLost => "its client was gone and did not come back",
             EndReason::Moved => "a client with another environment has loaded the conversation",
             EndReason::Evicted => "--max-sessions was reached and a new session took its place",
+            EndReason::MemoryPressure => "the agents took more memory than --memory-high-mb",
+            EndReason::Recycled => "the agent's process was replaced by a fresh one",
+            EndReason::RestoreFailed => "the agent brought it back with other settings",
             EndReason::Deleted => "a client deleted or archived it",
             EndReason::Operator => "it was closed by hand (drawbridge close or retire)",
             EndReason::ChannelClosed => "the agent's process ended",
             EndReason::Killed => "the agent failed and was stopped",
             EndReason::Shutdown => "drawbridge shut down",
         }
+    }
+
+    /// Whether a session that ended for this reason is kept, if its agent can bring it back: nobody
+    /// who has it wanted its end.
+    pub const fn keeps(self) -> bool {
+        !matches!(
+            self,
+            EndReason::ClientClose
+                | EndReason::LastClientDetached
+                | EndReason::Moved
+                | EndReason::Deleted
+                | EndReason::Shutdown
+        )
     }
 
     /// Whether the session was taken from its clients rather than closed in order.

@@ -97,6 +97,8 @@ pub enum Refusal {
         stderr_tail: String,
         /// Whether the process ended before its handshake was over.
         in_handshake: bool,
+        /// What the client can go on with.
+        then: Then,
     },
     /// The program is no ACP agent.
     NotAcpAgent {
@@ -111,6 +113,8 @@ pub enum Refusal {
         agent: String,
         /// The end of the sentence "the agent was stopped, because …".
         reason: String,
+        /// What the client can go on with.
+        then: Then,
     },
     /// The process that this client was passed through to has ended.
     AgentGone {
@@ -180,6 +184,17 @@ pub enum Refusal {
         /// The names of the variables in which the environments differ, with commas between them.
         names: String,
     },
+    /// The agent has not brought a session back as it was.
+    RestoreFailed {
+        /// The agent's name.
+        agent: String,
+        /// The public id of the session.
+        id: String,
+        /// What the agent did, as the end of a sentence.
+        what: String,
+        /// The agent's own words; empty: it has said none.
+        words: String,
+    },
     /// The session is busy, so it cannot be loaded or resumed.
     SessionBusy {
         /// The public id of the session.
@@ -195,10 +210,12 @@ pub enum Refusal {
         /// The length of the answer, in bytes.
         length: u64,
     },
-    /// The daemon is gone that the request was sent to.
+    /// The daemon is gone that the request was sent to, or that is to get it.
     DaemonLost {
-        /// The session that was lost with it, if the request names one.
+        /// The session that the request names, if that was there.
         session: Option<String>,
+        /// What the client can go on with.
+        then: Then,
     },
     /// Towards an agent: there is no client that can answer its question.
     NobodyToAsk {
@@ -207,7 +224,30 @@ pub enum Refusal {
     },
 }
 
+/// What a client can go on with after the end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// A new session.
+    New,
+    /// The same session, whose turn is lost: it is brought back.
+    Kept,
+    /// A new session: the one whose turn is lost cannot be brought back.
+    Lost,
+}
+
 impl Refusal {
+    /// The same refusal, for the prompt of a turn that is lost. `is_kept`: whether its session is
+    /// brought back.
+    #[must_use]
+    pub fn of_lost_turn(&self, is_kept: bool) -> Refusal {
+        let mut refusal = self.clone();
+        if let Refusal::AgentExited { then, .. } | Refusal::AgentStopped { then, .. } = &mut refusal
+        {
+            *then = if is_kept { Then::Kept } else { Then::Lost };
+        }
+        refusal
+    }
+
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i64 {
         match self {
@@ -221,7 +261,7 @@ impl Refusal {
             Refusal::MissingField { .. } | Refusal::StaleCursor => -32602,
             Refusal::UnknownSession { .. }
             | Refusal::SessionEnded { .. }
-            | Refusal::DaemonLost { session: Some(_) } => -32002,
+            | Refusal::DaemonLost { session: Some(_), then: Then::New | Then::Lost } => -32002,
             Refusal::Cancelled | Refusal::SessionClosing | Refusal::ShuttingDown => -32800,
             _ => -32603,
         }
@@ -266,11 +306,20 @@ impl Refusal {
             Refusal::SessionInUse { .. } => "session_in_use",
             Refusal::ClientTooSlow => "client_too_slow",
             Refusal::SessionElsewhere { .. } => "session_elsewhere",
+            Refusal::RestoreFailed { .. } => "restore_failed",
             Refusal::SessionBusy { .. } => "session_busy",
             Refusal::AnswerUnreadable { .. } => "answer_unreadable",
             Refusal::AnswerTooLong { .. } => "answer_too_long",
             Refusal::NobodyToAsk { .. } => "nobody_to_ask",
         }
+    }
+
+    /// Whether a request fails for this reason because the process that it was sent to has ended.
+    pub const fn is_of_end(&self) -> bool {
+        matches!(
+            self,
+            Refusal::AgentExited { in_handshake: false, .. } | Refusal::AgentStopped { .. }
+        )
     }
 
     /// Whether an `initialize` fails for this reason because there is no agent to answer it.
@@ -290,7 +339,8 @@ impl Refusal {
         match self {
             Refusal::SessionFenced { .. }
             | Refusal::AgentNotReading { .. }
-            | Refusal::DaemonLost { session: None } => Some(1_000),
+            | Refusal::DaemonLost { session: None, .. }
+            | Refusal::DaemonLost { then: Then::Kept, .. } => Some(1_000),
             Refusal::RestartLimit { retry_after_ms, .. } => Some(*retry_after_ms),
             _ => None,
         }

@@ -6,6 +6,7 @@ pub mod fanout;
 pub mod from_agent;
 pub mod from_client;
 pub mod held;
+pub mod parked;
 pub mod pass_on;
 pub mod passthrough;
 pub mod released;

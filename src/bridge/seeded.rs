@@ -59,10 +59,24 @@ pub enum Bug {
     AskWithoutCapability,
     /// A message of one channel goes in the lane of the newest open channel.
     LaneOfNewestChannel,
+    /// A parked session is brought back once for each request that waits.
+    RestoreTwice,
+    /// The replay of a session that is brought back is shown.
+    ShowMutedReplay,
+    /// A parked session is forgotten when its agent fails to bring it back.
+    LoseRecipeOnFailure,
+    /// A request that waits for a parked session is lost when that is live.
+    LoseWaitingRequest,
+    /// A session that two connections keep is taken over twice.
+    AdoptTwice,
+    /// A prompt reaches the agent before the mode is what it was.
+    PromptBeforeModeConfirmed,
+    /// The clients of a session are forgotten when it is parked.
+    ForgetDormantClients,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 26] = [
+pub const ALL: [Bug; 33] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -89,6 +103,13 @@ pub const ALL: [Bug; 26] = [
     Bug::ObserverDecides,
     Bug::AskWithoutCapability,
     Bug::LaneOfNewestChannel,
+    Bug::RestoreTwice,
+    Bug::ShowMutedReplay,
+    Bug::LoseRecipeOnFailure,
+    Bug::LoseWaitingRequest,
+    Bug::AdoptTwice,
+    Bug::PromptBeforeModeConfirmed,
+    Bug::ForgetDormantClients,
 ];
 
 thread_local! {

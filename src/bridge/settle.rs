@@ -13,7 +13,7 @@ use crate::bridge::notice::Notice;
 use crate::bridge::reason::EndReason;
 use crate::bridge::routing::{fanout, from_agent, released};
 use crate::bridge::sessions::close::{self, Ending};
-use crate::bridge::sessions::{close_call, question_end, turn};
+use crate::bridge::sessions::{close_call, question_end, revive, turn};
 use crate::bridge::step::Step;
 use crate::bridge::{due, shutdown};
 
@@ -29,6 +29,9 @@ pub fn finish(step: &mut Step<'_>) {
         }
         while let Some(id) = step.books.next_touched_fanout() {
             fanout::settle(step, id);
+        }
+        while let Some((key, failure)) = step.books.next_failed_revival() {
+            revive::failed(step, key, failure);
         }
         while let Some(key) = step.books.next_touched_session() {
             session(step, key);

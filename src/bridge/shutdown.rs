@@ -95,6 +95,8 @@ fn begin(step: &mut Step<'_>, cause: ShutdownCause) {
     for key in ids_of(step.books.sessions()) {
         close::end_session(step, key, EndReason::Shutdown, Ending::InOrder);
     }
+    // The connections of their clients keep them for a later bridge.
+    step.books.unpark_all();
     // Outside of sessions, calls that were not sent are refused, and so are opens: their
     // sessions would only have to be closed again.
     for id in ids_of(step.books.calls()) {

@@ -180,8 +180,6 @@ impl ValueKind for Switch {
 pub(super) struct Words<T: 'static> {
     /// Each word and what it stands for.
     pub(super) words: &'static [(&'static str, T)],
-    /// Words that one could expect here, and why they are refused.
-    pub(super) refused: &'static [(&'static str, &'static str)],
 }
 
 impl<T: Copy + PartialEq> ValueKind for Words<T> {
@@ -191,10 +189,7 @@ impl<T: Copy + PartialEq> ValueKind for Words<T> {
         if let Some((_, value)) = self.words.iter().find(|(word, _)| text == *word) {
             return Ok(*value);
         }
-        Err(match self.refused.iter().find(|(word, _)| text == *word) {
-            Some((_, reason)) => (*reason).to_owned(),
-            None => format!("give {}", listed(&self.face().words)),
-        })
+        Err(format!("give {}", listed(&self.face().words)))
     }
 
     fn write(&self, value: &T) -> String {

@@ -42,6 +42,7 @@ pub(super) fn run(
     let (_control, control) =
         control_socket::open(&settings, Mode::Run, (None, logs.file()), &values);
     let setup = Setup {
+        restores: settings.log.directory.clone(),
         state: settings.log.directory,
         limits: settings.config.limits,
         agents: vec![AgentSetup {

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nix::sys::stat::{Mode as FileMode, umask};
@@ -111,6 +111,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     }
     let served = configuration(&resolved);
     let values = watch::Sender::new(values(&resolved));
+    let place_of_socket = socket.path();
     let place = (Some(socket.path()), logs.file());
     let (_control, control) = control_socket::open(&resolved.settings, Mode::Serve, place, &values);
     let settings = resolved.settings;
@@ -119,6 +120,7 @@ pub(super) fn serve(arguments: ServeArgs) -> ExitCode {
     // from being unmounted.
     let _ = env::set_current_dir("/");
     let bridge = Setup {
+        restores: memory_of(&settings, &place_of_socket),
         state: settings.log.directory,
         limits: settings.config.limits,
         agents: Vec::new(),
@@ -193,6 +195,15 @@ fn change(values: &Values, again: Vec<ConfigValue>) {
             }
         }
     });
+}
+
+/// The directory of the memory of restores: the state directory, or, with `--socket`, that of the
+/// socket.
+fn memory_of(settings: &Settings, socket: &str) -> Option<PathBuf> {
+    match &settings.socket {
+        Some(_) => Path::new(socket).parent().map(Path::to_owned),
+        None => settings.log.directory.clone(),
+    }
 }
 
 fn take_socket(settings: &Settings, given: Option<UnixListener>) -> Result<Socket, NoSocket> {

@@ -44,7 +44,9 @@ fn idle_sessions(config: &Config) -> String {
     let detached = config.agent.session_idle_timeout.zero_is_never();
     let attached = match config.agent.idle_policy {
         IdlePolicy::Detached => Limit::Never,
-        IdlePolicy::All => config.agent.attached_idle_timeout.zero_is_never(),
+        IdlePolicy::Restorable | IdlePolicy::All => {
+            config.agent.attached_idle_timeout.zero_is_never()
+        }
     };
     let closed = |idle| match idle {
         Limit::After(millis) => format!("after {}", spelled(millis)),

@@ -175,6 +175,9 @@ pub struct Kept {
     pub session: String,
     /// The text that a later daemon needs for it; it means nothing to the shim.
     pub blob: String,
+    /// Whether a later daemon can bring it back.
+    #[serde(default)]
+    pub restorable: bool,
 }
 
 /// A text of the system, which may be no UTF-8: a string, or else the numbers of its bytes.
@@ -289,7 +292,7 @@ mod tests {
             Control::Hello(Box::new(hello)),
             Control::Adopt(vec!["a\u{0}b".to_owned()]),
             Control::why(WhyKind::InsideAgent, "x"),
-            Control::Keep(Kept { session: "s".to_owned(), blob: "b".to_owned() }),
+            Control::Keep(Kept { session: "s".to_owned(), blob: "b".to_owned(), restorable: true }),
             Control::Reload,
             Control::Held(vec![]),
         ] {

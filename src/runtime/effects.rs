@@ -38,14 +38,18 @@ impl Loop {
                 }
                 Effect::ForgetEnvironment(id) => self.origins.forget_environment(id),
                 Effect::NoteFiles(channel) => self.children.note_files(channel),
-                Effect::Keep { client, lane, session } => {
+                Effect::Attached { client, session, .. } => {
                     self.tell_happening(|| Happening::ClientAttached {
                         client: client.to_string(),
-                        session: session.to_string(),
+                        session: session.into(),
                     });
-                    // Until sessions can be revived, their ids are all that can be kept of them.
-                    let (session, blob) = (session.to_string(), session.into());
-                    let line = Control::Keep(Kept { session, blob });
+                }
+                Effect::Keep { client, lane, session, keepsake } => {
+                    // Of one that cannot be brought back a later daemon can only tell the fate.
+                    let restorable = keepsake.is_some();
+                    let blob = keepsake.map_or_else(|| session.to_string(), |kept| kept.text());
+                    let session = session.into();
+                    let line = Control::Keep(Kept { session, blob, restorable });
                     self.clients.say(client, lane, &line);
                 }
                 Effect::Forget { client, lane, session } => {
@@ -54,6 +58,21 @@ impl Loop {
                         session: session.to_string(),
                     });
                     self.clients.say(client, lane, &Control::Forget(session.into()));
+                }
+                Effect::Experienced { version, record } => {
+                    self.restores.note(&version, record);
+                }
+                Effect::Recall { agent, version } => {
+                    let now = self.clock.now();
+                    if let Some(record) = self.restores.record(&version) {
+                        self.bridge.handle(now, Event::Recalled { agent, version, record });
+                    }
+                    let pairs = self.restores.pairs(&self.origins.name_of_agent(agent));
+                    self.bridge.handle(now, Event::Pairs { agent, pairs });
+                }
+                Effect::RememberPair { agent, pair } => {
+                    let agent = self.origins.name_of_agent(agent);
+                    self.restores.remember_pair(&agent, pair);
                 }
                 Effect::CloseStdin(channel) => self.children.close_stdin(channel),
                 Effect::Terminate(channel) => self.children.terminate(channel),

@@ -41,6 +41,11 @@ impl Origins {
         self.agents.push(Rc::new(agent));
     }
 
+    /// The name of an agent.
+    pub(super) fn name_of_agent(&self, id: AgentId) -> String {
+        self.agents.get(id.0).map(|agent| agent.config.name.clone()).unwrap_or_default()
+    }
+
     /// Changes an agent, and returns its channels if its processes are started in another way
     /// now.
     pub(super) fn change_agent(

@@ -34,6 +34,8 @@ pub struct Setup {
     pub trees: Option<File>,
     /// The state directory, which holds the ledgers of all bridges; `None`: no ledger is kept.
     pub state: Option<PathBuf>,
+    /// The directory with the memory of restores; `None`: nothing of them is remembered.
+    pub restores: Option<PathBuf>,
     /// The loop's end of the control socket; `None`: there is none.
     pub control: Option<ControlPort>,
     /// The trace of all messages; `None`: there is none.

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use crate::bridge::Refusal;
 use crate::bridge::lines;
+use crate::bridge::refusal::Then;
 use crate::link::control::{Kept, MOST_ADOPTED};
 use crate::wire::{Frame, FrameKind, Method, OutgoingFrame, Token};
 
@@ -27,7 +28,7 @@ pub(super) struct Memory {
     /// withdrawn.
     questions: BTreeMap<u64, bool>,
     /// The sessions of the editor, each with what a later daemon needs of it.
-    kept: IndexMap<String, String>,
+    kept: IndexMap<String, Kept>,
 }
 
 /// The fate of a line.
@@ -113,12 +114,15 @@ impl Memory {
     pub(super) fn refuse_introduction(&mut self) -> Option<OutgoingFrame> {
         let is_waiting = std::mem::take(&mut self.is_introducing);
         let initialize = self.initialize.as_ref().filter(|_| is_waiting)?;
-        Some(lines::failure(&initialize.id(), &Refusal::DaemonLost { session: None }))
+        Some(lines::failure(
+            &initialize.id(),
+            &Refusal::DaemonLost { session: None, then: Then::New },
+        ))
     }
 
     /// Keeps a session.
     pub(super) fn keep(&mut self, kept: Kept) {
-        self.kept.insert(kept.session, kept.blob);
+        self.kept.insert(kept.session.clone(), kept);
     }
 
     /// Forgets a session.
@@ -162,7 +166,7 @@ impl Memory {
     /// The texts that a later daemon needs for the sessions: for the last ones, if they are too many.
     pub(super) fn blobs(&self) -> Vec<String> {
         let too_many = self.kept.len().saturating_sub(MOST_ADOPTED);
-        self.kept.values().skip(too_many).cloned().collect()
+        self.kept.values().skip(too_many).map(|kept| kept.blob.clone()).collect()
     }
 
     /// The first message for a later daemon: the editor's `initialize`. If it is answered
@@ -178,9 +182,11 @@ impl Memory {
 
 /// Why a request has no answer: the daemon is lost, and with it this session, if the request
 /// names one of the editor's.
-fn refusal(kept: &IndexMap<String, String>, session: Option<&str>) -> Refusal {
-    let session = session.filter(|id| kept.contains_key(*id)).map(str::to_owned);
-    Refusal::DaemonLost { session }
+fn refusal(kept: &IndexMap<String, Kept>, session: Option<&str>) -> Refusal {
+    let kept = session.and_then(|id| kept.get(id));
+    let is_restorable = kept.is_some_and(|kept| kept.restorable);
+    let then = if is_restorable { Then::Kept } else { Then::Lost };
+    Refusal::DaemonLost { session: kept.map(|kept| kept.session.clone()), then }
 }
 
 #[cfg(test)]
@@ -208,7 +214,7 @@ mod tests {
         let mut memory = Memory::default();
         says(&mut memory, r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#);
         gets(&mut memory, r#"{"jsonrpc":"2.0","id":0,"result":{}}"#);
-        memory.keep(Kept { session: "s".to_owned(), blob: "b".to_owned() });
+        memory.keep(Kept { session: "s".to_owned(), blob: "b".to_owned(), restorable: false });
         memory
     }
 

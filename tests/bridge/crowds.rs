@@ -12,7 +12,7 @@ mod world;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use drawbridge::bridge::config::{PermissionPolicy, Share};
+use drawbridge::bridge::config::{PermissionPolicy, Restore, Share};
 use drawbridge::bridge::{Config as BridgeConfig, Limit};
 use world::World;
 
@@ -52,6 +52,7 @@ fn pick<T: Clone>(byte: u8, of: &[T]) -> T {
 
 fn config(bytes: [u8; 6]) -> BridgeConfig {
     let mut config = BridgeConfig::default();
+    config.agent.restore = Restore::None;
     let limits = &mut config.limits;
     limits.replay_bytes = pick(bytes[0], &[1 << 20, 2_500, 1_200, 0]);
     limits.replay_total_bytes = pick(bytes[1], &[64 << 20, 64 << 20, 3_000]);

@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 
 use bytes::Bytes;
+use drawbridge::bridge::config::Restore;
 use drawbridge::bridge::environment::Variable;
 use drawbridge::bridge::notice::Level;
+use drawbridge::bridge::restore::{Pair, Record};
 use drawbridge::bridge::{
     AgentId, Bridge, ChannelId, ClientId, Config, Effect, Environment, EnvironmentId, Event, Exit,
     ExitStatus, Lane, Moment, Notice, Process, ShutdownCause,
@@ -81,6 +83,14 @@ pub struct World {
     pub noted: Vec<ChannelId>,
     /// The sessions that the connections of clients were to remember (`true`) or to forget.
     pub kept: Vec<(ClientId, Box<str>, bool)>,
+    /// What the connections of clients were to keep of sessions that can be brought back.
+    pub keepsakes: Vec<String>,
+    /// The versions of agents that the core has asked about.
+    pub recalled: Vec<(AgentId, Box<str>)>,
+    /// What was learned of versions of agents.
+    pub experience: Vec<(Box<str>, Record)>,
+    /// Sessions that their agent knows by another id than clients.
+    pub pairs: Vec<Pair>,
     /// The clients for which there is no agent.
     pub without_agent: Vec<(ClientId, String, ShutdownCause)>,
     /// What was done, in order, over all peers.
@@ -104,6 +114,8 @@ impl World {
     /// A world with other limits.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
+        // Only where a test is about it.
+        config.agent.restore = Restore::None;
         change(&mut config);
         World {
             bridge: Bridge::new(config),
@@ -116,6 +128,10 @@ impl World {
             looked_for: Vec::new(),
             noted: Vec::new(),
             kept: Vec::new(),
+            keepsakes: Vec::new(),
+            recalled: Vec::new(),
+            experience: Vec::new(),
+            pairs: Vec::new(),
             without_agent: Vec::new(),
             trace: Vec::new(),
             queues: BTreeMap::new(),
@@ -398,7 +414,14 @@ impl World {
                 Effect::Spawn { channel, cwd, .. } => self.spawned.push_back((channel, cwd)),
                 Effect::ForgetEnvironment(_) => {}
                 Effect::NoteFiles(channel) => self.noted.push(channel),
-                Effect::Keep { client, session, .. } => self.kept.push((client, session, true)),
+                Effect::Keep { client, session, keepsake, .. } => {
+                    self.kept.push((client, session, true));
+                    self.keepsakes.extend(keepsake.map(|kept| kept.text()));
+                }
+                Effect::Attached { .. } => {}
+                Effect::Recall { agent, version } => self.recalled.push((agent, version)),
+                Effect::Experienced { version, record } => self.experience.push((version, record)),
+                Effect::RememberPair { pair, .. } => self.pairs.push(pair),
                 Effect::Forget { client, session, .. } => self.kept.push((client, session, false)),
                 Effect::DropClient { client, last } => {
                     for frame in last {

@@ -48,6 +48,7 @@ mod questions;
 mod reaper;
 mod repeated_login;
 mod restarts;
+mod revival;
 mod runs;
 mod secrets;
 mod sharing;

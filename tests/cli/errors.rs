@@ -104,20 +104,6 @@ fn a_named_file_must_be_there() -> io::Result<()> {
 }
 
 #[test]
-fn what_cannot_be_done_yet_is_refused_with_a_reason() -> io::Result<()> {
-    let home = Home::new()?;
-    let sentence = "sessions cannot be revived yet; use detached or all";
-    let run = refused(&home, &["--idle-policy", "restorable"], &[])?;
-    assert_says(&run, &["--idle-policy", sentence]);
-    let run = refused(&home, &[], &[("DRAWBRIDGE_IDLE_POLICY", "restorable")])?;
-    assert_says(&run, &["DRAWBRIDGE_IDLE_POLICY", sentence]);
-    let home = Home::with_config("[defaults]\nidle-policy = 'restorable'\n")?;
-    let run = refused(&home, &[], &[])?;
-    assert_says(&run, &[":2: idle-policy", sentence]);
-    Ok(())
-}
-
-#[test]
 fn a_contradiction_names_both_sides() -> io::Result<()> {
     let home = Home::with_config("[defaults]\nmax-channels = 2\n")?;
     let arguments = ["--share", "session"];

@@ -38,15 +38,16 @@ fn what_is_open_is_answered_once_and_an_old_answer_reaches_nobody() {
     let killed = kill_daemon(&site);
 
     let answer = editor.answer(prompt);
-    assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}");
-    assert!(answer["error"]["data"]["details"].is_string(), "{answer}");
+    assert_eq!(refusal(&answer), (-32603, "daemon_lost"), "{answer}");
+    let details = answer["error"]["data"]["details"].as_str().unwrap_or_default();
+    assert!(details.contains("not repeated") && details.contains("is kept"), "{answer}");
     let withdrawn = editor.message("$/cancel_request");
     assert_eq!(withdrawn["params"]["requestId"], question["id"]);
 
-    // The sessions of the lost daemon are said to be lost, by the next one.
+    // The sessions of the lost daemon go on at the next one.
     for (client, lost) in [(&mut editor, &session), (&mut other, &others)] {
-        let answer = client.call_about("session/set_mode", lost);
-        assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}\n{site}");
+        let mode = json!({ "sessionId": lost, "modeId": "code" });
+        assert!(client.call("session/set_mode", &mode)["result"].is_object(), "{site}");
     }
     let daemon = site.daemon();
     assert_ne!(daemon, killed);
@@ -118,7 +119,7 @@ fn nothing_but_whole_lines_reaches_an_editor_when_the_daemon_dies_in_the_middle(
         // Every line is read as JSON.
         let frame = parsed(&editor.incoming());
         if frame["id"] == prompt {
-            assert_eq!(refusal(&frame), (-32002, "daemon_lost"));
+            assert_eq!(refusal(&frame), (-32603, "daemon_lost"));
             break;
         }
     }
@@ -165,8 +166,9 @@ fn after_an_end_in_order_the_next_daemon_waits_for_the_editor() {
     eventually("its end", || site.daemons().is_empty());
     std::thread::sleep(Duration::from_millis(300));
     assert!(site.daemons().is_empty(), "nobody has asked for another one");
-    let answer = editor.call_about("session/set_mode", &session);
-    assert_eq!(refusal(&answer).0, -32002, "{answer}");
+    assert_eq!(died["params"]["restorable"], true);
+    let mode = json!({ "sessionId": session, "modeId": "code" });
+    assert!(editor.call("session/set_mode", &mode)["result"].is_object(), "{site}");
     site.daemon();
     editor.new_session();
     editor.leave();
@@ -187,7 +189,7 @@ fn while_no_daemon_can_be_started_requests_are_refused_and_it_is_tried_again() {
         refusal(&answer).1 == "daemon_lost"
     });
     let answer = editor.call_about("session/set_mode", &session);
-    assert_eq!(refusal(&answer), (-32002, "daemon_lost"), "{answer}");
+    assert_eq!(refusal(&answer), (-32603, "daemon_lost"), "{answer}");
     site.logs("no daemon can be reached");
     fs::write(&config, text).expect("it is written");
     eventually("another daemon", || editor.call("session/new", &new(&site))["result"].is_object());

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         trees: None,
         keeper: true,
         state: None,
+        restores: None,
         control: None,
         trace: None,
         log: logs.place(),

@@ -48,6 +48,7 @@ mod pressure;
 mod programs;
 mod reaper;
 mod restarts;
+mod revival;
 mod secrets;
 mod serve;
 mod shared_agent;

@@ -9,9 +9,11 @@ use crate::bridge::{Bridge, Setup};
 use crate::client::{parsed, refusal};
 use crate::processes::{eventually, is_alive};
 
-/// A bridge that closes sessions after so many milliseconds, whoever is attached.
+/// A bridge that closes sessions after so many milliseconds, whoever is attached, and brings none
+/// back.
 fn reaping(limit: &str, more: &[&str], flags: &[&str]) -> Bridge {
-    let options = ["--idle-policy", "all", "--session-reap-interval-ms", "100"];
+    let options =
+        ["--idle-policy", "all", "--session-reap-interval-ms", "100", "--restore", "none"];
     let options = [&options[..], &["--attached-idle-timeout-ms", limit], more].concat();
     let mut bridge = Setup::new(&options, flags).logged().start();
     bridge.initialize();

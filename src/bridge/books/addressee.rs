@@ -135,9 +135,10 @@ impl Books {
         self.asker_on(channel, id).map(|_| id)
     }
 
-    /// The client, with its id, that a pending request to an agent is made for; `None`: there
-    /// is no such request, or no client waits for it.
-    pub fn asker_on(&self, channel: ChannelId, id: CallId) -> Option<(ClientId, &Token)> {
+    /// The client that a pending request to an agent is made for, with the id that it gave the
+    /// request, if the request is its own; `None`: there is no such request, or no client waits
+    /// for it.
+    pub fn asker_on(&self, channel: ChannelId, id: CallId) -> Option<(ClientId, Option<&Token>)> {
         let call = self.calls.get(&id).filter(|call| call.channel == Some(channel))?;
         let asker = match call.purpose {
             Purpose::Part(fanout) => &self.fanouts.get(&fanout)?.asker,
@@ -145,7 +146,8 @@ impl Books {
             _ => &call.asker,
         };
         match asker {
-            Asker::Client(client, token) => Some((*client, token)),
+            Asker::Client(client, token) => Some((*client, Some(token))),
+            Asker::Revival(client) => Some((*client, None)),
             Asker::Nobody => None,
         }
     }

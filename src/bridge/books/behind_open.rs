@@ -5,7 +5,8 @@
 //! requests about one conversation, also where some of them must wait for its open.
 
 use crate::bridge::books::Books;
-use crate::bridge::books::call::{Call, OpenKind, Purpose, Stage};
+use crate::bridge::books::call::{Behind, Call, OpenKind, Purpose, Stage};
+use crate::bridge::books::parked::Revival;
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::id::{CallId, ClientId};
 use crate::wire::{Frame, Method};
@@ -15,7 +16,7 @@ impl Books {
     /// came.
     pub fn calls_behind_opens(&self) -> impl Iterator<Item = CallId> {
         let waits = |id: &CallId| {
-            self.calls.get(id).is_some_and(|call| call.purpose == Purpose::BehindOpen)
+            self.calls.get(id).is_some_and(|call| matches!(call.purpose, Purpose::BehindOpen(_)))
         };
         self.unplaced.iter().copied().filter(waits)
     }
@@ -27,7 +28,9 @@ impl Books {
             let call = self.calls.get(*call).filter(|call| !call.is_overdue());
             let opening = call.and_then(Call::opening);
             opening.is_some_and(|open| {
-                open.restores().is_some() && open.public_id.as_deref() == Some(id)
+                open.revives.is_none()
+                    && open.restores().is_some()
+                    && open.public_id.as_deref() == Some(id)
             })
         };
         calls.filter(brings).copied().collect()
@@ -57,6 +60,9 @@ impl Books {
     /// names, or, if the client leaves that session with it, behind its own load of it. The
     /// placement keeps restores in order. `named`: the meaning of the session id in it.
     pub fn is_behind_open(&self, client: ClientId, named: Option<Meaning>, frame: &Frame) -> bool {
+        if self.is_behind_revival(named, frame) {
+            return true;
+        }
         let kind = OpenKind::of(frame.method);
         if kind.is_some_and(|kind| kind != OpenKind::Fork) || frame.method == Method::SessionList {
             return false;
@@ -75,6 +81,32 @@ impl Books {
         let is_loaded =
             || frame.session().is_some_and(|id| !self.reloads_of(client, &id).is_empty());
         matches!(named, Meaning::Opening(_)) || (leaves && is_loaded())
+    }
+
+    /// Whether a request waits until a session is as it was before it was parked.
+    pub fn is_behind_revival(&self, named: Option<Meaning>, frame: &Frame) -> bool {
+        let ends = matches!(
+            frame.method,
+            Method::SessionClose | Method::BridgeDetach | Method::BridgeHeartbeat
+        );
+        match named {
+            _ if ends => false,
+            Some(Meaning::Session(key)) => {
+                self.sessions.get(&key).is_some_and(|session| session.restoring.is_some())
+            }
+            Some(Meaning::Parked(key)) => {
+                self.parked(key).is_some_and(|row| row.revival != Revival::None)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a prompt that has waited for a revival waits for the turn before it: agents differ in
+    /// what they do with a second prompt.
+    pub fn is_behind_turn(&self, behind: Behind, named: Option<Meaning>, frame: &Frame) -> bool {
+        let Some(Meaning::Session(key)) = named else { return false };
+        let is_its = behind == Behind::Revival && frame.method == Method::SessionPrompt;
+        is_its && self.running_prompts(key).next().is_some()
     }
 
     /// The loads of a client of a live session that it calls by this id.

@@ -7,8 +7,6 @@ mod open_kind;
 mod opening;
 mod sent_at;
 
-use bytes::Bytes;
-
 pub use self::open_kind::OpenKind;
 pub use self::opening::{Opening, RepeatLogin};
 pub use self::sent_at::SentAt;
@@ -16,6 +14,7 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::session::Session;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, FanoutId, PoolId, SessionKey};
 use crate::bridge::reason::EndReason;
+use crate::bridge::settings::Setting;
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Method, Token};
 
@@ -24,6 +23,8 @@ use crate::wire::{Frame, Method, Token};
 pub enum Asker {
     /// A client; the token is the id that the client gave its request.
     Client(ClientId, Token),
+    /// The bridge itself, to bring a session back for this client.
+    Revival(ClientId),
     /// No client: the bridge itself made the request, or the client that made it is gone
     /// or was refused meanwhile.
     Nobody,
@@ -33,7 +34,7 @@ impl Asker {
     /// The client, if it is one.
     pub fn client(&self) -> Option<ClientId> {
         match self {
-            Asker::Client(client, _) => Some(*client),
+            Asker::Client(client, _) | Asker::Revival(client) => Some(*client),
             Asker::Nobody => None,
         }
     }
@@ -88,15 +89,14 @@ impl PassedOn {
     }
 }
 
-/// A setting of a session, with its new value as JSON text.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Setting {
-    /// The mode.
-    Mode(Bytes),
-    /// The model.
-    Model(Bytes),
-    /// An option: the answer has all of them.
-    Options,
+/// The kind of open that a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// One that its client has asked for.
+    Open,
+    /// One by which the bridge brings a session back: prompts that wait for it go to the agent one
+    /// after the other.
+    Revival,
 }
 
 /// The purpose of a call.
@@ -126,6 +126,8 @@ pub enum Purpose {
     FanoutOfOne(Box<Frame>),
     /// A request about a stored conversation, such as `session/delete`.
     Stored {
+        /// The parked session that ends with success.
+        ends: Option<SessionKey>,
         /// The agent's id of the conversation.
         id: Box<str>,
         /// The channel that had the conversation last.
@@ -142,7 +144,7 @@ pub enum Purpose {
     },
     /// A request about a conversation that another call restores: it is handled when that
     /// call is over.
-    BehindOpen,
+    BehindOpen(Behind),
     /// The delete or archive of a live session, which ends with success.
     Removal,
     /// A login that the bridge repeats for an open that was refused for want of one.
@@ -156,8 +158,10 @@ pub enum Purpose {
         /// again.
         attached: bool,
     },
-    /// The change of a setting of a session.
-    Setting(Setting),
+    /// The change of a setting of a session, by this request.
+    Setting(Box<Frame>),
+    /// A setting of a session that was restored is made what it was.
+    Reapply(Box<Setting>),
     /// Any other request in a session.
     InSession,
     /// Any other request without a session.
@@ -184,6 +188,7 @@ impl Purpose {
                 OpenKind::Fork => Method::SessionFork.name(),
             },
             Purpose::Reload { .. } => Method::SessionLoad.name(),
+            Purpose::Reapply(_) => "a setting of a restored session",
             Purpose::SetUpReplay { .. } | Purpose::Part(_) | Purpose::FanoutOfOne(_) => {
                 "a request for every process of the agent"
             }

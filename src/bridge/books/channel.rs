@@ -146,6 +146,8 @@ pub struct Capabilities {
     pub close: bool,
     /// `sessionCapabilities.delete`.
     pub delete: bool,
+    /// `sessionCapabilities.status`.
+    pub status: bool,
 }
 
 impl Capabilities {
@@ -158,6 +160,7 @@ impl Capabilities {
             (self.list, "list"),
             (self.close, "close"),
             (self.delete, "delete"),
+            (self.status, "status"),
         ];
         let offered: Vec<&str> =
             all.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
@@ -181,8 +184,13 @@ pub struct Channel {
     pub shared_cwd: Option<Box<str>>,
     /// Whether a session was ever opened here.
     pub used: bool,
+    /// Whether it was started for one session, which has ended the process that it was restored in
+    /// before: no other one is placed here.
+    pub is_for_one: bool,
     /// Whether its agent repeats the prompts of a turn as messages of the user.
     pub echoes: bool,
+    /// Its agent and the version of that, as the answer to `initialize` names them.
+    pub agent_version: Box<str>,
     /// The capabilities in its agent's answer to `initialize`.
     pub capabilities: Capabilities,
     /// The state of its login, as far as that is known.
@@ -284,7 +292,9 @@ impl Channel {
             pool: None,
             shared_cwd: None,
             used: false,
+            is_for_one: false,
             echoes: false,
+            agent_version: Box::default(),
             capabilities: Capabilities::default(),
             login: Login::Unknown,
             sessions: BTreeSet::new(),

@@ -46,6 +46,8 @@ pub struct Client {
     pub listening: Listening,
     /// Sessions it is attached to.
     pub sessions: BTreeSet<SessionKey>,
+    /// Parked sessions in which it is dormant.
+    pub dormant: BTreeSet<SessionKey>,
     /// Its open requests that one channel answers.
     pub calls: Ids<CallId>,
     /// Its open requests that several channels answer together.
@@ -218,6 +220,7 @@ impl Client {
             offers: Offers::default(),
             listening: Listening::default(),
             sessions: BTreeSet::new(),
+            dormant: BTreeSet::new(),
             calls: Ids::default(),
             fanouts: BTreeSet::new(),
             questions: Ids::default(),

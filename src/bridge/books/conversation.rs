@@ -9,6 +9,7 @@ use crate::bridge::books::call::{Call, Opening};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
+use crate::bridge::directory::is_same_directory;
 use crate::bridge::id::{CallId, ChannelId, ClientId, SessionKey};
 
 /// The conversation that a client wants to have restored.
@@ -28,12 +29,6 @@ impl<'a> Wanted<'a> {
         let (_, public_id) = opening.restored_ids()?;
         Some(Wanted { client, public_id, cwd: &opening.cwd })
     }
-}
-
-/// Whether two texts name the same directory: `/a`, `/a/` and `/a/./` do.
-pub fn is_same_directory(one: &str, other: &str) -> bool {
-    let parts = |path| <str>::split(path, '/').filter(|part| !matches!(*part, "" | "."));
-    one == other || (one.starts_with('/') == other.starts_with('/') && parts(one).eq(parts(other)))
 }
 
 impl Books {
@@ -143,17 +138,6 @@ mod tests {
     };
     use crate::bridge::books::tombstones::Hold;
     use crate::bridge::time::Moment;
-
-    #[test]
-    fn a_directory_may_be_spelled_in_several_ways() {
-        for same in ["/a/b", "/a/b/", "/a//b", "/a/./b/."] {
-            assert!(is_same_directory("/a/b", same), "{same}");
-        }
-        for other in ["/a", "a/b", "/a/b/c", "/a/c", "", "/a/../a/b"] {
-            assert!(!is_same_directory("/a/b", other), "{other}");
-        }
-        assert!(is_same_directory("", "") && is_same_directory("/", "//"));
-    }
 
     fn wanted(client: ClientId, cwd: &str) -> Wanted<'_> {
         Wanted { client, public_id: "s", cwd }

@@ -139,6 +139,9 @@ impl Books {
         if let Some((source, public)) = call.opening().and_then(Opening::restored_ids) {
             self.agent_mut(call.agent).aliases.end_restore(source, public, id);
         }
+        if let Some(key) = call.opening().and_then(|opening| opening.revives) {
+            self.revival_ended(key, id);
+        }
         if let Some(id_of_client) = call.client()
             && let Some(client) = self.clients.get_mut(&id_of_client)
         {
@@ -256,15 +259,20 @@ impl Books {
             return Asker::Nobody;
         };
         let asker = std::mem::replace(&mut call.asker, Asker::Nobody);
-        if let Asker::Client(client, _) = &asker
-            && let Some(client) = self.clients.get_mut(client)
-        {
+        let revives = match &mut call.purpose {
+            Purpose::Open(opening) => opening.revives.take(),
+            _ => None,
+        };
+        if let Some(client) = asker.client().and_then(|client| self.clients.get_mut(&client)) {
             client.calls.remove(&id);
         }
         if let Some(channel) = call.channel {
             self.touched.channels.insert(channel);
         }
         self.touched.placement = true;
+        if let Some(key) = revives {
+            self.revival_ended(key, id);
+        }
         asker
     }
 }

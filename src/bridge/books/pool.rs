@@ -51,6 +51,8 @@ pub struct Pool {
     pub answer: Option<Frame>,
     /// The protocol version in the agent's first answer, as it is spelled there.
     pub version: Box<[u8]>,
+    /// The agent and its version, as its latest answer names them.
+    pub agent_version: Box<str>,
     /// The capabilities in the agent's latest answer.
     pub capabilities: Capabilities,
     /// The treatment of its frames.
@@ -75,6 +77,7 @@ impl Pool {
             initialize: initialize.detached(),
             answer: None,
             version: Box::default(),
+            agent_version: Box::default(),
             capabilities: Capabilities::default(),
             treatment: Treatment::Sessions,
             login: None,

@@ -51,6 +51,8 @@ impl Books {
         // A client that knew an ended session by this id may still name it.
         let mut clients = self.clients.values().filter(|client| client.agent == agent);
         self.agent(agent).aliases.is_known(id)
+            || self.is_parked(agent, id)
+            || self.agent(agent).pairs.knows(id)
             || clients.any(|client| client.ended.reason(id).is_some())
             || self.is_expected(agent, id)
     }

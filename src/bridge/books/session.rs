@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::bridge::books::absence::{Absence, Departure};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::restoring::Restoring;
 use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, QuestionId, SessionKey};
+use crate::bridge::recipe::Recipe;
 use crate::bridge::time::Moment;
 
 /// The most turns of a session that are remembered; older ones are merged into one.
@@ -142,6 +144,12 @@ pub struct Session {
     pub transcript: Option<Box<Transcript>>,
     /// The attached clients that merely watch: they have neither opened it nor prompted in it.
     pub watchers: Vec<ClientId>,
+    /// When its agent has answered the load that opened it; `None`: it was opened in another way.
+    pub loaded_at: Option<Moment>,
+    /// Its recipe; `None`: it is never brought back.
+    pub recipe: Option<Box<Recipe>>,
+    /// What is left to do until it is as it was before it was parked; `None`: nothing.
+    pub restoring: Option<Box<Restoring>>,
 }
 
 impl Session {
@@ -173,6 +181,9 @@ impl Session {
             seq: 0,
             transcript: None,
             watchers: Vec::new(),
+            loaded_at: None,
+            recipe: None,
+            restoring: None,
         }
     }
 
@@ -195,9 +206,9 @@ impl Session {
         matches!(&self.audience, Audience::Absent(row) if row.departure == Departure::Left)
     }
 
-    /// Whether a request is open in the session, in either direction.
+    /// Whether a request is open in the session, in either direction, or it is being restored.
     pub fn is_busy(&self) -> bool {
-        !self.calls.is_empty() || !self.questions.is_empty()
+        !self.calls.is_empty() || !self.questions.is_empty() || self.restoring.is_some()
     }
 
     /// Whether its public id is an alias.

@@ -35,9 +35,8 @@ impl Books {
         self.touched.sessions.remove(&key);
         self.agent_mut(session.agent).aliases.remove(&session.id, Name::Session(key));
         for client in session.clients() {
-            let row = self.clients.get_mut(client);
-            if row.is_some_and(|row| row.sessions.remove(&key)) {
-                self.touched.detached(*client, &session, self.phase);
+            if let Some(row) = self.clients.get_mut(client) {
+                row.sessions.remove(&key);
             }
         }
         let owner = self.owner_of(&session);
@@ -46,6 +45,21 @@ impl Books {
             channel.names.remove(&session.agent_id);
         }
         Some(session)
+    }
+
+    /// Notes that the clients of a session that was removed have it no more.
+    pub fn forget_attachments(&mut self, session: &Session) {
+        for client in session.clients() {
+            self.touched.detached(*client, session, self.phase);
+        }
+    }
+
+    /// Makes the connections of a session's clients keep it anew: its recipe has changed.
+    pub fn keep_anew(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        for client in session.clients().iter().filter(|_| self.limits.is_succeeded) {
+            self.touched.kept(*client, session);
+        }
     }
 
     /// The channel that lists a session: its own (I1).
@@ -97,6 +111,9 @@ impl Books {
         let channel = session.channel;
         if row.sessions.insert(key) {
             self.touched.attached(client, session);
+            if self.limits.is_succeeded {
+                self.touched.kept(client, session);
+            }
         }
         row.ended.forget(&session.id);
         self.touched.sessions.insert(key);

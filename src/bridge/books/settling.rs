@@ -156,6 +156,13 @@ impl Books {
         self.touched.rows.extend(clients.flat_map(|id| [Due::Orphan(*id), Due::Slow(*id)]));
     }
 
+    /// Touches the sessions of an agent: it has become known whether it can bring them back, so that
+    /// they may be reaped.
+    pub fn touch_sessions_of(&mut self, agent: AgentId) {
+        let its = self.sessions.values().filter(|session| session.agent == agent);
+        self.touched.sessions.extend(its.map(|session| session.key));
+    }
+
     /// Whether nothing is left to settle.
     pub fn is_settled(&self) -> bool {
         let touched = &self.touched;
@@ -165,6 +172,7 @@ impl Books {
             && touched.clients.is_empty()
             && touched.ended_calls.is_empty()
             && touched.quiet_tombstones.is_empty()
+            && touched.revivals.is_empty()
             && (!touched.placement || self.unplaced.is_empty())
     }
 

@@ -95,7 +95,7 @@ impl Books {
         let fanouts = row.fanouts.iter().filter_map(|id| Some(&self.fanouts.get(id)?.asker));
         let tokens = calls.chain(fanouts).filter_map(|asker| match asker {
             Asker::Client(_, token) => Some(token.clone()),
-            Asker::Nobody => None,
+            Asker::Revival(_) | Asker::Nobody => None,
         });
         tokens.chain(row.held.requests()).collect()
     }

@@ -1,7 +1,7 @@
 //! Queries to several tables, on books without a bridge.
 
 use super::*;
-use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
+use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
 use crate::bridge::books::channel::Rung;
 use crate::bridge::books::client::Introduction;
 use crate::bridge::books::conversation::Wanted;
@@ -45,10 +45,7 @@ pub fn frame() -> Frame {
 }
 
 pub fn opening(kind: OpenKind, source: Option<&str>, public: Option<&str>) -> Opening {
-    let (agent_id, public_id) = (source.map(Into::into), public.map(Into::into));
-    let (cwd, login, children) = (Box::default(), RepeatLogin::Unsent, Vec::new());
-    let opened_with = [("", 0); 2];
-    Opening { kind, agent_id, public_id, cwd, servers: 0, opened_with, login, children }
+    Opening::of(kind, (source.map(Into::into), public.map(Into::into)), Box::default())
 }
 
 /// Books with two agents, and a client of the first.

@@ -7,6 +7,7 @@ use crate::bridge::books::phase::Phase;
 use crate::bridge::books::session::Session;
 use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId, FanoutId, SessionKey};
+use crate::bridge::recipe::Keepsake;
 
 /// The rows that were touched in this step and are not settled yet.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Touched {
     pub sessions: Ids<SessionKey>,
     /// Channels to settle.
     pub channels: Ids<ChannelId>,
+    /// Parked sessions that an attempt has failed to bring back.
+    pub revivals: Ids<SessionKey>,
     /// Fan-outs of which a part has ended.
     pub fanouts: Ids<FanoutId>,
     /// Clients whose `initialize` is over.
@@ -37,8 +40,18 @@ pub struct Touched {
 impl Touched {
     /// Notes that a client was attached to a session.
     pub fn attached(&mut self, client: ClientId, session: &Session) {
+        let (session_id, lane) = (session.id.clone(), session.channel.into());
+        self.attachments.push(Effect::Attached { client, session: session_id, lane });
+    }
+
+    /// Notes that the connection of a client is to keep a session as it is now.
+    pub fn kept(&mut self, client: ClientId, session: &Session) {
+        let recipe = session.recipe.as_deref().filter(|recipe| recipe.is_kept());
+        let keepsake = recipe.map(|recipe| {
+            Box::new(Keepsake::new(&session.id, &session.agent_id, &session.cwd, recipe))
+        });
         let (lane, session) = (session.channel.into(), session.id.clone());
-        self.attachments.push(Effect::Keep { client, lane, session });
+        self.attachments.push(Effect::Keep { client, lane, session, keepsake });
     }
 
     /// Notes that a client was detached from a session. At the end of the bridge its connection

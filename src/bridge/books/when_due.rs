@@ -182,7 +182,7 @@ impl Books {
     fn call_deadline(&self, id: CallId) -> Option<Moment> {
         let call = self.calls.get(&id)?;
         let config = &self.agent(call.agent).config;
-        if call.purpose == Purpose::BehindOpen {
+        if matches!(call.purpose, Purpose::BehindOpen(_)) {
             // It ends with that open; a client waits for a close no longer than its timeout.
             let is_close = matches!(&call.stage, Stage::Held(frame)
                 if frame.method == Method::SessionClose);
@@ -196,6 +196,7 @@ impl Books {
         let limit = match call.purpose {
             Purpose::Open(_)
             | Purpose::Reload { .. }
+            | Purpose::Reapply(_)
             | Purpose::SetUpReplay { .. }
             | Purpose::RepeatedLogin { .. }
             | Purpose::Part(_)
@@ -269,7 +270,8 @@ impl Books {
     /// attached.
     pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
         let duty = self.duty(session).map(|(at, _)| at);
-        self.reap_deadline(session).into_iter().chain(duty).min()
+        let replay = session.restoring.as_ref().and_then(|row| row.replay_ends_at());
+        self.reap_deadline(session).into_iter().chain(duty).chain(replay).min()
     }
 
     /// When the reaper may close a session: at the first multiple of the reap interval at
@@ -308,8 +310,11 @@ impl Books {
             (true, _) => detached,
             (false, IdlePolicy::Detached) => return None,
             // Where detached sessions are never reaped, attached ones are not either.
-            (false, IdlePolicy::All) if detached == Limit::Never => return None,
-            (false, IdlePolicy::All) => config.attached_idle_timeout.zero_is_never(),
+            (false, _) if detached == Limit::Never => return None,
+            (false, IdlePolicy::Restorable) if !self.is_safe_to_end(session) => return None,
+            (false, IdlePolicy::Restorable | IdlePolicy::All) => {
+                config.attached_idle_timeout.zero_is_never()
+            }
         };
         (limit != Limit::Never).then_some(limit)
     }

@@ -5,7 +5,7 @@
 use crate::bridge::books::Books;
 use crate::bridge::books::agent::Agent;
 use crate::bridge::books::aliases;
-use crate::bridge::books::call::Call;
+use crate::bridge::books::call::{Asker, Call};
 use crate::bridge::books::channel::Channel;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::pool::Treatment;
@@ -26,6 +26,10 @@ pub enum Meaning {
     Passing(PassingKey),
     /// A session that this call of it opens now.
     Opening(CallId),
+    /// A parked session in which it is dormant.
+    Parked(SessionKey),
+    /// A parked session in which it is not.
+    ParkedOfOthers,
     /// A live session that it is not attached to, or a passing id of others; with the
     /// reason if it was attached once.
     OfOthers(Name, Option<LossReason>),
@@ -79,14 +83,17 @@ impl Books {
             return Meaning::Session(key);
         }
         let is_its = |call: &CallId| {
-            let call = self.calls.get(call);
-            call.is_some_and(|call| call.client() == Some(client) && !call.is_overdue())
+            let call = self.calls.get(call).filter(|call| !call.is_overdue());
+            call.is_some_and(|call| matches!(&call.asker, Asker::Client(it, _) if *it == client))
         };
         if let Some(call) = aliases.on_their_way(id).find(is_its) {
             return Meaning::Opening(call);
         }
         if let Some(call) = self.open_expected(id).find(is_its) {
             return Meaning::Opening(call);
+        }
+        if let Some(key) = self.dormant_in(client, id) {
+            return Meaning::Parked(key);
         }
         let ended = row.ended.reason(id);
         match named {
@@ -97,6 +104,9 @@ impl Books {
             }
             Some(name) => return Meaning::OfOthers(name, ended),
             None => {}
+        }
+        if self.is_parked(row.agent, id) {
+            return ended.map_or(Meaning::ParkedOfOthers, Meaning::Ended);
         }
         let tombstone = self.tombstone(client, id).filter(|(_, row)| row.of != Buried::Lease);
         let buried =
@@ -147,17 +157,26 @@ impl Books {
     /// The agent's id of what a client calls by `id`, if that is no live session and no
     /// passing id, and the channel that had it last.
     pub fn stored(&self, client: ClientId, id: &str) -> (Box<str>, Option<ChannelId>) {
-        match self.tombstone(client, id) {
-            Some((channel, row)) => (row.agent_id.clone(), Some(channel)),
-            None => (aliases::stripped(id).unwrap_or(id).into(), None),
-        }
+        self.stored_in(client, id, self.client_cwd(client))
     }
 
-    /// The agent's id of the conversation that a client wants to have opened.
-    pub fn source(&self, client: ClientId, id: &str) -> Box<str> {
+    /// The same, in this directory.
+    fn stored_in(&self, client: ClientId, id: &str, cwd: &str) -> (Box<str>, Option<ChannelId>) {
+        if let Some((channel, row)) = self.tombstone(client, id) {
+            return (row.agent_id.clone(), Some(channel));
+        }
+        let agent = self.agent_of_client(client);
+        let parked = self.parked_conversation(client, id, cwd);
+        let parked = parked.and_then(|key| self.parked(key)).map(|row| &*row.agent_id);
+        let known = parked.or_else(|| agent?.pairs.agent_id(id, cwd));
+        (known.or_else(|| aliases::stripped(id)).unwrap_or(id).into(), None)
+    }
+
+    /// The agent's id of the conversation in this directory that a client wants to have opened.
+    pub fn source(&self, client: ClientId, id: &str, cwd: &str) -> Box<str> {
         let name = self.meant(client, id);
         let known = name.and_then(|name| self.agent_id(name)).map(Into::into);
-        known.unwrap_or_else(|| self.stored(client, id).0)
+        known.unwrap_or_else(|| self.stored_in(client, id, cwd).0)
     }
 
     /// The agent's id of what an id means.

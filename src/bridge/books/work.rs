@@ -154,6 +154,9 @@ impl Books {
     /// Whether one more session may go to a channel.
     pub fn can_take_session(&self, row: &Channel) -> bool {
         let config = &self.agent(row.agent).config;
+        if row.is_for_one {
+            return false;
+        }
         let limit = match config.share {
             // The agent still holds a husk: a second session would share the process with it.
             Share::Session if row.tombstones.husks() > 0 => return false,

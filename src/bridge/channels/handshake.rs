@@ -68,7 +68,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
         return stop::begin(step, channel, StopReason::HandshakeRefused);
     };
     let result = frame.body_bytes();
-    let capabilities = capabilities(&result);
+    let (capabilities, agent_version) = (capabilities(&result), agent_version(frame));
     let mut younger = step.books.channels().iter().filter(|(id, _)| **id > channel);
     let has_younger = younger.any(|(_, row)| row.pool == Some(pool) && row.is_open());
     let Some(known) = step.books.pool_mut(pool) else { return step.books.absent(pool) };
@@ -85,12 +85,14 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     if is_first {
         known.version = version.into();
         known.capabilities = capabilities;
+        known.agent_version = agent_version.clone();
         known.treatment = if is_v1 { Treatment::Sessions } else { Treatment::Passthrough };
         if !is_v1 {
             keep_private(step, pool, channel, id);
         }
     } else if !has_younger {
         let before = std::mem::replace(&mut known.capabilities, capabilities);
+        known.agent_version = agent_version.clone();
         if before != capabilities {
             let (before, after) = (before.names(), capabilities.names());
             step.publish(Notice::CapabilitiesChanged { channel, before, after });
@@ -98,6 +100,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     }
     let Some(row) = step.books.channel_mut(channel) else { return step.books.absent(channel) };
     row.capabilities = capabilities;
+    row.agent_version = agent_version.clone();
+    let agent = row.agent;
     if let ChannelState::Starting { since, .. } = row.state {
         step.outgoing.measures.handshake.observe(now.since(since));
     }
@@ -106,6 +110,7 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     step.publish(Notice::ChannelReady { channel, after_ms });
     // Its start may have changed them: an update by its launcher.
     step.effect(Effect::NoteFiles(channel));
+    step.effect(Effect::Recall { agent, version: agent_version });
     waiting::answer_from_memory(step, id);
     if step.books.is_ending() {
         // Other clients may wait for the same handshake.
@@ -161,7 +166,15 @@ fn capabilities(result: &[u8]) -> Capabilities {
         list: session("list"),
         close: session("close"),
         delete: session("delete"),
+        status: session("status"),
     }
+}
+
+/// The name and version that an agent gives itself; empty: it gives none.
+fn agent_version(answer: &Frame) -> Box<str> {
+    let text = |member| answer.find_text(&["agentInfo", member]).unwrap_or_default();
+    let named = format!("{} {}", text("name"), text("version"));
+    named.trim().into()
 }
 
 /// The agent's answer as clients get it: it offers `close`, and names the bridge.

@@ -5,6 +5,7 @@ use crate::bridge::books::call::{Call, Opening};
 use crate::bridge::books::channel::{Channel, ChannelState, Login};
 use crate::bridge::books::conversation::Wanted;
 use crate::bridge::books::fence::Fence;
+use crate::bridge::books::parked::Revival;
 use crate::bridge::channels::obstacle::Obstacle;
 use crate::bridge::channels::stop;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId};
@@ -20,7 +21,7 @@ pub enum Home {
     Free,
     /// This channel holds it, so that it must be restored there.
     At(ChannelId),
-    /// It is live: nothing is to be restored.
+    /// It is live, or the agent has no record of it: the request is to be handled anew.
     Live,
 }
 
@@ -40,8 +41,24 @@ pub fn of_restore(
     source: &str,
 ) -> Result<Home, Obstacle> {
     let Some(wanted) = Wanted::by(client, opening) else { return Ok(Home::Free) };
-    if step.books.live(client, wanted.public_id, wanted.cwd).is_some() {
-        return Ok(Home::Live);
+    if let Some(key) = step.books.live(client, wanted.public_id, wanted.cwd) {
+        // What was asked before it comes first.
+        return if step.books.is_revival_before(id, key) {
+            Err(Obstacle::Wait)
+        } else {
+            Ok(Home::Live)
+        };
+    }
+    let is_revival = opening.revives.is_some();
+    let parked = step.books.parked_conversation(client, wanted.public_id, wanted.cwd);
+    if let Some(row) = parked.and_then(|key| step.books.parked(key)).filter(|_| !is_revival) {
+        if row.revival != Revival::None {
+            // It is about to be live.
+            return Err(Obstacle::Wait);
+        }
+        if !row.recipe.has_record {
+            return Ok(Home::Live);
+        }
     }
     let aliases = &step.books.agent(agent).aliases;
     // One that goes on behind a repeated login has a younger number, and has its channel.
@@ -50,10 +67,12 @@ pub fn of_restore(
         .filter(|other| *other != id)
         .filter_map(|other| Some((other, step.books.call(other)?)))
         .filter(|(_, call)| step.books.is_restore_of(wanted, call))
+        // A client's own restore waits for the revival, and so not the other way round.
+        .filter(|(_, call)| !is_revival || call.channel.is_some())
         .find(|(other, call)| (*other < id || call.channel.is_some()) && !call.is_overdue())
         .map(|(_, call)| call);
     match earlier.and_then(Call::opening) {
-        Some(other) if other.kind == opening.kind => return Err(Obstacle::Wait),
+        Some(other) if other.kind == opening.kind || is_revival => return Err(Obstacle::Wait),
         Some(_) => return Err(Obstacle::Refuse(Refusal::RestoreUnderWay { id: source.into() })),
         None => {}
     }

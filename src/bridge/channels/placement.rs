@@ -71,11 +71,11 @@ fn place(step: &mut Step<'_>, id: CallId) {
     let placement = match call.purpose.clone() {
         Purpose::Initialize => place_handshake(step, id, client, pool),
         Purpose::Open(opening) => place_open(step, id, &opening, (client, pool)),
-        Purpose::Stored { id, home } => place_stored(step, &id, home, (client, pool)),
+        Purpose::Stored { id, home, .. } => place_stored(step, &id, home, (client, pool)),
         Purpose::PassedOn { id: passing, home, .. } => {
             place_unknown(step, id, &passing, home, (client, pool))
         }
-        Purpose::BehindOpen => Placement::Wait,
+        Purpose::BehindOpen(_) => Placement::Wait,
         Purpose::Login(_) => place_login(step, client, pool),
         _ => place_anywhere(step, client, pool),
     };
@@ -96,6 +96,33 @@ fn place(step: &mut Step<'_>, id: CallId) {
             answer::fail(step, id, &refusal);
         }
         Placement::AlreadyLive => open::again(step, id),
+    }
+}
+
+/// The consequence of an obstacle to an open. A session that was here before waits for room as long
+/// as its open may take: nobody expects a refusal of a session that he has.
+fn within_time(obstacle: Obstacle, opening: &Opening) -> Placement {
+    match obstacle {
+        Obstacle::Refuse(Refusal::SessionLimit { .. } | Refusal::ChannelLimit { .. })
+            if opening.revives.is_some() =>
+        {
+            Placement::Wait
+        }
+        obstacle => obstacle.into(),
+    }
+}
+
+/// A channel of its own for a session that was being restored when the process ended that it was
+/// restored in.
+fn alone(step: &mut Step<'_>, pool: PoolId, from: (Origin, &str)) -> Placement {
+    match start::with_handshake(step, pool, None, from) {
+        Ok(channel) => {
+            if let Some(row) = step.books.channel_mut(channel) {
+                row.is_for_one = true;
+            }
+            Placement::On(channel)
+        }
+        Err(obstacle) => obstacle.into(),
     }
 }
 
@@ -163,7 +190,7 @@ fn place_open(
         (None, _) => None,
     };
     if let Err(obstacle) = capacity::for_session(step, id) {
-        return obstacle.into();
+        return within_time(obstacle, opening);
     }
     if let Some(channel) = home {
         return Placement::On(channel);
@@ -177,7 +204,14 @@ fn place_open(
     let key = (share != Share::Agent).then(|| cwd.clone());
     let Some(origin) = step.books.origin(client) else { return Placement::Wait };
     let wanted = opening.restores().zip(Wanted::by(client, opening));
-    let placement = current(step, (pool, wanted), key, (origin, &cwd));
+    let placement = match step.books.is_alone(opening) {
+        true => alone(step, pool, (origin, &cwd)),
+        false => current(step, (pool, wanted), key, (origin, &cwd)),
+    };
+    let placement = match placement {
+        Placement::Refuse(refusal) => within_time(Obstacle::Refuse(refusal), opening),
+        placement => placement,
+    };
     if let (Placement::On(channel), OpenKind::Fork) = (&placement, opening.kind)
         && let (Some(source), Some(named)) = (&opening.agent_id, &opening.public_id)
         && step.books.means_another(*channel, source, named)

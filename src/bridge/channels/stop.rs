@@ -16,7 +16,7 @@ use crate::bridge::id::{CallId, ChannelId, PoolId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, passing_ids};
 use crate::bridge::reason::{EndReason, NotAcp, StopReason};
-use crate::bridge::refusal::Refusal;
+use crate::bridge::refusal::{Refusal, Then};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::sessions::close::Ending;
@@ -80,7 +80,7 @@ fn stop_refusal(config: &AgentConfig, reason: &StopReason) -> Refusal {
             Refusal::HandshakeTimeout { agent, millis }
         }
         (StopReason::NotAcp(sign), _) => Refusal::NotAcpAgent { agent, sign: *sign },
-        _ => Refusal::AgentStopped { agent, reason: reason.to_string() },
+        _ => Refusal::AgentStopped { agent, reason: reason.to_string(), then: Then::New },
     }
 }
 
@@ -192,7 +192,7 @@ pub fn exited(step: &mut Step<'_>, channel: ChannelId, exit: Exit) {
         Refusal::NotAcpAgent { agent, sign: NotAcp::Left }
     } else {
         let (status, stderr_tail) = (exit.status, exit.stderr_tail.clone());
-        Refusal::AgentExited { agent, status, stderr_tail, in_handshake }
+        Refusal::AgentExited { agent, status, stderr_tail, in_handshake, then: Then::New }
     };
     let is_crash = stopped_for.is_none() && (had_work || exit.status != ExitStatus::Code(0));
     if is_crash {

@@ -66,6 +66,34 @@ impl fmt::Display for Notice {
                     _ => f.write_str(")"),
                 }
             }
+            SessionRestored { session, id, channel } => {
+                write!(f, "{session} ({id}): as it was before, on {channel}")
+            }
+            SessionAdopted { session, id, client } => {
+                write!(f, "{session} ({id}): {client} had it in an earlier bridge")
+            }
+            AdoptionRefused { client, id } => write!(
+                f,
+                "{client}: had the session {id} in an earlier bridge, and another client has one of \
+                 that id here"
+            ),
+            RestoreFailed { session, id, what } => {
+                write!(f, "{session} ({id}): not brought back as it was: the agent {what}")
+            }
+            SettingDropped { session, id, what } => {
+                write!(f, "{session} ({id}): {what} is not offered any more by the agent")
+            }
+            RestoreDistrusted { channel, agent, method } => write!(
+                f,
+                "{channel}: `{agent}` refused {method} of a session that it had stored; from now on \
+                 none of its sessions is closed for being idle while a client has it"
+            ),
+            ParkedGaveWay { session, id, clients } => write!(
+                f,
+                "{session} ({id}): not kept any longer for {}, because of --max-parked-sessions or \
+                 --parked-bytes",
+                counted(*clients, "client", "clients")
+            ),
             TurnBegan { session, .. } => write!(f, "{session}: a turn began"),
             TurnEnded { session, after_ms, .. } => {
                 write!(f, "{session}: a turn ended after {}", spelled(*after_ms))

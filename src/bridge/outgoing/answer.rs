@@ -1,6 +1,7 @@
 //! Answers to askers: a result, a refusal, or the answer of the agent.
 
 use crate::bridge::books::call::{Asker, Call, Purpose};
+use crate::bridge::books::parked::Failure;
 use crate::bridge::id::{CallId, ClientId, Lane};
 use crate::bridge::outgoing::{compose, dropped, passing_ids, translate};
 use crate::bridge::refusal::Refusal;
@@ -62,8 +63,6 @@ pub fn refuse_call(
 ) {
     if let Asker::Client(client, token) = asker {
         dropped::refused(step, client, method, token, refusal);
-    } else if *asker != Asker::Nobody {
-        step.outgoing.counters.refused += 1;
     }
     give(step, asker, lane, |token| compose::failure(token, refusal));
 }
@@ -94,6 +93,9 @@ pub fn fail(step: &mut Step<'_>, id: CallId, refusal: &Refusal) -> Option<Call> 
     }
     if let (Purpose::Initialize, Some(client)) = (&call.purpose, call.client()) {
         step.books.introduction_failed(client, refusal);
+    }
+    if let Some(key) = call.opening().and_then(|opening| opening.revives) {
+        step.books.revival_failed(key, Failure::GivenUp(Box::new(refusal.clone())));
     }
     refuse_call(step, &call.asker, call.channel, call.purpose.method(), refusal);
     Some(call)

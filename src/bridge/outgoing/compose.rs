@@ -84,6 +84,21 @@ pub fn request(number: u64, method: &str, params: &impl Serialize) -> OutgoingFr
     message(&[b"\"id\":", token.as_bytes(), b",\"method\":", &method, b",\"params\":", &params])
 }
 
+/// A request with these params, as JSON text, that is sent later under a number of the bridge;
+/// `None`: the params are no JSON.
+pub fn held_request(token: &Token, method: &str, params: &[u8]) -> Option<Frame> {
+    let method = written(&method);
+    Frame::parse(text(&[
+        b"\"id\":",
+        token.as_bytes(),
+        b",\"method\":",
+        &method,
+        b",\"params\":",
+        params,
+    ]))
+    .ok()
+}
+
 /// The withdrawal of a request that was sent under this number.
 pub fn cancel_request(number: u64) -> OutgoingFrame {
     notification(Method::CancelRequest.name(), &CancelRequestParams { request_id: number })

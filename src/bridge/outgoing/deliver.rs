@@ -6,13 +6,19 @@ use crate::bridge::books::call::Call;
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
 use crate::bridge::outgoing::compose::OwnUpdate;
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::{passing_ids, translate};
+use crate::bridge::restore::Replay;
+use crate::bridge::settings::Told;
 use crate::bridge::step::Step;
-use crate::bridge::update::UpdateKind;
+use crate::bridge::update::{Part, StateKind, UpdateKind};
 use crate::wire::{Frame, OutgoingFrame, Run};
+
+/// How long after the answer to a load a part of its replay may come (ms).
+const LATE_REPLAY: u64 = 3_000;
 
 /// The child session that an update of a sub-agent announces.
 pub fn announced_child(frame: &Frame) -> Option<Box<str>> {
@@ -56,12 +62,15 @@ pub fn early(step: &mut Step<'_>, key: PassingKey) {
 pub fn run(step: &mut Step<'_>, key: SessionKey, run: Run) -> Option<Run> {
     let session = step.books.session(key);
     let only = session.and_then(|session| listeners::plain_client(step.books, session));
-    let Some(client) = only else { return Some(run) };
+    let Some(client) = only.filter(|_| !tells_settings(run.first())) else { return Some(run) };
     as_they_are(step, key, client, run.first(), (run.count(), run.bytes()));
     None
 }
 
 fn to_attached(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
+    if tells_settings(frame) {
+        settings_told(step, key, frame);
+    }
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     match listeners::plain_client(step.books, session) {
         Some(client) => as_they_are(step, key, client, frame, (1, frame.bytes())),
@@ -77,7 +86,7 @@ fn as_they_are(
     first: &Frame,
     (count, lines): (usize, &Bytes),
 ) {
-    let Some(session) = note_heard(step, key) else { return step.books.absent(key) };
+    let Some(session) = note_heard(step, key, first) else { return step.books.absent(key) };
     let channel = session.channel;
     if session.transcript.is_none() {
         session.seq += count as u64;
@@ -87,11 +96,74 @@ fn as_they_are(
     step.send_to_client(client, channel, OutgoingFrame::several(lines.clone(), count));
 }
 
-/// Notes that the agent of a live session has written about it.
-fn note_heard<'a>(step: &'a mut Step<'_>, key: SessionKey) -> Option<&'a mut Session> {
+/// Learns that an agent answers a load before the end of its replay.
+fn learn_late_replay(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let (agent, channel) = (session.agent, session.channel);
+    let version = step.books.channel(channel).map(|row| row.agent_version.clone());
+    if UpdateKind::of(frame).part().is_replayed()
+        && session.in_turn_since().is_none()
+        && let Some(version) = version
+        && step.books.agent_mut(agent).trust.note_replay(&version, Replay::AfterAnswer)
+    {
+        let record = step.books.agent(agent).trust.record(&version);
+        step.effect(Effect::Experienced { version, record });
+    }
+}
+
+/// Whether an update tells the mode or the options of its session.
+fn tells_settings(frame: &Frame) -> bool {
+    let kind = frame.update_kind();
+    kind.is_some_and(|kind| kind == "current_mode_update" || kind == "config_option_update")
+}
+
+/// Notes the settings that an agent tells of a live session, for the time when it is brought back.
+fn settings_told(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
+    let Some(session) = step.books.session_in_passing(key) else { return step.books.absent(key) };
+    let names_it = frame.session().is_some_and(|id| *id == *session.agent_id);
+    if let (Some(recipe), None, true) = (&mut session.recipe, &session.restoring, names_it) {
+        let before = recipe.settings.clone();
+        recipe.settings.tell_all(&Told::in_update(frame));
+        if recipe.settings != before {
+            step.books.keep_anew(key);
+        }
+    }
+}
+
+/// Handles an update of a session whose settings are being made what they were: the history that the
+/// agent may replay is not shown, nor what it tells of its settings meanwhile. `false`: it passes.
+fn is_muted(step: &mut Step<'_>, key: SessionKey, frame: &Frame) -> bool {
     let now = step.now;
-    if !step.books.session(key)?.calls.is_empty() {
+    let kind = UpdateKind::of(frame);
+    let Some(session) = step.books.session_mut(key) else { return false };
+    let Some(restoring) = &mut session.restoring else { return false };
+    match kind.part() {
+        Part::State(StateKind::Mode | StateKind::Options) => {
+            restoring.tell(&Told::in_update(frame));
+            true
+        }
+        Part::State(_) | Part::Moment => false,
+        _ if kind == UpdateKind::Unnamed => false,
+        Part::History | Part::Plan | Part::Other => {
+            restoring.heard_replay(now);
+            step.outgoing.counters.muted += 1;
+            true
+        }
+    }
+}
+
+/// Notes that the agent of a live session has written about it.
+fn note_heard<'a>(
+    step: &'a mut Step<'_>,
+    key: SessionKey,
+    frame: &Frame,
+) -> Option<&'a mut Session> {
+    let now = step.now;
+    let session = step.books.session(key)?;
+    if !session.calls.is_empty() {
         step.books.renew_reloads(key, now);
+    } else if session.loaded_at.is_some_and(|at| now.since(at) <= LATE_REPLAY) {
+        learn_late_replay(step, key, frame);
     }
     let session = step.books.session_in_passing(key)?;
     (session.last_seen, session.heard_at) = (now, now);
@@ -101,8 +173,11 @@ fn note_heard<'a>(step: &'a mut Step<'_>, key: SessionKey) -> Option<&'a mut Ses
 /// Sends a notification of a live session to each of several clients, or to one that wants more
 /// than the agent's bytes, and keeps it for those that come later.
 fn to_company(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
-    if note_heard(step, key).is_none() {
+    if note_heard(step, key, frame).is_none() {
         return step.books.absent(key);
+    }
+    if is_muted(step, key, frame) {
+        return;
     }
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if let Some(call) = step.books.replay_in(session) {

@@ -66,7 +66,8 @@ pub fn plain_client(books: &Books, session: &Session) -> Option<ClientId> {
     let may_be_of_others = session.transcript.is_some()
         && !(row.listening.mirror == Mirror::Live && channel.handles.is_empty());
     let is_plain = row.pool == channel.pool && !row.listening.numbered && !may_be_of_others;
-    (is_plain && !channel.exchanges_ids() && books.replay_in(session).is_none()).then_some(client)
+    let is_plain = is_plain && session.restoring.is_none() && !channel.exchanges_ids();
+    (is_plain && books.replay_in(session).is_none()).then_some(client)
 }
 
 /// Whether an agent knows what a client offers: it is in the pool of the agent's channel.

@@ -35,7 +35,7 @@ pub struct SessionEndedParams<'a> {
     /// How the agent's process ended, if that ended the session.
     #[serde(flatten)]
     pub exit: ExitFields,
-    /// Whether the bridge restores the session by itself: always `false`.
+    /// Whether the bridge brings the session back when a request names it.
     pub restorable: bool,
     /// The number of notifications in the session for its clients, also while no client was
     /// attached.
@@ -133,7 +133,7 @@ pub struct HeartbeatResult {
 pub struct SessionState {
     /// The id under which clients know the session.
     pub session_id: Box<str>,
-    /// `busy`, `idle`, or `unknown` where work may go on in the background.
+    /// `busy`, `idle`, `parked`, or `unknown` where work may go on in the background.
     pub state: &'static str,
     /// The time since the session was last used (ms).
     pub idle_ms: u64,
@@ -168,6 +168,9 @@ struct ErrorData<'a> {
     agent: Option<&'a str>,
     #[serde(flatten)]
     exit: ExitFields,
+    /// What the agent says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stderr_tail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +199,11 @@ impl<'a> From<&'a Refusal> for ErrorData<'a> {
             | Refusal::SessionInUse { id }
             | Refusal::SessionElsewhere { id, .. }
             | Refusal::SessionFenced { id } => data.session_id = Some(id),
+            Refusal::RestoreFailed { agent, id, words, .. } => {
+                data.agent = Some(agent);
+                data.session_id = Some(id);
+                data.agent_message = Some(words.as_str()).filter(|words| !words.is_empty());
+            }
             Refusal::SessionEnded { id, reason } => {
                 data.session_id = Some(id);
                 data.reason = Some(reason.word());

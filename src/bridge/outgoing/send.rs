@@ -85,6 +85,11 @@ fn to_agent(
     step.send_to_channel(channel, outgoing);
 }
 
+/// Sends a request of the bridge to a channel's agent under the number of a call.
+pub fn under_number(step: &mut Step<'_>, channel: ChannelId, frame: &Frame, id: CallId) {
+    to_agent(step, channel, None, frame, id, None);
+}
+
 /// Sends `session/cancel` for a turn of a session that the bridge ends.
 pub fn cancel_turn(step: &mut Step<'_>, channel: ChannelId, agent_id: &str) {
     let params = SessionParams { session_id: agent_id };

@@ -1,6 +1,6 @@
 //! The sentences of refusals, for a person: what is wrong, and what to do.
 
-use super::Refusal;
+use super::{Refusal, Then};
 use crate::bridge::last_words;
 use crate::bridge::time::spelled;
 
@@ -78,7 +78,7 @@ impl Refusal {
                 "The agent `{agent}` could not be started: {error}. \
                  Check the command behind `--` in the editor's settings."
             ),
-            Refusal::AgentExited { agent, status, stderr_tail, in_handshake } => {
+            Refusal::AgentExited { agent, status, stderr_tail, in_handshake, then } => {
                 let how = if *in_handshake { "while it was starting" } else { "unexpectedly" };
                 let words = last_words::chosen(*status, stderr_tail)
                     .map_or_else(String::new, |line| {
@@ -87,7 +87,7 @@ impl Refusal {
                 let advice = if *in_handshake {
                     "Check the command behind `--` in the editor's settings."
                 } else {
-                    "A new session starts it again."
+                    then.advice()
                 };
                 format!("The agent `{agent}` exited {how}: {status}.{words} {advice}")
             }
@@ -97,10 +97,8 @@ impl Refusal {
                  `gemini --acp`.",
                 sign.phrase()
             ),
-            Refusal::AgentStopped { agent, reason } => {
-                format!(
-                    "The agent `{agent}` was stopped, because {reason}. A new session starts it again."
-                )
+            Refusal::AgentStopped { agent, reason, then } => {
+                format!("The agent `{agent}` was stopped, because {reason}. {}", then.advice())
             }
             Refusal::AgentGone { agent } => {
                 format!("The process of the agent `{agent}` has ended; open a new connection.")
@@ -156,6 +154,10 @@ impl Refusal {
                 "The conversation `{id}` is open in another window with another environment (they \
                  differ in {names}); close it there first."
             ),
+            Refusal::RestoreFailed { agent, id, what, .. } => format!(
+                "The session `{id}` could not be brought back: the agent `{agent}` {what}. Nothing \
+                 else was sent to it; try again, or open a new session."
+            ),
             Refusal::SessionBusy { id } => format!(
                 "The session `{id}` is open, and a turn or another request in it is under way; load it when that is over."
             ),
@@ -168,17 +170,40 @@ impl Refusal {
             Refusal::AnswerTooLong { length } => format!(
                 "The answer has {length} bytes, which is over the frame limit; raise --max-frame-bytes."
             ),
-            Refusal::DaemonLost { session: None } => {
+            Refusal::DaemonLost { session: None, .. } => {
                 "The drawbridge daemon was lost while the request was open, or cannot be reached; \
                  try again."
                     .to_owned()
             }
-            Refusal::DaemonLost { session: Some(id) } => format!(
+            Refusal::DaemonLost { session: Some(id), then: Then::Kept } => format!(
+                "The drawbridge daemon was lost, or cannot be reached. What was under way in the \
+                 session `{id}` is not repeated; the session is kept, and your next message brings \
+                 it back."
+            ),
+            Refusal::DaemonLost { session: Some(id), .. } => format!(
                 "The session `{id}` is not open any more, because the drawbridge daemon that \
                  served it is gone; load or resume it, or open a new one."
             ),
             Refusal::NobodyToAsk { method } => {
                 format!("No client is there that could answer `{method}`.")
+            }
+        }
+    }
+}
+
+impl Then {
+    /// A sentence that says it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Then::New => "A new session starts it again.",
+            Then::Kept => {
+                "The turn was cut off and is not repeated; the session is kept, and your next message \
+                 brings it back."
+            }
+            Then::Lost => {
+                "The turn was cut off and is not repeated, and drawbridge cannot bring the session \
+                 back with this agent; open a new session, or load this one if the agent has stored \
+                 it."
             }
         }
     }

@@ -10,8 +10,11 @@ use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::messages::DroppedParams;
 use crate::bridge::outgoing::{compose, passing_ids};
 use crate::bridge::reason::{EndReason, LossReason};
+use crate::bridge::recipe::Keepsake;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{publish, question_end};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
+use crate::bridge::sessions::{park, publish, question_end};
 use crate::bridge::step::Step;
 use crate::wire::OutgoingFrame;
 
@@ -23,8 +26,17 @@ pub fn gone(step: &mut Step<'_>, client: ClientId) {
     let Some(row) = step.books.client(client) else { return };
     let (calls, pool) = (row.calls.clone(), row.pool);
     let sessions: Vec<SessionKey> = row.sessions.iter().copied().collect();
+    let dormant: Vec<SessionKey> = row.dormant.iter().copied().collect();
+    for key in dormant {
+        park::gone(step, client, key);
+    }
     step.books.disown_fanouts(client);
     for id in calls {
+        // One that brings a session back may go on for another client.
+        let is_its = |call: &Call| call.client() == Some(client);
+        if !step.books.call(id).is_some_and(is_its) {
+            continue;
+        }
         if step.books.call(id).is_some_and(Call::waits_for_channel) {
             step.books.take_call(id);
         } else {
@@ -90,12 +102,51 @@ fn end_slow(step: &mut Step<'_>, client: ClientId) {
     step.effect(Effect::DropClient { client, last });
 }
 
-/// Notes the sessions that a client had in an earlier bridge, which is gone: what names one of
-/// them is told so.
+/// Takes the sessions over that a client had in an earlier bridge, which is gone: they are parked, and
+/// this client is dormant in them.
 pub fn adopted(step: &mut Step<'_>, client: ClientId, sessions: &[String]) {
+    for text in sessions {
+        let Some(kept) = Keepsake::read(text) else {
+            // It cannot be brought back: the text is its id alone.
+            if let Some(row) = step.books.client_mut(client) {
+                row.ended.remember(text, None, LossReason::DaemonLost);
+            }
+            continue;
+        };
+        adopt(step, client, &kept);
+    }
+    park::keep_limits(step);
+}
+
+/// Parks a session that a client had in an earlier bridge. One that is here already stays as it is:
+/// the client is dormant in it too, if it is the same.
+fn adopt(step: &mut Step<'_>, client: ClientId, kept: &Keepsake) {
     // The client may be gone.
-    let Some(row) = step.books.client_mut(client) else { return };
-    for id in sessions {
+    let Some(agent) = step.books.client(client).map(|row| row.agent) else { return };
+    if let Some(key) = step.books.parked_conversation(client, &kept.id, &kept.cwd) {
+        let is_same = step.books.parked(key).is_some_and(|row| {
+            *row.agent_id == *kept.agent_id && row.recipe.params == kept.recipe().params
+        });
+        #[cfg(feature = "seeded-bugs")]
+        let is_same = is_same && !seeded::is(seeded::Bug::AdoptTwice);
+        if is_same {
+            return step.books.join_parked(client, key);
+        }
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::AdoptTwice) {
+            return park::adopted(step, client, agent, kept);
+        }
+        return refuse_adoption(step, client, &kept.id);
+    }
+    if step.books.live(client, &kept.id, &kept.cwd).is_some() {
+        return refuse_adoption(step, client, &kept.id);
+    }
+    park::adopted(step, client, agent, kept);
+}
+
+fn refuse_adoption(step: &mut Step<'_>, client: ClientId, id: &str) {
+    step.publish(Notice::AdoptionRefused { client, id: id.to_owned() });
+    if let Some(row) = step.books.client_mut(client) {
         row.ended.remember(id, None, LossReason::DaemonLost);
     }
 }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use crate::bridge::books::addressee::Addressee;
-use crate::bridge::books::call::{Call, Purpose};
+use crate::bridge::books::call::{Asker, Call, Purpose};
 use crate::bridge::books::channel::{Channel, ChannelState, Said};
 use crate::bridge::books::passing::Owner;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::channels::{handshake, set_up_replay, stop, waiting};
+use crate::bridge::effect::Effect;
 use crate::bridge::id::{CallId, ChannelId, ClientId};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::{answer, deliver, dropped, passing_ids, translate};
@@ -15,11 +16,14 @@ use crate::bridge::reason::{DropReason, NotAcp, StopReason};
 use crate::bridge::routing::{
     fanout, pass_on, passthrough, session_list, stored_sessions, stray_lines,
 };
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::sessions::{
-    attach, close_call, opened, question, question_end, repeated_login, setting, turn,
+    attach, close_call, opened, question, question_end, reapply, repeated_login, setting, turn,
 };
+use crate::bridge::settings::Told;
 use crate::bridge::step::Step;
-use crate::bridge::update::UpdateKind;
+use crate::bridge::update::{Part, StateKind, UpdateKind};
 use crate::wire::json::quoted;
 use crate::wire::{Frame, FrameKind, Malformed, Method, Run};
 
@@ -99,7 +103,15 @@ fn notification(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
 
 /// Handles a notification that names no live session.
 fn of_no_session(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
-    match step.books.addressee(channel, frame) {
+    let addressee = step.books.addressee(channel, frame);
+    let is_known =
+        matches!(addressee, Addressee::Named(_) | Addressee::Opening(_) | Addressee::Closed);
+    if !is_known && frame.session().is_some() && step.books.replays_silently(channel) {
+        // A part of the replay, about a sub-agent.
+        step.outgoing.counters.muted += 1;
+        return;
+    }
+    match addressee {
         Addressee::Named(name) => deliver::named(step, name, frame),
         Addressee::Opening(open) => within_open(step, channel, open, frame),
         Addressee::Closed => {
@@ -168,7 +180,18 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     // timeout of the restore begins anew.
     call.stage = stage;
     let client = call.client();
-    step.books.record_replayed(open, UpdateKind::of(frame).part(), frame.bytes());
+    let part = UpdateKind::of(frame).part();
+    let is_muted = matches!(call.asker, Asker::Revival(_)) && part != Part::Moment;
+    if let Purpose::Open(opening) = &mut call.purpose {
+        opening.replayed.has_history |= part.is_replayed();
+        opening.replayed.settings.tell_all(&Told::in_update(frame));
+    }
+    step.books.record_replayed(open, part, frame.bytes());
+    #[cfg(feature = "seeded-bugs")]
+    let is_muted = is_muted && !seeded::is(seeded::Bug::ShowMutedReplay);
+    if is_muted && UpdateKind::of(frame) != UpdateKind::Unnamed {
+        return silently(step, channel, open, part, frame);
+    }
     let child = deliver::announced_child(frame);
     // The client may be gone: then the notification is dropped, and nobody else is told what
     // the sub-agent that it names says later.
@@ -194,6 +217,27 @@ fn within_open(step: &mut Step<'_>, channel: ChannelId, open: CallId, frame: &Fr
     step.send_to_client(client, channel, outgoing);
     if let Some(child) = key {
         deliver::early(step, child);
+    }
+}
+
+/// Handles an update within the restore of a session that the bridge brings back: the history is not
+/// shown, and the settings are, when they are what they were. The rest of its state goes to those
+/// that are dormant in it.
+fn silently(step: &mut Step<'_>, channel: ChannelId, open: CallId, part: Part, frame: &Frame) {
+    let is_shown =
+        matches!(part, Part::State(kind) if !matches!(kind, StateKind::Mode | StateKind::Options));
+    let opening = step.books.call(open).and_then(Call::opening);
+    let parked = opening.and_then(|opening| step.books.parked(opening.revives?));
+    let Some(row) = parked.filter(|_| is_shown) else {
+        step.outgoing.counters.muted += 1;
+        return;
+    };
+    let (clients, id) = (row.clients.clone(), Bytes::from(quoted(&row.id)));
+    for client in clients {
+        let edit = frame.session_place().map(|place| (place, id.clone()));
+        let outgoing = translate::edited(frame, None, edit.into_iter().collect());
+        step.effect(Effect::Fence { client, lane: channel.into() });
+        step.send_to_client(client, channel, outgoing);
     }
 }
 
@@ -274,17 +318,18 @@ fn answer(step: &mut Step<'_>, channel: ChannelId, frame: &Frame) {
                 row.leases.insert(client);
             }
         }
-        Purpose::Setting(setting) => setting::answered(step, id, frame, &setting),
+        Purpose::Setting(request) => setting::answered(step, id, frame, &request),
+        Purpose::Reapply(setting) => reapply::answered(step, id, *setting, frame),
         Purpose::PassedOn { .. } | Purpose::InSession => {
             pass_on::answered(step, channel, id, frame);
         }
         Purpose::Reload { attached } => attach::reloaded(step, id, frame, attached),
-        Purpose::Stored { .. } => drop(answer::forward(step, id, frame)),
+        Purpose::Stored { ends, .. } => stored_sessions::answered(step, id, ends, frame),
         Purpose::Removal => stored_sessions::removed(step, id, frame),
         Purpose::RepeatedLogin { .. } => {
             repeated_login::answered(step, channel, id, frame);
             waiting::send_all(step, channel);
         }
-        Purpose::BehindOpen => step.books.absent(id),
+        Purpose::BehindOpen(_) => step.books.absent(id),
     }
 }

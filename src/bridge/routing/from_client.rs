@@ -13,7 +13,8 @@ use crate::bridge::outgoing::{answer, compose, dropped, send, translate};
 use crate::bridge::reason::DropReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::{
-    cancel_request, fanout, held, pass_on, passthrough, session_list, stored_sessions, stray_lines,
+    cancel_request, fanout, held, parked, pass_on, passthrough, session_list, stored_sessions,
+    stray_lines,
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
@@ -68,8 +69,12 @@ pub fn frame(step: &mut Step<'_>, client: ClientId, frame: Result<Frame, Malform
         }
         FrameKind::Request => {
             let named = step.books.meaning_in(client, &frame);
+            if frame.method == Method::SessionClose {
+                parked::end_waiting(step, client, named, &frame);
+            }
             if must_wait(step, client, named, &frame) {
-                held::behind_open(step, client, &frame);
+                let behind = parked::behind(step, client, named, &frame);
+                held::behind_open(step, client, behind, &frame);
             } else {
                 request(step, client, named, &frame);
             }
@@ -100,6 +105,11 @@ fn must_wait(step: &Step<'_>, client: ClientId, named: Option<Meaning>, frame: &
 /// the session id in it.
 pub fn request(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, frame: &Frame) {
     let now = step.now;
+    if let Some(Meaning::Parked(key)) = named
+        && parked::request(step, client, key, frame)
+    {
+        return;
+    }
     if let Some(kind) = OpenKind::of(frame.method) {
         // For an open that names no live session, the placement checks whether the agent
         // reads.
@@ -184,9 +194,12 @@ fn in_session(step: &mut Step<'_>, client: ClientId, named: Option<Meaning>, fra
         Some(Meaning::Ended(reason) | Meaning::OfOthers(_, Some(reason))) => {
             Refusal::SessionEnded { id: id(), reason }
         }
-        Some(Meaning::OfOthers(_, None) | Meaning::Opening(_)) => {
-            Refusal::UnknownSession { id: id() }
-        }
+        Some(
+            Meaning::OfOthers(_, None)
+            | Meaning::Opening(_)
+            | Meaning::Parked(_)
+            | Meaning::ParkedOfOthers,
+        ) => Refusal::UnknownSession { id: id() },
         None => Refusal::MissingField { field: "sessionId" },
     };
     answer::refuse(step, client, frame, &refusal);
@@ -226,6 +239,7 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     match step.books.meaning(client, &id) {
         Meaning::Session(key) if is_cancel => {
             step.books.mark_seen(key, step.now);
+            held::cancel_prompts(step, client, &id);
             cancel::by_client(step, client, key, frame);
         }
         Meaning::Session(key) => {
@@ -256,6 +270,13 @@ fn notification(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
                 None => dropped::of_client(step, client, frame, DropReason::NoReceiver),
             }
         }
+        Meaning::Parked(_) => {
+            if is_cancel {
+                held::cancel_prompts(step, client, &id);
+            }
+            dropped::of_client(step, client, frame, DropReason::NoReceiver);
+        }
+        Meaning::ParkedOfOthers => dropped::of_client(step, client, frame, DropReason::OfOthers),
         Meaning::Ended(_) if is_cancel => {
             dropped::of_client(step, client, frame, DropReason::Ended);
         }

@@ -4,7 +4,7 @@
 //! Without a bridge the agent reads them in their order. With one, their place may be known
 //! only when what was sent before them is answered.
 
-use crate::bridge::books::call::{Purpose, Stage};
+use crate::bridge::books::call::{Behind, Purpose, Stage};
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
 use crate::bridge::outgoing::dropped;
@@ -29,8 +29,8 @@ pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 
 /// Makes a request wait for an open of the session that it names, or behind a request that
 /// does.
-pub fn behind_open(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
-    step.books.wait_for_channel(client, Purpose::BehindOpen, frame, step.now);
+pub fn behind_open(step: &mut Step<'_>, client: ClientId, behind: Behind, frame: &Frame) {
+    step.books.wait_for_channel(client, Purpose::BehindOpen(behind), frame, step.now);
 }
 
 /// Answers the prompts of a client that are held behind the restore of a conversation as

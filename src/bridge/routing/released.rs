@@ -1,6 +1,8 @@
 //! Frames of clients that were held are handled when what they waited for is over.
 
-use crate::bridge::books::call::{Asker, Stage};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::books::call::Behind;
+use crate::bridge::books::call::{Asker, Purpose, Stage};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::effect::Effect;
@@ -9,6 +11,8 @@ use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::from_client;
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::sessions::opened;
 use crate::bridge::step::Step;
 use crate::wire::{FrameKind, Method};
@@ -52,14 +56,20 @@ pub fn behind_opens(step: &mut Step<'_>) {
             continue;
         };
         let client = *client;
+        let Purpose::BehindOpen(behind) = call.purpose else { continue };
         let named = step.books.meaning_in(client, frame);
         if step.books.is_behind_held(client, frame, Some(id))
             || step.books.is_behind_open(client, named, frame)
+            || step.books.is_behind_turn(behind, named, frame)
         {
             continue;
         }
         let frame = (**frame).clone();
         step.books.take_call(id);
+        #[cfg(feature = "seeded-bugs")]
+        if seeded::is(seeded::Bug::LoseWaitingRequest) && behind == Behind::Revival {
+            continue;
+        }
         from_client::request(step, client, named, &frame);
     }
 }

@@ -49,8 +49,11 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     for entry in list.map(|list| json::elements(text, list)).unwrap_or_default() {
         let Some(at) = json::find(text, entry, &["sessionId"]) else { continue };
         let Some(agent_id) = json::text(text, at) else { continue };
-        let public = match step.books.alias(channel, &agent_id) {
-            Some(alias) => alias.into(),
+        let known = step.books.alias(channel, &agent_id);
+        let pairs = step.books.agent_of_channel(channel).map(|agent| &agent.pairs);
+        let cwd = json::find(text, entry, &["cwd"]).and_then(|cwd| json::text(text, cwd));
+        let public = match known.or_else(|| pairs?.known_as(&agent_id, &cwd.unwrap_or_default())) {
+            Some(known) => known.into(),
             // An id of the agent's own may look like an alias.
             None => aliases::free(&agent_id, |_| false),
         };

@@ -5,14 +5,15 @@ use crate::bridge::books::call::Purpose;
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::whose::Meaning;
-use crate::bridge::id::{CallId, ClientId};
-use crate::bridge::outgoing::{answer, send};
+use crate::bridge::id::{CallId, ClientId, Lane, SessionKey};
+use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::EndReason;
 use crate::bridge::refusal::Refusal;
 use crate::bridge::routing::pass_on;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::sessions::park;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
@@ -31,13 +32,13 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
             let refusal = Refusal::UnknownSession { id: id.into() };
             return answer::refuse(step, client, frame, &refusal);
         }
-        Meaning::Ended(_) | Meaning::Unknown | Meaning::Opening(_) => {
-            let (id, home) = step.books.stored(client, &id);
-            step.books.wait_for_channel(client, Purpose::Stored { id, home }, frame, now);
-            return;
-        }
+        Meaning::Ended(_)
+        | Meaning::Unknown
+        | Meaning::Opening(_)
+        | Meaning::Parked(_)
+        | Meaning::ParkedOfOthers => return about_stored(step, client, &id, frame),
     };
-    let is_removal = matches!(frame.method, Method::SessionDelete | Method::SessionArchive);
+    let is_removal = removes(frame);
     let has_others = |row: &Session| row.clients().iter().any(|other| *other != client);
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     if is_removal && session.is_busy() && has_others(session) {
@@ -51,16 +52,53 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     #[cfg(feature = "seeded-bugs")]
     if is_removal && seeded::is(seeded::Bug::DeleteBeforeAnswer) {
         close::end_session(step, key, EndReason::Deleted, Ending::InOrder);
-        let (id, home) = step.books.stored(client, &id);
-        step.books.wait_for_channel(client, Purpose::Stored { id, home }, frame, now);
-        return;
+        return about_stored(step, client, &id, frame);
     }
     let purpose = match frame.method {
         _ if is_removal => Purpose::Removal,
-        Method::SessionStatus => Purpose::Stored { id: id.into(), home: None },
+        Method::SessionStatus => Purpose::Stored { ends: None, id: id.into(), home: None },
         _ => Purpose::InSession,
     };
     send::named(step, client, Name::Session(key), purpose, frame);
+}
+
+/// Makes a request about a conversation that is not live wait for a channel. A request for the
+/// status of a parked one starts no agent.
+fn about_stored(step: &mut Step<'_>, client: ClientId, id: &str, frame: &Frame) {
+    let cwd = step.books.client_cwd(client);
+    let parked = step.books.parked_conversation(client, id, cwd);
+    if parked.is_some() && frame.method == Method::SessionStatus && !has_channel(step, client) {
+        let saved = compose::success(&frame.id(), br#"{"status":"saved"}"#);
+        return step.send_to_client(client, Lane::Bridge, saved);
+    }
+    let (id, home) = step.books.stored(client, id);
+    let ends = parked.filter(|_| removes(frame));
+    let purpose = Purpose::Stored { ends, id, home };
+    step.books.wait_for_channel(client, purpose, frame, step.now);
+}
+
+/// Whether an agent of a client's pool runs, or lacks the capability to tell a status.
+fn has_channel(step: &Step<'_>, client: ClientId) -> bool {
+    let pool = step.books.client(client).and_then(|row| row.pool);
+    let tells = pool.and_then(|pool| step.books.pool(pool));
+    step.books.open_channels(pool).next().is_some()
+        || !tells.is_some_and(|pool| pool.capabilities.status)
+}
+
+/// Whether a request removes a conversation from those that its agent lists.
+fn removes(frame: &Frame) -> bool {
+    matches!(frame.method, Method::SessionDelete | Method::SessionArchive)
+}
+
+/// Handles the agent's answer to a request about a conversation that was not live: with the success
+/// of its removal the parked one ends.
+pub fn answered(step: &mut Step<'_>, id: CallId, ends: Option<SessionKey>, frame: &Frame) {
+    answer::forward(step, id, frame);
+    // It may have ended in another way meanwhile.
+    let ends = ends.filter(|key| step.books.parked(*key).is_some());
+    if let Some(key) = ends.filter(|_| frame.kind == FrameKind::Success) {
+        park::removed(step, key);
+    }
 }
 
 /// Handles the agent's answer to the delete or archive of a session that was live then: with

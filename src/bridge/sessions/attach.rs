@@ -11,7 +11,8 @@ use crate::bridge::id::{CallId, ClientId, SessionKey};
 use crate::bridge::outgoing::{answer, compose, send};
 use crate::bridge::reason::{EndReason, LossReason};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{question, question_end};
+use crate::bridge::sessions::{park, question, question_end};
+use crate::bridge::settings::Told;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, Method};
 
@@ -48,6 +49,9 @@ pub fn reloaded(step: &mut Step<'_>, id: CallId, frame: &Frame, attached: bool) 
     }
     if let Some(session) = step.books.session_mut(key) {
         session.last_seen = now;
+        if let (Some(recipe), FrameKind::Success) = (&mut session.recipe, frame.kind) {
+            recipe.settings.tell_all(&Told::in_result(&frame.body_bytes()));
+        }
     }
     // The client may have left the session meanwhile.
     let client = client.filter(|client| step.books.is_attached(*client, key));
@@ -89,6 +93,12 @@ pub fn detach(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
     };
     for key in keys {
         leave(step, client, key);
+    }
+    if frame.session().is_none() {
+        let dormant = step.books.client(client).map(|row| row.dormant.clone());
+        for key in dormant.unwrap_or_default() {
+            park::left(step, client, key, EndReason::LastClientDetached);
+        }
     }
     let lane = step.books.lane_of_answer(client, frame);
     if frame.session().is_none() {

@@ -21,7 +21,7 @@ use crate::bridge::refusal::Refusal;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::sessions::close_call::{self, Closer};
-use crate::bridge::sessions::{attach, cancel, publish, question_end};
+use crate::bridge::sessions::{attach, cancel, park, publish, question_end};
 use crate::bridge::step::Step;
 use crate::wire::Frame;
 
@@ -52,8 +52,10 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     if seeded::is(seeded::Bug::DeleteAfterNotify)
         && let Some(session) = step.books.session(key).cloned()
     {
-        publish::end(step, &session, reason, failure);
+        publish::end(step, &session, reason, failure, false);
     }
+
+    let parks = step.books.session(key).is_some_and(|row| step.books.may_be_parked(row, reason));
 
     // 1. Delete: from here on the session is not found, and a second close does nothing.
     let Some(mut session) = step.books.remove_session(key) else { return };
@@ -68,14 +70,21 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
     let turns = turns_of(step, &session, &pending);
     bury(step, &session, reason, pending.clone());
 
+    if parks {
+        park::begin(step, session.clone(), reason);
+    } else {
+        step.books.forget_attachments(&session);
+    }
+
     // 3. Publish: the attached clients are told, then requests that cannot wait are answered.
     for prompt in &turns {
         publish::turn_ended(step, key, prompt, None);
     }
-    publish::end(step, &session, reason, failure);
+    let restorable = parks || step.books.is_left_to_another(&session, reason);
+    publish::end(step, &session, reason, failure, restorable);
     for id in queued {
         match failure {
-            Some(refusal) => answer::fail(step, id, refusal),
+            Some(refusal) => answer::fail(step, id, &refusal.of_lost_turn(parks)),
             None => answer::succeed(step, id, CANCELLED_TURN),
         };
     }
@@ -91,7 +100,9 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         let purpose = step.books.call(*id).map(|call| &call.purpose);
         // A load answered after the end would tell the client that the session is open.
         let is_reload = matches!(purpose, Some(Purpose::Reload { .. }));
+        let is_turn = matches!(purpose, Some(Purpose::Prompt));
         match failure {
+            Some(refusal) if is_turn => drop(answer::fail(step, *id, &refusal.of_lost_turn(parks))),
             Some(refusal) => drop(answer::fail(step, *id, refusal)),
             None if is_reload => drop(answer::fail(step, *id, &Refusal::SessionClosing)),
             None => {}

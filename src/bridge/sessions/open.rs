@@ -5,17 +5,19 @@
 
 use std::hash::BuildHasher;
 
+use bytes::Bytes;
 use foldhash::fast::FixedState;
 
-use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, RepeatLogin, Stage};
+use crate::bridge::books::call::{Asker, OpenKind, Opening, Purpose, Stage};
+use crate::bridge::books::parked::Revival;
 use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{CallId, ClientId};
-use crate::bridge::outgoing::answer;
 use crate::bridge::outgoing::translate::param;
+use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::join;
 use crate::bridge::step::Step;
-use crate::wire::{Frame, Span, json};
+use crate::wire::{Frame, Method, Span, json, splice};
 
 /// Handles a client's open: the call waits for a channel, or, for a load or resume of a
 /// live session, goes to that session.
@@ -34,7 +36,7 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             if let Some(key) = step.books.live_anywhere(client, &id) {
                 step.books.mark_seen(key, now);
             }
-            (Some(step.books.source(client, &id)), Some(id.into()))
+            (Some(step.books.source(client, &id, &cwd)), Some(id.into()))
         }
         (OpenKind::Load | OpenKind::Resume, Some(id)) => {
             if let Some(key) = step.books.live(client, &id, &cwd)
@@ -42,17 +44,60 @@ pub fn by_client(step: &mut Step<'_>, client: ClientId, kind: OpenKind, frame: &
             {
                 return join::restore(step, client, key, (kind, opened_with(frame)), frame);
             }
-            (Some(step.books.source(client, &id)), Some(id.into()))
+            if is_opened_anew(step, client, (&id, &cwd), frame) {
+                return;
+            }
+            (Some(step.books.source(client, &id, &cwd)), Some(id.into()))
         }
     };
-    let (servers, login) = (servers_of_agent(frame), RepeatLogin::Unsent);
-    let (children, opened_with) = (Vec::new(), opened_with(frame));
-    let opening = Opening { kind, agent_id, public_id, cwd, servers, opened_with, login, children };
+    let opening = opening(kind, (agent_id, public_id), cwd, frame);
+    let opened_with = opening.opened_with;
     let call = step.books.wait_for_channel(client, Purpose::Open(opening), frame, now);
     if let (Some(call), OpenKind::Load | OpenKind::Resume) = (call, kind) {
         let is_complete = kind == OpenKind::Load;
         step.books.begin_replay(call, Transcript::new(is_complete, opened_with));
     }
+}
+
+/// The opening that a request asks for, with the ids by which its agent and its client know the
+/// conversation.
+pub fn opening(
+    kind: OpenKind,
+    ids: (Option<Box<str>>, Option<Box<str>>),
+    cwd: Box<str>,
+    frame: &Frame,
+) -> Opening {
+    let params = frame.body().map(|place| place.of(frame.bytes())).unwrap_or_default();
+    let params = Bytes::copy_from_slice(params);
+    let (servers, opened_with) = (servers_of_agent(frame), opened_with(frame));
+    Opening { servers, opened_with, params, ..Opening::of(kind, ids, cwd) }
+}
+
+/// Handles a client's load or resume of a parked session that was never prompted, of which the
+/// agent has no record: it is opened anew behind its id. Says whether it is one.
+fn is_opened_anew(
+    step: &mut Step<'_>,
+    client: ClientId,
+    (id, cwd): (&str, &str),
+    frame: &Frame,
+) -> bool {
+    let parked = step.books.parked_conversation(client, id, cwd);
+    let Some(row) = parked.and_then(|key| step.books.parked(key)) else { return false };
+    if row.recipe.has_record || row.revival != Revival::None {
+        return false;
+    }
+    let (key, public_id) = (row.key, row.id.clone());
+    let params = frame.body().map(|place| splice::without(frame.bytes(), place, "sessionId"));
+    let method = Method::SessionNew.name();
+    let params = params.unwrap_or_default();
+    let Some(frame) = compose::held_request(&frame.id(), method, &params) else { return false };
+    let ids = (None, Some(public_id));
+    let opening = Opening { revives: Some(key), ..opening(OpenKind::New, ids, cwd.into(), &frame) };
+    let call = step.books.wait_for_channel(client, Purpose::Open(opening), &frame, step.now);
+    if let Some(call) = call {
+        step.books.revival_began(key, call);
+    }
+    true
 }
 
 /// Handles a load or resume that waited as if it came now: another call has restored the

@@ -8,19 +8,25 @@ use bytes::Bytes;
 use crate::bridge::books::call::{Asker, Call, OpenKind, Opening, RepeatLogin};
 use crate::bridge::books::channel::Login;
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::parked::{Failure, Parked};
 use crate::bridge::books::session::Session;
 use crate::bridge::books::session_names::Name;
 use crate::bridge::books::tombstones::{Heard, Hold, Tombstone};
 use crate::bridge::books::transcript::Transcript;
+use crate::bridge::config::Restore;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::translate::with_edits;
 use crate::bridge::outgoing::{answer, compose, deliver, passing_ids};
+use crate::bridge::recipe::Recipe;
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::{close_call, question, question_end, repeated_login};
+use crate::bridge::sessions::{
+    close_call, experience, park, question, question_end, repeated_login, revive,
+};
+use crate::bridge::settings::Told;
 use crate::bridge::step::Step;
 use crate::wire::json::quoted;
-use crate::wire::{Frame, FrameKind};
+use crate::wire::{Frame, FrameKind, splice};
 
 /// Handles the agent's answer to an open: the session is registered, or closed again if
 /// no client waits for it.
@@ -34,6 +40,13 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     let Some(opening) = call.opening() else { return step.books.absent(id) };
     if frame.kind == FrameKind::Failure {
         end_children(step, opening);
+        if !wants_login {
+            experience::of_refusal(step, channel, &call, opening);
+        }
+        if let Some(key) = opening.revives {
+            let refusal = Box::new(frame.detached());
+            step.books.revival_failed(key, Failure::Refused(refusal));
+        }
         if let Some(row) = step.books.channel_mut(channel) {
             if wants_login {
                 row.login = Login::Wanted;
@@ -79,14 +92,34 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             let what = "its answer names no session, or one that is open already".to_owned();
             Refusal::ProtocolBroken { agent: step.books.agent_name_on(channel), what }
         };
+        if let Some(key) = opening.revives {
+            step.books.revival_failed(key, Failure::GivenUp(Box::new(refusal.clone())));
+        }
         return answer::give(step, &call.asker, channel, |token| compose::failure(token, &refusal));
     };
     match call.client().filter(|client| step.books.client(*client).is_some()) {
         Some(client) => {
-            let key = register(step, channel, client, &agent_id, (call.agent, opening));
+            let parked = opening.revives.and_then(|key| step.books.unpark(key));
+            let recipe = recipe(step, opening, &call.asker, parked.as_ref(), frame);
+            let place = (call.agent, channel);
+            let key = register(step, place, client, (&agent_id, opening), recipe);
+            let is_revival = matches!(call.asker, Asker::Revival(_));
+            if !is_revival {
+                step.books.attach(client, key);
+                step.books.adopt_calls(key, client);
+            }
             begin_transcript(step, key, replay, opening, frame);
             forward_opened(step, key, &call, frame);
             after_opened(step, key, &agent_id, opening);
+            let opened = (opening, frame.body_bytes());
+            match parked {
+                Some(row) => revive::opened(step, key, row, opened),
+                None => revive::joined(step, client, key, opened),
+            }
+            if opening.restores().is_none() && opening.revives.is_some() {
+                revive::remember_pair(step, key);
+            }
+            experience::of_success(step, channel, opening);
         }
         // No client waits for the session any more: it must not live on unseen.
         None => {
@@ -97,6 +130,27 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             close_unseen(step, channel, id, &agent_id);
         }
     }
+}
+
+/// The recipe of a session that was opened; `None`: sessions of its agent are not brought back.
+fn recipe(
+    step: &Step<'_>,
+    opening: &Opening,
+    asker: &Asker,
+    parked: Option<&Parked>,
+    frame: &Frame,
+) -> Option<Box<Recipe>> {
+    if let (Asker::Revival(_), Some(row)) = (asker, parked) {
+        return Some(row.recipe.clone());
+    }
+    let config = step.books.client(asker.client()?).map(|row| &step.books.agent(row.agent).config);
+    if config.is_none_or(|config| config.restore == Restore::None) {
+        return None;
+    }
+    let mut recipe = Recipe::new(opening.params.clone(), opening.kind != OpenKind::New);
+    recipe.settings = opening.replayed.settings.clone();
+    recipe.settings.tell_all(&Told::in_result(&frame.body_bytes()));
+    Some(Box::new(recipe)).filter(|recipe| recipe.is_kept())
 }
 
 /// Ends the sub-agents that the replay of a session has announced which is not restored.
@@ -115,15 +169,23 @@ fn name_on(step: &Step<'_>, channel: ChannelId, agent_id: &str) -> Option<Name> 
 
 fn register(
     step: &mut Step<'_>,
-    channel: ChannelId,
+    (agent, channel): (AgentId, ChannelId),
     client: ClientId,
-    agent_id: &str,
-    (agent, opening): (AgentId, &Opening),
+    (agent_id, opening): (&str, &Opening),
+    recipe: Option<Box<Recipe>>,
 ) -> SessionKey {
     let now = step.now;
-    let public = match name_on(step, channel, agent_id) {
+    let revived = opening.public_id.clone().filter(|_| opening.revives.is_some());
+    let named = name_on(step, channel, agent_id);
+    let public = match (revived, named) {
+        (Some(public), named) => {
+            if let Some(Name::Passing(passing)) = named {
+                step.books.remove_passing(passing);
+            }
+            public
+        }
         // Its client knows it under a passing id already, unless it restores it under another.
-        Some(Name::Passing(passing)) => {
+        (None, Some(Name::Passing(passing))) => {
             let is_its = step.books.clients_of_passing(passing).contains(&client);
             let other = step.books.public_id(agent, channel, opening, agent_id);
             let row = step.books.remove_passing(passing).filter(|_| is_its);
@@ -137,8 +199,11 @@ fn register(
             let restored = opening.restores().and(opening.public_id.clone());
             restored.or(named).unwrap_or(other)
         }
-        _ => step.books.public_id(agent, channel, opening, agent_id),
+        (None, _) => step.books.public_id(agent, channel, opening, agent_id),
     };
+    if opening.restores().is_none() {
+        park::supplanted(step, agent, agent_id);
+    }
     // Calls that wait in a tombstone of that id are answered: the id is live again.
     close_call::flush_tombstone(step, channel, agent_id, false);
     if let Some(row) = step.books.channel_mut(channel) {
@@ -150,10 +215,9 @@ fn register(
     let (place, agent_id) = ((agent, channel), agent_id.into());
     let cwd = step.books.directory(channel, &opening.cwd);
     let mut session = Session::new(key, place, (public, agent_id), cwd, now);
-    session.servers = opening.servers;
+    (session.servers, session.recipe) = (opening.servers, recipe);
+    session.loaded_at = (opening.kind == OpenKind::Load).then_some(now);
     step.books.add_session(session);
-    step.books.attach(client, key);
-    step.books.adopt_calls(key, client);
     key
 }
 
@@ -177,17 +241,30 @@ fn begin_transcript(
 }
 
 fn forward_opened(step: &mut Step<'_>, key: SessionKey, call: &Call, frame: &Frame) {
-    let Asker::Client(client, token) = &call.asker else { return step.books.absent(key) };
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (id, channel) = (session.id.to_string(), session.channel);
-    let place = frame.find(&["sessionId"]).filter(|_| session.is_aliased());
-    let edit = place.map(|place| (place, Bytes::from(quoted(&id))));
-    let outgoing = match edit {
-        Some(edit) => with_edits(frame, Some(token.clone()), vec![edit]),
-        None => frame.with_id(token.clone()),
+    let Some(opening) = call.opening() else { return step.books.absent(key) };
+    if let Asker::Client(client, token) = &call.asker {
+        let place = frame.find(&["sessionId"]);
+        let outgoing = match place.filter(|_| session.is_aliased()) {
+            // The client has asked for a restore, whose result names no session.
+            _ if opening.revives.is_some() => {
+                let result =
+                    frame.body().map(|body| splice::without(frame.bytes(), body, "sessionId"));
+                compose::success(token, &result.unwrap_or_default())
+            }
+            Some(place) => {
+                let edit = (place, Bytes::from(quoted(&id)));
+                with_edits(frame, Some(token.clone()), vec![edit])
+            }
+            None => frame.with_id(token.clone()),
+        };
+        step.send_to_client(*client, channel, outgoing);
+    }
+    let how = match call.asker {
+        Asker::Revival(_) => "brought back",
+        Asker::Client(..) | Asker::Nobody => opening.kind.participle(),
     };
-    step.send_to_client(*client, channel, outgoing);
-    let how = call.opening().map_or(OpenKind::New, |opening| opening.kind).participle();
     step.outgoing.measures.open.observe(step.now.since(call.asked_at));
     step.publish(Notice::SessionOpened { session: key, id, channel, how });
 }
@@ -275,7 +352,12 @@ pub fn unreadable(step: &mut Step<'_>, channel: ChannelId, id: CallId, refusal: 
 /// Refuses an open that has timed out. The agent may still answer: a session that
 /// it opens then is closed again.
 pub fn timed_out(step: &mut Step<'_>, id: CallId, refusal: &Refusal) {
+    let opening = step.books.call(id).and_then(Call::opening);
+    let revives = opening.and_then(|opening| opening.revives);
     let asker = step.books.disown_call(id);
+    if let Some(key) = revives {
+        step.books.revival_failed(key, Failure::GivenUp(Box::new(refusal.clone())));
+    }
     let Some(call) = step.books.mark_overdue(id, asker.client()) else {
         return step.books.absent(id);
     };

@@ -15,8 +15,14 @@ use crate::bridge::step::Step;
 use crate::wire::FrameKind;
 
 /// Tells the attached clients that want it, and the log, that a session has ended. `failure`:
-/// what its channel failed with, if it did.
-pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: Option<&Refusal>) {
+/// what its channel failed with, if it did. `restorable`: whether it is parked.
+pub fn end(
+    step: &mut Step<'_>,
+    session: &Session,
+    reason: EndReason,
+    failure: Option<&Refusal>,
+    restorable: bool,
+) {
     let method =
         if reason.is_death() { "_drawbridge/session_died" } else { "_drawbridge/session_closed" };
     let exit = match failure {
@@ -27,7 +33,7 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
         session_id: &session.id,
         reason: reason.word(),
         exit,
-        restorable: false,
+        restorable,
         seq: session.seq,
     };
     for client in session.clients() {
@@ -35,7 +41,9 @@ pub fn end(step: &mut Step<'_>, session: &Session, reason: EndReason, failure: O
             step.books.absent(*client);
             continue;
         };
-        row.ended.remember(&session.id, Some(session.channel), LossReason::Ended(reason));
+        if !restorable {
+            row.ended.remember(&session.id, Some(session.channel), LossReason::Ended(reason));
+        }
         if is_told(step.books, *client) {
             step.send_to_client(*client, session.channel, compose::notification(method, &params));
         }

@@ -17,7 +17,9 @@ use crate::wire::{Frame, FrameKind};
 /// the open waits for that, within its own time. `false`: it passes to the client.
 pub fn begin(step: &mut Step<'_>, channel: ChannelId, id: CallId, refusal: &Frame) -> bool {
     let Some(call) = step.books.call(id) else { return false };
-    let is_waited_for = call.client().is_some_and(|client| step.books.client(client).is_some());
+    // No login is repeated for a session that the bridge brings back by itself.
+    let is_waited_for = matches!(&call.asker, Asker::Client(client, _)
+        if step.books.client(*client).is_some());
     let sent = call.sent_at().filter(|_| is_waited_for);
     let possible = call.opening().map(|opening| &opening.login);
     let (Some(RepeatLogin::Possible(request)), Some(sent)) = (possible, sent) else {

@@ -9,7 +9,7 @@ use crate::bridge::outgoing::{answer, send};
 use crate::bridge::refusal::Refusal;
 use crate::bridge::sessions::{echo, publish, question};
 use crate::bridge::step::Step;
-use crate::wire::Frame;
+use crate::wire::{Frame, FrameKind};
 
 /// Sends a client's `session/prompt`, or queues it behind a running turn.
 pub fn prompt(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) {
@@ -90,8 +90,16 @@ fn ended(step: &mut Step<'_>, key: SessionKey, prompt: &Call, answer: Option<&Fr
     let Some(session) = step.books.session_mut(key) else { return };
     (session.last_seen, session.heard_at) = (now, now);
     session.turn_ended(now);
+    let is_success = answer.is_some_and(|answer| answer.kind == FrameKind::Success);
+    let is_first = match &mut session.recipe {
+        Some(recipe) => is_success && !std::mem::replace(&mut recipe.has_record, true),
+        None => false,
+    };
     let is_private = session.is_private() && session.queue.is_empty();
     publish::turn_ended(step, key, prompt, answer.map(|frame| frame.kind));
+    if is_first {
+        step.books.keep_anew(key);
+    }
     if is_private {
         return;
     }

@@ -47,7 +47,12 @@ pub fn of_session(view: View<'_>, row: &Session) -> Fate {
         _ if row.clients().is_empty() => stays("sessions are not closed for being idle"),
         _ => match books.agent(row.agent).config.idle_policy {
             IdlePolicy::Detached => stays("a client is attached"),
-            IdlePolicy::All => stays("sessions with a client are not closed for being idle"),
+            IdlePolicy::Restorable if !books.is_safe_to_end(row) => {
+                stays("a client is attached, and it is not known that its agent can restore it")
+            }
+            IdlePolicy::Restorable | IdlePolicy::All => {
+                stays("sessions with a client are not closed for being idle")
+            }
         },
     }
 }

@@ -3,7 +3,7 @@
 use super::opt::{LOGS, Opt};
 use super::words::{
     AT_CAPACITY, BACKGROUND_WORK, EXTENSION_EVENTS, IDLE_POLICY, LOG_FORMAT, PERMISSION_POLICY,
-    PROMPT_QUEUE, SHARE,
+    PROMPT_QUEUE, RESTORE, SHARE,
 };
 #[cfg(feature = "otel")]
 use crate::cli::address_kinds::Collector;
@@ -66,14 +66,31 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "idle-policy", RUN_SERVE, IDLE_SESSIONS, IDLE_POLICY => config.agent.idle_policy,
-        "Sessions that may be closed for being idle. detached: those without a client. all: those \
-         with a client too; what their agent does not store is lost"
+        "Sessions that may be closed for being idle. detached: those without a client. restorable: \
+         those with a client too, if it is known that their next message brings them back. all: \
+         every one; what their agent does not store is lost"
+    ),
+    option!(
+        "restore", RUN_SERVE, IDLE_SESSIONS, RESTORE => config.agent.restore,
+        "Way in which an agent that has ended brings a session back. auto: one that it offers; a \
+         session is closed for being idle only if that way has succeeded before. resume, load: by \
+         session/resume or session/load, which then need not have succeeded before. none: no \
+         session is brought back"
+    ),
+    option!(
+        "max-parked-sessions", RUN_SERVE, IDLE_SESSIONS, Count => config.limits.parked.rows,
+        "Most sessions that are kept to be brought back. Those without a client give way first, \
+         then the oldest"
+    ),
+    option!(
+        "parked-bytes", RUN_SERVE, IDLE_SESSIONS, Bytes { at_least: 0 } => config.limits.parked.bytes,
+        "Size of all that is kept of these sessions. One that takes more than 256 KiB is not kept"
     ),
     option!(
         "background-work", RUN_SERVE, IDLE_SESSIONS, BACKGROUND_WORK => config.agent.background_work,
         "Effect of processes that a turn started and that still run. keep: the session is not \
-         closed for being idle while a client is attached. ignore: none. No effect without \
-         --idle-policy all"
+         closed for being idle while a client is attached. ignore: none. No effect with \
+         --idle-policy detached"
     ),
     option!(
         "channel-idle-timeout-ms", RUN_SERVE, CHANNELS, LIMIT => config.agent.channel_idle_timeout,

@@ -5,7 +5,8 @@
 //! left can be written down as a literal; see [`regressions`](super::regressions).
 
 use drawbridge::bridge::config::{
-    AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue, Share,
+    AtCapacity, BackgroundWork, ExtensionEvents, IdlePolicy, PermissionPolicy, PromptQueue,
+    Restore, Share,
 };
 use drawbridge::bridge::time::Limit;
 use drawbridge::bridge::{Config, ShutdownCause};
@@ -194,6 +195,8 @@ pub enum Step {
 /// The limits that the histories vary; all of them short.
 pub fn plain() -> Config {
     let mut config = Config::default();
+    // `tests/bridge/revivals` has histories of sessions that are brought back.
+    config.agent.restore = Restore::None;
     config.agent.channel_idle_timeout = Limit::After(500);
     config.agent.session_idle_timeout = Limit::After(300);
     config.agent.attached_idle_timeout = Limit::After(600);

@@ -442,6 +442,10 @@ impl World {
             | Effect::NoteFiles(_)
             | Effect::Keep { .. }
             | Effect::Forget { .. }
+            | Effect::Attached { .. }
+            | Effect::Recall { .. }
+            | Effect::Experienced { .. }
+            | Effect::RememberPair { .. }
             | Effect::NoAgent { .. }
             | Effect::Publish(_)
             | Effect::Exit { .. } => {}

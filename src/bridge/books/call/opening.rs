@@ -1,8 +1,11 @@
 //! The opening of a session: the purpose of a new, load, resume or fork.
 
+use bytes::Bytes;
+
 use crate::bridge::books::call::open_kind::OpenKind;
 use crate::bridge::books::call::sent_at::SentAt;
-use crate::bridge::id::PassingKey;
+use crate::bridge::id::{PassingKey, SessionKey};
+use crate::bridge::settings::Settings;
 use crate::wire::Frame;
 
 /// A session that is being opened.
@@ -21,11 +24,26 @@ pub struct Opening {
     pub servers: usize,
     /// A hash of each part of the request that tells what the session works with, by its name.
     pub opened_with: [(&'static str, u64); 2],
+    /// Its params, as JSON text.
+    pub params: Bytes,
+    /// The parked session that it brings back.
+    pub revives: Option<SessionKey>,
+    /// The part of the replay that the bridge must know.
+    pub replayed: Replayed,
     /// Whether it may be sent again behind a repeated login.
     pub login: RepeatLogin,
     /// The sub-agents that the replay of a restored session has announced: they come to
     /// belong to it.
     pub children: Vec<PassingKey>,
+}
+
+/// The part of the replay of a conversation that the bridge must know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replayed {
+    /// Whether a part of the history was in it.
+    pub has_history: bool,
+    /// The settings that it has told.
+    pub settings: Settings,
 }
 
 /// Whether an open may be sent again behind a repeated login, once for each process.
@@ -45,6 +63,28 @@ pub enum RepeatLogin {
 }
 
 impl Opening {
+    /// The opening of a conversation that the agent and the client know by these ids, of which no
+    /// more is known.
+    pub fn of(
+        kind: OpenKind,
+        (agent_id, public_id): (Option<Box<str>>, Option<Box<str>>),
+        cwd: Box<str>,
+    ) -> Opening {
+        Opening {
+            kind,
+            agent_id,
+            public_id,
+            cwd,
+            servers: 0,
+            opened_with: [("", 0); 2],
+            params: Bytes::new(),
+            revives: None,
+            replayed: Replayed::default(),
+            login: RepeatLogin::Unsent,
+            children: Vec::new(),
+        }
+    }
+
     /// The agent's id of the conversation that is restored. `None`: the session is new or
     /// a copy, and only the answer tells its id.
     pub fn restores(&self) -> Option<&str> {

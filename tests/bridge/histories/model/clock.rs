@@ -46,7 +46,7 @@ impl Model {
             return Err("there is no reaper".to_owned());
         }
         let attached = match self.config.agent.idle_policy {
-            IdlePolicy::Detached => never,
+            IdlePolicy::Detached | IdlePolicy::Restorable => never,
             IdlePolicy::All => self.config.agent.attached_idle_timeout.zero_is_never(),
         };
         let first = [detached, attached]
@@ -220,7 +220,7 @@ impl Model {
             }
             (false, _) => detached,
             (true, IdlePolicy::All) => self.config.agent.attached_idle_timeout.zero_is_never(),
-            (true, IdlePolicy::Detached) => return Ok(()),
+            (true, IdlePolicy::Detached | IdlePolicy::Restorable) => return Ok(()),
         };
         let is_busy = self.is_busy(place) || self.may_work_in(place);
         if detached == Limit::Never || limit == Limit::Never || is_busy {

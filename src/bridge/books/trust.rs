@@ -1,0 +1,131 @@
+//! The trust in an agent to bring a session back in another process, for each of its versions.
+//!
+//! An agent that offers to restore sessions may lose the stored record all the same. So a session
+//! is ended by choice only if a restore of the same version has succeeded before.
+
+use std::collections::BTreeMap;
+
+use crate::bridge::books::channel::Capabilities;
+use crate::bridge::config::Restore;
+use crate::bridge::restore::{Experience, Record, Replay, Way};
+
+/// The trust in one agent.
+#[derive(Clone, Debug, Default)]
+pub struct Trust(BTreeMap<Box<str>, Record>);
+
+impl Trust {
+    /// The experience with a version.
+    pub fn record(&self, version: &str) -> Record {
+        self.0.get(version).copied().unwrap_or_default()
+    }
+
+    /// Notes what is known of a version from elsewhere; what was seen here counts more.
+    pub fn recall(&mut self, version: &str, record: Record) {
+        self.0.entry(version.into()).or_insert(record);
+    }
+
+    /// Notes an experience; says whether it is new.
+    pub fn note(&mut self, version: &str, way: Way, experience: Experience) -> bool {
+        self.0.entry(version.into()).or_default().note(way, experience)
+    }
+
+    /// Notes when a version replays the history in a load; says whether that is new. One that has
+    /// done so late may do so again.
+    pub fn note_replay(&mut self, version: &str, replay: Replay) -> bool {
+        let known = &mut self.0.entry(version.into()).or_default().replay;
+        let is_new = *known != replay && *known != Replay::AfterAnswer;
+        if is_new {
+            *known = replay;
+        }
+        is_new
+    }
+
+    /// The way in which sessions of this version are brought back, if its agent offers these
+    /// capabilities; `None`: they are not.
+    pub fn way(&self, version: &str, offered: Capabilities, restore: Restore) -> Option<Way> {
+        let record = self.record(version);
+        let is_offered = |way: &Way| match way {
+            Way::Resume => offered.resume,
+            Way::Load => offered.load,
+        };
+        let is_meant = |way: &Way| match restore {
+            Restore::Auto => record.with(*way) != Experience::Refused,
+            Restore::Resume => *way == Way::Resume,
+            Restore::Load => *way == Way::Load,
+            Restore::None => false,
+        };
+        let ways = || Way::ALL.into_iter().filter(is_offered).filter(is_meant);
+        ways().find(|way| record.with(*way) == Experience::Succeeded).or_else(|| ways().next())
+    }
+
+    /// Whether sessions of this version may be ended by choice, because it is known that they can
+    /// be brought back in this way. A person who names the way vouches for it.
+    pub fn is_proven(&self, version: &str, way: Way, restore: Restore) -> bool {
+        restore != Restore::Auto || self.record(version).with(way) == Experience::Succeeded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: Capabilities = Capabilities {
+        load: true,
+        resume: true,
+        fork: false,
+        list: false,
+        close: true,
+        delete: false,
+        status: false,
+    };
+    const LOAD: Capabilities = Capabilities { resume: false, ..BOTH };
+    const NEITHER: Capabilities = Capabilities { load: false, ..LOAD };
+
+    fn trust(resume: Experience, load: Experience) -> Trust {
+        let mut trust = Trust::default();
+        trust.recall("1", Record { resume, load, ..Record::default() });
+        trust
+    }
+
+    #[test]
+    fn the_way_is_one_that_is_offered_and_was_not_refused_and_rather_one_that_succeeded() {
+        use Experience::{None as Nothing, Refused, Succeeded};
+        for (resume, load, offered, expected) in [
+            (Nothing, Nothing, BOTH, Some(Way::Resume)),
+            (Nothing, Succeeded, BOTH, Some(Way::Load)),
+            (Succeeded, Succeeded, BOTH, Some(Way::Resume)),
+            (Refused, Nothing, BOTH, Some(Way::Load)),
+            (Refused, Refused, BOTH, None),
+            (Succeeded, Nothing, LOAD, Some(Way::Load)),
+            (Nothing, Refused, LOAD, None),
+            (Succeeded, Succeeded, NEITHER, None),
+        ] {
+            let way = trust(resume, load).way("1", offered, Restore::Auto);
+            assert_eq!(way, expected, "{resume:?} {load:?} {offered:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_may_name_the_way() {
+        let trust = trust(Experience::Refused, Experience::None);
+        assert_eq!(trust.way("1", BOTH, Restore::Resume), Some(Way::Resume));
+        assert_eq!(trust.way("1", BOTH, Restore::Load), Some(Way::Load));
+        assert_eq!(trust.way("1", LOAD, Restore::Resume), None);
+        assert_eq!(trust.way("1", BOTH, Restore::None), None);
+        assert!(trust.is_proven("1", Way::Load, Restore::Load));
+        assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
+    }
+
+    #[test]
+    fn what_is_known_of_one_version_says_nothing_of_another_and_a_refusal_stays() {
+        let mut trust = Trust::default();
+        assert!(trust.note("1", Way::Load, Experience::Succeeded));
+        assert!(!trust.note("1", Way::Load, Experience::Succeeded));
+        trust.recall("1", Record::default());
+        assert!(trust.is_proven("1", Way::Load, Restore::Auto));
+        assert!(!trust.is_proven("2", Way::Load, Restore::Auto));
+        assert!(trust.note("1", Way::Load, Experience::Refused));
+        assert!(!trust.note("1", Way::Load, Experience::Succeeded));
+        assert_eq!(trust.way("1", LOAD, Restore::Auto), None);
+    }
+}

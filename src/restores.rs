@@ -1,0 +1,246 @@
+//! The memory of restores: a small file in the state directory, which all bridges of the user share.
+//!
+//! It holds no content of a conversation. One JSON object a line says either what is known of a
+//! version of an agent that restores sessions, or that an agent knows a session by another id than
+//! clients do. Lines are added under a lock; of two about the same thing the later one counts. When
+//! the file has grown too large it is written anew.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use indexmap::IndexMap;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use serde::{Deserialize, Serialize};
+
+use crate::bridge::MAX_PAIRS;
+use crate::bridge::restore::{Pair, Record};
+use crate::user_files::Directory;
+use crate::wire::json::written;
+
+/// The name of the file.
+const NAME: &str = "restores.jsonl";
+
+/// The name under which it is written anew.
+const NEW: &str = "restores.jsonl.new";
+
+/// The size from which it is written anew, in bytes.
+const LARGE: u64 = 2 << 20;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// What is known of a version of an agent.
+    Agent {
+        /// Its name and version, as it gives them.
+        version: Box<str>,
+        #[serde(flatten)]
+        record: Record,
+    },
+    /// A session that was opened anew.
+    Pair {
+        /// The name of the agent in the configuration.
+        agent: Box<str>,
+        #[serde(flatten)]
+        pair: Pair,
+        /// When it was opened anew (ms since the epoch).
+        at: u64,
+    },
+}
+
+/// The memory of restores.
+#[derive(Clone, Debug)]
+pub struct RestoreMemory {
+    /// The state directory; `None`: nothing is remembered beyond this bridge.
+    state: Option<PathBuf>,
+}
+
+impl RestoreMemory {
+    /// The memory in a state directory.
+    pub fn in_state(state: Option<PathBuf>) -> RestoreMemory {
+        RestoreMemory { state }
+    }
+
+    /// The record of a version of an agent; `None`: nothing is known of it.
+    pub fn record(&self, version: &str) -> Option<Record> {
+        let lines = self.lines().into_iter().rev();
+        lines
+            .filter_map(|line| match line {
+                Line::Agent { version: its, record } if *its == *version => Some(record),
+                _ => None,
+            })
+            .next()
+    }
+
+    /// The pairs of an agent, the oldest first.
+    pub fn pairs(&self, agent: &str) -> Vec<Pair> {
+        let pairs = self.lines().into_iter().filter_map(|line| match line {
+            Line::Pair { agent: its, pair, .. } if *its == *agent => Some(pair),
+            _ => None,
+        });
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.drain(..pairs.len().saturating_sub(MAX_PAIRS));
+        pairs
+    }
+
+    /// Remembers what is known of a version of an agent. One that has no name cannot be told from
+    /// others.
+    pub fn note(&self, version: &str, record: Record) {
+        if !version.is_empty() {
+            self.add(&Line::Agent { version: version.into(), record });
+        }
+    }
+
+    /// Remembers that an agent knows a session by another id than clients do.
+    pub fn remember_pair(&self, agent: &str, pair: Pair) {
+        self.add(&Line::Pair { agent: agent.into(), pair, at: now() });
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let Some(state) = &self.state else { return Vec::new() };
+        let read = || -> io::Result<Vec<Line>> {
+            let directory = Directory::own_existing(state)?;
+            let file = directory.open_file(OsStr::new(NAME), OFlag::O_RDONLY)?;
+            Ok(lines_of(&text_of(&file)?))
+        };
+        // Without the file nothing is known.
+        read().unwrap_or_default()
+    }
+
+    fn add(&self, line: &Line) {
+        let Some(state) = &self.state else { return };
+        let added = Directory::own(state).and_then(|directory| add(&directory, line));
+        if let Err(error) = added {
+            tracing::warn!("what was learned of an agent could not be remembered: {error}");
+        }
+    }
+}
+
+fn add(directory: &Directory, line: &Line) -> io::Result<()> {
+    let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT;
+    let mut file = locked(directory, flags)?;
+    // A line that was cut by a crash must not swallow this one.
+    file.write_all(&[b"\n", &written(line)[..], b"\n"].concat())?;
+    if file.metadata()?.len() > LARGE {
+        let mut new = directory
+            .open_file(OsStr::new(NEW), OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC)?;
+        for line in condensed(lines_of(&text_of(&file)?)) {
+            new.write_all(&[&written(&line)[..], b"\n"].concat())?;
+        }
+        directory.rename(OsStr::new(NEW), OsStr::new(NAME))?;
+    }
+    Ok(())
+}
+
+/// The file, under its lock. Another bridge may write it anew meanwhile.
+fn locked(directory: &Directory, flags: OFlag) -> io::Result<Flock<File>> {
+    loop {
+        let file = directory.open_file(OsStr::new(NAME), flags)?;
+        let file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        if directory.leads_to(OsStr::new(NAME), &file.metadata()?) {
+            return Ok(file);
+        }
+    }
+}
+
+/// The end of a file, from the first whole line there.
+fn text_of(mut file: &File) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(2 * LARGE)))?;
+    let mut text = Vec::new();
+    file.take(2 * LARGE).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The lines of a text. One that this version does not know says nothing to it.
+fn lines_of(text: &[u8]) -> Vec<Line> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The lines that still count.
+fn condensed(lines: Vec<Line>) -> Vec<Line> {
+    let mut agents = IndexMap::new();
+    let mut pairs = IndexMap::new();
+    for line in lines {
+        match &line {
+            Line::Agent { version, .. } => drop(agents.insert(version.clone(), line)),
+            Line::Pair { agent, pair, .. } => {
+                let key = (agent.clone(), pair.known_as.clone());
+                pairs.shift_remove(&key);
+                pairs.insert(key, line);
+            }
+        }
+    }
+    let old = pairs.len().saturating_sub(MAX_PAIRS);
+    agents.into_values().chain(pairs.into_values().skip(old)).collect()
+}
+
+#[allow(clippy::disallowed_methods)] // the date is for a person who reads the file
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::restore::Experience;
+
+    fn record(load: Experience) -> Record {
+        Record { load, ..Record::default() }
+    }
+
+    fn pair(known_as: &str, agent_id: &str) -> Pair {
+        Pair { known_as: known_as.into(), agent_id: agent_id.into(), cwd: "/w".into() }
+    }
+
+    #[test]
+    fn the_last_word_counts_and_is_found_by_another_bridge() {
+        let name = format!("drawbridge-restores-{}", std::process::id());
+        let state = std::env::temp_dir().join(name);
+        let memory = RestoreMemory::in_state(Some(state.clone()));
+        assert_eq!(memory.record("a 1"), None);
+        memory.note("a 1", record(Experience::Succeeded));
+        memory.note("a 1", record(Experience::Refused));
+        memory.note("", record(Experience::Succeeded));
+        memory.remember_pair("a", pair("old", "new"));
+        let other = RestoreMemory::in_state(Some(state.clone()));
+        assert_eq!(other.record("a 1"), Some(record(Experience::Refused)));
+        assert_eq!((other.record("a 2"), other.record("")), (None, None));
+        assert_eq!(other.pairs("a"), [pair("old", "new")]);
+        assert!(other.pairs("b").is_empty());
+        // What is no line of this version, or was cut, hides nothing.
+        let mut file = File::options().append(true).open(state.join(NAME)).unwrap();
+        file.write_all(b"{\"later\":{}}\n{\"agent\":{\"ver").unwrap();
+        memory.note("a 2", record(Experience::Succeeded));
+        assert_eq!(other.record("a 2"), Some(record(Experience::Succeeded)));
+        std::fs::remove_dir_all(state).unwrap();
+    }
+
+    #[test]
+    fn without_a_state_directory_nothing_is_remembered() {
+        let memory = RestoreMemory::in_state(None);
+        memory.note("a 1", record(Experience::Succeeded));
+        assert_eq!(memory.record("a 1"), None);
+    }
+
+    #[test]
+    fn of_a_large_file_what_counts_is_kept() {
+        let agent = |load| Line::Agent { version: "a".into(), record: record(load) };
+        let pair = |known_as: usize, agent_id: &str| Line::Pair {
+            agent: "a".into(),
+            pair: pair(&known_as.to_string(), agent_id),
+            at: 0,
+        };
+        let mut lines = vec![agent(Experience::Succeeded), pair(0, "first")];
+        lines.extend((0..=MAX_PAIRS).map(|number| pair(number, "second")));
+        lines.push(agent(Experience::Refused));
+        let kept = condensed(lines);
+        assert_eq!(kept.len(), MAX_PAIRS + 1);
+        assert_eq!(kept[0], agent(Experience::Refused));
+        assert_eq!(kept[1], pair(1, "second"));
+    }
+}
