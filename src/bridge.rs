@@ -87,7 +87,7 @@ use books::call::OpenKind;
 use books::channel::{Channel, ChannelState};
 use books::phase::Phase;
 use books::tenure::Leaving;
-use channels::{backpressure, liveness, retirement, start, stop};
+use channels::{backpressure, liveness, pressure, retirement, start, stop};
 use measures::Measures;
 use routing::{connection, from_agent, from_client};
 use sessions::reaper;
@@ -185,6 +185,7 @@ impl Bridge {
                 reaper::surveyed(step, channel, processes);
                 liveness::surveyed(step, channel, worked);
             }
+            Event::Weighed { bytes, stalls } => pressure::weighed(step, bytes, stalls),
             Event::LoopLate { millis } => step.books.give_back(millis, step.now),
             Event::HostPaused { millis } => {
                 if step.books.host_paused(millis, step.now) {

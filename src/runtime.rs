@@ -369,6 +369,7 @@ impl Loop {
                 let agent = self.children.pid(channel);
                 self.handle_event(children::survey::event(channel, found, agent, &self.clock));
             }
+            Input::Weighed(bytes, stalls) => self.handle_event(Event::Weighed { bytes, stalls }),
             #[cfg(target_os = "linux")]
             Input::FromKeeper(channel, report) => {
                 if let Some(event) = self.children.reported(channel, report, &mut self.tasks) {

@@ -30,6 +30,7 @@ pub mod fence;
 pub mod handles;
 pub mod held_frames;
 pub mod id_set;
+pub mod memory;
 pub mod numbers;
 pub mod open_questions;
 pub mod pairs;
@@ -62,6 +63,7 @@ pub mod touched_rows;
 pub mod transcript;
 pub mod trust;
 pub mod under_way;
+pub mod wear;
 pub mod when_due;
 pub mod whom_to_ask;
 pub mod whose;
@@ -77,6 +79,7 @@ use crate::bridge::books::channel::{Channel, ChannelState, Said};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::deadlines::{Deadlines, Due};
 use crate::bridge::books::id_set::Ids;
+use crate::bridge::books::memory::Memory;
 use crate::bridge::books::numbers::Numbers;
 use crate::bridge::books::parked::ParkedSessions;
 use crate::bridge::books::passing::PassingId;
@@ -131,6 +134,7 @@ pub struct Books {
     deadlines: Deadlines,
     replay_sum: ReplaySum,
     tenure: Tenure,
+    memory: Memory,
     earlier: EarlierBridges,
     /// The histories that agents replay now, by the loads that asked for them.
     replays: BTreeMap<CallId, Box<Transcript>>,
@@ -166,6 +170,7 @@ impl Books {
             deadlines: Deadlines::default(),
             replay_sum: ReplaySum::default(),
             tenure: Tenure::default(),
+            memory: Memory::default(),
             earlier: EarlierBridges::default(),
             replays: BTreeMap::new(),
             touched: Touched::default(),

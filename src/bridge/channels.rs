@@ -8,6 +8,7 @@ pub mod home;
 pub mod liveness;
 pub mod obstacle;
 pub mod placement;
+pub mod pressure;
 pub mod retirement;
 pub mod set_up_replay;
 pub mod start;

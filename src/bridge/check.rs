@@ -244,7 +244,7 @@ fn wake_up(books: &Books) -> Result<(), String> {
     let sessions = books.sessions().keys().map(|key| Due::Session(*key));
     let rows = channels.chain(silent).chain(calls).chain(questions).chain(sessions);
     let slow = books.clients().keys().map(|id| Due::Slow(*id));
-    for due in rows.chain(slow).chain([Due::Tenure, Due::Shutdown]) {
+    for due in rows.chain(slow).chain([Due::Memory, Due::Tenure, Due::Shutdown]) {
         let (Some(at), bound) = (books.deadline(due), books.bound(due)) else {
             continue;
         };

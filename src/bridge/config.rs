@@ -24,6 +24,9 @@ pub struct Limits {
     pub max_sessions: usize,
     /// The treatment of an open that would exceed `max_sessions`.
     pub at_capacity: AtCapacity,
+    /// The resident memory of all agent trees together from which idle ones end, in MiB; 0: no
+    /// limit.
+    pub memory_high_mb: usize,
     /// Channels, starting, live and dying together; 0: no limit.
     pub max_channels: usize,
     /// Whether an agent is started before a client asks for one.
@@ -66,8 +69,16 @@ pub struct AgentConfig {
     pub name: String,
     /// How long a channel without work is kept; 0 stops it at once.
     pub channel_idle_timeout: Limit,
-    /// The age from which a channel gets no new sessions.
+    /// The age at which a channel is replaced: it gets no new sessions, and those that it has move
+    /// on as soon as they can.
     pub channel_max_age: Limit,
+    /// The number of sessions after which a channel is replaced so; 0: no limit.
+    pub channel_max_sessions: usize,
+    /// The age from which a channel that runs a fetched package gets no new sessions. The sessions
+    /// that it has stay.
+    pub package_max_age: Limit,
+    /// How long a channel that takes no new sessions may have some that could move on.
+    pub drain_timeout: Limit,
     /// How long an idle session without a client lives; 0 and `never`: never reaped.
     pub session_idle_timeout: Limit,
     /// The same for a session with a client attached, where the policy allows it.
@@ -121,6 +132,7 @@ impl Default for Limits {
             session_reap_interval: Limit::After(60_000),
             max_sessions: 0,
             at_capacity: AtCapacity::Evict,
+            memory_high_mb: 0,
             max_channels: 0,
             preheat: false,
             max_queued_prompts: 8,
@@ -163,6 +175,9 @@ impl Default for AgentConfig {
             name: "agent".to_owned(),
             channel_idle_timeout: Limit::After(600_000),
             channel_max_age: Limit::Never,
+            channel_max_sessions: 0,
+            package_max_age: Limit::Never,
+            drain_timeout: Limit::After(600_000),
             session_idle_timeout: Limit::After(1_800_000),
             attached_idle_timeout: Limit::After(7_200_000),
             idle_policy: IdlePolicy::Detached,

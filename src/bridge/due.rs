@@ -3,7 +3,7 @@
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::channels::{liveness, set_up_replay, stop, waiting};
+use crate::bridge::channels::{liveness, pressure, retirement, set_up_replay, stop, waiting};
 use crate::bridge::id::{CallId, ChannelId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
@@ -27,6 +27,7 @@ pub fn act(step: &mut Step<'_>, due: Due) {
         Due::Silence(id) => liveness::ask_survey(step, id),
         Due::Slow(id) => connection::slow(step, id),
         Due::Orphan(id) => shutdown::orphaned(step, id),
+        Due::Memory => pressure::weigh(step),
         Due::Tenure => shutdown::asked(step, step.books.cause_of_end()),
         Due::Shutdown => shutdown::force(step),
     }
@@ -38,8 +39,10 @@ fn session_due(step: &mut Step<'_>, key: SessionKey) {
     if replay.is_some_and(|at| at <= step.now) {
         return reapply::replay_is_over(step, key);
     }
+    let moves_on = step.books.moves_on_at(session).is_some_and(|at| at <= step.now);
     match step.books.duty(session).filter(|(at, _)| *at <= step.now) {
         Some((_, duty)) => absence::fulfil(step, key, duty),
+        None if moves_on => reaper::move_on(step, key),
         None => reaper::reap(step, key),
     }
 }
@@ -49,6 +52,8 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
     let Some(agent) = step.books.agent_of_channel(id) else { return step.books.absent(id) };
     let limit = agent.config.initialize_timeout;
     let is_ending = step.books.is_ending();
+    let row = step.books.channel(id);
+    let is_worn_out = row.is_some_and(|row| step.books.is_worn_out(id, row, now));
     let Some(row) = step.books.channel_mut(id) else { return step.books.absent(id) };
     match &mut row.state {
         ChannelState::Starting { .. } if is_ending => stop::begin(step, id, StopReason::Shutdown),
@@ -64,6 +69,7 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
                 step.publish(Notice::HandshakeSlow { channel: id, after_ms });
             }
         }
+        ChannelState::Ready if is_worn_out => retirement::recycle(step, id),
         ChannelState::Ready => {
             let idle_for = row.clock.idle_since().map_or(0, |since| now.since(since));
             stop::begin(step, id, StopReason::Idle(idle_for));

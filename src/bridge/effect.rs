@@ -138,6 +138,8 @@ pub enum Effect {
     Resume(ChannelId),
     /// Look at the channel's process tree. Answered by `Surveyed`.
     Survey(ChannelId),
+    /// Look how much memory the process trees of all agents take. Answered by `Weighed`.
+    Weigh,
     /// All that a client has got is the failure of its `initialize`, which the bridge wrote:
     /// there is no agent for it.
     NoAgent {

@@ -130,6 +130,13 @@ pub enum Event {
         /// milliseconds to within 10; `None`: unknown.
         worked: Option<u64>,
     },
+    /// The answer to [`Effect::Weigh`](super::Effect::Weigh).
+    Weighed {
+        /// The resident memory of the process trees of all agents, in bytes.
+        bytes: u64,
+        /// Whether programs of this machine wait for memory.
+        stalls: bool,
+    },
     /// The bridge did not run for a few seconds, because the machine was too busy.
     LoopLate {
         /// The time since it last ran (ms).

@@ -215,6 +215,11 @@ pub enum Notice {
         limit: usize,
     },
     HostPaused,
+    /// The agents take more memory than they should, or programs of the machine wait for memory.
+    MemoryHigh {
+        bytes: u64,
+        stalls: bool,
+    },
     /// A client wanted a live session to work with other things, and it keeps its own.
     SessionKept {
         session: SessionKey,

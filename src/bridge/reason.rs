@@ -229,6 +229,10 @@ pub enum StopReason {
         /// The name of the variable.
         name: String,
     },
+    /// The channel has reached the age, or served the number of sessions, at which it is replaced.
+    WornOut,
+    /// It had no work, and the agents took too much memory.
+    MemoryPressure,
     /// The channel is older than this (ms), and its agent may have been updated since.
     TooOld(u64),
     /// The agent refused a needed setting of the set-up replay.
@@ -270,6 +274,8 @@ impl StopReason {
             StopReason::LoginElsewhere => "login_elsewhere",
             StopReason::AgentUpdated { .. } => "agent_updated",
             StopReason::DeadHandle { .. } => "dead_handle",
+            StopReason::WornOut => "recycled",
+            StopReason::MemoryPressure => "memory_pressure",
             StopReason::TooOld(_) => "too_old",
             StopReason::SettingsRefused => "settings_refused",
             StopReason::ClientGone => "client_gone",
@@ -327,6 +333,12 @@ impl fmt::Display for StopReason {
                 "it is older than {}, and its agent may have been updated since",
                 spelled(*millis)
             ),
+            StopReason::WornOut => f.write_str(
+                "it is replaced by a fresh one (--channel-max-age-ms, --channel-max-sessions)",
+            ),
+            StopReason::MemoryPressure => {
+                f.write_str("it had no work, and the agents took more memory than --memory-high-mb")
+            }
             StopReason::SettingsRefused => {
                 f.write_str("the agent refused provider settings that its other processes have")
             }

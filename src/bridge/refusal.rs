@@ -337,6 +337,7 @@ impl Refusal {
     /// The time after which the request may be tried again (ms), in `data.retryAfterMs`.
     pub const fn retry_after_ms(&self) -> Option<u64> {
         match self {
+            Refusal::SessionLimit { .. } | Refusal::ChannelLimit { .. } => Some(10_000),
             Refusal::SessionFenced { .. }
             | Refusal::AgentNotReading { .. }
             | Refusal::DaemonLost { session: None, .. }

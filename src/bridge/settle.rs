@@ -124,13 +124,16 @@ fn channel(step: &mut Step<'_>, id: ChannelId) {
     let Some(row) = step.books.channel(id) else { return step.books.absent(id) };
     match &row.state {
         // Only its work kept the draining channel.
-        ChannelState::Draining { reason } if is_idle => {
+        ChannelState::Draining { reason, .. } if is_idle => {
             let reason = reason.clone();
             return stop::begin(step, id, reason);
         }
+        ChannelState::Ready if step.books.is_worn_out(id, row, now) => {
+            return retirement::recycle(step, id);
+        }
         // With work, and without a wait for the agent, such a channel has no deadline.
         ChannelState::Ready | ChannelState::Draining { .. } | ChannelState::Spawned
-            if !is_idle && !is_waited_for =>
+            if !is_idle && !is_waited_for && !step.books.wears_out(row) =>
         {
             return;
         }

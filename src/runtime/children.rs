@@ -13,6 +13,7 @@ pub(super) mod keeper_process;
 mod keepers;
 pub(super) mod ledger;
 mod looks;
+mod memory;
 #[cfg(target_os = "linux")]
 mod orphans;
 mod program;

@@ -79,6 +79,7 @@ impl Loop {
                 Effect::Kill(channel) => self.children.kill(channel),
                 Effect::Pause(channel) => self.children.set_paused(channel, true),
                 Effect::Resume(channel) => self.children.set_paused(channel, false),
+                Effect::Weigh => self.children.weigh(&mut self.tasks),
                 Effect::Survey(channel) => self.children.survey(channel, &mut self.tasks),
                 Effect::NoAgent { client, sentence, cause } => {
                     self.without_agent(client, sentence, cause);

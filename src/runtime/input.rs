@@ -29,6 +29,8 @@ pub(super) enum Input {
     /// An agent closed its stdin or stdout `EXIT_DRAIN` ago, and may still run.
     StillRunning(ChannelId),
     Surveyed(ChannelId, Vec<ProcessEntry>),
+    /// The memory of all agent trees, in bytes, and whether programs of the machine wait for memory.
+    Weighed(u64, bool),
     /// A report of the keeper of a channel; `None`: the keeper is gone.
     #[cfg(target_os = "linux")]
     FromKeeper(ChannelId, Option<Report>),

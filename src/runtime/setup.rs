@@ -76,7 +76,7 @@ impl AgentSetup {
     pub(super) fn for_many_clients(mut self) -> AgentSetup {
         let runs_package = matches!(Runs::of(&self.command), Some(Runs::Package(_)));
         if runs_package && self.config.channel_max_age == Limit::Never {
-            self.config.channel_max_age = Limit::After(PACKAGE_AGE);
+            self.config.package_max_age = Limit::After(PACKAGE_AGE);
         }
         self
     }
@@ -102,7 +102,7 @@ mod tests {
         let age = |command: &str| {
             let command = command.split(' ').map(OsString::from).collect();
             let agent = AgentSetup { command, ..AgentSetup::default() };
-            agent.for_many_clients().config.channel_max_age
+            agent.for_many_clients().config.package_max_age
         };
         let day = Limit::After(86_400_000);
         assert_eq!(age("npx -y @x/agent"), day);

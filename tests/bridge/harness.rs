@@ -83,6 +83,8 @@ pub struct World {
     pub noted: Vec<ChannelId>,
     /// The sessions that the connections of clients were to remember (`true`) or to forget.
     pub kept: Vec<(ClientId, Box<str>, bool)>,
+    /// How often the memory of the agents was to be looked at.
+    pub weighings: usize,
     /// What the connections of clients were to keep of sessions that can be brought back.
     pub keepsakes: Vec<String>,
     /// The versions of agents that the core has asked about.
@@ -128,6 +130,7 @@ impl World {
             looked_for: Vec::new(),
             noted: Vec::new(),
             kept: Vec::new(),
+            weighings: 0,
             keepsakes: Vec::new(),
             recalled: Vec::new(),
             experience: Vec::new(),
@@ -419,6 +422,7 @@ impl World {
                     self.keepsakes.extend(keepsake.map(|kept| kept.text()));
                 }
                 Effect::Attached { .. } => {}
+                Effect::Weigh => self.weighings += 1,
                 Effect::Recall { agent, version } => self.recalled.push((agent, version)),
                 Effect::Experienced { version, record } => self.experience.push((version, record)),
                 Effect::RememberPair { pair, .. } => self.pairs.push(pair),

@@ -324,7 +324,7 @@ fn the_process_of_another_protocol_version_is_left_alone() {
 #[test]
 fn an_old_channel_gets_no_new_sessions_where_its_age_is_limited() {
     let mut world = World::with(|config| {
-        config.agent.channel_max_age = Limit::After(DAY);
+        config.agent.package_max_age = Limit::After(DAY);
         config.limits.session_reap_interval = Limit::Never;
         config.agent.channel_idle_timeout = Limit::Never;
     });
@@ -352,7 +352,7 @@ fn an_old_channel_gets_no_new_sessions_where_its_age_is_limited() {
 /// A client with a session on a channel that is too old for another one.
 fn too_old(change: impl FnOnce(&mut AgentConfig)) -> (World, ClientId, ChannelId) {
     let mut world = World::with(|config| {
-        config.agent.channel_max_age = Limit::After(DAY);
+        config.agent.package_max_age = Limit::After(DAY);
         config.limits.session_reap_interval = Limit::Never;
         change(&mut config.agent);
     });

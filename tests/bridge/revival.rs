@@ -4,5 +4,6 @@
 mod after;
 mod interleavings;
 mod kept;
+mod limits;
 mod settings;
 mod stories;

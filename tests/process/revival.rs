@@ -260,3 +260,54 @@ fn a_login_is_asked_of_the_client_that_waits() {
         goes_on(client, &session, 3);
     });
 }
+
+/// The agent gets its proof: a restore that a client asks for.
+fn prove(client: &mut Client) {
+    let stored = client.new_session();
+    client.turn(&stored, "say proof");
+    client.call_about("session/close", &stored);
+    assert!(client.restore("session/resume", &stored)["result"].is_object());
+    client.call_about("session/close", &stored);
+}
+
+#[test]
+fn when_a_newer_session_took_its_place() {
+    let options = ["--idle-policy", "restorable", "--max-sessions", "2"];
+    for_both(&options, &[], |client| {
+        prove(client);
+        let first = begun(client);
+        let second = begun(client);
+        let third = begun(client);
+        parked(client, &first, "evicted");
+        for session in [&first, &second, &third, &first] {
+            client.leftovers();
+            client.turn(session, "recall");
+        }
+        goes_on(client, &first, 4);
+    });
+}
+
+#[test]
+fn when_the_agents_take_too_much_memory() {
+    let options = ["--idle-policy", "restorable", "--memory-high-mb", "1"];
+    for_both(&options, &[], |client| {
+        prove(client);
+        let session = begun(client);
+        let agent = client.pid_of(&session);
+        parked(client, &session, "memory_pressure");
+        eventually("the end of the agent", || !is_alive(agent));
+        goes_on(client, &session, 3);
+    });
+}
+
+#[test]
+fn when_its_process_was_replaced() {
+    let options = ["--channel-max-age-ms", "1500", "--restore", "resume"];
+    for_both(&options, &[], |client| {
+        let session = begun(client);
+        let agent = client.pid_of(&session);
+        parked(client, &session, "recycled");
+        eventually("the end of the old agent", || !is_alive(agent));
+        goes_on(client, &session, 3);
+    });
+}

@@ -43,6 +43,8 @@ pub enum ChannelState {
     Draining {
         /// The reason.
         reason: StopReason,
+        /// Since when.
+        since: Moment,
     },
     /// The stop ladder runs.
     Stopping {
@@ -182,8 +184,8 @@ pub struct Channel {
     /// The working directory of all its sessions. `None`: no session was placed here yet,
     /// or sessions with different directories may share a channel (`Share::Agent`).
     pub shared_cwd: Option<Box<str>>,
-    /// Whether a session was ever opened here.
-    pub used: bool,
+    /// The number of sessions that were opened here.
+    pub opened: usize,
     /// Whether it was started for one session, which has ended the process that it was restored in
     /// before: no other one is placed here.
     pub is_for_one: bool,
@@ -291,7 +293,7 @@ impl Channel {
             origin,
             pool: None,
             shared_cwd: None,
-            used: false,
+            opened: 0,
             is_for_one: false,
             echoes: false,
             agent_version: Box::default(),

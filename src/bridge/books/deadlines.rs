@@ -31,6 +31,8 @@ pub enum Due {
     Orphan(ClientId),
     /// The grace of a slow client.
     Slow(ClientId),
+    /// The next look at the memory that the agents take.
+    Memory,
     /// The end of the bridge's tenure: nobody uses it.
     Tenure,
     /// The bound of the shutdown.

@@ -8,6 +8,7 @@ use crate::bridge::books::id_set::Ids;
 use crate::bridge::books::restoring::Restoring;
 use crate::bridge::books::transcript::Transcript;
 use crate::bridge::id::{AgentId, CallId, ChannelId, ClientId, PassingKey, QuestionId, SessionKey};
+use crate::bridge::reason::EndReason;
 use crate::bridge::recipe::Recipe;
 use crate::bridge::time::Moment;
 
@@ -95,7 +96,10 @@ pub enum Background {
     /// None was found, or was looked for.
     Unknown,
     /// A survey is under way that was asked for this session.
-    Asked,
+    Asked {
+        /// The reason for which the session is to end if there is none; `None`: that is found then.
+        then: Option<EndReason>,
+    },
     /// The last survey found some, or failed.
     Working {
         /// When its result came.

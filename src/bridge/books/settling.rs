@@ -138,6 +138,9 @@ impl Books {
         if is_unused || may_be_left {
             self.watch(Due::Tenure);
         }
+        if self.limits.memory_high_mb > 0 {
+            self.watch(Due::Memory);
+        }
     }
 
     /// Changes the limits. Every deadline may be another one.
@@ -154,6 +157,12 @@ impl Books {
         self.touched.rows.extend(self.questions.keys().map(|id| Due::Question(*id)));
         let clients = self.clients.keys();
         self.touched.rows.extend(clients.flat_map(|id| [Due::Orphan(*id), Due::Slow(*id)]));
+    }
+
+    /// Touches the sessions of a channel.
+    pub fn touch_sessions_on(&mut self, id: ChannelId) {
+        let sessions = self.channels.get(&id).into_iter().flat_map(|row| &row.sessions);
+        self.touched.sessions.extend(sessions.copied());
     }
 
     /// Touches the sessions of an agent: it has become known whether it can bring them back, so that

@@ -63,7 +63,7 @@ pub fn add_bob(books: &mut Books, agent: AgentId) {
 pub fn add_channel(books: &mut Books, agent: AgentId) -> ChannelId {
     let origin = Origin { environment: environment().id, home: Box::default() };
     let mut row = Channel::new(agent, origin, at(0));
-    (row.state, row.used) = (ChannelState::Ready, true);
+    (row.state, row.opened) = (ChannelState::Ready, 1);
     books.add_channel(row)
 }
 
@@ -300,7 +300,7 @@ fn a_channel_is_without_work_when_nothing_is_on_it_but_what_is_overdue() {
     assert!(idle(&books));
     books.channel_mut(channel).unwrap().leases.insert(ALICE);
     assert!(!idle(&books));
-    books.set_state(channel, ChannelState::Draining { reason: StopReason::Husks });
+    books.set_state(channel, ChannelState::Draining { reason: StopReason::Husks, since: at(0) });
     assert!(idle(&books), "a lease does not keep what drains");
 }
 

@@ -12,6 +12,7 @@ use crate::bridge::books::session::{Background, Session};
 use crate::bridge::config::IdlePolicy;
 use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::{AgentId, CallId, ChannelId, PoolId, QuestionId};
+use crate::bridge::reason::StopReason;
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
 use crate::bridge::time::{Limit, Moment};
@@ -57,6 +58,7 @@ impl Books {
             Due::Silence(id) => self.liveness_deadline(id),
             Due::Slow(id) => self.slow_deadline(id),
             Due::Start(id) => self.start_deadline(id),
+            Due::Memory => self.memory_deadline(),
             Due::Tenure => self.tenure_deadline(),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {
@@ -123,9 +125,11 @@ impl Books {
                 slow.into_iter().chain(self.handshake_end(row)).min()
             }
             ChannelState::Ready => {
-                let at = row.clock.idle_since()?.plus(self.idle_limit(row))?;
+                let idle = row.clock.idle_since();
+                let idle = idle.and_then(|since| since.plus(self.idle_limit(row)));
                 // A passthrough agent may hold sessions that the books do not know.
-                if self.is_passthrough(id) { None } else { self.not_in_pause(at) }
+                let idle = idle.filter(|_| !self.is_passthrough(id));
+                self.not_in_pause(idle.into_iter().chain(self.worn_out_at(id, row)).min()?)
             }
             ChannelState::Stopping { rung, since, began, .. } => {
                 since.plus(self.grace(row.agent, *rung, *began)?)
@@ -150,6 +154,9 @@ impl Books {
     /// How long a channel is kept without work.
     pub fn idle_limit(&self, row: &Channel) -> Limit {
         let limit = self.agent(row.agent).config.channel_idle_timeout;
+        if row.outdated == Some(StopReason::WornOut) {
+            return Limit::After(0);
+        }
         match (limit, self.indulgence(row)) {
             (Limit::Never, _) | (_, Some(Indulgence::Preheat)) => Limit::Never,
             (Limit::After(millis), Some(Indulgence::FirstUse | Indulgence::Login)) => {
@@ -170,9 +177,9 @@ impl Books {
         let clients = self.clients.values();
         let is_expected =
             row.pool.is_none() || clients.map(|client| client.pool).any(|pool| pool == row.pool);
-        if !row.used && is_expected && self.limits.preheat {
+        if row.opened == 0 && is_expected && self.limits.preheat {
             Some(Indulgence::Preheat)
-        } else if !row.used && is_expected {
+        } else if row.opened == 0 && is_expected {
             Some(Indulgence::FirstUse)
         } else {
             just_logged_in.then_some(Indulgence::Login)
@@ -271,7 +278,8 @@ impl Books {
     pub fn session_deadline(&self, session: &Session) -> Option<Moment> {
         let duty = self.duty(session).map(|(at, _)| at);
         let replay = session.restoring.as_ref().and_then(|row| row.replay_ends_at());
-        self.reap_deadline(session).into_iter().chain(duty).chain(replay).min()
+        let moves = self.moves_on_at(session).and_then(|at| self.not_in_pause(at));
+        self.reap_deadline(session).into_iter().chain(duty).chain(replay).chain(moves).min()
     }
 
     /// When the reaper may close a session: at the first multiple of the reap interval at
@@ -287,7 +295,7 @@ impl Books {
         let at = match session.background {
             // The last survey found background work: the next one is an interval later.
             Background::Working { at } => idle.max(at.plus_millis(interval)),
-            Background::Asked => return None,
+            Background::Asked { .. } => return None,
             _ => idle,
         };
         let tick = at.as_millis().div_ceil(interval).saturating_mul(interval);

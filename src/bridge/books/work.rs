@@ -199,7 +199,7 @@ impl Books {
 
     /// Whether a channel has been in service: it is ready and set up, or had a session.
     pub fn has_served(&self, row: &Channel) -> bool {
-        row.used || !(row.is_starting() || self.is_being_set_up(row))
+        row.opened > 0 || !(row.is_starting() || self.is_being_set_up(row))
     }
 
     /// Opens on a channel that were not sent yet, in the order in which they were asked.

@@ -77,10 +77,18 @@ fn ready<T>(
     rows.filter_map(|(id, row)| Some((*id, find(row)?))).collect()
 }
 
-/// The age from which a channel gets no new sessions (ms), if it has reached it.
+/// The age from which a channel with a fetched package gets no new sessions (ms), if it has reached
+/// it.
 fn age_reached(books: &Books, row: &Channel, now: Moment) -> Option<u64> {
-    let max = books.agent(row.agent).config.channel_max_age.millis()?;
+    let max = books.agent(row.agent).config.package_max_age.millis()?;
     (now.since(row.clock.born) >= max).then_some(max)
+}
+
+/// Notes that a channel is worn out: its sessions move on as soon as they can, and the next request
+/// starts another process.
+pub fn recycle(step: &mut Step<'_>, channel: ChannelId) {
+    outdate(step, channel, StopReason::WornOut);
+    step.books.touch_sessions_on(channel);
 }
 
 /// Handles the news that a process which is started now would have something that the running

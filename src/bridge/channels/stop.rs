@@ -30,7 +30,10 @@ pub fn drain(step: &mut Step<'_>, channel: ChannelId, reason: StopReason) {
     if step.books.channel(channel).is_none_or(|row| row.state != ChannelState::Ready) {
         return;
     }
-    step.books.set_state(channel, ChannelState::Draining { reason: reason.clone() });
+    let (reason_of_state, since) = (reason.clone(), step.now);
+    step.books.set_state(channel, ChannelState::Draining { reason: reason_of_state, since });
+    // Those that can may move on.
+    step.books.touch_sessions_on(channel);
     for id in step.books.opens_waiting_on(channel) {
         step.books.move_call(id, None);
     }

@@ -201,6 +201,15 @@ impl fmt::Display for Notice {
                 "{session} ({id}): its turn is cancelled, because no client has watched it for {}",
                 spelled(*unwatched_ms)
             ),
+            MemoryHigh { bytes, stalls } => {
+                let mib = bytes >> 20;
+                let why = if *stalls {
+                    "programs of this machine wait for memory"
+                } else {
+                    "that is over --memory-high-mb"
+                };
+                write!(f, "the agents take {mib} MiB, and {why}; idle ones end before their time")
+            }
             HostPaused => f.write_str(
                 "the machine or drawbridge was suspended; no timeout passes in the next 60s",
             ),

@@ -58,7 +58,7 @@ impl Refusal {
             }
             Refusal::SessionLimit { count } => format!(
                 "Sessions open: {count}, which is the limit, and none of them may be closed for a new \
-                 one. Close one, or raise --max-sessions."
+                 one. Close one (drawbridge sessions shows them), or raise --max-sessions."
             ),
             Refusal::ChannelLimit { count } => format!(
                 "Agent processes: {count}, which is the limit, and none of them is without work. \

@@ -209,7 +209,7 @@ fn register(
     if let Some(row) = step.books.channel_mut(channel) {
         row.tombstones.remove(agent_id);
         row.expected.remove(agent_id);
-        row.used = true;
+        row.opened += 1;
     }
     let key = step.books.next_session_key();
     let (place, agent_id) = ((agent, channel), agent_id.into());

@@ -52,7 +52,7 @@ fn state(view: View<'_>, row: &Channel) -> ChannelState {
         channel::ChannelState::Ready => {
             ChannelState::Ready { idle_ms: row.clock.idle_since().map(|at| view.since(at)) }
         }
-        channel::ChannelState::Draining { reason } => {
+        channel::ChannelState::Draining { reason, .. } => {
             ChannelState::Draining { reason: reason.to_string() }
         }
         channel::ChannelState::Stopping { reason, rung, since, .. } => ChannelState::Stopping {

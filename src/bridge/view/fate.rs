@@ -38,7 +38,7 @@ pub fn of_session(view: View<'_>, row: &Session) -> Fate {
         {
             ends(at, "its client is gone (--lost-client-timeout-ms)")
         }
-        (_, _, Background::Asked) => waits("a look at its processes", None),
+        (_, _, Background::Asked { .. }) => waits("a look at its processes", None),
         (_, Some(_), Background::Working { .. }) => waits("the end of its background work", None),
         (_, Some(at), _) if row.clients().is_empty() => {
             ends(at, "it is idle (--session-idle-timeout-ms)")

@@ -99,8 +99,19 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
     ),
     option!(
         "channel-max-age-ms", RUN_SERVE, CHANNELS, TIMEOUT => config.agent.channel_max_age,
-        "Age from which a channel gets no new sessions. never: with drawbridge serve still 24h for \
-         what npx and uvx run, since they fetch a newer version only at a start. At least 1ms"
+        "Age at which a channel is replaced: it gets no new sessions, and those that are known to \
+         come back move on as soon as nothing goes on in them. never: with drawbridge serve a \
+         channel of 24h gets no new sessions where npx or uvx runs, since they fetch a newer version \
+         only at a start. At least 1ms"
+    ),
+    option!(
+        "channel-max-sessions", RUN_SERVE, CHANNELS, Count => config.agent.channel_max_sessions,
+        "Number of sessions after which a channel is replaced in the same way. 0: no limit"
+    ),
+    option!(
+        "drain-timeout-ms", RUN_SERVE, CHANNELS, LIMIT => config.agent.drain_timeout,
+        "Time after which a channel that gets no new sessions ends if all that it has left are \
+         known to come back and nothing goes on in them. never: it ends with its last session"
     ),
     option!(
         "share", RUN_SERVE, CHANNELS, SHARE => config.agent.share,
@@ -131,6 +142,12 @@ pub(in crate::cli) static OPTIONS: &[Opt] = &[
         "at-capacity", RUN_SERVE, LIMITS, AT_CAPACITY => config.limits.at_capacity,
         "Treatment of a new session at --max-sessions. evict: the longest-idle session that \
          --idle-policy allows is closed for it. refuse: it gets an error"
+    ),
+    option!(
+        "memory-high-mb", RUN_SERVE, LIMITS, Count => config.limits.memory_high_mb,
+        "Memory of all agents and what they have started, in MiB, above which idle ones end before \
+         their time: first agents without work, then the longest-idle sessions that --idle-policy \
+         allows. So it is, too, while programs of the machine wait for memory. 0: no limit"
     ),
     option!(
         "max-channels", RUN_SERVE, LIMITS, Count => config.limits.max_channels,

@@ -443,6 +443,7 @@ impl World {
             | Effect::Keep { .. }
             | Effect::Forget { .. }
             | Effect::Attached { .. }
+            | Effect::Weigh
             | Effect::Recall { .. }
             | Effect::Experienced { .. }
             | Effect::RememberPair { .. }

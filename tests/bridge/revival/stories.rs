@@ -13,6 +13,9 @@ pub const LOADS: &str = r#"{"protocolVersion":1,"agentCapabilities":{"loadSessio
 /// The record of an agent that replays before it answers.
 pub const PUNCTUAL: Record =
     Record { resume: Experience::None, load: Experience::None, replay: Replay::BeforeAnswer };
+/// The record of an agent that has restored a session.
+pub const PROVEN: Record =
+    Record { resume: Experience::Succeeded, load: Experience::None, replay: Replay::Unknown };
 /// The params with which the bridge restores a session that a client has opened with [`NEW`].
 pub fn restored(id: &str) -> String {
     format!(r#"{{"cwd":"/work","mcpServers":[],"sessionId":"{id}"}}"#)

@@ -69,7 +69,7 @@ fn a_session_that_is_at_work_is_not_due() {
     assert_eq!(due(&books, session), None, "a prompt is queued");
     books.take_call(prompt);
     assert_eq!(due(&books, session), Some(1_860_000));
-    books.session_mut(key).unwrap().background = Background::Asked;
+    books.session_mut(key).unwrap().background = Background::Asked { then: None };
     assert_eq!(due(&books, session), None);
     books.session_mut(key).unwrap().background = Background::Working { at: at(1_860_000) };
     assert_eq!(due(&books, session), Some(1_920_000));
@@ -108,7 +108,7 @@ fn an_idle_channel_is_due_after_its_limit_and_not_before_it_could_be_used() {
     assert_eq!(due(&books, channel), Some(160_000));
     books.channel_mut(id).unwrap().login = Login::Done { at: at(40_000) };
     assert_eq!(due(&books, channel), Some(101_000));
-    books.channel_mut(id).unwrap().used = false;
+    books.channel_mut(id).unwrap().opened = 0;
     assert_eq!(due(&books, channel), Some(160_000));
     books.limits.preheat = true;
     assert_eq!(due(&books, channel), None);
@@ -135,7 +135,7 @@ fn a_channel_on_its_way_in_or_out_is_due_by_its_state() {
     assert_eq!(on(Rung::Terminated), Some(5_005));
     assert_eq!(on(Rung::Killed), Some(2_005));
     assert_eq!(on(Rung::Stuck), None);
-    assert_eq!(in_state(ChannelState::Draining { reason }), None);
+    assert_eq!(in_state(ChannelState::Draining { reason, since: at(0) }), None);
     assert_eq!(in_state(ChannelState::Spawned), None);
     let wrote = Wrote::Nothing;
     assert_eq!(in_state(ChannelState::Starting { since: at(5), slow: false, wrote }), Some(20_005));
