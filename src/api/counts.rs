@@ -16,6 +16,10 @@ pub struct Counts {
     pub questions: usize,
     /// Sessions that no client is attached to.
     pub without_client: usize,
+    /// Parked sessions.
+    pub parked: usize,
+    /// Bytes that are kept of them.
+    pub parked_bytes: u64,
     /// Channels, ending ones included.
     pub channels: usize,
     /// Channels that are being ended.

@@ -25,8 +25,17 @@ pub enum Happening {
         id: String,
         /// The name of its channel.
         channel: String,
-        /// `opened`, `loaded`, `resumed` or `forked`.
+        /// `opened`, `loaded`, `resumed`, `opened as a fork`, or `brought back`.
         how: String,
+    },
+    /// A session that was parked is as it was before.
+    SessionRestored {
+        /// Its name in the bridge, which is a new one.
+        key: String,
+        /// The id by which clients know it.
+        id: String,
+        /// The name of its channel.
+        channel: String,
     },
     /// A session was closed in order.
     SessionClosed {
@@ -40,6 +49,8 @@ pub enum Happening {
         reason: String,
         /// The time since it was last used.
         idle_ms: u64,
+        /// Whether it is parked: the next request that names it brings it back.
+        restorable: bool,
     },
     /// A session was taken from its clients.
     SessionDied {
@@ -51,6 +62,8 @@ pub enum Happening {
         channel: String,
         /// The reason, as one word: `channel_closed`, `killed` or `shutdown`.
         reason: String,
+        /// Whether the next request that names it brings it back.
+        restorable: bool,
     },
     /// A turn began.
     TurnBegan {

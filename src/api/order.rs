@@ -37,7 +37,8 @@ pub enum Stop {
     /// Only if nothing is under way: no turn, no question, no other request.
     #[default]
     IfIdle,
-    /// Only if nothing is under way, and no session is open either.
+    /// Only if nothing is under way, and no session is open that a later bridge is not known to bring
+    /// back.
     IfUnused,
     /// As soon as nothing is under way.
     WhenIdle,
@@ -82,6 +83,8 @@ pub struct Unfinished {
     pub requests: usize,
     /// Live sessions in all. They are no reason to wait.
     pub sessions: usize,
+    /// Those among them that a later bridge is known to bring back.
+    pub kept: usize,
 }
 
 impl Unfinished {

@@ -16,7 +16,7 @@ pub struct Sessions {
     pub next: Option<u64>,
 }
 
-/// A session that is live or being opened.
+/// A session that is live, being opened, or parked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionStatus {
@@ -26,16 +26,16 @@ pub struct SessionStatus {
     pub id: Option<String>,
     /// The name of its agent.
     pub agent: String,
-    /// The name of its channel; `None`: its open waits for one.
+    /// The name of its channel; `None`: its open waits for one, or it is parked.
     pub channel: Option<String>,
     /// Its directory.
     pub directory: String,
     /// The names of the clients that are attached, in the order in which they came; of one that is
-    /// being opened, the client that waits for it.
+    /// being opened, the client that waits for it; of a parked one, those that had it.
     pub clients: Vec<String>,
     /// Its state.
     pub state: SessionState,
-    /// The time since it was last used.
+    /// The time since it was last used, or since it was parked.
     pub idle_ms: u64,
     /// The time since its running turn began; `None`: none runs.
     pub turn_ms: Option<u64>,
@@ -53,6 +53,8 @@ pub struct SessionStatus {
 pub enum SessionState {
     /// Its agent was asked to open it, or will be.
     Opening,
+    /// It is being brought back: its agent restores it, or its settings are made what they were.
+    Restoring,
     /// Its agent waits for an answer to a question.
     Question,
     /// A turn runs.
@@ -63,28 +65,34 @@ pub enum SessionState {
     Background,
     /// Nothing.
     Quiet,
+    /// No agent has it; the next request that names it brings it back.
+    Parked,
 }
 
 impl SessionState {
     /// Every state.
-    pub const ALL: [SessionState; 6] = [
+    pub const ALL: [SessionState; 8] = [
         SessionState::Opening,
+        SessionState::Restoring,
         SessionState::Question,
         SessionState::Turn,
         SessionState::Request,
         SessionState::Background,
         SessionState::Quiet,
+        SessionState::Parked,
     ];
 
     /// The word for it in JSON.
     pub const fn word(self) -> &'static str {
         match self {
             SessionState::Opening => "opening",
+            SessionState::Restoring => "restoring",
             SessionState::Question => "question",
             SessionState::Turn => "turn",
             SessionState::Request => "request",
             SessionState::Background => "background",
             SessionState::Quiet => "quiet",
+            SessionState::Parked => "parked",
         }
     }
 }

@@ -76,6 +76,9 @@ pub struct AgentStatus {
     pub apart: Vec<String>,
     /// The gain of sharing; `None`: no two sessions share a channel.
     pub saving: Option<Saving>,
+    /// The number of idle sessions that `--idle-policy restorable` would close, and that would come
+    /// back with their next message.
+    pub could_be_parked: usize,
 }
 
 /// The gain of sharing, against one process for each session.

@@ -72,7 +72,8 @@ fn channel_due(step: &mut Step<'_>, id: ChannelId) {
         ChannelState::Ready if is_worn_out => retirement::recycle(step, id),
         ChannelState::Ready => {
             let idle_for = row.clock.idle_since().map_or(0, |since| now.since(since));
-            stop::begin(step, id, StopReason::Idle(idle_for));
+            let worn_out = row.outdated.clone().filter(|reason| *reason == StopReason::WornOut);
+            stop::begin(step, id, worn_out.unwrap_or(StopReason::Idle(idle_for)));
         }
         ChannelState::Stopping { .. } => stop::next_rung(step, id),
         ChannelState::Spawned | ChannelState::Draining { .. } => {}

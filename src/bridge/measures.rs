@@ -61,6 +61,8 @@ pub struct Measures {
     pub exits: BTreeMap<&'static str, u64>,
     /// How often a parked session was brought back.
     pub restores: u64,
+    /// How often an attempt to bring one back has failed.
+    pub failed_restores: u64,
     /// How often a session was due to be closed for being idle.
     pub nominated: u64,
     /// How often such a session was kept, because of background work.

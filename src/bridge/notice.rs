@@ -83,6 +83,7 @@ pub enum Notice {
         channel: ChannelId,
         reason: EndReason,
         idle_ms: u64,
+        restorable: bool,
     },
     /// A parked session was brought back, and is as it was.
     SessionRestored {

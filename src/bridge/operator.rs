@@ -7,8 +7,8 @@ use crate::bridge::event::Order;
 use crate::bridge::id::{ChannelId, SessionKey};
 use crate::bridge::reason::{EndReason, LossReason, StopReason};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::sessions::cancel;
 use crate::bridge::sessions::close::{self, Ending};
+use crate::bridge::sessions::{cancel, park};
 use crate::bridge::step::Step;
 
 /// Does what a person wants. A row that is gone meanwhile has nothing more to be asked for.
@@ -27,8 +27,11 @@ pub fn obey(step: &mut Step<'_>, order: Order) {
 }
 
 fn close_session(step: &mut Step<'_>, key: SessionKey) {
-    let Some(session) = step.books.session(key) else { return };
     let reason = EndReason::Operator;
+    if step.books.parked(key).is_some() {
+        return park::removed(step, key, reason);
+    }
+    let Some(session) = step.books.session(key) else { return };
     let id = session.id.to_string();
     let refusal = Refusal::SessionEnded { id, reason: LossReason::Ended(reason) };
     close::end_session(step, key, reason, Ending::Overruled(&refusal));

@@ -18,6 +18,7 @@ use crate::api::{
     Unfinished,
 };
 use crate::bridge::books::channel::Channel;
+use crate::bridge::books::session::Session;
 use crate::bridge::books::tenure::Leaving;
 use crate::bridge::books::under_way::UnderWay;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, SessionKey};
@@ -42,23 +43,23 @@ impl View<'_> {
         rows.map(move |(id, row)| (*id, clients::status(self, *id, row)))
     }
 
-    /// A page of the sessions: those behind the one with the number `after`, at most `limit`. On the
+    /// A page of the sessions, live and parked: those behind the one with the number `after`, at most `limit`. On the
     /// first page there are as many at most that are being opened, behind the live ones.
     pub fn sessions(self, after: Option<u64>, limit: Option<usize>) -> Sessions {
         let limit = limit.unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE);
         let is_behind = |key: &SessionKey| after.is_none_or(|after| key.0 > after);
+        let (live, parked) = (self.books.sessions().keys(), self.books.parked_sessions().rows());
         let mut keys: Vec<SessionKey> =
-            self.books.sessions().keys().copied().filter(is_behind).collect();
+            live.chain(parked.keys()).copied().filter(is_behind).collect();
         keys.sort_unstable();
         let next = (keys.len() > limit).then(|| keys[limit - 1].0);
         keys.truncate(limit);
-        let rows = keys.into_iter().filter_map(|key| self.books.session(key));
-        let live = rows.map(|row| sessions::live(self, row));
+        let rows = keys.into_iter().filter_map(|key| sessions::of(self, key));
         let opening = self.books.calls().iter().filter(|_| after.is_none());
         let opening = opening.filter_map(|(id, call)| sessions::opening(self, *id, call));
         let mut opening: Vec<_> = opening.take(limit).collect();
         opening.sort_by_key(|session| std::cmp::Reverse(session.idle_ms));
-        Sessions { sessions: live.chain(opening).collect(), next }
+        Sessions { sessions: rows.chain(opening).collect(), next }
     }
 
     /// Why a channel is alive, with at most `limit` sessions and `limit` requests; `None`: there is
@@ -91,6 +92,7 @@ impl View<'_> {
             sessions,
             apart,
             saving,
+            could_be_parked: sessions::could_be_parked(self, id),
         })
     }
 
@@ -109,6 +111,8 @@ impl View<'_> {
             in_turn,
             questions: books.questions().len(),
             without_client,
+            parked: books.parked_sessions().rows().len(),
+            parked_bytes: books.parked_sessions().bytes() as u64,
             channels: books.channels().len(),
             stopping: books.channels().values().filter(|row| row.is_stopping()).count(),
             clients: books.clients().len(),
@@ -124,6 +128,9 @@ impl View<'_> {
         for row in self.books.sessions().values() {
             *counts.entry(sessions::state(row).word()).or_default() += 1;
         }
+        for row in self.books.parked_sessions().rows().values() {
+            *counts.entry(sessions::state_of_parked(row).word()).or_default() += 1;
+        }
         counts.insert(SessionState::Opening.word(), sessions::count_opening(self.books));
         counts
     }
@@ -132,7 +139,10 @@ impl View<'_> {
     pub fn unfinished(self) -> Unfinished {
         let questions = self.books.questions().len();
         let sessions = self.books.sessions().len();
-        let mut unfinished = Unfinished { questions, sessions, ..Unfinished::default() };
+        let is_kept =
+            |row: &&Session| self.books.limits.is_succeeded && self.books.is_safe_to_end(row);
+        let kept = self.books.sessions().values().filter(is_kept).count();
+        let mut unfinished = Unfinished { questions, sessions, kept, ..Unfinished::default() };
         for call in self.books.calls().values() {
             match self.books.under_way(call) {
                 Some(UnderWay::Turn) => unfinished.turns += 1,
@@ -155,19 +165,25 @@ impl View<'_> {
         self.books.leaving() != Leaving::No
     }
 
-    /// The live sessions that a person means by this text: the one with this name in the bridge,
+    /// The live and parked sessions that a person means by this text: the one with this name in the bridge,
     /// else those that clients know by it.
     pub fn sessions_named(self, text: &str) -> Vec<SessionKey> {
         let number = text.strip_prefix("s-").and_then(|number| number.parse().ok());
-        if let Some(session) = number.and_then(|number| self.books.session(SessionKey(number))) {
-            return vec![session.key];
+        let key = number
+            .map(SessionKey)
+            .filter(|key| self.books.session(*key).is_some() || self.books.parked(*key).is_some());
+        if let Some(key) = key {
+            return vec![key];
         }
         // The name of a session that has ended means no other, whatever its agent calls that.
         if number.is_some_and(|number| self.books.has_named(SessionKey(number))) {
             return Vec::new();
         }
         let rows = self.books.sessions().values();
-        let mut keys: Vec<_> = rows.filter(|row| *row.id == *text).map(|row| row.key).collect();
+        let live = rows.filter(|row| *row.id == *text).map(|row| row.key);
+        let parked = self.books.parked_sessions().rows().values();
+        let parked = parked.filter(|row| *row.id == *text).map(|row| row.key);
+        let mut keys: Vec<_> = live.chain(parked).collect();
         keys.sort_unstable();
         keys
     }

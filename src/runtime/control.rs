@@ -188,7 +188,7 @@ impl Loop {
         let is_idle = unfinished.is_idle();
         let may_end = match how {
             Stop::IfIdle => is_idle,
-            Stop::IfUnused => is_idle && unfinished.sessions == 0,
+            Stop::IfUnused => is_idle && unfinished.sessions == unfinished.kept,
             Stop::WhenIdle | Stop::Now => true,
         };
         let how = match how {

@@ -37,21 +37,30 @@ fn happening(notice: &Notice) -> Option<Happening> {
             channel: channel.to_string(),
             how: (*how).to_owned(),
         },
-        Notice::SessionEnded { session, id, channel, reason, .. } if reason.is_death() => {
+        Notice::SessionRestored { session, id, channel } => Happening::SessionRestored {
+            key: session.to_string(),
+            id: id.clone(),
+            channel: channel.to_string(),
+        },
+        Notice::SessionEnded { session, id, channel, reason, restorable, .. }
+            if reason.is_death() =>
+        {
             Happening::SessionDied {
                 key: session.to_string(),
                 id: id.clone(),
                 channel: channel.to_string(),
                 reason: reason.word().to_owned(),
+                restorable: *restorable,
             }
         }
-        Notice::SessionEnded { session, id, channel, reason, idle_ms } => {
+        Notice::SessionEnded { session, id, channel, reason, idle_ms, restorable } => {
             Happening::SessionClosed {
                 key: session.to_string(),
                 id: id.clone(),
                 channel: channel.to_string(),
                 reason: reason.word().to_owned(),
                 idle_ms: *idle_ms,
+                restorable: *restorable,
             }
         }
         Notice::TurnBegan { session, client } => Happening::TurnBegan {

@@ -56,11 +56,12 @@ impl fmt::Display for Notice {
             SessionOpened { session, id, channel, how } => {
                 write!(f, "{session} ({id}): {how} on {channel}")
             }
-            SessionEnded { session, id, channel, reason, idle_ms } => {
+            SessionEnded { session, id, channel, reason, idle_ms, restorable } => {
                 let (why, word) = (reason.phrase(), reason.word());
-                write!(f, "{session} ({id}): ended on {channel}, because {why} ({word}")?;
+                let how = if *restorable { "parked" } else { "ended" };
+                write!(f, "{session} ({id}): {how} on {channel}, because {why} ({word}")?;
                 match reason {
-                    EndReason::IdleTimeout | EndReason::Evicted => {
+                    EndReason::IdleTimeout | EndReason::Evicted | EndReason::MemoryPressure => {
                         write!(f, "; it was idle for {})", spelled(*idle_ms))
                     }
                     _ => f.write_str(")"),

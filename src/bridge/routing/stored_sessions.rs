@@ -97,7 +97,7 @@ pub fn answered(step: &mut Step<'_>, id: CallId, ends: Option<SessionKey>, frame
     // It may have ended in another way meanwhile.
     let ends = ends.filter(|key| step.books.parked(*key).is_some());
     if let Some(key) = ends.filter(|_| frame.kind == FrameKind::Success) {
-        park::removed(step, key);
+        park::removed(step, key, EndReason::Deleted);
     }
 }
 

@@ -197,11 +197,11 @@ fn is_for(step: &Step<'_>, call: CallId, client: ClientId) -> bool {
     })
 }
 
-/// Forgets a parked session that a client has deleted or archived.
-pub fn removed(step: &mut Step<'_>, key: SessionKey) {
+/// Forgets a parked session that a client has deleted or archived, or a person has closed.
+pub fn removed(step: &mut Step<'_>, key: SessionKey, reason: EndReason) {
     let Some(row) = step.books.parked(key) else { return step.books.absent(key) };
     for client in row.clients.clone() {
-        left(step, client, key, EndReason::Deleted);
+        left(step, client, key, reason);
     }
     // Nobody may have been dormant in it.
     if step.books.parked(key).is_some() {

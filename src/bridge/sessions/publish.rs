@@ -51,7 +51,7 @@ pub fn end(
     step.outgoing.measures.closed(reason);
     let idle_ms = step.now.since(session.last_seen);
     let (session, id, channel) = (session.key, session.id.to_string(), session.channel);
-    step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms });
+    step.publish(Notice::SessionEnded { session, id, channel, reason, idle_ms, restorable });
 }
 
 /// Measures the end of a turn, and tells it to those who follow. `how`: the kind of the agent's

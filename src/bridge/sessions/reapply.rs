@@ -184,6 +184,7 @@ enum Blame {
 fn fail(step: &mut Step<'_>, key: SessionKey, (what, words): (String, String), blame: Blame) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let (id, clients, channel) = (session.id.clone(), session.clients().to_vec(), session.channel);
+    step.outgoing.measures.failed_restores += 1;
     let had_record = session.recipe.as_ref().is_some_and(|recipe| recipe.has_record);
     let agent = step.books.agent_name_on(channel);
     step.publish(Notice::RestoreFailed { session: key, id: id.to_string(), what: what.clone() });

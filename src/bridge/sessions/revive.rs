@@ -135,6 +135,7 @@ pub fn failed(step: &mut Step<'_>, key: SessionKey, failure: Failure) {
     // It may have been left meanwhile.
     let Some(row) = step.books.parked(key) else { return };
     let (id, agent) = (row.id.to_string(), row.agent);
+    step.outgoing.measures.failed_restores += 1;
     let name = step.books.agent(agent).config.name.clone();
     match failure {
         Failure::GivenUp(refusal) if refusal.is_of_end() => {

@@ -4,6 +4,7 @@ use crate::api::Fate;
 use crate::bridge::books::channel::{Channel, ChannelState, Rung};
 use crate::bridge::books::deadlines::Due;
 use crate::bridge::books::duties::Duty;
+use crate::bridge::books::parked::{Parked, Revival};
 use crate::bridge::books::session::{Audience, Background, Session};
 use crate::bridge::books::tenure::Leaving;
 use crate::bridge::config::IdlePolicy;
@@ -23,6 +24,9 @@ fn stays(because: impl Into<String>) -> Fate {
 pub fn of_session(view: View<'_>, row: &Session) -> Fate {
     let books = view.books;
     let duty = books.duty(row);
+    if row.restoring.is_some() {
+        return waits("its settings to be what they were", None);
+    }
     if row.is_busy() {
         return busy(view, row, duty);
     }
@@ -54,6 +58,20 @@ pub fn of_session(view: View<'_>, row: &Session) -> Fate {
                 stays("sessions with a client are not closed for being idle")
             }
         },
+    }
+}
+
+/// The fate of a parked session.
+pub fn of_parked(view: View<'_>, row: &Parked) -> Fate {
+    match row.revival {
+        Revival::Opening(call) => {
+            let limit = view.books.deadline(Due::Call(call)).map(|at| view.until(at));
+            waits("the agent, which brings it back", limit)
+        }
+        Revival::None | Revival::Failed(_) if row.clients.is_empty() => {
+            stays("a client may load it again")
+        }
+        Revival::None | Revival::Failed(_) => stays("the next message in it brings it back"),
     }
 }
 

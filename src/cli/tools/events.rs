@@ -60,11 +60,16 @@ fn what(happening: &Happening) -> String {
         Happening::SessionOpened { key, id, channel, how } => {
             format!("{key} ({id}): {how} on {channel}")
         }
-        Happening::SessionClosed { key, id, channel, reason, idle_ms } => {
-            format!("{key} ({id}): closed on {channel}, {reason}, idle for {}", duration(*idle_ms))
+        Happening::SessionRestored { key, id, channel } => {
+            format!("{key} ({id}): as it was before, on {channel}")
         }
-        Happening::SessionDied { key, id, channel, reason } => {
-            format!("{key} ({id}): died on {channel}, {reason}")
+        Happening::SessionClosed { key, id, channel, reason, idle_ms, restorable } => {
+            let how = if *restorable { "parked" } else { "closed" };
+            format!("{key} ({id}): {how} on {channel}, {reason}, idle for {}", duration(*idle_ms))
+        }
+        Happening::SessionDied { key, id, channel, reason, restorable } => {
+            let how = if *restorable { "parked" } else { "died" };
+            format!("{key} ({id}): {how} on {channel}, {reason}")
         }
         Happening::TurnBegan { key, client } => match client {
             Some(client) => format!("{key}: turn of {client} began"),

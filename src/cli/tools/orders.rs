@@ -175,7 +175,9 @@ pub(super) async fn order_stop(bridge: &Bridge, how: Stop) -> Result<Stopped, Fa
 
 /// The work that is lost when a bridge ends now, for people.
 pub(super) fn lost(unfinished: Unfinished) -> String {
-    let Unfinished { turns, questions, opening, requests, sessions } = unfinished;
+    let Unfinished { turns, questions, opening, requests, sessions, kept } = unfinished;
+    // A later daemon brings the others back.
+    let sessions = sessions - kept.min(sessions);
     let parts = [
         (turns, "running turn", "running turns"),
         (questions, "open question", "open questions"),

@@ -118,6 +118,8 @@ fn doing(row: &SessionStatus) -> String {
     };
     match (row.state, row.turn_ms) {
         (SessionState::Opening, _) => format!("opening for {}", duration(row.idle_ms)),
+        (SessionState::Restoring, _) => "being brought back".to_owned(),
+        (SessionState::Parked, _) => format!("parked for {}", duration(row.idle_ms)),
         (_, Some(turn)) => format!("in a turn for {}{queued}", duration(turn)),
         (SessionState::Background, _) => {
             format!("idle for {}, with background work", duration(row.idle_ms))

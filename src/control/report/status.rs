@@ -114,10 +114,14 @@ fn totals(counts: &Counts) -> String {
     detail(counts.questions, counted(counts.questions, "open question", "open questions"));
     detail(counts.without_client, format!("{} without a client", counts.without_client));
     detail(counts.opening, format!("{} opening", counts.opening));
+    let parked = match counts.parked {
+        0 => String::new(),
+        parked => format!(", {parked} parked"),
+    };
     let details =
         if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
     format!(
-        "{}{details}, {}, {}",
+        "{}{details}{parked}, {}, {}",
         counted(counts.sessions, "session", "sessions"),
         counted(counts.channels, "channel", "channels"),
         counted(counts.clients, "client", "clients")
@@ -135,7 +139,14 @@ fn of_agent(agent: &AgentStatus) -> Vec<String> {
         let names: Vec<String> = agent.apart.iter().map(|name| one_line(name)).collect();
         format!("{name}: its channels could be fewer; apart by: {}", names.join(", "))
     });
-    saving.into_iter().chain(apart).collect()
+    let parked = (agent.could_be_parked > 0).then(|| {
+        let sessions = counted(agent.could_be_parked, "idle session", "idle sessions");
+        format!(
+            "{name}: {sessions} could be closed and would come back with the next message, for which \
+             the provider reads the whole conversation anew (--idle-policy restorable)"
+        )
+    });
+    saving.into_iter().chain(apart).chain(parked).collect()
 }
 
 fn slow(status: &Status) -> Vec<String> {

@@ -20,7 +20,7 @@ pub(super) fn text(figures: &Figures, channels: &[ChannelStatus]) -> String {
     let Figures { counts, in_state, counters, measures, traffic } = figures;
     let mut families = Families(Vec::new());
     let states = in_state.iter().map(|(state, count)| (*state, *count as u64));
-    families.each(GAUGE, ("sessions", "Sessions, live and opening."), "state", states);
+    families.each(GAUGE, ("sessions", "Sessions: live, opening and parked."), "state", states);
     families.each(GAUGE, ("channels", "Agent processes."), "state", by_state(channels));
     families.rows(*counts);
     let rss = channels.iter().filter_map(|channel| channel.tree).map(|tree| tree.memory_bytes);
@@ -98,6 +98,7 @@ impl Families {
             counts.questions as u64,
         );
         self.one(GAUGE, ("queued_bytes", "Bytes in all write queues."), counts.queued_bytes);
+        self.one(GAUGE, ("parked_bytes", "Bytes kept of parked sessions."), counts.parked_bytes);
         self.one(
             GAUGE,
             ("replay_bytes", "Bytes kept for clients that join a session."),
@@ -122,6 +123,9 @@ impl Families {
         ] {
             self.one(COUNTER, (&format!("reaper_{name}_total"), help), value);
         }
+        let restores = [("restored", measures.restores), ("failed", measures.failed_restores)];
+        let help = "Attempts to bring a parked session back.";
+        self.each(COUNTER, ("restores_total", help), "outcome", restores);
         self.times(
             "handshake_seconds",
             "From initialize, sent as an agent starts, to its answer.",
@@ -150,6 +154,8 @@ impl Families {
             ("unrouted", counters.unrouted),
             ("cursors", counters.cursors),
             ("set_up_requests", counters.set_up_requests),
+            ("parked_sessions", counters.parked_sessions),
+            ("muted", counters.muted),
         ];
         self.each(
             COUNTER,

@@ -95,6 +95,7 @@ fn tell(logger: &SdkLogger, event: &BridgeEvent) {
 fn name(what: &Happening) -> Option<&'static str> {
     Some(match what {
         Happening::SessionOpened { .. } => "session.open",
+        Happening::SessionRestored { .. } => "session.restore",
         Happening::SessionClosed { .. } => "session.close",
         Happening::SessionDied { .. } => "session.die",
         Happening::TurnBegan { .. } => "turn.begin",

@@ -260,7 +260,7 @@ fn config(bytes: &[u8; 16]) -> Config {
     config.limits.max_channels = pick(bytes[8], &[0, 0, 0, 2, 1]);
     config.agent.share = pick(bytes[9], &[Share::Agent, Share::Agent, Share::Cwd, Share::Session]);
     config.agent.sessions_per_channel = pick(bytes[10], &[0, 0, 2, 1]);
-    config.agent.channel_max_age = pick(bytes[10].wrapping_mul(7), &[Never, Never, After(200)]);
+    config.agent.package_max_age = pick(bytes[10].wrapping_mul(7), &[Never, Never, After(200)]);
     config.agent.max_husks = pick(bytes[11], &[0, 2, 1]);
     config.agent.prompt_queue = pick(bytes[12], &[PromptQueue::Others, PromptQueue::All]);
     config.agent.permission_policy =

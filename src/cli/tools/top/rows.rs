@@ -252,7 +252,7 @@ fn of_session(pid: u32, (place, row): (usize, &SessionStatus), named: &Named<'_>
     };
     let tone = match row.state {
         SessionState::Question => Tone::Asks,
-        SessionState::Quiet => Tone::Plain,
+        SessionState::Quiet | SessionState::Parked => Tone::Plain,
         _ => Tone::Busy,
     };
     let id = row.id.as_deref().map(|id| format!(" ({})", one_line(id))).unwrap_or_default();
