@@ -134,7 +134,8 @@ pub struct Books {
     deadlines: Deadlines,
     replay_sum: ReplaySum,
     tenure: Tenure,
-    memory: Memory,
+    /// The memory that the agents take.
+    pub memory: Memory,
     earlier: EarlierBridges,
     /// The histories that agents replay now, by the loads that asked for them.
     replays: BTreeMap<CallId, Box<Transcript>>,

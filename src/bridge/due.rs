@@ -3,7 +3,9 @@
 use crate::bridge::books::call::Purpose;
 use crate::bridge::books::channel::ChannelState;
 use crate::bridge::books::deadlines::Due;
-use crate::bridge::channels::{liveness, pressure, retirement, set_up_replay, stop, waiting};
+use crate::bridge::channels::{
+    capacity, liveness, pressure, retirement, set_up_replay, stop, waiting,
+};
 use crate::bridge::id::{CallId, ChannelId, SessionKey};
 use crate::bridge::notice::Notice;
 use crate::bridge::outgoing::answer;
@@ -85,8 +87,8 @@ fn call_due(step: &mut Step<'_>, id: CallId) {
     match (&call.purpose, call.channel) {
         (Purpose::BehindOpen(_), _) => released::close_is_due(step, id),
         (_, None) => {
-            let agent = step.books.agent_name_of(id);
-            answer::fail(step, id, &Refusal::OpenTimeout { agent });
+            let refusal = capacity::refusal_of_waiting(step, id);
+            answer::fail(step, id, &refusal);
         }
         (Purpose::Open(_), _) => {
             let agent = step.books.agent_name_of(id);

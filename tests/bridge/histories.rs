@@ -109,13 +109,13 @@ fn every_seeded_bug_is_found() {
 
     const ENOUGH: u64 = 20_000;
     let mut missed = Vec::new();
-    // Where the agents are polite, much is found soon.
-    let is_found_in_crowds = |bug| match crate::crowds::play(ENOUGH as u32 / 5, false) {
-        Err(found) => {
+    // Where the agents are polite, much is found soon; some mistakes only where sessions are parked.
+    let is_found_by = |bug, play: fn(u32, bool) -> Result<(), String>, count| {
+        let found = play(count, false).err();
+        found.as_ref().inspect(|found| {
             println!("{bug:?}: {}", found.lines().next().unwrap_or_default());
-            true
-        }
-        Ok(()) => false,
+        });
+        found.is_some()
     };
     let mut look_for =
         |name: String, run: fn(&History) -> Result<Seen, String>| match play(ENOUGH, false, run) {
@@ -124,7 +124,9 @@ fn every_seeded_bug_is_found() {
         };
     for bug in ALL {
         activate(Some(bug));
-        if !is_found_in_crowds(bug) {
+        let is_found = is_found_by(bug, crate::revivals::play, ENOUGH as u32 / 60)
+            || is_found_by(bug, crate::crowds::play, ENOUGH as u32 / 5);
+        if !is_found {
             look_for(format!("{bug:?}"), run);
         }
     }

@@ -49,6 +49,7 @@ mod reaper;
 mod repeated_login;
 mod restarts;
 mod revival;
+mod revivals;
 mod runs;
 mod secrets;
 mod sharing;

@@ -413,7 +413,7 @@ fn a_load_of_a_live_session_that_ends_meanwhile_is_refused_at_once() {
     let load = world.expect_request(channel, "session/load", &stored("a"));
     world.shutdown(ShutdownCause::StdinEnded);
     world.expect_died(first, "a", "shutdown", "");
-    world.expect_died(second, "a", "shutdown", "");
+    // It never had the session.
     world.expect_refusal(second, 1, -32800, "session_closing");
     let close = world.expect_request(channel, "session/close", &session("a"));
     world.answer(channel, load, "null");

@@ -9,6 +9,8 @@ use crate::bridge::books::call::{Behind, Call, OpenKind, Purpose, Stage};
 use crate::bridge::books::parked::Revival;
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::id::{CallId, ClientId};
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::wire::{Frame, Method};
 
 impl Books {
@@ -94,6 +96,8 @@ impl Books {
             Some(Meaning::Session(key)) => {
                 self.sessions.get(&key).is_some_and(|session| session.restoring.is_some())
             }
+            #[cfg(feature = "seeded-bugs")]
+            Some(Meaning::Parked(_)) if seeded::is(seeded::Bug::RestoreTwice) => false,
             Some(Meaning::Parked(key)) => {
                 self.parked(key).is_some_and(|row| row.revival != Revival::None)
             }

@@ -58,7 +58,11 @@ impl Books {
             Due::Silence(id) => self.liveness_deadline(id),
             Due::Slow(id) => self.slow_deadline(id),
             Due::Start(id) => self.start_deadline(id),
-            Due::Memory => self.memory_deadline(),
+            Due::Memory => {
+                // Without an agent nobody looks.
+                let is_wanted = self.limits.memory_high_mb > 0 && !self.channels.is_empty();
+                (is_wanted && !self.is_ending()).then(|| self.memory.next_look())?
+            }
             Due::Tenure => self.tenure_deadline(),
             Due::Shutdown => match self.phase {
                 Phase::Ending { since, forced: false, .. } => {

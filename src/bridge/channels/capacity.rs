@@ -54,11 +54,11 @@ pub fn for_channel(step: &mut Step<'_>) -> Result<(), Obstacle> {
     }
 }
 
-/// Checks that the open `id` is within `max_sessions`. At the limit the longest-idle
-/// session that the idle policy allows is evicted.
-pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), Obstacle> {
-    if step.books.limits.max_sessions == 0 {
-        return Ok(());
+/// The number of other sessions and earlier opens, if the open `id` is not within `max_sessions`.
+fn others_at_limit(step: &Step<'_>, id: CallId) -> Option<usize> {
+    let limit = step.books.limits.max_sessions;
+    if limit == 0 {
+        return None;
     }
     // Opens that were asked later do not count against this one.
     let opening =
@@ -66,12 +66,27 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), Obstacle> {
             **other <= id && call.opening().is_some() && !call.is_overdue()
         });
     let count = step.books.sessions().len() + opening.count();
-    if count <= step.books.limits.max_sessions {
-        return Ok(());
-    }
+    (count > limit).then(|| count - 1)
+}
+
+/// Checks that the open `id` is within `max_sessions`. At the limit the longest-idle
+/// session that the idle policy allows is evicted.
+pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), Obstacle> {
+    let Some(count) = others_at_limit(step, id) else { return Ok(()) };
     match reaper::evict(step) {
         Eviction::Done => Ok(()),
         Eviction::Looking => Err(Obstacle::Wait),
-        Eviction::Impossible => Err(Obstacle::Refuse(Refusal::SessionLimit { count: count - 1 })),
+        Eviction::Impossible => Err(Obstacle::Refuse(Refusal::SessionLimit { count })),
+    }
+}
+
+/// The refusal of a call that has found no channel in its time: it names the limit that stands in
+/// its way.
+pub fn refusal_of_waiting(step: &Step<'_>, id: CallId) -> Refusal {
+    let is_open = step.books.call(id).is_some_and(|call| call.opening().is_some());
+    match others_at_limit(step, id).filter(|_| is_open) {
+        Some(count) => Refusal::SessionLimit { count },
+        None if !has_room(step) => Refusal::ChannelLimit { count: counted(step).count() },
+        None => Refusal::OpenTimeout { agent: step.books.agent_name_of(id) },
     }
 }

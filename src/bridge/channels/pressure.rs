@@ -12,7 +12,7 @@ use crate::bridge::step::Step;
 
 /// Asks for the memory that the agents take.
 pub fn weigh(step: &mut Step<'_>) {
-    step.books.memory_asked();
+    step.books.memory.asked();
     step.effect(Effect::Weigh);
 }
 
@@ -21,7 +21,7 @@ pub fn weigh(step: &mut Step<'_>) {
 pub fn weighed(step: &mut Step<'_>, bytes: u64, stalls: bool) {
     let high = (step.books.limits.memory_high_mb as u64) << 20;
     let is_over = high > 0 && (bytes > high || stalls);
-    if step.books.memory_seen(is_over, step.now) && is_over {
+    if step.books.memory.seen(is_over, step.now) && is_over {
         step.publish(Notice::MemoryHigh { bytes, stalls });
     }
     if !is_over {

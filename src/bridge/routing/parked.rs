@@ -14,26 +14,36 @@ use crate::wire::{Frame, Method};
 /// handled as if the session were merely stored.
 pub fn request(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &Frame) -> bool {
     match frame.method {
-        // These are for the agent, which has the record, or for nobody.
-        Method::SessionDelete
-        | Method::SessionArchive
-        | Method::SessionUnarchive
-        | Method::SessionStatus
-        | Method::SessionSetTitle
-        | Method::BridgeHeartbeat => return false,
-        _ if OpenKind::of(frame.method).is_some() => return false,
         Method::SessionClose => park::closed_by_client(step, client, key, frame),
         Method::BridgeDetach => {
             park::left(step, client, key, EndReason::LastClientDetached);
             let lane = step.books.lane_of_answer(client, frame);
             step.send_to_client(client, lane, compose::success(&frame.id(), b"{}"));
         }
-        _ => {
+        _ if is_for_live(frame) => {
             held::behind_open(step, client, Behind::Revival, frame);
             revive::begin(step, client, key);
         }
+        _ => return false,
     }
     true
+}
+
+/// Whether a request needs the session that it names to be live. The others are for the agent, which
+/// has the record, or for nobody, or open the session themselves.
+pub fn is_for_live(frame: &Frame) -> bool {
+    let is_other = matches!(
+        frame.method,
+        Method::SessionClose
+            | Method::SessionDelete
+            | Method::SessionArchive
+            | Method::SessionUnarchive
+            | Method::SessionStatus
+            | Method::SessionSetTitle
+            | Method::BridgeDetach
+            | Method::BridgeHeartbeat
+    );
+    !is_other && OpenKind::of(frame.method).is_none()
 }
 
 /// The kind of open that a request of a client waits for. `named`: the meaning of the session id in

@@ -1,8 +1,6 @@
 //! Frames of clients that were held are handled when what they waited for is over.
 
-#[cfg(feature = "seeded-bugs")]
-use crate::bridge::books::call::Behind;
-use crate::bridge::books::call::{Asker, Purpose, Stage};
+use crate::bridge::books::call::{Asker, Behind, Purpose, Stage};
 use crate::bridge::books::client::Client;
 use crate::bridge::books::whose::Meaning;
 use crate::bridge::effect::Effect;
@@ -10,10 +8,10 @@ use crate::bridge::event::ShutdownCause;
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
 use crate::bridge::refusal::Refusal;
-use crate::bridge::routing::from_client;
+use crate::bridge::routing::{from_client, parked};
 #[cfg(feature = "seeded-bugs")]
 use crate::bridge::seeded;
-use crate::bridge::sessions::opened;
+use crate::bridge::sessions::{opened, revive};
 use crate::bridge::step::Step;
 use crate::wire::{FrameKind, Method};
 
@@ -62,6 +60,13 @@ pub fn behind_opens(step: &mut Step<'_>) {
             || step.books.is_behind_open(client, named, frame)
             || step.books.is_behind_turn(behind, named, frame)
         {
+            continue;
+        }
+        // Its session is parked again: it keeps its place before those that came later.
+        if let (Behind::Revival, Some(Meaning::Parked(key))) = (behind, named)
+            && parked::is_for_live(frame)
+        {
+            revive::begin(step, client, key);
             continue;
         }
         let frame = (**frame).clone();

@@ -79,6 +79,19 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
     }
 }
 
+/// Detaches the clients whose load or resume had attached them and is not answered, because the
+/// session ends: they are refused, and must not have it when it is brought back.
+pub fn end_joins(step: &mut Step<'_>, key: SessionKey) {
+    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    let joins = session.calls.iter().filter_map(|id| step.books.call(*id)).filter_map(|call| {
+        let is_join = matches!(call.purpose, Purpose::Reload { attached: true });
+        call.client().filter(|_| is_join)
+    });
+    for client in joins.collect::<Vec<_>>() {
+        detach_after_failure(step, client, key);
+    }
+}
+
 /// Detaches a client that a failed load or resume had attached.
 fn detach_after_failure(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     step.books.detach(client, key, Absence::lost(step.now, None));

@@ -113,8 +113,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
             after_opened(step, key, &agent_id, opening);
             let opened = (opening, frame.body_bytes());
             match parked {
-                Some(row) => revive::opened(step, key, row, opened),
-                None => revive::joined(step, client, key, opened),
+                Some(row) if is_revival => revive::opened(step, key, row, opened),
+                parked => revive::joined(step, client, key, parked, opened),
             }
             if opening.restores().is_none() && opening.revives.is_some() {
                 revive::remember_pair(step, key);

@@ -28,7 +28,8 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     let Some(row) = step.books.parked(key) else { return step.books.absent(key) };
     let is_under_way = row.revival != Revival::None;
     #[cfg(feature = "seeded-bugs")]
-    let is_under_way = is_under_way && !seeded::is(seeded::Bug::RestoreTwice);
+    let is_under_way =
+        is_under_way && !(seeded::is(seeded::Bug::RestoreTwice) && is_once(step, key));
     if is_under_way {
         return;
     }
@@ -69,6 +70,13 @@ pub fn begin(step: &mut Step<'_>, client: ClientId, key: SessionKey) {
     if way.is_some() {
         step.books.begin_replay(id, Transcript::new(kind == OpenKind::Load, opened_with));
     }
+}
+
+/// Whether a single call brings a parked session back.
+#[cfg(feature = "seeded-bugs")]
+fn is_once(step: &Step<'_>, key: SessionKey) -> bool {
+    let openings = step.books.calls().values().filter_map(Call::opening);
+    openings.filter(|opening| opening.revives == Some(key)).count() == 1
 }
 
 /// Handles that a parked session, whose row this is, is live again as `key`: its clients are
@@ -169,16 +177,20 @@ pub fn failed(step: &mut Step<'_>, key: SessionKey, failure: Failure) {
     }
 }
 
-/// Handles that a client's own restore has opened a conversation that may be parked: the other
+/// Handles that a client's own open has opened a conversation that was parked, or may be: the other
 /// clients that are dormant in it get it back, too, and while there are others its settings are made
-/// what they were.
-pub fn joined(step: &mut Step<'_>, client: ClientId, key: SessionKey, opened: (&Opening, Bytes)) {
+/// what they were. `parked`: its row, if that is known.
+pub fn joined(
+    step: &mut Step<'_>,
+    client: ClientId,
+    key: SessionKey,
+    parked: Option<Parked>,
+    opened: (&Opening, Bytes),
+) {
     let Some(session) = step.books.session(key) else { return step.books.absent(key) };
     let channel = session.channel;
-    let Some(parked) = step.books.parked_conversation(client, &session.id, &session.cwd) else {
-        return;
-    };
-    let Some(row) = step.books.unpark(parked) else { return };
+    let named = step.books.parked_conversation(client, &session.id, &session.cwd);
+    let Some(row) = parked.or_else(|| step.books.unpark(named?)) else { return };
     let others: Vec<ClientId> = row.clients.iter().copied().filter(|it| *it != client).collect();
     let Some(session) = step.books.session_mut(key) else { return step.books.absent(key) };
     session.seq = row.seq;

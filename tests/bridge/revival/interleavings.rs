@@ -50,6 +50,33 @@ fn other_requests_keep_their_place_among_the_prompts_that_wait() {
 }
 
 #[test]
+fn prompts_that_wait_keep_their_order_when_the_agent_ends_again() {
+    let mut world = world();
+    let editor = crashed(&mut world);
+    for token in 1..4 {
+        world.request(editor, token, "session/prompt", &prompt("s"));
+    }
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/resume", &restored("s"));
+    world.answer(channel, number, "{}");
+    world.expect_restored(editor, "s");
+    world.expect_request(channel, "session/prompt", &prompt("s"));
+    world.crash(editor, channel, &[]);
+    world.expect_parked(editor, "s", "channel_closed");
+    world.expect_refusal(editor, 1, -32603, "agent_exited");
+    world.wait(10_000);
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/resume", &restored("s"));
+    world.answer(channel, number, "{}");
+    world.expect_restored(editor, "s");
+    for token in 2..4 {
+        let number = world.expect_request(channel, "session/prompt", &prompt("s"));
+        world.answer(channel, number, END_TURN);
+        world.expect_answer(editor, token, END_TURN);
+    }
+}
+
+#[test]
 fn cancelled_prompts_that_wait_are_answered_and_the_restore_goes_on() {
     let mut world = world();
     let editor = crashed(&mut world);

@@ -124,6 +124,48 @@ fn a_client_that_has_left_is_not_given_it_again() {
 }
 
 #[test]
+fn a_client_whose_load_died_with_the_agent_does_not_have_the_session() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "s");
+    world.turn(editor, channel, "s");
+    let other = world.join();
+    world.request(other, 1, "session/load", &stored("s"));
+    world.expect_request(channel, "session/load", &stored("s"));
+    world.crash(editor, channel, &["s"]);
+    world.expect_refusal(other, 1, -32603, "agent_exited");
+    world.request(other, 2, "session/prompt", &prompt("s"));
+    world.expect_refusal(other, 2, -32002, "unknown_session");
+    world.request(editor, 7, "session/prompt", &prompt("s"));
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/resume", &restored("s"));
+    world.answer(channel, number, "{}");
+    world.expect_restored(editor, "s");
+    world.expect_request(channel, "session/prompt", &prompt("s"));
+}
+
+#[test]
+fn others_who_had_a_session_without_a_record_get_it_back_with_its_settings() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "s");
+    let other = world.join();
+    world.request(other, 1, "_drawbridge/attach", &session("s"));
+    world.rest(other);
+    world.agreed(editor, channel, "session/set_mode", &set_mode("s", "code"));
+    world.rest(other);
+    world.exits(channel, 3);
+    world.rest(editor);
+    world.rest(other);
+    world.request(editor, 7, "session/load", &stored("s"));
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, number, &in_mode("ask").replacen('{', r#"{"sessionId":"s","#, 1));
+    world.expect_answer(editor, 7, &in_mode("ask"));
+    world.expect_request(channel, "session/set_mode", &set_mode("s", "code"));
+}
+
+#[test]
 fn a_delete_of_a_parked_session_needs_an_agent_and_ends_it_with_success() {
     let mut world = world();
     let editor = crashed(&mut world);
