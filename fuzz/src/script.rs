@@ -188,7 +188,11 @@ impl Script<'_> {
         for round in 0..8 {
             self.all_start();
             for channel in self.channels(|row| row.is_running) {
+                let mut turns = 0;
                 while let Some(sent) = self.take_pending(channel, 0) {
+                    turns += 1;
+                    // Each answer may bring a new request, but not for ever.
+                    assert!(turns < 1_000, "{channel} is asked for {} for ever", sent.name);
                     let name = (channel.0 as usize + round) % 8;
                     let which = if sent.method == Method::Initialize { 0 } else { name };
                     let result = self.good_result(channel, &sent, which);

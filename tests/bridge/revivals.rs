@@ -6,6 +6,7 @@
 
 mod agent;
 mod client;
+mod day;
 mod steps;
 mod world;
 

@@ -69,6 +69,31 @@ async fn typescript_client_to_rust_agent() {
     }
 }
 
+/// The client of an official SDK does not notice that each of its turns has a process of its own.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn rust_client_sees_no_difference_when_its_session_outlives_processes() {
+    let store = Scratch::new("outlives");
+    let words = "--restore resume --idle-policy restorable --attached-idle-timeout-ms 50 \
+                 --session-reap-interval-ms 20 --channel-idle-timeout-ms 0";
+    let (turns, processes) = limited(async |marked: &Marked| {
+        let bridge = AcpAgentConfig::new(BRIDGE).args(words.split_whitespace()).arg("--");
+        let stub = beside_this_test("agent-stub");
+        let bridge = bridge.arg(stub).arg("--state-dir").arg(store.0.display().to_string());
+        rust_client::outlives(bridge.env(MARK, &marked.mark), env!("CARGO_MANIFEST_DIR"), 3)
+            .await
+            .expect("the conversation goes through")
+    })
+    .await;
+    let turn = |prompts: usize| {
+        let said = format!("agent: {prompts} prompts, mode ask");
+        json!({ "stop": "end_turn", "seen": [said] })
+    };
+    assert_eq!(turns, [turn(1), turn(3), turn(5)]);
+    let all: std::collections::BTreeSet<&String> = processes.iter().collect();
+    assert_eq!(all.len(), 3, "{processes:?}");
+}
+
 /// The client of an official SDK, which knows nothing of a daemon, through `connect`.
 #[tokio::test]
 async fn rust_client_through_the_daemon() {
@@ -181,47 +206,58 @@ fn expected(agent: &str) -> Value {
     })
 }
 
-/// A place for a daemon, which ends soon after its last client.
-struct Daemon(std::path::PathBuf);
+/// A directory of one test, removed at its end.
+struct Scratch(std::path::PathBuf);
 
-impl Daemon {
-    fn new(name: &str) -> Daemon {
+impl Scratch {
+    fn new(name: &str) -> Scratch {
         let name = format!("drawbridge-interop-{}-{name}", std::process::id());
         let place = std::env::temp_dir().join(name);
         std::fs::create_dir(&place).unwrap();
+        Scratch(place)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A place for a daemon, which ends soon after its last client.
+struct Daemon(Scratch);
+
+impl Daemon {
+    fn new(name: &str) -> Daemon {
+        let scratch = Scratch::new(name);
+        let place = &scratch.0;
         let log = place.join("log").display().to_string();
         let text = format!(
             "[defaults]\nlog-file = '{log}'\nlost-client-timeout = 0\nchannel-idle-timeout = 0\n\
              daemon-idle-timeout = '100ms'\n"
         );
         std::fs::write(place.join("config.toml"), text).unwrap();
-        Daemon(place)
+        Daemon(scratch)
     }
 
     /// The arguments of the bridge in front of the agent's command.
     fn connect(&self) -> Vec<String> {
-        let file = |name: &str| self.0.join(name).display().to_string();
+        let file = |name: &str| self.0.0.join(name).display().to_string();
         let words = ["connect", "--socket", &file("socket"), "--config", &file("config.toml")];
         words.map(str::to_owned).into()
     }
 
     /// Looks whether a daemon has served, and waits for its end.
     fn served(&self) {
-        let log = std::fs::read_to_string(self.0.join("log")).unwrap();
+        let log = std::fs::read_to_string(self.0.0.join("log")).unwrap();
         assert!(log.contains("connects an editor") && !log.contains("served without"), "{log}");
         for _ in 0..1000 {
-            if !self.0.join("socket").exists() {
+            if !self.0.0.join("socket").exists() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("the daemon has not ended: {log}");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -280,14 +316,18 @@ async fn limited<T>(test: impl AsyncFnOnce(&Marked) -> T) -> T {
         .expect("the test and its processes end within the limit")
 }
 
-/// The Rust agent, which cargo puts next to the directory of this test.
+/// The Rust agent.
 fn rust_agent() -> String {
+    beside_this_test("examples/sdk_agent")
+}
+
+/// A program that cargo puts next to the directory of this test.
+fn beside_this_test(name: &str) -> String {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
-    let name = format!("sdk_agent{}", std::env::consts::EXE_SUFFIX);
-    let agent = profile.join("examples").join(name);
-    assert!(agent.exists(), "{} is missing: cargo build --example sdk_agent", agent.display());
-    agent.to_str().unwrap().to_owned()
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is missing: cargo build --bins --examples", path.display());
+    path.to_str().unwrap().to_owned()
 }
 
 fn typescript_agent() -> Vec<String> {

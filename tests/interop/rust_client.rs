@@ -137,6 +137,47 @@ pub(crate) async fn converse(bridge: AcpAgentConfig, cwd: &'static str) -> Resul
         .await
 }
 
+/// Prompts a session of the stub agent so often, and waits after each turn until the process has
+/// ended that has answered. Returns the entries of each turn and the processes.
+#[cfg(target_os = "linux")]
+pub(crate) async fn outlives(
+    bridge: AcpAgentConfig,
+    cwd: &'static str,
+    times: usize,
+) -> Result<(Vec<Value>, Vec<String>)> {
+    let record = Record::default();
+    let updates = record.clone();
+    Client
+        .v1()
+        .on_receive_notification(
+            async move |notification: SessionNotification, _connection| {
+                let entry = describe_update(&serde_json::to_value(&notification.update)?);
+                updates.push(notification.session_id, entry);
+                Ok(())
+            },
+            on_receive_notification!(),
+        )
+        .connect_with(AcpAgent::new(bridge), async move |connection: ConnectionTo<Agent>| {
+            let hello = InitializeRequest::new(ProtocolVersion::V1);
+            connection.send_request(hello).block_task().await?;
+            let new = connection.send_request(NewSessionRequest::new(cwd));
+            let session = new.block_task().await?.session_id;
+            let talk = Talk { connection, record };
+            let (mut turns, mut processes) = (Vec::new(), Vec::new());
+            for _ in 0..times {
+                turns.push(talk.turn(&session, "recall").await?);
+                let told = talk.turn(&session, "pid").await?;
+                let process = told["seen"][0].as_str().unwrap().replace("agent: ", "");
+                while std::path::Path::new("/proc").join(&process).exists() {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                processes.push(process);
+            }
+            Ok((turns, processes))
+        })
+        .await
+}
+
 /// The connection and what came over it.
 struct Talk {
     connection: ConnectionTo<Agent>,

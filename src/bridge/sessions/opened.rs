@@ -81,7 +81,8 @@ pub fn answered(step: &mut Step<'_>, channel: ChannelId, id: CallId, frame: &Fra
     };
     let is_its =
         |row: &Session| call.client().is_some_and(|client| row.clients().contains(&client));
-    if opening.restores().is_none() && agent_id.as_deref().and_then(live).is_some_and(is_its) {
+    let is_same = agent_id.as_deref().and_then(live).is_some_and(is_its);
+    if opening.restores().is_none() && opening.revives.is_none() && is_same {
         // An agent with a single session gives its client the same one again.
         return answer::pass(step, &call, frame);
     }

@@ -32,6 +32,22 @@ fn a_session_that_was_never_prompted_is_opened_anew_behind_its_id() {
 }
 
 #[test]
+fn an_agent_that_gives_a_live_session_in_its_place_is_asked_once() {
+    let mut world = world();
+    let (editor, channel) = world.start();
+    world.open(editor, channel, "s");
+    world.crash(editor, channel, &["s"]);
+    world.request(editor, 1, "session/new", NEW);
+    let channel = world.fresh();
+    world.opened(editor, channel, "t", "1");
+    world.request(editor, 7, "session/prompt", &prompt("s"));
+    let number = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, number, &session("t"));
+    world.expect_refusal(editor, 7, -32603, "protocol_broken");
+    world.assert_nothing_for(channel);
+}
+
+#[test]
 fn the_next_bridge_knows_a_session_that_was_opened_anew() {
     let mut world = world();
     let pairs = vec![pair()];

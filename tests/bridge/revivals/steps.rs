@@ -118,6 +118,21 @@ impl World {
         Ok(())
     }
 
+    /// A client writes in its first session.
+    pub fn write(&mut self, seat: u8) -> Outcome {
+        let id = self.nth_of(seat, 0).ok_or_else(|| format!("seat {seat} has nothing"))?;
+        self.seat(seat).last = None;
+        self.prompts(seat, &id)
+    }
+
+    /// The last prompt of a client had an ordinary end.
+    pub fn has_got_its_answer(&self, seat: u8) -> Outcome {
+        match &self.seats[&seat].last {
+            Some(last) if last["result"]["stopReason"] == "end_turn" => Ok(()),
+            last => Err(format!("the prompt of seat {seat} came to {last:?}")),
+        }
+    }
+
     fn nobody_waits(&self) -> Outcome {
         let mut waiting = self.seats.iter().flat_map(|(seat, row)| {
             row.waits.iter().map(move |(token, asked)| (seat, token, asked))

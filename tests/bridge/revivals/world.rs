@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use drawbridge::bridge::restore::Pair;
+use drawbridge::bridge::restore::{Pair, Record};
 use drawbridge::bridge::{
     AgentId, Bridge, ChannelId, ClientId, Config, EarlierBridges, Effect, Environment,
     EnvironmentId, Event, Exit, ExitStatus, Moment, Notice,
@@ -47,6 +47,8 @@ pub struct World {
     clients: u64,
     pub words: u64,
     pairs: Vec<Pair>,
+    /// What is remembered of the one version of the agent.
+    experience: Option<Record>,
     /// Whether the agents take too much memory.
     pub is_heavy: bool,
     /// Whether the agents do from now on what they should.
@@ -74,6 +76,7 @@ impl World {
             clients: 0,
             words: 0,
             pairs: Vec::new(),
+            experience: None,
             is_heavy: false,
             is_good: false,
             excused: BTreeSet::new(),
@@ -287,6 +290,12 @@ impl World {
                 let row = self.sessions.get_mut(&*pair.known_as).ok_or("nobody opened it")?;
                 row.agent_id = pair.agent_id.to_string();
                 self.pairs.push(pair);
+            }
+            Effect::Experienced { record, .. } => self.experience = Some(record),
+            Effect::Recall { agent, version } => {
+                let known =
+                    self.experience.map(|record| Event::Recalled { agent, version, record });
+                self.events.extend(known);
             }
             Effect::LookForEditor(client) => {
                 self.events.push_back(Event::EditorSeen { client, lives: false });
