@@ -127,6 +127,9 @@ fn a_person_closes_cancels_and_retires() {
     let output = tool(pid, &["cancel", "--all"]);
     assert!(said(&output).contains("s-2"), "{}", said(&output));
     assert_eq!(bridge.answer(second)["result"]["stopReason"], "cancelled");
+    // It was parked, since its agent may bring it back; now it is forgotten.
+    let output = tool(pid, &["close", &one]);
+    assert!(output.status.success(), "{}", said(&output));
     let output = tool(pid, &["close", &one]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("no bridge has a live session"), "{}", said(&output));
@@ -417,6 +420,8 @@ fn a_daemon_tells_whose_chats_it_has_and_is_restarted() {
     // The editor starts it.
     let mut editor = site.editor(&[]);
     let session = editor.new_session();
+    // From now on there is something to lose.
+    editor.turn(&session, "say one");
     let first = site.daemon();
     let run = |words: &[&str]| site.tool(words).stdin(Stdio::null()).output().expect("it runs");
     let states: Value = serde_json::from_slice(&run(&["status", "--json"]).stdout).expect("JSON");
