@@ -33,7 +33,7 @@ const LARGE: u64 = 2 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    /// What is known of a version of an agent.
+    /// The experience with a version of an agent.
     Agent {
         /// Its name and version, as it gives them.
         version: Box<str>,
@@ -66,13 +66,11 @@ impl RestoreMemory {
 
     /// The record of a version of an agent; `None`: nothing is known of it.
     pub fn record(&self, version: &str) -> Option<Record> {
-        let lines = self.lines().into_iter().rev();
-        lines
-            .filter_map(|line| match line {
-                Line::Agent { version: its, record } if *its == *version => Some(record),
-                _ => None,
-            })
-            .next()
+        let mut lines = self.lines().into_iter().rev();
+        lines.find_map(|line| match line {
+            Line::Agent { version: its, record } if *its == *version => Some(record),
+            _ => None,
+        })
     }
 
     /// The pairs of an agent, the oldest first.
@@ -212,7 +210,7 @@ mod tests {
         assert_eq!((other.record("a 2"), other.record("")), (None, None));
         assert_eq!(other.pairs("a"), [pair("old", "new")]);
         assert!(other.pairs("b").is_empty());
-        // What is no line of this version, or was cut, hides nothing.
+        // A line that is of another version, or was cut, hides nothing.
         let mut file = File::options().append(true).open(state.join(NAME)).unwrap();
         file.write_all(b"{\"later\":{}}\n{\"agent\":{\"ver").unwrap();
         memory.note("a 2", record(Experience::Succeeded));

@@ -68,7 +68,7 @@ pub enum Effect {
         lane: Lane,
         /// The id of the session, as the client knows it.
         session: Box<str>,
-        /// What a later bridge needs to bring it back; `None`: it cannot be brought back.
+        /// The keepsake with which a later bridge brings it back; `None`: it cannot be brought back.
         keepsake: Option<Box<Keepsake>>,
     },
     /// A client was attached to a session.

@@ -97,7 +97,7 @@ pub enum Refusal {
         stderr_tail: String,
         /// Whether the process ended before its handshake was over.
         in_handshake: bool,
-        /// What the client can go on with.
+        /// The way on for the client.
         then: Then,
     },
     /// The program is no ACP agent.
@@ -113,7 +113,7 @@ pub enum Refusal {
         agent: String,
         /// The end of the sentence "the agent was stopped, because …".
         reason: String,
-        /// What the client can go on with.
+        /// The way on for the client.
         then: Then,
     },
     /// The process that this client was passed through to has ended.
@@ -190,7 +190,7 @@ pub enum Refusal {
         agent: String,
         /// The public id of the session.
         id: String,
-        /// What the agent did, as the end of a sentence.
+        /// The fault of the agent, as the end of a sentence.
         what: String,
         /// The agent's own words; empty: it has said none.
         words: String,
@@ -214,7 +214,7 @@ pub enum Refusal {
     DaemonLost {
         /// The session that the request names, if that was there.
         session: Option<String>,
-        /// What the client can go on with.
+        /// The way on for the client.
         then: Then,
     },
     /// Towards an agent: there is no client that can answer its question.
@@ -224,7 +224,7 @@ pub enum Refusal {
     },
 }
 
-/// What a client can go on with after the end of a process.
+/// The way on for a client after the end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// A new session.

@@ -10,7 +10,8 @@ mod steps;
 mod world;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+
+use crate::played::count_or;
 
 use drawbridge::bridge::config::{PermissionPolicy, Restore, Share};
 use drawbridge::bridge::{Config as BridgeConfig, Limit};
@@ -107,26 +108,14 @@ fn run(crowd: &Crowd) -> Result<(), String> {
 
 /// Plays histories until one fails, and gives back the smallest that fails likewise.
 pub fn play(count: u32, shrink: bool) -> Result<(), String> {
-    let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number("DRAWBRIDGE_SEED").unwrap_or_default().to_le_bytes());
-    let config = Config {
-        cases: count,
-        failure_persistence: None,
-        max_shrink_iters: if shrink { 2_000 } else { 0 },
-        ..Config::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let outcome = TestRunner::new_with_rng(config, rng)
-        .run(&crowds(), |crowd| run(&crowd).map_err(TestCaseError::fail));
-    outcome.map_err(|error| match error {
-        TestError::Fail(why, crowd) => format!("{why}\n{:?}\n{:?}", crowd.steps, crowd.config),
-        TestError::Abort(why) => why.to_string(),
+    let outcome = crate::played::play(&crowds(), count, shrink, run);
+    outcome.map_err(|(why, crowd)| match crowd {
+        Some(crowd) => format!("{why}\n{:?}\n{:?}", crowd.steps, crowd.config),
+        None => why,
     })
 }
 
 #[test]
 fn every_client_gets_what_is_its_own_once_and_in_order() {
-    let count = std::env::var("DRAWBRIDGE_HISTORIES").ok().and_then(|text| text.parse().ok());
-    play(count.unwrap_or(ORDINARY), true).unwrap_or_else(|why| panic!("{why}"));
+    play(count_or(ORDINARY), true).unwrap_or_else(|why| panic!("{why}"));
 }

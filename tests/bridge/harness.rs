@@ -85,11 +85,11 @@ pub struct World {
     pub kept: Vec<(ClientId, Box<str>, bool)>,
     /// How often the memory of the agents was to be looked at.
     pub weighings: usize,
-    /// What the connections of clients were to keep of sessions that can be brought back.
+    /// The keepsakes that the connections of clients were to have of sessions that can be brought back.
     pub keepsakes: Vec<String>,
     /// The versions of agents that the core has asked about.
     pub recalled: Vec<(AgentId, Box<str>)>,
-    /// What was learned of versions of agents.
+    /// The experience with versions of agents.
     pub experience: Vec<(Box<str>, Record)>,
     /// Sessions that their agent knows by another id than clients.
     pub pairs: Vec<Pair>,

@@ -144,7 +144,7 @@ fn a_newcomer_waits_for_an_exit_within_its_open_timeout() {
     world.expect(channel, Deed::CloseStdin);
     world.request(editor, 1, "session/new", NEW);
     world.wait(500);
-    world.expect_refusal(editor, 1, -32603, "channel_limit");
+    world.expect_refusal(editor, 1, -32603, "open_timeout");
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod overlap;
 mod parent;
 mod parting;
 mod passing;
+mod played;
 mod prompts;
 mod questions;
 mod reaper;

@@ -11,7 +11,8 @@ mod steps;
 mod world;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+
+use crate::played::count_or;
 
 use agent::{Fails, Manners, Modes};
 use drawbridge::bridge::config::{AtCapacity, BackgroundWork, IdlePolicy, Share};
@@ -148,28 +149,16 @@ fn run(story: &Story) -> Result<(), String> {
 
 /// Plays histories until one fails, and gives back the smallest that fails likewise.
 pub fn play(count: u32, shrink: bool) -> Result<(), String> {
-    let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number("DRAWBRIDGE_SEED").unwrap_or_default().to_le_bytes());
-    let config = Config {
-        cases: count,
-        failure_persistence: None,
-        max_shrink_iters: if shrink { 2_000 } else { 0 },
-        ..Config::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let outcome = TestRunner::new_with_rng(config, rng)
-        .run(&stories(), |story| run(&story).map_err(TestCaseError::fail));
-    outcome.map_err(|error| match error {
-        TestError::Fail(why, story) => {
+    let outcome = crate::played::play(&stories(), count, shrink, run);
+    outcome.map_err(|(why, story)| match story {
+        Some(story) => {
             format!("{why}\n{:?}\n{:?}\n{:?}", story.steps, story.manners, story.config)
         }
-        TestError::Abort(why) => why.to_string(),
+        None => why,
     })
 }
 
 #[test]
 fn nobody_loses_anything_when_processes_and_bridges_end() {
-    let count = std::env::var("DRAWBRIDGE_HISTORIES").ok().and_then(|text| text.parse().ok());
-    play(count.unwrap_or(ORDINARY), true).unwrap_or_else(|why| panic!("{why}"));
+    play(count_or(ORDINARY), true).unwrap_or_else(|why| panic!("{why}"));
 }

@@ -153,6 +153,8 @@ fn when_it_was_idle_and_its_agent_is_proven() {
         let session = begun(client);
         // Nothing is proven yet, so it stays.
         std::thread::sleep(Duration::from_millis(600));
+        let heard = client.leftovers();
+        assert!(!heard.iter().any(|line| line.contains("session_closed")), "{heard:?}");
         let agent = client.pid_of(&session);
         // A restore that a client asks for is the proof.
         let stored = client.new_session();

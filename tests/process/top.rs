@@ -138,7 +138,7 @@ fn keys_steer_what_is_chosen() {
     screen.press("y");
     screen.shows("s-1 is closed");
     let asked = bridge.prompt(&session, "say still here?");
-    // Who has it open does not lose it: it comes back.
+    // The chat does not lose it: it comes back.
     assert_eq!(bridge.answer(asked)["result"]["stopReason"], "end_turn");
     screen.press("q");
     screen.shows(GIVEN_BACK);

@@ -152,7 +152,7 @@ pub struct Session {
     pub loaded_at: Option<Moment>,
     /// Its recipe; `None`: it is never brought back.
     pub recipe: Option<Box<Recipe>>,
-    /// What is left to do until it is as it was before it was parked; `None`: nothing.
+    /// The rest of the work until it is as it was before it was parked; `None`: there is none.
     pub restoring: Option<Box<Restoring>>,
 }
 

@@ -1,6 +1,7 @@
 //! Capacity: whether the limits allow one more session or channel, and which one gives
 //! way for it.
 
+use crate::bridge::books::call::Call;
 use crate::bridge::books::channel::{Channel, ChannelState};
 use crate::bridge::channels::obstacle::Obstacle;
 use crate::bridge::channels::stop;
@@ -80,13 +81,16 @@ pub fn for_session(step: &mut Step<'_>, id: CallId) -> Result<(), Obstacle> {
     }
 }
 
-/// The refusal of a call that has found no channel in its time: it names the limit that stands in
-/// its way.
+/// The refusal of a call that has found no channel in its time. A revival waits at the limits, where
+/// another open is refused at once: it is told the limit.
 pub fn refusal_of_waiting(step: &Step<'_>, id: CallId) -> Refusal {
-    let is_open = step.books.call(id).is_some_and(|call| call.opening().is_some());
-    match others_at_limit(step, id).filter(|_| is_open) {
+    let opening = step.books.call(id).and_then(Call::opening);
+    let is_revival = opening.is_some_and(|opening| opening.revives.is_some());
+    match others_at_limit(step, id).filter(|_| is_revival) {
         Some(count) => Refusal::SessionLimit { count },
-        None if !has_room(step) => Refusal::ChannelLimit { count: counted(step).count() },
+        None if is_revival && !has_room(step) => {
+            Refusal::ChannelLimit { count: counted(step).count() }
+        }
         None => Refusal::OpenTimeout { agent: step.books.agent_name_of(id) },
     }
 }

@@ -42,7 +42,7 @@ pub fn of_restore(
 ) -> Result<Home, Obstacle> {
     let Some(wanted) = Wanted::by(client, opening) else { return Ok(Home::Free) };
     if let Some(key) = step.books.live(client, wanted.public_id, wanted.cwd) {
-        // What was asked before it comes first.
+        // Earlier requests come first.
         return if step.books.is_revival_before(id, key) {
             Err(Obstacle::Wait)
         } else {

@@ -168,7 +168,7 @@ struct ErrorData<'a> {
     agent: Option<&'a str>,
     #[serde(flatten)]
     exit: ExitFields,
-    /// What the agent says.
+    /// The agent's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -124,17 +124,15 @@ fn adopt(step: &mut Step<'_>, client: ClientId, kept: &Keepsake) {
     // The client may be gone.
     let Some(agent) = step.books.client(client).map(|row| row.agent) else { return };
     if let Some(key) = step.books.parked_conversation(client, &kept.id, &kept.cwd) {
-        let is_same = step.books.parked(key).is_some_and(|row| {
-            *row.agent_id == *kept.agent_id && row.recipe.params == kept.recipe().params
-        });
-        #[cfg(feature = "seeded-bugs")]
-        let is_same = is_same && !seeded::is(seeded::Bug::AdoptTwice);
-        if is_same {
-            return step.books.join_parked(client, key);
-        }
         #[cfg(feature = "seeded-bugs")]
         if seeded::is(seeded::Bug::AdoptTwice) {
             return park::adopted(step, client, agent, kept);
+        }
+        let is_same = step.books.parked(key).is_some_and(|row| {
+            *row.agent_id == *kept.agent_id && row.recipe.params == kept.recipe().params
+        });
+        if is_same {
+            return step.books.join_parked(client, key);
         }
         return refuse_adoption(step, client, &kept.id);
     }

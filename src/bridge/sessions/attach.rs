@@ -82,7 +82,8 @@ pub fn reload_timed_out(step: &mut Step<'_>, id: CallId, attached: bool) {
 /// Detaches the clients whose load or resume had attached them and is not answered, because the
 /// session ends: they are refused, and must not have it when it is brought back.
 pub fn end_joins(step: &mut Step<'_>, key: SessionKey) {
-    let Some(session) = step.books.session(key) else { return step.books.absent(key) };
+    // It may have ended already.
+    let Some(session) = step.books.session(key) else { return };
     let joins = session.calls.iter().filter_map(|id| step.books.call(*id)).filter_map(|call| {
         let is_join = matches!(call.purpose, Purpose::Reload { attached: true });
         call.client().filter(|_| is_join)

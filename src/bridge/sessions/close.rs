@@ -55,9 +55,7 @@ pub fn end_session(step: &mut Step<'_>, key: SessionKey, reason: EndReason, endi
         publish::end(step, &session, reason, failure, false);
     }
 
-    if step.books.session(key).is_some() {
-        attach::end_joins(step, key);
-    }
+    attach::end_joins(step, key);
     let parks = step.books.session(key).is_some_and(|row| step.books.may_be_parked(row, reason));
 
     // 1. Delete: from here on the session is not found, and a second close does nothing.

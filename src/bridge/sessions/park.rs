@@ -97,7 +97,7 @@ pub fn forget(step: &mut Step<'_>, key: SessionKey) {
 pub enum Answer<'a> {
     /// A refusal of the bridge.
     Refused(Refusal),
-    /// What the agent has answered to the attempt.
+    /// The agent's answer to the attempt.
     OfAgent(&'a Frame),
 }
 

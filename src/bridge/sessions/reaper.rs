@@ -112,7 +112,7 @@ fn decide(step: &mut Step<'_>, key: SessionKey, reason: EndReason) -> Outcome {
     Outcome::Ended
 }
 
-/// What became of a session that was to end.
+/// The fate of a session that was to end.
 enum Outcome {
     Ended,
     /// A survey is under way.

@@ -170,7 +170,7 @@ fn finish(step: &mut Step<'_>, key: SessionKey) {
     step.books.touch_placement();
 }
 
-/// Who is to blame for a failure.
+/// The one to blame for a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blame {
     /// The agent: it is not believed any more to restore sessions.

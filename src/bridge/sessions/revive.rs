@@ -99,7 +99,7 @@ pub fn opened(
 /// Attaches the clients that were dormant in a session.
 fn attach(step: &mut Step<'_>, key: SessionKey, channel: ChannelId, clients: &[ClientId]) {
     for client in clients {
-        // What they were told of it on another channel comes first.
+        // Messages about it on another channel come first.
         step.effect(Effect::Fence { client: *client, lane: channel.into() });
         step.books.attach(*client, key);
     }

@@ -1,4 +1,4 @@
-//! What may happen while a session is brought back.
+//! Events that come while a session is brought back.
 
 use drawbridge::bridge::Notice;
 
@@ -202,6 +202,18 @@ fn at_the_limit_of_sessions_it_waits_within_its_open_budget() {
     world.answer(channel, number, "{}");
     world.expect_restored(editor, "s");
     world.expect_request(channel, "session/prompt", &prompt("s"));
+}
+
+#[test]
+fn a_request_that_waits_for_room_in_vain_is_told_the_limit() {
+    let mut world = world_with(VERSIONED, |config| config.limits.max_sessions = 1);
+    let editor = crashed(&mut world);
+    world.request(editor, 1, "session/new", NEW);
+    let channel = world.fresh();
+    world.opened(editor, channel, "t", "1");
+    world.request(editor, 7, "session/prompt", &prompt("s"));
+    world.wait(120_000);
+    world.expect_refusal(editor, 7, -32603, "session_limit");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is kept of parked sessions, and for whom.
+//! The things that are kept of parked sessions, and for whom.
 
 use drawbridge::bridge::{AgentId, Event, Notice};
 

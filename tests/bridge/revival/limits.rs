@@ -1,4 +1,4 @@
-//! What revival makes safe: eviction, memory pressure, and the replacement of channels.
+//! Measures that revival makes safe: eviction, memory pressure, and the replacement of channels.
 
 use drawbridge::bridge::config::{BackgroundWork, IdlePolicy};
 use drawbridge::bridge::{ChannelId, ClientId, Config, Event, Limit, Moment, Notice, Process};

@@ -6,7 +6,7 @@ use drawbridge::bridge::{AgentId, ChannelId, ClientId, Config, Event, Notice};
 
 use crate::harness::{END_TURN, NEW, World, prompt, session};
 
-/// What an agent says that has modes and can resume.
+/// The result of `initialize` of an agent that has modes and can resume.
 pub const VERSIONED: &str = r#"{"protocolVersion":1,"agentCapabilities":{"loadSession":true,"sessionCapabilities":{"close":{},"resume":{},"delete":{},"status":{}}},"agentInfo":{"name":"a","version":"1"}}"#;
 /// The same without `session/resume`.
 pub const LOADS: &str = r#"{"protocolVersion":1,"agentCapabilities":{"loadSession":true,"sessionCapabilities":{"close":{}}},"agentInfo":{"name":"a","version":"1"}}"#;

@@ -51,7 +51,7 @@ pub struct Stored {
     pub mode: String,
 }
 
-/// What all processes of the agents share.
+/// The store that all processes of the agents share.
 #[derive(Debug, Default)]
 pub struct Store {
     pub sessions: BTreeMap<String, Stored>,

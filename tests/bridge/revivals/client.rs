@@ -31,7 +31,7 @@ pub struct Seat {
     pub seen: BTreeSet<(String, String)>,
     /// The texts that its connection keeps for the next bridge.
     pub kept: BTreeMap<String, Option<String>>,
-    /// What its last request came to.
+    /// The answer to its last prompt.
     pub last: Option<Value>,
 }
 

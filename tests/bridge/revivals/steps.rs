@@ -1,4 +1,4 @@
-//! What each step of a history does, and what a client may get.
+//! The steps of a history, and the lines that a client may get.
 
 use drawbridge::bridge::Event;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ impl World {
                 let may_load = |id: &String| {
                     let row = &self.sessions[id];
                     let is_stored = !row.is_deleted && self.store.has_record(&row.agent_id);
-                    // What comes behind the answer is for all who have the session.
+                    // A replay behind the answer is for all who have the session.
                     let is_shared = self.is_shared(seat, id);
                     self.manners.loads && is_stored && !(self.manners.is_late && is_shared)
                 };

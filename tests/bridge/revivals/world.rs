@@ -20,7 +20,7 @@ pub type Outcome = Result<(), String>;
 /// A process, by the number of its bridge and its channel.
 pub type Pid = (u64, ChannelId);
 
-/// What happens later.
+/// An event to come.
 #[derive(Clone, Debug)]
 enum Later {
     Says(Pid, Value),
@@ -47,7 +47,7 @@ pub struct World {
     clients: u64,
     pub words: u64,
     pairs: Vec<Pair>,
-    /// What is remembered of the one version of the agent.
+    /// The experience with the one version of the agent.
     experience: Option<Record>,
     /// Whether the agents take too much memory.
     pub is_heavy: bool,
