@@ -57,6 +57,7 @@ usage: bench run [--quick] [--out FOLDER] [--drawbridge PATH] [--conductor PATH]
        bench core [ROUNDS]
        bench fairness
        bench speed
+       bench memory
        bench allocations [--write]
        bench soak [SECONDS [SEED]]
        bench town [SECONDS [SEED]]";
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         ["host", socket, share] => host::run(socket, share),
         ["fairness"] => fairness(),
         ["speed"] => speed(),
+        ["memory"] => memory(),
         ["core"] => measure::core::look(1_000),
         ["core", rounds] => number(rounds).and_then(measure::core::look),
         ["allocations"] => allocations::run(false),
@@ -114,6 +116,15 @@ fn speed() -> io::Result<()> {
     machine::pin()?;
     let lab = Lab { programs, effort: Effort::Quick };
     println!("{:#?}", measure::speed::measure(&lab)?);
+    Ok(())
+}
+
+/// Prints the figures of memory alone.
+fn memory() -> io::Result<()> {
+    let programs = Programs::find(None, None)?;
+    machine::pin()?;
+    let lab = Lab { programs, effort: Effort::Quick };
+    println!("{:#?}", measure::memory::measure(&lab)?);
     Ok(())
 }
 

@@ -55,7 +55,6 @@ pub fn lines(figures: &Figures) -> Vec<TargetRow> {
     floods(&figures.speed, &mut lines);
     fairness(figures, &mut lines);
     memory(&figures.memory, &mut lines);
-    later("memory of a parked session", "≤ 2 KiB and its recipe", &mut lines);
     core(&figures.core, &mut lines);
     life(figures, &mut lines);
     lines
@@ -68,11 +67,6 @@ impl TargetRow {
         let (what, target, verdict) = (what.to_owned(), target.to_owned(), Verdict::Missing(why));
         TargetRow { what, figure: dash(), ratio: dash(), target, verdict }
     }
-}
-
-/// Adds a row for a feature that does not exist yet.
-fn later(what: &str, target: &str, lines: &mut Vec<TargetRow>) {
-    lines.push(TargetRow::missing(what, target, "not yet"));
 }
 
 /// A figure that must be at most `limit` times another one.
@@ -219,6 +213,8 @@ fn memory(figures: &memory::MemoryFigures, lines: &mut Vec<TargetRow>) {
         let what = format!("memory per idle session, of {count}");
         lines.push(within(&what, *each, 1024.0, bytes, of(1024.0, "≤")));
     }
+    let what = format!("memory of a parked session, of {}", memory::PARKED);
+    lines.push(within(&what, figures.per_parked, 2048.0, bytes, of(2048.0, "≤")));
     for stalled in &figures.stalled_clients {
         peak("client", "then everything comes, in order", stalled, lines);
     }

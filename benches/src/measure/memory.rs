@@ -1,6 +1,6 @@
 //! Resident memory: idle, with sessions, and while a peer does not read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use super::Lab;
@@ -13,6 +13,24 @@ use crate::text;
 
 /// The numbers of sessions with which the memory of one is measured.
 pub const SESSIONS: [usize; 2] = [1_000, 10_000];
+/// The number of parked sessions with which the memory of one is measured.
+pub const PARKED: usize = 10_000;
+/// The options with which sessions are parked a second after they were opened, and their agent
+/// ends.
+const PARKS: [&str; 12] = [
+    "--idle-policy",
+    "restorable",
+    "--attached-idle-timeout-ms",
+    "1000",
+    "--session-reap-interval-ms",
+    "100",
+    "--max-parked-sessions",
+    "20000",
+    "--parked-bytes",
+    "67108864",
+    "--channel-idle-timeout-ms",
+    "100",
+];
 /// The flood towards a client that does not read.
 pub const UNREAD: Flood = Flood { size: SMALL, style: Style::Plain, count: 300_000 };
 /// Limits of an outbox that are measured, in bytes: the default and a small one.
@@ -37,6 +55,8 @@ pub struct MemoryFigures {
     pub shim: u64,
     /// The number of sessions, and the memory of each.
     pub per_session: Vec<(usize, f64)>,
+    /// The memory of each of [`PARKED`] parked sessions, which have no agent.
+    pub per_parked: f64,
     /// A client that does not read, with the default and a small outbox.
     pub stalled_clients: Vec<Stalled>,
     /// An agent that does not read, with a small outbox.
@@ -75,6 +95,7 @@ pub fn measure(lab: &Lab) -> io::Result<MemoryFigures> {
         keeper: keeper(lab)?,
         shim: shim(lab)?,
         per_session,
+        per_parked: parked(lab)?,
         stalled_clients,
         stalled_agent: stalled_agent(lab, OUTBOXES[1])?,
         stalled_conductor: stalled_conductor(lab)?,
@@ -118,6 +139,34 @@ fn sessions(lab: &Lab) -> io::Result<(u64, Vec<(usize, f64)>)> {
         per_session.push((count, now.saturating_sub(with_one) as f64 / (count - 1) as f64));
     }
     Ok((idle, per_session))
+}
+
+/// The memory of a parked session, its recipe included; one of them is woken at last.
+fn parked(lab: &Lab) -> io::Result<f64> {
+    let mut client = Client::connect(lab.programs.drawbridge(&PARKS, &[]))?;
+    let session = client.open()?;
+    await_end_of_agent(&client)?;
+    thread::sleep(SETTLED);
+    let base = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
+    for _ in 0..PARKED {
+        client.open()?;
+    }
+    await_end_of_agent(&client)?;
+    let now = wait_until_calm(client.pid(), CALM, PATIENCE)?.resident;
+    client.ping(&session)?;
+    Ok(now.saturating_sub(base) as f64 / PARKED as f64)
+}
+
+/// Waits until the bridge has no agent, because all sessions are parked.
+fn await_end_of_agent(client: &Client) -> io::Result<()> {
+    let begun = Instant::now();
+    while !children(client.pid())?.is_empty() {
+        if begun.elapsed() > PATIENCE {
+            return Err(io::Error::other("an agent whose sessions are idle has not ended"));
+        }
+        thread::sleep(CALM);
+    }
+    Ok(())
 }
 
 fn with_outbox(lab: &Lab, outbox: u64) -> io::Result<(Client, String, u64)> {
