@@ -1,9 +1,9 @@
 //! The memory of restores: a small file in the state directory, which all bridges of the user share.
 //!
-//! It holds no content of a conversation. One JSON object a line says either what is known of a
-//! version of an agent that restores sessions, or that an agent knows a session by another id than
-//! clients do. Lines are added under a lock; of two about the same thing the later one counts. When
-//! the file has grown too large it is written anew.
+//! It holds no content of a conversation. One JSON object a line says what was learned of a version
+//! of an agent that restores sessions, what a check by a person has found out of one, or that an
+//! agent knows a session by another id than clients do. Lines are added under a lock and read in
+//! their order. When the file has grown too large it is written anew.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -33,8 +33,15 @@ const LARGE: u64 = 2 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    /// The experience with a version of an agent.
+    /// What a bridge has learned of a version of an agent. A refusal stays.
     Agent {
+        /// Its name and version, as it gives them.
+        version: Box<str>,
+        #[serde(flatten)]
+        record: Record,
+    },
+    /// What a check has found out of one. It counts more than any line before.
+    Checked {
         /// Its name and version, as it gives them.
         version: Box<str>,
         #[serde(flatten)]
@@ -66,11 +73,7 @@ impl RestoreMemory {
 
     /// The record of a version of an agent; `None`: nothing is known of it.
     pub fn record(&self, version: &str) -> Option<Record> {
-        let mut lines = self.lines().into_iter().rev();
-        lines.find_map(|line| match line {
-            Line::Agent { version: its, record } if *its == *version => Some(record),
-            _ => None,
-        })
+        agents_of(&self.lines()).swap_remove(version)
     }
 
     /// The pairs of an agent, the oldest first.
@@ -84,11 +87,18 @@ impl RestoreMemory {
         pairs
     }
 
-    /// Remembers what is known of a version of an agent. One that has no name cannot be told from
-    /// others.
+    /// Remembers what a bridge has learned of a version of an agent. One that has no name cannot be
+    /// told from others.
     pub fn note(&self, version: &str, record: Record) {
         if !version.is_empty() {
             self.add(&Line::Agent { version: version.into(), record });
+        }
+    }
+
+    /// Remembers what a check by a person has found out of a version of an agent.
+    pub fn note_checked(&self, version: &str, record: Record) {
+        if !version.is_empty() {
+            self.add(&Line::Checked { version: version.into(), record });
         }
     }
 
@@ -158,22 +168,37 @@ fn lines_of(text: &[u8]) -> Vec<Line> {
     text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
+/// What the lines say of the versions of agents.
+fn agents_of(lines: &[Line]) -> IndexMap<Box<str>, Record> {
+    let mut agents = IndexMap::<_, Record>::new();
+    for line in lines {
+        match line {
+            Line::Agent { version, record } => {
+                agents.entry(version.clone()).or_default().add(*record);
+            }
+            Line::Checked { version, record } => {
+                agents.entry(version.clone()).or_default().correct(*record);
+            }
+            Line::Pair { .. } => {}
+        }
+    }
+    agents
+}
+
 /// The lines that still count.
 fn condensed(lines: Vec<Line>) -> Vec<Line> {
-    let mut agents = IndexMap::new();
+    let agents = agents_of(&lines).into_iter();
+    let agents = agents.map(|(version, record)| Line::Agent { version, record });
     let mut pairs = IndexMap::new();
     for line in lines {
-        match &line {
-            Line::Agent { version, .. } => drop(agents.insert(version.clone(), line)),
-            Line::Pair { agent, pair, .. } => {
-                let key = (agent.clone(), pair.known_as.clone());
-                pairs.shift_remove(&key);
-                pairs.insert(key, line);
-            }
+        if let Line::Pair { agent, pair, .. } = &line {
+            let key = (agent.clone(), pair.known_as.clone());
+            pairs.shift_remove(&key);
+            pairs.insert(key, line);
         }
     }
     let old = pairs.len().saturating_sub(MAX_PAIRS);
-    agents.into_values().chain(pairs.into_values().skip(old)).collect()
+    agents.chain(pairs.into_values().skip(old)).collect()
 }
 
 #[allow(clippy::disallowed_methods)] // the date is for a person who reads the file
@@ -185,7 +210,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::restore::Experience;
+    use crate::bridge::restore::{Experience, Way};
 
     fn record(load: Experience) -> Record {
         Record { load, ..Record::default() }
@@ -196,17 +221,22 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_counts_and_is_found_by_another_bridge() {
+    fn what_was_learned_adds_up_and_is_found_by_another_bridge() {
         let name = format!("drawbridge-restores-{}", std::process::id());
         let state = std::env::temp_dir().join(name);
         let memory = RestoreMemory::in_state(Some(state.clone()));
         assert_eq!(memory.record("a 1"), None);
         memory.note("a 1", record(Experience::Succeeded));
         memory.note("a 1", record(Experience::Refused));
+        memory.note("a 1", record(Experience::Succeeded));
+        memory.note("a 1", Record::only(Way::Resume, Experience::Succeeded));
         memory.note("", record(Experience::Succeeded));
         memory.remember_pair("a", pair("old", "new"));
         let other = RestoreMemory::in_state(Some(state.clone()));
-        assert_eq!(other.record("a 1"), Some(record(Experience::Refused)));
+        let known = Record { resume: Experience::Succeeded, ..record(Experience::Refused) };
+        assert_eq!(other.record("a 1"), Some(known));
+        other.note_checked("a 1", record(Experience::Succeeded));
+        assert_eq!(memory.record("a 1").map(|it| it.load), Some(Experience::Succeeded));
         assert_eq!((other.record("a 2"), other.record("")), (None, None));
         assert_eq!(other.pairs("a"), [pair("old", "new")]);
         assert!(other.pairs("b").is_empty());

@@ -80,12 +80,12 @@ pub enum Effect {
         /// The id of the session, as the client knows it.
         session: Box<str>,
     },
-    /// Remember what is known of a version of an agent that restores sessions, for bridges that
+    /// Remember what was learned of a version of an agent that restores sessions, for bridges that
     /// come later.
     Experienced {
         /// The name and version of the agent, as it gives them.
         version: Box<str>,
-        /// The experience.
+        /// That which is new.
         record: Record,
     },
     /// Tell what is remembered of a version of an agent. Answered by `Recalled`.

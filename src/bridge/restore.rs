@@ -3,6 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The version of an agent to which experience belongs: the name and version that it gives itself;
+/// empty: it gives none.
+pub fn version_of(name: &str, version: &str) -> Box<str> {
+    format!("{name} {version}").trim().into()
+}
+
 /// A way to bring a session back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
@@ -72,17 +78,59 @@ impl Record {
         }
     }
 
-    /// Notes an experience; says whether it is new. A refusal counts for ever.
+    /// The record of a single experience.
+    pub fn only(way: Way, experience: Experience) -> Record {
+        let mut record = Record::default();
+        *record.with_mut(way) = experience;
+        record
+    }
+
+    /// Notes an experience; says whether it is new. A refusal stays.
     pub fn note(&mut self, way: Way, experience: Experience) -> bool {
-        let known = match way {
-            Way::Resume => &mut self.resume,
-            Way::Load => &mut self.load,
-        };
-        let is_new = *known != experience && *known != Experience::Refused;
+        let known = self.with_mut(way);
+        let is_new =
+            experience != Experience::None && *known != experience && *known != Experience::Refused;
         if is_new {
             *known = experience;
         }
         is_new
+    }
+
+    /// Notes when the agent replays the history; says whether that is new. An agent that has done
+    /// so late may do so again.
+    pub fn note_replay(&mut self, replay: Replay) -> bool {
+        let is_new = replay != Replay::Unknown
+            && self.replay != replay
+            && self.replay != Replay::AfterAnswer;
+        if is_new {
+            self.replay = replay;
+        }
+        is_new
+    }
+
+    /// Adds what a bridge has learned later.
+    pub fn add(&mut self, later: Record) {
+        for way in Way::ALL {
+            self.note(way, later.with(way));
+        }
+        self.note_replay(later.replay);
+    }
+
+    /// Puts what is known otherwise in the place of what this record says, refusals included.
+    pub fn correct(&mut self, known: Record) {
+        for way in Way::ALL {
+            if known.with(way) != Experience::None {
+                *self.with_mut(way) = known.with(way);
+            }
+        }
+        self.note_replay(known.replay);
+    }
+
+    fn with_mut(&mut self, way: Way) -> &mut Experience {
+        match way {
+            Way::Resume => &mut self.resume,
+            Way::Load => &mut self.load,
+        }
     }
 }
 

@@ -154,6 +154,13 @@ impl NoResult {
     pub(super) fn wants_login(&self) -> bool {
         matches!(self, NoResult::Refused(error) if error["code"] == -32000)
     }
+
+    /// Whether the agent itself has refused what was asked, and not for want of a login. The
+    /// bridge's own errors have a kind.
+    pub(super) fn is_refusal_of_agent(&self) -> bool {
+        let of_bridge = |error: &Value| error["data"]["kind"].is_string();
+        matches!(self, NoResult::Refused(error) if !of_bridge(error)) && !self.wants_login()
+    }
 }
 
 impl fmt::Display for NoResult {

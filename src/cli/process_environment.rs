@@ -63,6 +63,12 @@ impl ProcessEnvironment {
         Some(directory.join("drawbridge"))
     }
 
+    /// The state directory of a bridge in whose environment no other is named, such as a daemon
+    /// that `connect` has started; `None`: none is known.
+    pub(super) fn usual_log_directory(&self) -> Option<PathBuf> {
+        ProcessEnvironment { variables: BTreeMap::new(), home: self.home.clone() }.log_directory()
+    }
+
     /// A base directory: the variable if it is an absolute path (the others are
     /// to be ignored, says the standard), else the place under the home directory.
     fn base(&self, variable: &str, under_home: &str) -> Option<PathBuf> {

@@ -47,6 +47,7 @@ fn an_agent_that_works_is_tried_in_all_it_offers() -> io::Result<()> {
         ("turn", "Hi there."),
         ("load", "another process has the session"),
         ("resume", "another process has the session"),
+        ("record", "agent-stub 0.1.0 restores sessions"),
         ("delete", "the stored session is deleted"),
     ] {
         assert!(about(&run, name).contains(expected), "{name}: {expected}: {}", run.stdout);
@@ -80,6 +81,7 @@ fn a_promise_that_is_not_kept_is_a_problem() -> io::Result<()> {
     assert_eq!(run.code, Some(1), "{run:?}");
     assert_eq!(problems(&run), ["load", "resume"], "{run:?}");
     assert!(about(&run, "load").contains("another process does not restore it"), "{run:?}");
+    assert!(about(&run, "record").contains("agent-stub 0.1.0 loses sessions"), "{run:?}");
     #[cfg(target_os = "linux")]
     assert!(about(&run, "close").contains("the agent cannot close a session"), "{run:?}");
     // One that promises nothing has none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::bridge::{Bridge, Setup};
+use crate::bridge::{Bridge, Setup, stub};
 use crate::client::{Client, refusal};
 use crate::processes::{self, eventually, is_alive};
 use crate::site::{Editor, Site};
@@ -148,6 +148,25 @@ fn when_it_was_idle_and_nobody_prompted_it() {
 }
 
 #[test]
+fn when_thousands_are_parked_and_one_is_needed() {
+    let room = ["--max-parked-sessions", "20000", "--parked-bytes", "67108864"];
+    let mut bridge = Setup::new(&[&REAPED[..], &room].concat(), &[]).start();
+    bridge.initialize();
+    let mut sessions = Vec::new();
+    for _ in 0..100 {
+        let asked: Vec<u64> = (0..20).map(|_| bridge.ask_for_session()).collect();
+        sessions.extend(asked.into_iter().map(|id| bridge.opened(id)));
+        bridge.leftovers();
+    }
+    eventually("the end of the idle agent", || bridge.others().is_empty());
+    // One process for those that are needed again.
+    let fresh = bridge.pid_of(&sessions[0]);
+    assert_eq!(bridge.pid_of(&sessions[1_999]), fresh);
+    assert_eq!(bridge.turn(&sessions[0], "recall"), ["2 prompts, mode ask"]);
+    bridge.end();
+}
+
+#[test]
 fn when_it_was_idle_and_its_agent_is_proven() {
     for_both(&REAPED, &[], |client| {
         let session = begun(client);
@@ -167,6 +186,36 @@ fn when_it_was_idle_and_its_agent_is_proven() {
         parked(client, &session, "idle_timeout");
         goes_on(client, &session, 4);
     });
+}
+
+#[test]
+fn when_it_was_idle_and_a_check_has_proven_its_agent() {
+    let site = Site::new("");
+    let home = site.scratch.path().display().to_string();
+    // The version was distrusted before; what a person finds out counts more.
+    let state = site.scratch.directory(".local/state/drawbridge");
+    let refused = r#"{"agent":{"version":"agent-stub 0.1.0","resume":"refused"}}"#;
+    std::fs::write(state.join("restores.jsonl"), refused).expect("the memory");
+    let setup = Setup::new(&REAPED, &["--session-ids", "random"]).stored();
+    let store = setup.scratch().directory("store").display().to_string();
+    // A daemon has no XDG_STATE_HOME either; the check has one.
+    let mut bridge = setup.variable("HOME", &home).variable("XDG_STATE_HOME", "").start();
+    bridge.initialize();
+    let session = begun(&mut bridge);
+    std::thread::sleep(Duration::from_millis(600));
+    goes_on(&mut bridge, &session, 2);
+    let mut check = site.program();
+    check.args(["check", "--prompt", "say two", "--"]).arg(stub());
+    check.args(["--session-ids", "random", "--state-dir", &store]);
+    let said = check.output().expect("the check runs");
+    assert!(said.status.success(), "{said:?}");
+    // It counts for processes that are started from then on.
+    kill_agent(&mut bridge, &session);
+    goes_on(&mut bridge, &session, 4);
+    parked(&mut bridge, &session, "idle_timeout");
+    goes_on(&mut bridge, &session, 5);
+    bridge.end();
+    site.end();
 }
 
 #[test]

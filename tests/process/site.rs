@@ -97,7 +97,8 @@ impl Site {
         program
     }
 
-    fn program(&self) -> Command {
+    /// The program under test at this place, without a word.
+    pub(crate) fn program(&self) -> Command {
         let mut program = Command::new(DRAWBRIDGE);
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DRAWBRIDGE_")) {
             program.env_remove(name);

@@ -19,9 +19,10 @@ impl Trust {
         self.0.get(version).copied().unwrap_or_default()
     }
 
-    /// Notes what is known of a version from elsewhere; what was seen here counts more.
+    /// Notes what the memory of all bridges says of a version. It holds what was seen here, too,
+    /// and what a person has found out since by a check.
     pub fn recall(&mut self, version: &str, record: Record) {
-        self.0.entry(version.into()).or_insert(record);
+        self.0.entry(version.into()).or_default().correct(record);
     }
 
     /// Notes an experience; says whether it is new.
@@ -29,15 +30,9 @@ impl Trust {
         self.0.entry(version.into()).or_default().note(way, experience)
     }
 
-    /// Notes when a version replays the history in a load; says whether that is new. One that has
-    /// done so late may do so again.
+    /// Notes when a version replays the history in a load; says whether that is new.
     pub fn note_replay(&mut self, version: &str, replay: Replay) -> bool {
-        let known = &mut self.0.entry(version.into()).or_default().replay;
-        let is_new = *known != replay && *known != Replay::AfterAnswer;
-        if is_new {
-            *known = replay;
-        }
-        is_new
+        self.0.entry(version.into()).or_default().note_replay(replay)
     }
 
     /// The way in which sessions of this version are brought back, if its agent offers these
@@ -127,5 +122,8 @@ mod tests {
         assert!(trust.note("1", Way::Load, Experience::Refused));
         assert!(!trust.note("1", Way::Load, Experience::Succeeded));
         assert_eq!(trust.way("1", LOAD, Restore::Auto), None);
+        // A check by a person has put it right in the memory of all bridges.
+        trust.recall("1", Record::only(Way::Load, Experience::Succeeded));
+        assert!(trust.is_proven("1", Way::Load, Restore::Auto));
     }
 }

@@ -22,6 +22,7 @@ use crate::bridge::outgoing::translate::{is_offered, member};
 use crate::bridge::outgoing::{answer, compose};
 use crate::bridge::reason::StopReason;
 use crate::bridge::refusal::Refusal;
+use crate::bridge::restore;
 use crate::bridge::sessions::question_end;
 use crate::bridge::step::Step;
 use crate::wire::{Frame, FrameKind, json, splice};
@@ -173,8 +174,7 @@ fn capabilities(result: &[u8]) -> Capabilities {
 /// The name and version that an agent gives itself; empty: it gives none.
 fn agent_version(answer: &Frame) -> Box<str> {
     let text = |member| answer.find_text(&["agentInfo", member]).unwrap_or_default();
-    let named = format!("{} {}", text("name"), text("version"));
-    named.trim().into()
+    restore::version_of(&text("name"), &text("version"))
 }
 
 /// The agent's answer as clients get it: it offers `close`, and names the bridge.

@@ -11,7 +11,7 @@ use crate::bridge::id::{CallId, ChannelId, ClientId, PassingKey, SessionKey};
 use crate::bridge::outgoing::compose::OwnUpdate;
 use crate::bridge::outgoing::listeners::{self, Showing};
 use crate::bridge::outgoing::{passing_ids, translate};
-use crate::bridge::restore::Replay;
+use crate::bridge::restore::{Record, Replay};
 use crate::bridge::settings::Told;
 use crate::bridge::step::Step;
 use crate::bridge::update::{Part, StateKind, UpdateKind};
@@ -106,7 +106,7 @@ fn learn_late_replay(step: &mut Step<'_>, key: SessionKey, frame: &Frame) {
         && let Some(version) = version
         && step.books.agent_mut(agent).trust.note_replay(&version, Replay::AfterAnswer)
     {
-        let record = step.books.agent(agent).trust.record(&version);
+        let record = Record { replay: Replay::AfterAnswer, ..Record::default() };
         step.effect(Effect::Experienced { version, record });
     }
 }

@@ -5,7 +5,7 @@ use crate::bridge::books::call::{Call, OpenKind, Opening};
 use crate::bridge::effect::Effect;
 use crate::bridge::id::ChannelId;
 use crate::bridge::notice::Notice;
-use crate::bridge::restore::{Experience, Replay, Way};
+use crate::bridge::restore::{Experience, Record, Replay, Way};
 use crate::bridge::step::Step;
 
 /// Notes that an agent has brought a session back that had a record, but not as it was.
@@ -45,9 +45,8 @@ pub fn of_replay(step: &mut Step<'_>, channel: ChannelId, came_late: bool) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let (agent, version) = (row.agent, row.agent_version.clone());
     let replay = if came_late { Replay::AfterAnswer } else { Replay::BeforeAnswer };
-    let trust = &mut step.books.agent_mut(agent).trust;
-    if trust.note_replay(&version, replay) {
-        let record = trust.record(&version);
+    if step.books.agent_mut(agent).trust.note_replay(&version, replay) {
+        let record = Record { replay, ..Record::default() };
         step.effect(Effect::Experienced { version, record });
     }
 }
@@ -72,6 +71,5 @@ fn note(step: &mut Step<'_>, channel: ChannelId, way: Way, experience: Experienc
         step.publish(Notice::RestoreDistrusted { channel, agent: name, method: way.method() });
     }
     step.books.touch_sessions_of(agent);
-    let record = step.books.agent(agent).trust.record(&version);
-    step.effect(Effect::Experienced { version, record });
+    step.effect(Effect::Experienced { version, record: Record::only(way, experience) });
 }

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::Value;
 
 use super::report::Report;
+use crate::bridge::restore;
 use crate::cli::editor::NoResult;
 
 /// The most ids or names that are listed.
@@ -12,12 +13,8 @@ const MOST: usize = 12;
 
 /// Says who the agent is, how it can be logged in, and what it offers.
 pub(super) fn say_agent(answer: &Value, report: &mut Report) -> io::Result<()> {
-    let info = &answer["agentInfo"];
-    let name = match (text(&info["name"]), text(&info["version"])) {
-        ("", _) => "it does not say its name".to_owned(),
-        (name, "") => name.to_owned(),
-        (name, version) => format!("{name} {version}"),
-    };
+    let version = version(answer);
+    let name = if version.is_empty() { "it does not say its name" } else { &version };
     match &answer["protocolVersion"] {
         Value::Number(one) if one.as_u64() == Some(1) => {
             report.say("agent", &format!("{name}, ACP version 1"))?;
@@ -30,6 +27,12 @@ pub(super) fn say_agent(answer: &Value, report: &mut Report) -> io::Result<()> {
     }
     report.say("login", &listed(&logins(answer), "it offers no method of its own"))?;
     report.say("offers", &listed(&offers(answer), "nothing beyond the least"))
+}
+
+/// The version of the agent to which experience belongs.
+pub(super) fn version(answer: &Value) -> Box<str> {
+    let info = &answer["agentInfo"];
+    restore::version_of(text(&info["name"]), text(&info["version"]))
 }
 
 /// Says what a new session has.

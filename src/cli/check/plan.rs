@@ -1,6 +1,8 @@
 //! The agent that is checked, and how: what the command line says.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::running::Running;
@@ -33,6 +35,9 @@ pub(super) struct Plan {
     /// The time for each answer.
     pub(super) patience: Patience,
     pub(super) running: Running,
+    /// The state directories of the user's bridges: that of this environment, and that of one that
+    /// names none, as a daemon has.
+    pub(super) states: BTreeSet<PathBuf>,
     wait: Option<Duration>,
 }
 
@@ -49,7 +54,8 @@ impl Plan {
     /// The plan of a command line.
     pub(super) fn of(arguments: CheckArgs) -> Result<Plan, ConfigError> {
         let CheckArgs { flags, prompt, wait, rest } = arguments;
-        let resolved = resolve(Mode::Run, &flags.0, &ProcessEnvironment::of_process())?;
+        let environment = ProcessEnvironment::of_process();
+        let resolved = resolve(Mode::Run, &flags.0, &environment)?;
         let has_own = !resolved.is_default("initialize-timeout-ms");
         let settings = resolved.settings.with_agent(rest.clone())?;
         let own = match settings.config.agent.initialize_timeout {
@@ -64,7 +70,9 @@ impl Plan {
         let patience =
             Patience { first: wait.or(own).unwrap_or(usual), further: wait.unwrap_or(ANSWER) };
         let running = Running::default();
-        Ok(Plan { settings, flags: flags.0, rest, prompt, patience, running, wait })
+        let states = [environment.log_directory(), environment.usual_log_directory()];
+        let states = states.into_iter().flatten().collect();
+        Ok(Plan { settings, flags: flags.0, rest, prompt, patience, running, states, wait })
     }
 
     /// The arguments of the bridge: the options that were given, with others that suit a check

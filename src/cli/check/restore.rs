@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::facts::has;
+use super::facts::{has, version};
 use super::plan::Plan;
 use super::report::{Report, time};
 use super::trial::{Trial, chunk, now};
+use crate::bridge::restore::{Experience, Record, Way};
 use crate::bridge::words::counted;
+use crate::restores::RestoreMemory;
 
 /// The silence after which a replay is over, once the prompt was in it and before: some agents
 /// answer before they replay.
 const REPLAYED: Duration = Duration::from_millis(300);
 const AWAITED: Duration = Duration::from_secs(3);
 
-/// Tries each way of restoring a session that the agent offers, each in a process of its own.
+/// Tries each way of restoring a session that the agent offers, each in a process of its own, and
+/// remembers for all bridges of the user what was found out.
 pub(super) fn tried(
     plan: &Plan,
     answer: &Value,
@@ -26,16 +29,43 @@ pub(super) fn tried(
     directory: &Path,
     report: &mut Report,
 ) -> io::Result<()> {
-    let ways: Vec<&str> = ["load", "resume"].into_iter().filter(|way| has(answer, way)).collect();
-    if ways.is_empty() {
+    let offered = [Way::Load, Way::Resume].into_iter().filter(|way| has(answer, name(*way)));
+    let offered: Vec<Way> = offered.collect();
+    if offered.is_empty() {
         return report.say("restore", "not offered: a session ends with its process");
     }
-    for way in ways {
-        in_another(plan, way, report, |trial, report| {
+    let mut record = Record::default();
+    for way in offered {
+        let experience = in_another(plan, name(way), report, |trial, report| {
             restore(trial, way, (session, prompt), directory, report)
         })?;
+        record.note(way, experience.unwrap_or_default());
     }
-    Ok(())
+    if record == Record::default() {
+        return Ok(());
+    }
+    let version = version(answer);
+    if version.is_empty() {
+        let text = "nothing is remembered of an agent that does not say its name";
+        return report.say("record", text);
+    }
+    for state in &plan.states {
+        RestoreMemory::in_state(Some(state.clone())).note_checked(&version, record);
+    }
+    let is_proven = Way::ALL.into_iter().any(|way| record.with(way) == Experience::Succeeded);
+    let text = match is_proven {
+        true => "restores sessions: --idle-policy restorable may end idle ones",
+        false => "loses sessions: --idle-policy restorable leaves them alone",
+    };
+    report.say("record", &format!("{version} {text}"))
+}
+
+/// The name of a way, as the agent offers it.
+fn name(way: Way) -> &'static str {
+    match way {
+        Way::Load => "load",
+        Way::Resume => "resume",
+    }
 }
 
 /// Deletes the stored session, where the agent can do that.
@@ -52,72 +82,85 @@ pub(super) fn leave_nothing(
             None => Ok(()),
         };
     }
-    in_another(plan, "delete", report, |trial, report| {
+    let done = in_another(plan, "delete", report, |trial, report| {
         match trial.measured("session/delete", &json!({"sessionId": session})) {
             Ok(_) => report.say("delete", "the stored session is deleted"),
             // Without a prompt there may be no record.
             Err(_) if plan.prompt.is_none() => Ok(()),
             Err(why) => report.problem("delete", &why.to_string()),
         }
-    })
+    });
+    done.map(Option::unwrap_or_default)
 }
 
-/// Does something with another process of the agent.
-fn in_another(
+/// Does something with another process of the agent; `None`: there is none.
+fn in_another<T>(
     plan: &Plan,
     name: &str,
     report: &mut Report,
-    what: impl FnOnce(&mut Trial, &mut Report) -> io::Result<()>,
-) -> io::Result<()> {
+    what: impl FnOnce(&mut Trial, &mut Report) -> io::Result<T>,
+) -> io::Result<Option<T>> {
     let mut trial = Trial::start(plan)?;
-    match trial.introduced() {
-        Ok(_) => what(&mut trial, report)?,
-        Err(why) => report.problem(name, &format!("another process does not start: {why}"))?,
+    let done = match trial.introduced() {
+        Ok(_) => Some(what(&mut trial, report)?),
+        Err(why) => {
+            report.problem(name, &format!("another process does not start: {why}"))?;
+            None
+        }
+    };
+    if let Err(why) = trial.quit()? {
+        report.problem(name, &why)?;
     }
-    match trial.quit()? {
-        Ok(_) => Ok(()),
-        Err(why) => report.problem(name, &why),
-    }
+    Ok(done)
 }
 
+/// Restores the session, and says how that went.
 fn restore(
     trial: &mut Trial,
-    way: &str,
+    way: Way,
     (session, prompt): (&str, &str),
     directory: &Path,
     report: &mut Report,
-) -> io::Result<()> {
+) -> io::Result<Experience> {
     let params = json!({"sessionId": session, "cwd": directory, "mcpServers": []});
     let replay = RefCell::new(Replay::default());
     let begun = now();
     let hear = |message: &Value| replay.borrow_mut().hear(message);
-    let took = match trial.result(&format!("session/{way}"), &params, hear) {
+    let took = match trial.result(way.method(), &params, hear) {
         Ok(_) => time(begun.elapsed()),
         Err(why) => {
-            return report.problem(way, &format!("another process does not restore it: {why}"));
+            report.problem(name(way), &format!("another process does not restore it: {why}"))?;
+            return Ok(match why.is_refusal_of_agent() {
+                true => Experience::Refused,
+                false => Experience::None,
+            });
         }
     };
     let has_prompt = || replay.borrow().has(prompt);
-    if way == "load" {
+    if way == Way::Load {
         trial.hear_out(|| if has_prompt() { REPLAYED } else { AWAITED }, hear);
     }
     let is_whole = has_prompt();
     let replayed = counted(replay.into_inner().messages, "message", "messages");
     match way {
-        "load" if !is_whole => {
+        Way::Load if !is_whole => {
             let text = format!(
                 "answered by another process after {took}, but the prompt is not among the \
                  {replayed} of the replay: the record is lost"
             );
-            report.problem(way, &text)
+            report.problem(name(way), &text)?;
+            return Ok(Experience::Refused);
         }
-        "load" => {
+        Way::Load => {
             let text =
                 format!("another process has the session, after {took}, {replayed} replayed");
-            report.say(way, &text)
+            report.say(name(way), &text)?;
         }
-        _ => report.say(way, &format!("another process has the session, after {took}")),
+        Way::Resume => {
+            report.say(name(way), &format!("another process has the session, after {took}"))?;
+        }
     }
+    Ok(Experience::Succeeded)
 }
 
 /// The things that an agent says of a restored session.

@@ -291,7 +291,9 @@ impl World {
                 row.agent_id = pair.agent_id.to_string();
                 self.pairs.push(pair);
             }
-            Effect::Experienced { record, .. } => self.experience = Some(record),
+            Effect::Experienced { record, .. } => {
+                self.experience.get_or_insert_default().add(record);
+            }
             Effect::Recall { agent, version } => {
                 let known =
                     self.experience.map(|record| Event::Recalled { agent, version, record });
