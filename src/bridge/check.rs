@@ -365,10 +365,14 @@ fn bounds(books: &Books) -> Result<(), String> {
         let purpose = books.call(**id).map(|call| &call.purpose);
         !matches!(purpose, Some(Purpose::Close(_)))
     };
-    let over = books
-        .clients()
-        .iter()
-        .find(|(_, row)| row.calls.iter().filter(counts).count() > MAX_PENDING);
+    let over = books.clients().iter().find(|(id, row)| {
+        row.calls.iter().filter(counts).count() > MAX_PENDING || books.lets_too_much_wait(**id)
+    });
+    let limit = books.limits.max_sessions;
+    let opening = books.calls().values().filter(|call| call.takes_place());
+    if limit > 0 && books.sessions().len() + opening.count() > limit {
+        return Err("I10: there are more sessions than --max-sessions".to_owned());
+    }
     match over {
         Some((id, _)) => Err(format!("I10: {id} has too many requests open")),
         None => Ok(()),

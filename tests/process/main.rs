@@ -32,6 +32,7 @@ mod connect;
 mod control;
 mod conversation;
 mod daemon_loss;
+mod day;
 mod editor;
 mod environment;
 mod freezes;

@@ -13,7 +13,27 @@ use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::seeded;
 use crate::wire::{Frame, Method};
 
+/// The most bytes of the requests of one client that wait so. A lone one may be longer.
+pub const MAX_WAITING_BYTES: usize = 16 << 20;
+
 impl Books {
+    /// The lengths of the requests of a client that wait for an open, or behind one of these.
+    pub fn waiting_bytes(&self, client: ClientId) -> impl Iterator<Item = usize> {
+        let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
+        calls.filter_map(|call| match self.calls.get(call)? {
+            Call { purpose: Purpose::BehindOpen(_), stage: Stage::Held(frame), .. } => {
+                Some(frame.bytes().len())
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether the requests of a client that wait so are over their limit, which is a fault.
+    pub fn lets_too_much_wait(&self, client: ClientId) -> bool {
+        let is_lone = self.waiting_bytes(client).nth(1).is_none();
+        !is_lone && self.waiting_bytes(client).sum::<usize>() > MAX_WAITING_BYTES
+    }
+
     /// The calls that wait for an open, or behind one of these, in the order in which they
     /// came.
     pub fn calls_behind_opens(&self) -> impl Iterator<Item = CallId> {

@@ -275,6 +275,11 @@ impl Call {
         matches!(self.stage, Stage::Overdue { .. })
     }
 
+    /// Whether the call opens a session on a channel that it has found.
+    pub fn takes_place(&self) -> bool {
+        self.channel.is_some() && self.opening().is_some() && !self.is_overdue()
+    }
+
     /// Whether the call waits to be placed on a channel, or for its channel to be ready.
     /// A prompt that is not sent waits for a turn to end instead.
     pub fn waits_for_channel(&self) -> bool {

@@ -61,11 +61,12 @@ fn others_at_limit(step: &Step<'_>, id: CallId) -> Option<usize> {
     if limit == 0 {
         return None;
     }
-    // Opens that were asked later do not count against this one.
-    let opening =
-        step.books.calls().iter().filter(|(other, call)| {
-            **other <= id && call.opening().is_some() && !call.is_overdue()
-        });
+    // Opens that were asked later do not count against this one, unless they have found a channel
+    // while this one had to wait.
+    let opening = step.books.calls().iter().filter(|(other, call)| {
+        let is_earlier = **other <= id && call.opening().is_some() && !call.is_overdue();
+        is_earlier || call.takes_place()
+    });
     let count = step.books.sessions().len() + opening.count();
     (count > limit).then(|| count - 1)
 }

@@ -4,6 +4,7 @@
 //! Without a bridge the agent reads them in their order. With one, their place may be known
 //! only when what was sent before them is answered.
 
+use crate::bridge::books::behind_open::MAX_WAITING_BYTES;
 use crate::bridge::books::call::{Behind, Purpose, Stage};
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
@@ -28,8 +29,12 @@ pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 }
 
 /// Makes a request wait for an open of the session that it names, or behind a request that
-/// does.
+/// does; one too many is refused.
 pub fn behind_open(step: &mut Step<'_>, client: ClientId, behind: Behind, frame: &Frame) {
+    let others: usize = step.books.waiting_bytes(client).sum();
+    if others > 0 && others + frame.bytes().len() > MAX_WAITING_BYTES {
+        return answer::refuse(step, client, frame, &Refusal::TooManyRequests);
+    }
     step.books.wait_for_channel(client, Purpose::BehindOpen(behind), frame, step.now);
 }
 

@@ -62,6 +62,33 @@ fn at_the_limit_the_longest_idle_session_gives_way_and_comes_back() {
 }
 
 #[test]
+fn an_open_that_went_past_a_waiting_revival_takes_a_place_of_its_own() {
+    let mut world = proven(|config| {
+        config.limits.max_sessions = 2;
+        config.agent.idle_policy = IdlePolicy::Restorable;
+    });
+    let (editor, channel) = prompted(&mut world, &["s", "t"]);
+    world.request(editor, 1, "session/new", NEW);
+    world.expect_parked(editor, "s", "evicted");
+    let close = world.expect_request(channel, "session/close", &session("s"));
+    world.opened(editor, channel, "u", "1");
+    world.turn(editor, channel, "u");
+    // It waits until the agent has let its session go; the new one need not wait for that.
+    world.request(editor, 7, "session/prompt", &prompt("s"));
+    world.request(editor, 2, "session/new", NEW);
+    parked(&mut world, editor, channel, ("t", "evicted"));
+    let new = world.expect_request(channel, "session/new", NEW);
+    world.answer(channel, close, "{}");
+    parked(&mut world, editor, channel, ("u", "evicted"));
+    let number = world.expect_request(channel, "session/resume", &restored("s"));
+    world.answer(channel, number, "{}");
+    world.expect_restored(editor, "s");
+    world.expect_request(channel, "session/prompt", &prompt("s"));
+    world.answer(channel, new, &session("v"));
+    world.expect_answer(editor, 2, &session("v"));
+}
+
+#[test]
 fn where_nothing_may_give_way_the_refusal_says_when_to_try_again() {
     for policy in [IdlePolicy::Detached, IdlePolicy::Restorable] {
         let mut world = world_with(VERSIONED, |config| {
