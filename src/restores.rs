@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::MAX_PAIRS;
-use crate::bridge::restore::{Pair, Record};
+use crate::bridge::restore::{Experience, Pair, Record, Replay};
 use crate::user_files::Directory;
 use crate::wire::json::written;
 
@@ -28,6 +28,22 @@ const NEW: &str = "restores.jsonl.new";
 
 /// The size from which it is written anew, in bytes.
 const LARGE: u64 = 2 << 20;
+
+/// Agents that were measured, each with the way in which it has brought a session back after its
+/// process was killed, by `drawbridge check --prompt` and in a conversation through the daemon.
+const MEASURED: [(&str, Record); 6] = [
+    ("@agentclientprotocol/claude-agent-acp 0.101.0", BOTH),
+    ("@agentclientprotocol/codex-acp 2.6.0", BOTH),
+    ("@mistralai/mistral-vibe 3.0.3", Record { replay: Replay::AfterAnswer, ..LOAD }),
+    ("OpenCode 1.18.33", BOTH),
+    ("codex-acp 0.16.0", BOTH),
+    ("qwen-code 0.24.4", BOTH),
+];
+
+const LOAD: Record =
+    Record { resume: Experience::None, load: Experience::Succeeded, replay: Replay::Unknown };
+
+const BOTH: Record = Record { resume: Experience::Succeeded, ..LOAD };
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +89,7 @@ impl RestoreMemory {
 
     /// The record of a version of an agent; `None`: nothing is known of it.
     pub fn record(&self, version: &str) -> Option<Record> {
-        agents_of(&self.lines()).swap_remove(version)
+        agents_of(&self.lines()).swap_remove(version).or_else(|| measured(version))
     }
 
     /// The pairs of an agent, the oldest first.
@@ -168,16 +184,27 @@ fn lines_of(text: &[u8]) -> Vec<Line> {
     text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// What the lines say of the versions of agents.
+/// What was measured of a version of an agent.
+fn measured(version: &str) -> Option<Record> {
+    MEASURED.into_iter().find(|(its, _)| *its == version).map(|(_, record)| record)
+}
+
+/// The record of a version, which begins with what was measured.
+fn known<'a>(agents: &'a mut IndexMap<Box<str>, Record>, version: &str) -> &'a mut Record {
+    let measured = || measured(version).unwrap_or_default();
+    agents.entry(version.into()).or_insert_with(measured)
+}
+
+/// What the lines say of the versions of agents, beyond what was measured.
 fn agents_of(lines: &[Line]) -> IndexMap<Box<str>, Record> {
-    let mut agents = IndexMap::<_, Record>::new();
+    let mut agents = IndexMap::new();
     for line in lines {
         match line {
             Line::Agent { version, record } => {
-                agents.entry(version.clone()).or_default().add(*record);
+                known(&mut agents, version).add(*record);
             }
             Line::Checked { version, record } => {
-                agents.entry(version.clone()).or_default().correct(*record);
+                known(&mut agents, version).correct(*record);
             }
             Line::Pair { .. } => {}
         }
@@ -210,7 +237,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::restore::{Experience, Way};
+    use crate::bridge::restore::Way;
 
     fn record(load: Experience) -> Record {
         Record { load, ..Record::default() }
@@ -245,6 +272,18 @@ mod tests {
         file.write_all(b"{\"later\":{}}\n{\"agent\":{\"ver").unwrap();
         memory.note("a 2", record(Experience::Succeeded));
         assert_eq!(other.record("a 2"), Some(record(Experience::Succeeded)));
+        std::fs::remove_dir_all(state).unwrap();
+    }
+
+    #[test]
+    fn a_measured_agent_is_known_until_it_refuses() {
+        let (version, known) = MEASURED[0];
+        let name = format!("drawbridge-measured-{}", std::process::id());
+        let state = std::env::temp_dir().join(name);
+        let memory = RestoreMemory::in_state(Some(state.clone()));
+        assert_eq!(memory.record(version), Some(known));
+        memory.note(version, Record::only(Way::Load, Experience::Refused));
+        assert_eq!(memory.record(version), Some(Record { load: Experience::Refused, ..known }));
         std::fs::remove_dir_all(state).unwrap();
     }
 

@@ -36,7 +36,9 @@ impl Trust {
     }
 
     /// The way in which sessions of this version are brought back, if its agent offers these
-    /// capabilities; `None`: they are not.
+    /// capabilities: one that has succeeded, or one that was not tried yet, or at last one that was
+    /// refused. A session whose process is gone has nothing to lose, and an agent that refused one
+    /// may restore another. `None`: they are not brought back.
     pub fn way(&self, version: &str, offered: Capabilities, restore: Restore) -> Option<Way> {
         let record = self.record(version);
         let is_offered = |way: &Way| match way {
@@ -44,13 +46,17 @@ impl Trust {
             Way::Load => offered.load,
         };
         let is_meant = |way: &Way| match restore {
-            Restore::Auto => record.with(*way) != Experience::Refused,
+            Restore::Auto => true,
             Restore::Resume => *way == Way::Resume,
             Restore::Load => *way == Way::Load,
             Restore::None => false,
         };
-        let ways = || Way::ALL.into_iter().filter(is_offered).filter(is_meant);
-        ways().find(|way| record.with(*way) == Experience::Succeeded).or_else(|| ways().next())
+        let ways = Way::ALL.into_iter().filter(is_offered).filter(is_meant);
+        ways.min_by_key(|way| match record.with(*way) {
+            Experience::Succeeded => 0,
+            Experience::None => 1,
+            Experience::Refused => 2,
+        })
     }
 
     /// Whether sessions of this version may be ended by choice, because it is known that they can
@@ -83,16 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn the_way_is_one_that_is_offered_and_was_not_refused_and_rather_one_that_succeeded() {
+    fn the_way_is_rather_one_that_succeeded_and_at_last_one_that_was_refused() {
         use Experience::{None as Nothing, Refused, Succeeded};
         for (resume, load, offered, expected) in [
             (Nothing, Nothing, BOTH, Some(Way::Resume)),
             (Nothing, Succeeded, BOTH, Some(Way::Load)),
             (Succeeded, Succeeded, BOTH, Some(Way::Resume)),
             (Refused, Nothing, BOTH, Some(Way::Load)),
-            (Refused, Refused, BOTH, None),
+            (Refused, Refused, BOTH, Some(Way::Resume)),
             (Succeeded, Nothing, LOAD, Some(Way::Load)),
-            (Nothing, Refused, LOAD, None),
+            (Nothing, Refused, LOAD, Some(Way::Load)),
             (Succeeded, Succeeded, NEITHER, None),
         ] {
             let way = trust(resume, load).way("1", offered, Restore::Auto);
@@ -121,7 +127,8 @@ mod tests {
         assert!(!trust.is_proven("2", Way::Load, Restore::Auto));
         assert!(trust.note("1", Way::Load, Experience::Refused));
         assert!(!trust.note("1", Way::Load, Experience::Succeeded));
-        assert_eq!(trust.way("1", LOAD, Restore::Auto), None);
+        assert_eq!(trust.way("1", LOAD, Restore::Auto), Some(Way::Load));
+        assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
         // A check by a person has put it right in the memory of all bridges.
         trust.recall("1", Record::only(Way::Load, Experience::Succeeded));
         assert!(trust.is_proven("1", Way::Load, Restore::Auto));

@@ -168,6 +168,46 @@ fn the_first_refusal_of_a_record_ends_the_trust_and_the_recipe_stays() {
 }
 
 #[test]
+fn an_agent_that_refused_one_session_may_still_bring_another_back() {
+    let mut world = world_with(LOADS, |_| {});
+    let (editor, channel) = world.start();
+    for id in ["young", "old"] {
+        world.open(editor, channel, id);
+        world.turn(editor, channel, id);
+    }
+    world.crash(editor, channel, &["young", "old"]);
+    world.request(editor, 7, "session/prompt", &prompt("young"));
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/load", &restored("young"));
+    world.fail(channel, number, -32603);
+    world.expect_refusal(editor, 7, -32603, "restore_failed");
+    world.expect_warning(|it| matches!(it, Notice::RestoreDistrusted { .. }));
+    world.request(editor, 8, "session/prompt", &prompt("old"));
+    let number = world.expect_request(channel, "session/load", &restored("old"));
+    world.answer(channel, number, "{}");
+    world.wait(300);
+    world.expect_restored(editor, "old");
+    world.expect_request(channel, "session/prompt", &prompt("old"));
+}
+
+#[test]
+fn requests_that_wait_are_bounded_in_bytes_and_a_lone_one_is_not() {
+    let mut world = world();
+    let editor = crashed(&mut world);
+    let long = |mib: usize| prompt("s").replacen('{', &format!("{{{}", " ".repeat(mib << 20)), 1);
+    world.request(editor, 7, "session/prompt", &long(20));
+    let channel = world.fresh();
+    let number = world.expect_request(channel, "session/resume", &restored("s"));
+    world.request(editor, 8, "session/prompt", &prompt("s"));
+    world.expect_refusal(editor, 8, -32603, "too_many_requests");
+    world.answer(channel, number, "{}");
+    world.expect_restored(editor, "s");
+    let number = world.expect_request(channel, "session/prompt", &long(20));
+    world.answer(channel, number, END_TURN);
+    world.expect_answer(editor, 7, END_TURN);
+}
+
+#[test]
 fn a_login_that_is_wanted_goes_to_the_client_that_waits() {
     let mut world = world();
     let editor = crashed(&mut world);
