@@ -29,14 +29,16 @@ const NEW: &str = "restores.jsonl.new";
 /// The size from which it is written anew, in bytes.
 const LARGE: u64 = 2 << 20;
 
-/// Agents that were measured, each with the way in which it has brought a session back after its
-/// process was killed, by `drawbridge check --prompt` and in a conversation through the daemon.
-const MEASURED: [(&str, Record); 6] = [
+/// Agents that were measured, by `drawbridge check --prompt` and in conversations through the daemon:
+/// the ways in which each has brought a session back after its process was killed. One loses the
+/// record of a session that it loads in its first minute, or twice.
+const MEASURED: [(&str, Record); 7] = [
     ("@agentclientprotocol/claude-agent-acp 0.101.0", BOTH),
     ("@agentclientprotocol/codex-acp 2.6.0", BOTH),
     ("@mistralai/mistral-vibe 3.0.3", Record { replay: Replay::AfterAnswer, ..LOAD }),
     ("OpenCode 1.18.33", BOTH),
     ("codex-acp 0.16.0", BOTH),
+    ("gemini-cli 0.61.0", Record { load: Experience::Refused, ..LOAD }),
     ("qwen-code 0.24.4", BOTH),
 ];
 

@@ -167,7 +167,10 @@ impl fmt::Display for NoResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoResult::Refused(error) => match error["message"].as_str() {
-                Some(message) => f.write_str(message),
+                Some(message) => match error["data"]["details"].as_str() {
+                    Some(details) if details != message => write!(f, "{message}: {details}"),
+                    _ => f.write_str(message),
+                },
                 None => write!(f, "{error}"),
             },
             NoResult::Silence(time) => {

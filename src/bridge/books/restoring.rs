@@ -122,12 +122,12 @@ impl Restoring {
     /// need none.
     pub fn next(&mut self) -> Next {
         while let Some(setting) = self.left.pop_front() {
-            if Told::in_result(&self.result).offers(&setting) == Some(false) {
+            if self.now.has(&setting) {
+                self.wanted.push(setting);
+            } else if Told::in_result(&self.result).offers(&setting) == Some(false) {
                 self.dropped.push(setting);
-                continue;
-            }
-            self.wanted.push(setting.clone());
-            if !self.now.has(&setting) {
+            } else {
+                self.wanted.push(setting.clone());
                 return Next::Set(setting);
             }
         }
@@ -183,6 +183,10 @@ mod tests {
     fn what_is_offered_no_more_is_dropped_and_what_is_not_listed_is_tried() {
         let mut gone = restoring(&[mode("plan")], ASK);
         assert_eq!((gone.next(), gone.dropped), (Next::Done, vec![mode("plan")]));
+        // An agent that has a value without offering it keeps it.
+        let has = ASK.replace(r#""currentModeId":"ask""#, r#""currentModeId":"plan""#);
+        let mut kept = restoring(&[mode("plan")], &has);
+        assert_eq!((kept.next(), kept.dropped), (Next::Done, vec![]));
         let mut unlisted = restoring(&[mode("plan")], "{}");
         assert_eq!(unlisted.next(), Next::Set(mode("plan")));
     }
