@@ -76,6 +76,27 @@ enum Line {
     },
 }
 
+/// What is known of a version of an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The experience with it, with what checks have found out.
+    pub learned: Record,
+    /// What checks by a person have found out, and no bridge has refuted since.
+    pub checked: Record,
+}
+
+impl Known {
+    fn learn(&mut self, record: Record) {
+        self.learned.add(record);
+        self.checked.give_up_refused(record);
+    }
+
+    fn check(&mut self, record: Record) {
+        self.learned.correct(record);
+        self.checked.correct(record);
+    }
+}
+
 /// The memory of restores.
 #[derive(Clone, Debug)]
 pub struct RestoreMemory {
@@ -89,9 +110,14 @@ impl RestoreMemory {
         RestoreMemory { state }
     }
 
-    /// The record of a version of an agent; `None`: nothing is known of it.
-    pub fn record(&self, version: &str) -> Option<Record> {
-        agents_of(&self.lines()).swap_remove(version).or_else(|| measured(version))
+    /// What is known of a version of an agent; `None`: nothing.
+    pub fn known(&self, version: &str) -> Option<Known> {
+        let measured = measured(version).map(|learned| Known { learned, ..Known::default() });
+        let Some(said) = agents_of(&self.lines()).swap_remove(version) else { return measured };
+        let mut known = measured.unwrap_or_default();
+        known.learn(said.learned);
+        known.check(said.checked);
+        Some(known)
     }
 
     /// The pairs of an agent, the oldest first.
@@ -191,22 +217,14 @@ fn measured(version: &str) -> Option<Record> {
     MEASURED.into_iter().find(|(its, _)| *its == version).map(|(_, record)| record)
 }
 
-/// The record of a version, which begins with what was measured.
-fn known<'a>(agents: &'a mut IndexMap<Box<str>, Record>, version: &str) -> &'a mut Record {
-    let measured = || measured(version).unwrap_or_default();
-    agents.entry(version.into()).or_insert_with(measured)
-}
-
-/// What the lines say of the versions of agents, beyond what was measured.
-fn agents_of(lines: &[Line]) -> IndexMap<Box<str>, Record> {
-    let mut agents = IndexMap::new();
+/// What the lines say of the versions of agents.
+fn agents_of(lines: &[Line]) -> IndexMap<&str, Known> {
+    let mut agents = IndexMap::<_, Known>::new();
     for line in lines {
         match line {
-            Line::Agent { version, record } => {
-                known(&mut agents, version).add(*record);
-            }
+            Line::Agent { version, record } => agents.entry(&**version).or_default().learn(*record),
             Line::Checked { version, record } => {
-                known(&mut agents, version).correct(*record);
+                agents.entry(&**version).or_default().check(*record);
             }
             Line::Pair { .. } => {}
         }
@@ -216,8 +234,14 @@ fn agents_of(lines: &[Line]) -> IndexMap<Box<str>, Record> {
 
 /// The lines that still count.
 fn condensed(lines: Vec<Line>) -> Vec<Line> {
-    let agents = agents_of(&lines).into_iter();
-    let agents = agents.map(|(version, record)| Line::Agent { version, record });
+    let agents = agents_of(&lines).into_iter().flat_map(|(version, known)| {
+        let Known { learned, checked } = known;
+        let of = || version.into();
+        let all = Line::Agent { version: of(), record: learned };
+        let found = Line::Checked { version: of(), record: checked };
+        [Some(all), (checked != Record::default()).then_some(found)].into_iter().flatten()
+    });
+    let agents: Vec<Line> = agents.collect();
     let mut pairs = IndexMap::new();
     for line in lines {
         if let Line::Pair { agent, pair, .. } = &line {
@@ -227,7 +251,7 @@ fn condensed(lines: Vec<Line>) -> Vec<Line> {
         }
     }
     let old = pairs.len().saturating_sub(MAX_PAIRS);
-    agents.chain(pairs.into_values().skip(old)).collect()
+    agents.into_iter().chain(pairs.into_values().skip(old)).collect()
 }
 
 #[allow(clippy::disallowed_methods)] // the date is for a person who reads the file
@@ -245,6 +269,10 @@ mod tests {
         Record { load, ..Record::default() }
     }
 
+    fn record_of(memory: &RestoreMemory, version: &str) -> Option<Record> {
+        memory.known(version).map(|known| known.learned)
+    }
+
     fn pair(known_as: &str, agent_id: &str) -> Pair {
         Pair { known_as: known_as.into(), agent_id: agent_id.into(), cwd: "/w".into() }
     }
@@ -254,7 +282,7 @@ mod tests {
         let name = format!("drawbridge-restores-{}", std::process::id());
         let state = std::env::temp_dir().join(name);
         let memory = RestoreMemory::in_state(Some(state.clone()));
-        assert_eq!(memory.record("a 1"), None);
+        assert_eq!(record_of(&memory, "a 1"), None);
         memory.note("a 1", record(Experience::Succeeded));
         memory.note("a 1", record(Experience::Refused));
         memory.note("a 1", record(Experience::Succeeded));
@@ -263,17 +291,17 @@ mod tests {
         memory.remember_pair("a", pair("old", "new"));
         let other = RestoreMemory::in_state(Some(state.clone()));
         let known = Record { resume: Experience::Succeeded, ..record(Experience::Refused) };
-        assert_eq!(other.record("a 1"), Some(known));
+        assert_eq!(record_of(&other, "a 1"), Some(known));
         other.note_checked("a 1", record(Experience::Succeeded));
-        assert_eq!(memory.record("a 1").map(|it| it.load), Some(Experience::Succeeded));
-        assert_eq!((other.record("a 2"), other.record("")), (None, None));
+        assert_eq!(record_of(&memory, "a 1").map(|it| it.load), Some(Experience::Succeeded));
+        assert_eq!((record_of(&other, "a 2"), record_of(&other, "")), (None, None));
         assert_eq!(other.pairs("a"), [pair("old", "new")]);
         assert!(other.pairs("b").is_empty());
         // A line that is of another version, or was cut, hides nothing.
         let mut file = File::options().append(true).open(state.join(NAME)).unwrap();
         file.write_all(b"{\"later\":{}}\n{\"agent\":{\"ver").unwrap();
         memory.note("a 2", record(Experience::Succeeded));
-        assert_eq!(other.record("a 2"), Some(record(Experience::Succeeded)));
+        assert_eq!(record_of(&other, "a 2"), Some(record(Experience::Succeeded)));
         std::fs::remove_dir_all(state).unwrap();
     }
 
@@ -283,9 +311,20 @@ mod tests {
         let name = format!("drawbridge-measured-{}", std::process::id());
         let state = std::env::temp_dir().join(name);
         let memory = RestoreMemory::in_state(Some(state.clone()));
-        assert_eq!(memory.record(version), Some(known));
+        assert_eq!(record_of(&memory, version), Some(known));
         memory.note(version, Record::only(Way::Load, Experience::Refused));
-        assert_eq!(memory.record(version), Some(Record { load: Experience::Refused, ..known }));
+        assert_eq!(
+            record_of(&memory, version),
+            Some(Record { load: Experience::Refused, ..known })
+        );
+        // One that is known to lose sessions may be put right by a check, and refuse again.
+        let (version, known) = MEASURED[5];
+        assert_eq!(known.load, Experience::Refused);
+        memory.note_checked(version, record(Experience::Succeeded));
+        assert_eq!(record_of(&memory, version), Some(record(Experience::Succeeded)));
+        memory.note(version, record(Experience::Refused));
+        assert_eq!(record_of(&memory, version), Some(known));
+        assert_eq!(memory.known(version).map(|it| it.checked), Some(Record::default()));
         std::fs::remove_dir_all(state).unwrap();
     }
 
@@ -293,7 +332,7 @@ mod tests {
     fn without_a_state_directory_nothing_is_remembered() {
         let memory = RestoreMemory::in_state(None);
         memory.note("a 1", record(Experience::Succeeded));
-        assert_eq!(memory.record("a 1"), None);
+        assert_eq!(record_of(&memory, "a 1"), None);
     }
 
     #[test]
@@ -307,9 +346,12 @@ mod tests {
         let mut lines = vec![agent(Experience::Succeeded), pair(0, "first")];
         lines.extend((0..=MAX_PAIRS).map(|number| pair(number, "second")));
         lines.push(agent(Experience::Refused));
+        let found = Record::only(Way::Resume, Experience::Succeeded);
+        lines.push(Line::Checked { version: "a".into(), record: found });
+        let before = agents_of(&lines)["a"];
         let kept = condensed(lines);
-        assert_eq!(kept.len(), MAX_PAIRS + 1);
-        assert_eq!(kept[0], agent(Experience::Refused));
-        assert_eq!(kept[1], pair(1, "second"));
+        assert_eq!(agents_of(&kept)["a"], before);
+        assert_eq!(kept.len(), MAX_PAIRS + 2);
+        assert_eq!(kept[2], pair(1, "second"));
     }
 }

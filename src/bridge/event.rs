@@ -167,7 +167,9 @@ pub enum Event {
         /// Its name and version, as it gives them.
         version: Box<str>,
         /// The experience with it.
-        record: Record,
+        learned: Record,
+        /// What checks by a person have found out, and nothing has refuted since.
+        checked: Record,
     },
     /// Sessions that an agent knows by other ids than clients do, the oldest first.
     Pairs {

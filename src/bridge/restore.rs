@@ -126,6 +126,15 @@ impl Record {
         self.note_replay(known.replay);
     }
 
+    /// Takes back what this record says of each way that was refused later.
+    pub fn give_up_refused(&mut self, later: Record) {
+        for way in Way::ALL {
+            if later.with(way) == Experience::Refused {
+                *self.with_mut(way) = Experience::None;
+            }
+        }
+    }
+
     fn with_mut(&mut self, way: Way) -> &mut Experience {
         match way {
             Way::Resume => &mut self.resume,

@@ -79,7 +79,7 @@ fn a_promise_that_is_not_kept_is_a_problem() -> io::Result<()> {
     let flags = ["--lose-store", "--without", "close", "--state-dir", &store.to_string_lossy()];
     let run = checked(&home, &["--prompt", "say Hi there."], &flags)?;
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert_eq!(problems(&run), ["load", "resume"], "{run:?}");
+    assert_eq!(problems(&run), ["resume", "load"], "{run:?}");
     assert!(about(&run, "load").contains("another process does not restore it"), "{run:?}");
     assert!(about(&run, "record").contains("agent-stub 0.1.0 loses sessions"), "{run:?}");
     #[cfg(target_os = "linux")]

@@ -16,13 +16,18 @@ use crate::wire::{Frame, Method};
 /// The most bytes of the requests of one client that wait so. A lone one may be longer.
 pub const MAX_WAITING_BYTES: usize = 16 << 20;
 
+/// Whether a request gives sessions up: it makes room, and does not count against that.
+pub fn is_leave(frame: &Frame) -> bool {
+    matches!(frame.method, Method::SessionClose | Method::BridgeDetach)
+}
+
 impl Books {
     /// The lengths of the requests of a client that wait for an open, or behind one of these.
     pub fn waiting_bytes(&self, client: ClientId) -> impl Iterator<Item = usize> {
         let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
         calls.filter_map(|call| match self.calls.get(call)? {
             Call { purpose: Purpose::BehindOpen(_), stage: Stage::Held(frame), .. } => {
-                Some(frame.bytes().len())
+                (!is_leave(frame)).then_some(frame.bytes().len())
             }
             _ => None,
         })
@@ -99,10 +104,9 @@ impl Books {
                     loads || (call.opening().is_some() && !call.is_overdue())
                 });
         };
-        let leaves = matches!(frame.method, Method::SessionClose | Method::BridgeDetach);
         let is_loaded =
             || frame.session().is_some_and(|id| !self.reloads_of(client, &id).is_empty());
-        matches!(named, Meaning::Opening(_)) || (leaves && is_loaded())
+        matches!(named, Meaning::Opening(_)) || (is_leave(frame) && is_loaded())
     }
 
     /// Whether a request waits until a session is as it was before it was parked.

@@ -122,12 +122,13 @@ impl Restoring {
     /// need none.
     pub fn next(&mut self) -> Next {
         while let Some(setting) = self.left.pop_front() {
-            if self.now.has(&setting) {
-                self.wanted.push(setting);
-            } else if Told::in_result(&self.result).offers(&setting) == Some(false) {
-                self.dropped.push(setting);
-            } else {
-                self.wanted.push(setting.clone());
+            let has = self.now.has(&setting);
+            if Told::in_result(&self.result).offers(&setting) == Some(false) {
+                self.dropped.extend((!has).then_some(setting));
+                continue;
+            }
+            self.wanted.push(setting.clone());
+            if !has {
                 return Next::Set(setting);
             }
         }

@@ -11,28 +11,46 @@ use crate::bridge::restore::{Experience, Record, Replay, Way};
 
 /// The trust in one agent.
 #[derive(Clone, Debug, Default)]
-pub struct Trust(BTreeMap<Box<str>, Record>);
+pub struct Trust(BTreeMap<Box<str>, Known>);
+
+/// The trust in one version.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    record: Record,
+    /// The way that was refused last.
+    refused: Option<Way>,
+}
 
 impl Trust {
     /// The experience with a version.
     pub fn record(&self, version: &str) -> Record {
+        self.known(version).record
+    }
+
+    fn known(&self, version: &str) -> Known {
         self.0.get(version).copied().unwrap_or_default()
     }
 
-    /// Notes what the memory of all bridges says of a version. It holds what was seen here, too,
-    /// and what a person has found out since by a check.
-    pub fn recall(&mut self, version: &str, record: Record) {
-        self.0.entry(version.into()).or_default().correct(record);
+    /// Notes what the memory of all bridges says of a version. What was seen here stays, unless a
+    /// person has found out something else by a check.
+    pub fn recall(&mut self, version: &str, learned: Record, checked: Record) {
+        let record = &mut self.0.entry(version.into()).or_default().record;
+        record.add(learned);
+        record.correct(checked);
     }
 
     /// Notes an experience; says whether it is new.
     pub fn note(&mut self, version: &str, way: Way, experience: Experience) -> bool {
-        self.0.entry(version.into()).or_default().note(way, experience)
+        let known = self.0.entry(version.into()).or_default();
+        if experience == Experience::Refused {
+            known.refused = Some(way);
+        }
+        known.record.note(way, experience)
     }
 
     /// Notes when a version replays the history in a load; says whether that is new.
     pub fn note_replay(&mut self, version: &str, replay: Replay) -> bool {
-        self.0.entry(version.into()).or_default().note_replay(replay)
+        self.0.entry(version.into()).or_default().record.note_replay(replay)
     }
 
     /// The way in which sessions of this version are brought back, if its agent offers these
@@ -40,7 +58,7 @@ impl Trust {
     /// refused. A session whose process is gone has nothing to lose, and an agent that refused one
     /// may restore another. `None`: they are not brought back.
     pub fn way(&self, version: &str, offered: Capabilities, restore: Restore) -> Option<Way> {
-        let record = self.record(version);
+        let Known { record, refused } = self.known(version);
         let is_offered = |way: &Way| match way {
             Way::Resume => offered.resume,
             Way::Load => offered.load,
@@ -55,7 +73,9 @@ impl Trust {
         ways.min_by_key(|way| match record.with(*way) {
             Experience::Succeeded => 0,
             Experience::None => 1,
-            Experience::Refused => 2,
+            // Each in turn.
+            Experience::Refused if refused != Some(*way) => 2,
+            Experience::Refused => 3,
         })
     }
 
@@ -84,7 +104,7 @@ mod tests {
 
     fn trust(resume: Experience, load: Experience) -> Trust {
         let mut trust = Trust::default();
-        trust.recall("1", Record { resume, load, ..Record::default() });
+        trust.recall("1", Record { resume, load, ..Record::default() }, Record::default());
         trust
     }
 
@@ -107,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn of_two_ways_that_were_refused_each_is_tried_in_turn() {
+        let mut trust = trust(Experience::Refused, Experience::Refused);
+        for expected in [Way::Resume, Way::Load, Way::Resume] {
+            assert_eq!(trust.way("1", BOTH, Restore::Auto), Some(expected));
+            trust.note("1", expected, Experience::Refused);
+        }
+    }
+
+    #[test]
     fn a_person_may_name_the_way() {
         let trust = trust(Experience::Refused, Experience::None);
         assert_eq!(trust.way("1", BOTH, Restore::Resume), Some(Way::Resume));
@@ -122,15 +151,18 @@ mod tests {
         let mut trust = Trust::default();
         assert!(trust.note("1", Way::Load, Experience::Succeeded));
         assert!(!trust.note("1", Way::Load, Experience::Succeeded));
-        trust.recall("1", Record::default());
+        trust.recall("1", Record::default(), Record::default());
         assert!(trust.is_proven("1", Way::Load, Restore::Auto));
         assert!(!trust.is_proven("2", Way::Load, Restore::Auto));
         assert!(trust.note("1", Way::Load, Experience::Refused));
         assert!(!trust.note("1", Way::Load, Experience::Succeeded));
         assert_eq!(trust.way("1", LOAD, Restore::Auto), Some(Way::Load));
         assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
-        // A check by a person has put it right in the memory of all bridges.
-        trust.recall("1", Record::only(Way::Load, Experience::Succeeded));
+        // The memory may not have it, where it could not be written; a check puts it right.
+        let succeeded = Record::only(Way::Load, Experience::Succeeded);
+        trust.recall("1", succeeded, Record::default());
+        assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
+        trust.recall("1", succeeded, succeeded);
         assert!(trust.is_proven("1", Way::Load, Restore::Auto));
     }
 }

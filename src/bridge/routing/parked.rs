@@ -21,8 +21,9 @@ pub fn request(step: &mut Step<'_>, client: ClientId, key: SessionKey, frame: &F
             step.send_to_client(client, lane, compose::success(&frame.id(), b"{}"));
         }
         _ if is_for_live(frame) => {
-            held::behind_open(step, client, Behind::Revival, frame);
-            revive::begin(step, client, key);
+            if held::behind_open(step, client, Behind::Revival, frame) {
+                revive::begin(step, client, key);
+            }
         }
         _ => return false,
     }

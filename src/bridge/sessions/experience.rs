@@ -63,13 +63,19 @@ fn way(kind: OpenKind) -> Option<Way> {
 fn note(step: &mut Step<'_>, channel: ChannelId, way: Way, experience: Experience) {
     let Some(row) = step.books.channel(channel) else { return step.books.absent(channel) };
     let (agent, version) = (row.agent, row.agent_version.clone());
-    if !step.books.agent_mut(agent).trust.note(&version, way, experience) {
+    let is_news = step.books.agent_mut(agent).trust.note(&version, way, experience);
+    let is_refusal = experience == Experience::Refused;
+    // Between two refusals a check may have said otherwise to the memory of all bridges.
+    if is_news || is_refusal {
+        let record = Record::only(way, experience);
+        step.effect(Effect::Experienced { version, record });
+    }
+    if !is_news {
         return;
     }
-    if experience == Experience::Refused {
+    if is_refusal {
         let name = step.books.agent_name_on(channel);
         step.publish(Notice::RestoreDistrusted { channel, agent: name, method: way.method() });
     }
     step.books.touch_sessions_of(agent);
-    step.effect(Effect::Experienced { version, record: Record::only(way, experience) });
 }

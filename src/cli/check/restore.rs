@@ -29,7 +29,8 @@ pub(super) fn tried(
     directory: &Path,
     report: &mut Report,
 ) -> io::Result<()> {
-    let offered = [Way::Load, Way::Resume].into_iter().filter(|way| has(answer, name(*way)));
+    // A resume shows nothing of the record, so the load comes last.
+    let offered = Way::ALL.into_iter().filter(|way| has(answer, name(*way)));
     let offered: Vec<Way> = offered.collect();
     if offered.is_empty() {
         return report.say("restore", "not offered: a session ends with its process");
@@ -40,6 +41,9 @@ pub(super) fn tried(
             restore(trial, way, (session, prompt), directory, report)
         })?;
         record.note(way, experience.unwrap_or_default());
+    }
+    if record.load == Experience::Refused && record.resume == Experience::Succeeded {
+        record.resume = Experience::None;
     }
     if record == Record::default() {
         return Ok(());

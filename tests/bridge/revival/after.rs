@@ -193,13 +193,23 @@ fn an_agent_that_refused_one_session_may_still_bring_another_back() {
 #[test]
 fn requests_that_wait_are_bounded_in_bytes_and_a_lone_one_is_not() {
     let mut world = world();
-    let editor = crashed(&mut world);
+    let (editor, channel) = world.start();
+    for id in ["s", "other"] {
+        world.open(editor, channel, id);
+        world.turn(editor, channel, id);
+    }
+    world.crash(editor, channel, &["s", "other"]);
     let long = |mib: usize| prompt("s").replacen('{', &format!("{{{}", " ".repeat(mib << 20)), 1);
     world.request(editor, 7, "session/prompt", &long(20));
     let channel = world.fresh();
     let number = world.expect_request(channel, "session/resume", &restored("s"));
-    world.request(editor, 8, "session/prompt", &prompt("s"));
-    world.expect_refusal(editor, 8, -32603, "too_many_requests");
+    // What is refused brings nothing back, and what makes room is not refused.
+    for (turn, id) in [(8, "s"), (9, "other")] {
+        world.request(editor, turn, "session/prompt", &prompt(id));
+        world.expect_refusal(editor, turn, -32603, "too_many_requests");
+    }
+    world.request(editor, 10, "session/close", &session("other"));
+    world.expect_answer(editor, 10, "{}");
     world.answer(channel, number, "{}");
     world.expect_restored(editor, "s");
     let number = world.expect_request(channel, "session/prompt", &long(20));

@@ -108,7 +108,12 @@ impl World {
     #[track_caller]
     pub fn believe(&mut self, record: Record) {
         let version = "a 1".into();
-        self.event(Event::Recalled { agent: AgentId(0), version, record });
+        self.event(Event::Recalled {
+            agent: AgentId(0),
+            version,
+            learned: record,
+            checked: Record::default(),
+        });
     }
 }
 

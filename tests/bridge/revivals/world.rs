@@ -295,9 +295,13 @@ impl World {
                 self.experience.get_or_insert_default().add(record);
             }
             Effect::Recall { agent, version } => {
-                let known =
-                    self.experience.map(|record| Event::Recalled { agent, version, record });
-                self.events.extend(known);
+                let checked = Record::default();
+                self.events.extend(self.experience.map(|learned| Event::Recalled {
+                    agent,
+                    version,
+                    learned,
+                    checked,
+                }));
             }
             Effect::LookForEditor(client) => {
                 self.events.push_back(Event::EditorSeen { client, lives: false });
