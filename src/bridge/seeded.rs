@@ -73,10 +73,12 @@ pub enum Bug {
     PromptBeforeModeConfirmed,
     /// The clients of a session are forgotten when it is parked.
     ForgetDormantClients,
+    /// A conversation is restored while agents of an earlier bridge may still hold it.
+    RestoreBesideEarlierBridge,
 }
 
 /// Every bug that can be seeded, for the test that finds them all.
-pub const ALL: [Bug; 33] = [
+pub const ALL: [Bug; 34] = [
     Bug::CloseOnCurrentChannel,
     Bug::ForgetRowOnStop,
     Bug::DeleteAfterNotify,
@@ -110,6 +112,7 @@ pub const ALL: [Bug; 33] = [
     Bug::AdoptTwice,
     Bug::PromptBeforeModeConfirmed,
     Bug::ForgetDormantClients,
+    Bug::RestoreBesideEarlierBridge,
 ];
 
 thread_local! {

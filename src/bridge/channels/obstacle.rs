@@ -4,6 +4,8 @@
 use crate::bridge::books::call::Opening;
 use crate::bridge::books::earlier_bridges::HoldElsewhere;
 use crate::bridge::refusal::Refusal;
+#[cfg(feature = "seeded-bugs")]
+use crate::bridge::seeded;
 use crate::bridge::step::Step;
 
 /// Why a call cannot be placed.
@@ -18,6 +20,8 @@ pub enum Obstacle {
 pub fn elsewhere(step: &Step<'_>, opening: &Opening) -> Result<(), Obstacle> {
     match step.books.hold_elsewhere(opening) {
         HoldElsewhere::Nothing => Ok(()),
+        #[cfg(feature = "seeded-bugs")]
+        HoldElsewhere::Ending if seeded::is(seeded::Bug::RestoreBesideEarlierBridge) => Ok(()),
         HoldElsewhere::Ending => Err(Obstacle::Wait),
         HoldElsewhere::Held => {
             let id = opening.public_id.as_deref().unwrap_or_default().to_owned();
