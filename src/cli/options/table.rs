@@ -51,9 +51,9 @@ macro_rules! option {
 pub(in crate::cli) static OPTIONS: &[Opt] = &[
     option!(
         "session-idle-timeout-ms", RUN_SERVE, IDLE_SESSIONS, LIMIT => config.agent.session_idle_timeout,
-        "Idle time after which a session without a client is closed, if --lost-client-timeout-ms \
-         does not close it before; with one editor there is none. 0 or never: no session is closed \
-         for being idle"
+        "Idle time after which a session without a client is closed, if the loss of its client does \
+         not close it before; with one editor there is none. 0 or never: no session is closed for \
+         being idle"
     ),
     option!(
         "attached-idle-timeout-ms", RUN_SERVE, IDLE_SESSIONS, LIMIT => config.agent.attached_idle_timeout,
