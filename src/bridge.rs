@@ -194,8 +194,8 @@ impl Bridge {
             }
             Event::Preheat { client } => start::preheat(step, client),
             Event::Adopted { client, sessions } => connection::adopted(step, client, &sessions),
-            Event::Recalled { agent, version, learned, checked } => {
-                step.books.agent_mut(agent).trust.recall(&version, learned, checked);
+            Event::Recalled { agent, version, known } => {
+                step.books.agent_mut(agent).trust.recall(&version, known);
                 step.books.touch_sessions_of(agent);
             }
             Event::Pairs { agent, pairs } => {

@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::MAX_PAIRS;
-use crate::bridge::restore::{Experience, Pair, Record, Replay};
+use crate::bridge::restore::{Experience, Known, Pair, Record, Replay};
 use crate::user_files::Directory;
 use crate::wire::json::written;
 
@@ -51,14 +51,14 @@ const BOTH: Record = Record { resume: Experience::Succeeded, ..LOAD };
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    /// What a bridge has learned of a version of an agent. A refusal stays.
+    /// The experience of a bridge with a version of an agent. A refusal stays.
     Agent {
         /// Its name and version, as it gives them.
         version: Box<str>,
         #[serde(flatten)]
         record: Record,
     },
-    /// What a check has found out of one. It counts more than any line before.
+    /// The outcome of a check of one. It counts more than any line before.
     Checked {
         /// Its name and version, as it gives them.
         version: Box<str>,
@@ -76,27 +76,6 @@ enum Line {
     },
 }
 
-/// What is known of a version of an agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// The experience with it, with what checks have found out.
-    pub learned: Record,
-    /// What checks by a person have found out, and no bridge has refuted since.
-    pub checked: Record,
-}
-
-impl Known {
-    fn learn(&mut self, record: Record) {
-        self.learned.add(record);
-        self.checked.give_up_refused(record);
-    }
-
-    fn check(&mut self, record: Record) {
-        self.learned.correct(record);
-        self.checked.correct(record);
-    }
-}
-
 /// The memory of restores.
 #[derive(Clone, Debug)]
 pub struct RestoreMemory {
@@ -110,7 +89,7 @@ impl RestoreMemory {
         RestoreMemory { state }
     }
 
-    /// What is known of a version of an agent; `None`: nothing.
+    /// The knowledge of a version of an agent; `None`: there is none.
     pub fn known(&self, version: &str) -> Option<Known> {
         let measured = measured(version).map(|learned| Known { learned, ..Known::default() });
         let Some(said) = agents_of(&self.lines()).swap_remove(version) else { return measured };
@@ -212,12 +191,12 @@ fn lines_of(text: &[u8]) -> Vec<Line> {
     text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// What was measured of a version of an agent.
+/// The record of a version that was measured.
 fn measured(version: &str) -> Option<Record> {
     MEASURED.into_iter().find(|(its, _)| *its == version).map(|(_, record)| record)
 }
 
-/// What the lines say of the versions of agents.
+/// The knowledge of each version in these lines.
 fn agents_of(lines: &[Line]) -> IndexMap<&str, Known> {
     let mut agents = IndexMap::<_, Known>::new();
     for line in lines {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::bridge::config::{AgentConfig, Limits};
 use crate::bridge::environment::Environment;
 use crate::bridge::id::{AgentId, ChannelId, ClientId, EnvironmentId, SessionKey};
-use crate::bridge::restore::{Pair, Record};
+use crate::bridge::restore::{Known, Pair};
 use crate::bridge::time::Moment;
 use crate::wire::{Frame, Malformed, Run};
 
@@ -166,10 +166,8 @@ pub enum Event {
         agent: AgentId,
         /// Its name and version, as it gives them.
         version: Box<str>,
-        /// The experience with it.
-        learned: Record,
-        /// What checks by a person have found out, and nothing has refuted since.
-        checked: Record,
+        /// The knowledge of it.
+        known: Known,
     },
     /// Sessions that an agent knows by other ids than clients do, the oldest first.
     Pairs {

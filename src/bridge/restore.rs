@@ -108,7 +108,7 @@ impl Record {
         is_new
     }
 
-    /// Adds what a bridge has learned later.
+    /// Adds later experience.
     pub fn add(&mut self, later: Record) {
         for way in Way::ALL {
             self.note(way, later.with(way));
@@ -116,18 +116,18 @@ impl Record {
         self.note_replay(later.replay);
     }
 
-    /// Puts what is known otherwise in the place of what this record says, refusals included.
-    pub fn correct(&mut self, known: Record) {
+    /// Takes over a better record, also in the place of refusals.
+    pub fn correct(&mut self, better: Record) {
         for way in Way::ALL {
-            if known.with(way) != Experience::None {
-                *self.with_mut(way) = known.with(way);
+            if better.with(way) != Experience::None {
+                *self.with_mut(way) = better.with(way);
             }
         }
-        self.note_replay(known.replay);
+        self.note_replay(better.replay);
     }
 
-    /// Takes back what this record says of each way that was refused later.
-    pub fn give_up_refused(&mut self, later: Record) {
+    /// Forgets the experience with each way that was refused later.
+    fn give_up_refused(&mut self, later: Record) {
         for way in Way::ALL {
             if later.with(way) == Experience::Refused {
                 *self.with_mut(way) = Experience::None;
@@ -140,6 +140,29 @@ impl Record {
             Way::Resume => &mut self.resume,
             Way::Load => &mut self.load,
         }
+    }
+}
+
+/// The knowledge of a version of an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The experience with it, corrected by checks.
+    pub learned: Record,
+    /// The outcomes of checks by a person that nothing has refuted since.
+    pub checked: Record,
+}
+
+impl Known {
+    /// Adds the later experience of a bridge.
+    pub fn learn(&mut self, record: Record) {
+        self.learned.add(record);
+        self.checked.give_up_refused(record);
+    }
+
+    /// Adds the outcome of a later check.
+    pub fn check(&mut self, record: Record) {
+        self.learned.correct(record);
+        self.checked.correct(record);
     }
 }
 

@@ -5,7 +5,6 @@ use super::{Loop, Outcome, tell};
 use crate::api::Happening;
 use crate::bridge::{ChannelId, Effect, Event};
 use crate::link::control::{Control, Kept};
-use crate::restores::Known;
 use crate::trace::Direction;
 
 impl Loop {
@@ -65,9 +64,8 @@ impl Loop {
                 }
                 Effect::Recall { agent, version } => {
                     let now = self.clock.now();
-                    if let Some(Known { learned, checked }) = self.restores.known(&version) {
-                        let recalled = Event::Recalled { agent, version, learned, checked };
-                        self.bridge.handle(now, recalled);
+                    if let Some(known) = self.restores.known(&version) {
+                        self.bridge.handle(now, Event::Recalled { agent, version, known });
                     }
                     let pairs = self.restores.pairs(&self.origins.name_of_agent(agent));
                     self.bridge.handle(now, Event::Pairs { agent, pairs });

@@ -48,12 +48,11 @@ fn kill_agent(client: &mut Client, session: &str) {
     parked(client, session, "channel_closed");
 }
 
-/// The daemon is killed, and the editor has another one.
-fn kill_daemon(site: &Site) {
-    let daemon = site.daemon();
-    processes::send_signal(daemon, Signal::SIGKILL);
-    eventually("its end", || !is_alive(daemon));
-    eventually("another daemon", || site.daemons().iter().any(|pid| *pid != daemon));
+/// The session of an idle client is not closed.
+fn stays(client: &mut Client) {
+    std::thread::sleep(Duration::from_millis(600));
+    let heard = client.leftovers();
+    assert!(!heard.iter().any(|line| line.contains("session_closed")), "{heard:?}");
 }
 
 /// An embedded bridge whose agent stores its sessions.
@@ -171,9 +170,7 @@ fn when_it_was_idle_and_its_agent_is_proven() {
     for_both(&REAPED, &[], |client| {
         let session = begun(client);
         // Nothing is proven yet, so it stays.
-        std::thread::sleep(Duration::from_millis(600));
-        let heard = client.leftovers();
-        assert!(!heard.iter().any(|line| line.contains("session_closed")), "{heard:?}");
+        stays(client);
         let agent = client.pid_of(&session);
         // A restore that a client asks for is the proof.
         let stored = client.new_session();
@@ -202,7 +199,7 @@ fn when_it_was_idle_and_a_check_has_proven_its_agent() {
     let mut bridge = setup.variable("HOME", &home).variable("XDG_STATE_HOME", "").start();
     bridge.initialize();
     let session = begun(&mut bridge);
-    std::thread::sleep(Duration::from_millis(600));
+    stays(&mut bridge);
     goes_on(&mut bridge, &session, 2);
     let mut check = site.program();
     check.args(["check", "--prompt", "say two", "--"]).arg(stub());
@@ -238,7 +235,7 @@ fn after_the_death_of_the_daemon() {
     let session = begun(&mut editor);
     let never_prompted = editor.new_session();
     for prompts in 2..4 {
-        kill_daemon(&site);
+        site.lose_daemon();
         goes_on(&mut editor, &session, prompts);
     }
     assert_eq!(editor.turn(&never_prompted, "recall"), ["1 prompts, mode ask"]);
@@ -250,7 +247,7 @@ fn after_the_death_of_the_daemon() {
 fn one_that_was_opened_anew_is_found_by_the_next_bridge() {
     let (site, mut editor) = connected(&["--restore", "auto"], &["--session-ids", "random"]);
     let session = editor.new_session();
-    kill_daemon(&site);
+    site.lose_daemon();
     editor.turn(&session, "say one");
     editor.leave();
     let daemon = site.daemon();
@@ -277,7 +274,7 @@ fn an_agent_that_loses_its_record_costs_one_session_where_a_person_asked_for_it(
     // Where nobody has vouched for it, nothing is lost.
     for_both(&REAPED, &["--lose-store"], |client| {
         let session = begun(client);
-        std::thread::sleep(Duration::from_millis(600));
+        stays(client);
         goes_on(client, &session, 2);
     });
 }

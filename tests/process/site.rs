@@ -174,6 +174,14 @@ impl Site {
         daemons[0]
     }
 
+    /// Kills the daemon, and waits until the editors have another one.
+    pub(crate) fn lose_daemon(&self) {
+        let daemon = self.daemon();
+        processes::send_signal(daemon, Signal::SIGKILL);
+        eventually("its end", || !processes::is_alive(daemon));
+        eventually("another daemon", || self.daemons().iter().any(|pid| *pid != daemon));
+    }
+
     /// Living agents and what they started.
     pub(crate) fn agents(&self) -> Vec<u32> {
         let mut pids = processes::marked(&self.mark);

@@ -14,16 +14,22 @@ use crate::bridge::seeded;
 use crate::wire::{Frame, Method};
 
 /// The most bytes of the requests of one client that wait so. A lone one may be longer.
-pub const MAX_WAITING_BYTES: usize = 16 << 20;
+const MAX_WAITING_BYTES: usize = 16 << 20;
 
 /// Whether a request gives sessions up: it makes room, and does not count against that.
-pub fn is_leave(frame: &Frame) -> bool {
+fn is_leave(frame: &Frame) -> bool {
     matches!(frame.method, Method::SessionClose | Method::BridgeDetach)
 }
 
 impl Books {
-    /// The lengths of the requests of a client that wait for an open, or behind one of these.
-    pub fn waiting_bytes(&self, client: ClientId) -> impl Iterator<Item = usize> {
+    /// Whether a request of a client may wait for an open, or behind one that does.
+    pub fn may_wait(&self, client: ClientId, frame: &Frame) -> bool {
+        let others: usize = self.waiting_bytes(client).sum();
+        is_leave(frame) || others == 0 || others + frame.bytes().len() <= MAX_WAITING_BYTES
+    }
+
+    /// The lengths of the requests of a client that wait so.
+    fn waiting_bytes(&self, client: ClientId) -> impl Iterator<Item = usize> {
         let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
         calls.filter_map(|call| match self.calls.get(call)? {
             Call { purpose: Purpose::BehindOpen(_), stage: Stage::Held(frame), .. } => {

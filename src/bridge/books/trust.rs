@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use crate::bridge::books::channel::Capabilities;
 use crate::bridge::config::Restore;
-use crate::bridge::restore::{Experience, Record, Replay, Way};
+use crate::bridge::restore::{Experience, Known, Record, Replay, Way};
 
 /// The trust in one agent.
 #[derive(Clone, Debug, Default)]
-pub struct Trust(BTreeMap<Box<str>, Known>);
+pub struct Trust(BTreeMap<Box<str>, Seen>);
 
 /// The trust in one version.
 #[derive(Clone, Copy, Debug, Default)]
-struct Known {
+struct Seen {
     record: Record,
     /// The way that was refused last.
     refused: Option<Way>,
@@ -24,28 +24,28 @@ struct Known {
 impl Trust {
     /// The experience with a version.
     pub fn record(&self, version: &str) -> Record {
-        self.known(version).record
+        self.seen(version).record
     }
 
-    fn known(&self, version: &str) -> Known {
+    fn seen(&self, version: &str) -> Seen {
         self.0.get(version).copied().unwrap_or_default()
     }
 
     /// Notes what the memory of all bridges says of a version. What was seen here stays, unless a
     /// person has found out something else by a check.
-    pub fn recall(&mut self, version: &str, learned: Record, checked: Record) {
+    pub fn recall(&mut self, version: &str, known: Known) {
         let record = &mut self.0.entry(version.into()).or_default().record;
-        record.add(learned);
-        record.correct(checked);
+        record.add(known.learned);
+        record.correct(known.checked);
     }
 
     /// Notes an experience; says whether it is new.
     pub fn note(&mut self, version: &str, way: Way, experience: Experience) -> bool {
-        let known = self.0.entry(version.into()).or_default();
+        let seen = self.0.entry(version.into()).or_default();
         if experience == Experience::Refused {
-            known.refused = Some(way);
+            seen.refused = Some(way);
         }
-        known.record.note(way, experience)
+        seen.record.note(way, experience)
     }
 
     /// Notes when a version replays the history in a load; says whether that is new.
@@ -58,7 +58,7 @@ impl Trust {
     /// refused. A session whose process is gone has nothing to lose, and an agent that refused one
     /// may restore another. `None`: they are not brought back.
     pub fn way(&self, version: &str, offered: Capabilities, restore: Restore) -> Option<Way> {
-        let Known { record, refused } = self.known(version);
+        let Seen { record, refused } = self.seen(version);
         let is_offered = |way: &Way| match way {
             Way::Resume => offered.resume,
             Way::Load => offered.load,
@@ -102,9 +102,13 @@ mod tests {
     const LOAD: Capabilities = Capabilities { resume: false, ..BOTH };
     const NEITHER: Capabilities = Capabilities { load: false, ..LOAD };
 
+    fn learned(record: Record) -> Known {
+        Known { learned: record, ..Known::default() }
+    }
+
     fn trust(resume: Experience, load: Experience) -> Trust {
         let mut trust = Trust::default();
-        trust.recall("1", Record { resume, load, ..Record::default() }, Record::default());
+        trust.recall("1", learned(Record { resume, load, ..Record::default() }));
         trust
     }
 
@@ -151,7 +155,7 @@ mod tests {
         let mut trust = Trust::default();
         assert!(trust.note("1", Way::Load, Experience::Succeeded));
         assert!(!trust.note("1", Way::Load, Experience::Succeeded));
-        trust.recall("1", Record::default(), Record::default());
+        trust.recall("1", Known::default());
         assert!(trust.is_proven("1", Way::Load, Restore::Auto));
         assert!(!trust.is_proven("2", Way::Load, Restore::Auto));
         assert!(trust.note("1", Way::Load, Experience::Refused));
@@ -160,9 +164,9 @@ mod tests {
         assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
         // The memory may not have it, where it could not be written; a check puts it right.
         let succeeded = Record::only(Way::Load, Experience::Succeeded);
-        trust.recall("1", succeeded, Record::default());
+        trust.recall("1", learned(succeeded));
         assert!(!trust.is_proven("1", Way::Load, Restore::Auto));
-        trust.recall("1", succeeded, succeeded);
+        trust.recall("1", Known { learned: succeeded, checked: succeeded });
         assert!(trust.is_proven("1", Way::Load, Restore::Auto));
     }
 }

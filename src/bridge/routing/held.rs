@@ -4,7 +4,6 @@
 //! Without a bridge the agent reads them in their order. With one, their place may be known
 //! only when what was sent before them is answered.
 
-use crate::bridge::books::behind_open::{MAX_WAITING_BYTES, is_leave};
 use crate::bridge::books::call::{Behind, Purpose, Stage};
 use crate::bridge::id::{CallId, ClientId};
 use crate::bridge::outgoing::answer::{self, CANCELLED_TURN};
@@ -31,9 +30,7 @@ pub fn hold(step: &mut Step<'_>, client: ClientId, frame: &Frame) {
 /// Makes a request wait for an open of the session that it names, or behind a request that
 /// does; `false`: too much waits already, and it is refused.
 pub fn behind_open(step: &mut Step<'_>, client: ClientId, behind: Behind, frame: &Frame) -> bool {
-    let others: usize = step.books.waiting_bytes(client).sum();
-    let is_too_much = others > 0 && others + frame.bytes().len() > MAX_WAITING_BYTES;
-    if is_too_much && !is_leave(frame) {
+    if !step.books.may_wait(client, frame) {
         answer::refuse(step, client, frame, &Refusal::TooManyRequests);
         return false;
     }

@@ -42,9 +42,7 @@ pub(super) fn tried(
         })?;
         record.note(way, experience.unwrap_or_default());
     }
-    if record.load == Experience::Refused && record.resume == Experience::Succeeded {
-        record.resume = Experience::None;
-    }
+    let record = without_doubt(record);
     if record == Record::default() {
         return Ok(());
     }
@@ -62,6 +60,17 @@ pub(super) fn tried(
         false => "loses sessions: --idle-policy restorable leaves them alone",
     };
     report.say("record", &format!("{version} {text}"))
+}
+
+/// The record without a resume that proves nothing: it shows no history, and the load has shown that
+/// there is none.
+fn without_doubt(record: Record) -> Record {
+    match record {
+        Record { load: Experience::Refused, resume: Experience::Succeeded, .. } => {
+            Record { resume: Experience::None, ..record }
+        }
+        other => other,
+    }
 }
 
 /// The name of a way, as the agent offers it.
@@ -185,5 +194,25 @@ impl Replay {
     fn has(&self, prompt: &str) -> bool {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         words(&self.asked).contains(&words(prompt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resume_proves_nothing_where_the_load_has_shown_a_loss() {
+        use Experience::{None as Nothing, Refused, Succeeded};
+        for (resume, load, expected) in [
+            (Succeeded, Refused, Nothing),
+            (Succeeded, Succeeded, Succeeded),
+            (Succeeded, Nothing, Succeeded),
+            (Refused, Succeeded, Refused),
+        ] {
+            let record = Record { resume, load, ..Record::default() };
+            let kept = without_doubt(record);
+            assert_eq!((kept.resume, kept.load), (expected, load), "{record:?}");
+        }
     }
 }

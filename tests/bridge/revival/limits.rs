@@ -38,8 +38,9 @@ fn weighed(world: &mut World, mib: u64, stalls: bool) {
     world.event(Event::Weighed { bytes: mib << 20, stalls });
 }
 
-#[test]
-fn at_the_limit_the_longest_idle_session_gives_way_and_comes_back() {
+/// A world with two places, in which `s` was evicted for another session beside `t`; the number of
+/// its close, which is not answered yet.
+fn full() -> (World, ClientId, ChannelId, u64) {
     let mut world = proven(|config| {
         config.limits.max_sessions = 2;
         config.agent.idle_policy = IdlePolicy::Restorable;
@@ -47,8 +48,14 @@ fn at_the_limit_the_longest_idle_session_gives_way_and_comes_back() {
     let (editor, channel) = prompted(&mut world, &["s", "t"]);
     world.request(editor, 1, "session/new", NEW);
     world.expect_parked(editor, "s", "evicted");
-    let number = world.expect_request(channel, "session/close", &session("s"));
-    world.answer(channel, number, "{}");
+    let close = world.expect_request(channel, "session/close", &session("s"));
+    (world, editor, channel, close)
+}
+
+#[test]
+fn at_the_limit_the_longest_idle_session_gives_way_and_comes_back() {
+    let (mut world, editor, channel, close) = full();
+    world.answer(channel, close, "{}");
     world.opened(editor, channel, "u", "1");
     // Its prompt takes the place of the next one.
     world.request(editor, 7, "session/prompt", &prompt("s"));
@@ -63,14 +70,7 @@ fn at_the_limit_the_longest_idle_session_gives_way_and_comes_back() {
 
 #[test]
 fn an_open_that_went_past_a_waiting_revival_takes_a_place_of_its_own() {
-    let mut world = proven(|config| {
-        config.limits.max_sessions = 2;
-        config.agent.idle_policy = IdlePolicy::Restorable;
-    });
-    let (editor, channel) = prompted(&mut world, &["s", "t"]);
-    world.request(editor, 1, "session/new", NEW);
-    world.expect_parked(editor, "s", "evicted");
-    let close = world.expect_request(channel, "session/close", &session("s"));
+    let (mut world, editor, channel, close) = full();
     world.opened(editor, channel, "u", "1");
     world.turn(editor, channel, "u");
     // It waits until the agent has let its session go; the new one need not wait for that.

@@ -1,7 +1,7 @@
 //! Stories that tests of revival begin with.
 
 use drawbridge::bridge::config::Restore;
-use drawbridge::bridge::restore::{Experience, Pair, Record, Replay};
+use drawbridge::bridge::restore::{Experience, Known, Pair, Record, Replay};
 use drawbridge::bridge::{AgentId, ChannelId, ClientId, Config, Event, Notice};
 
 use crate::harness::{END_TURN, NEW, World, prompt, session};
@@ -107,13 +107,8 @@ impl World {
     /// Tells what is known of the agent of this world.
     #[track_caller]
     pub fn believe(&mut self, record: Record) {
-        let version = "a 1".into();
-        self.event(Event::Recalled {
-            agent: AgentId(0),
-            version,
-            learned: record,
-            checked: Record::default(),
-        });
+        let (version, known) = ("a 1".into(), Known { learned: record, ..Known::default() });
+        self.event(Event::Recalled { agent: AgentId(0), version, known });
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use drawbridge::bridge::restore::{Pair, Record};
+use drawbridge::bridge::restore::{Known, Pair, Record};
 use drawbridge::bridge::{
     AgentId, Bridge, ChannelId, ClientId, Config, EarlierBridges, Effect, Environment,
     EnvironmentId, Event, Exit, ExitStatus, Moment, Notice,
@@ -295,13 +295,9 @@ impl World {
                 self.experience.get_or_insert_default().add(record);
             }
             Effect::Recall { agent, version } => {
-                let checked = Record::default();
-                self.events.extend(self.experience.map(|learned| Event::Recalled {
-                    agent,
-                    version,
-                    learned,
-                    checked,
-                }));
+                let known = |learned| Known { learned, ..Known::default() };
+                let known = self.experience.map(known);
+                self.events.extend(known.map(|known| Event::Recalled { agent, version, known }));
             }
             Effect::LookForEditor(client) => {
                 self.events.push_back(Event::EditorSeen { client, lives: false });
